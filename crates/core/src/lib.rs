@@ -1,0 +1,1 @@
+//! Every decision of the fleet as a pure function: no IO, no clock, no randomness.

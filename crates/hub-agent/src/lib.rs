@@ -1,0 +1,1 @@
+//! The hub agent: places resources on member clusters.

@@ -1,0 +1,1 @@
+//! Agent runtime: clients, watches into indexes, queues, leases, events, logging, probes and metrics.

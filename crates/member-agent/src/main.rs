@@ -1,0 +1,2 @@
+//! Entry point of the member agent.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Custom resource schemas: pruning, defaulting, structural validation, CEL rules and printer columns. No IO.

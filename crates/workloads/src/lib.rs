@@ -1,0 +1,1 @@
+//! Makes workloads report what a healthy cluster would, where no kubelet runs.

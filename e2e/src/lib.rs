@@ -1,0 +1,1 @@
+//! End-to-end scenarios, demo and benchmarks over real agents and control planes.
