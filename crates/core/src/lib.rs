@@ -1,1 +1,3 @@
 //! Every decision of the fleet as a pure function: no IO, no clock, no randomness.
+
+pub mod link;
