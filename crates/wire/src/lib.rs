@@ -9,3 +9,4 @@
 pub mod member {
     include!("generated/fleet.member.v1.rs");
 }
+pub mod convert;
