@@ -13,19 +13,28 @@ pub struct Missing(pub &'static str);
 
 impl From<&link::ExportKey> for pb::ExportKey {
     fn from(key: &link::ExportKey) -> Self {
-        Self { namespace: key.namespace.clone(), name: key.name.clone() }
+        Self {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        }
     }
 }
 
 /// The key of a message.
 pub fn key(key: Option<pb::ExportKey>) -> Result<link::ExportKey, Missing> {
     let key = key.ok_or(Missing("key"))?;
-    Ok(link::ExportKey { namespace: key.namespace, name: key.name })
+    Ok(link::ExportKey {
+        namespace: key.namespace,
+        name: key.name,
+    })
 }
 
 /// Seconds and nanoseconds as the wire counts them.
 pub fn time_to_wire(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+    prost_types::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
 }
 
 /// A time from the wire; none when it lies outside of what a calendar holds.
@@ -124,7 +133,13 @@ pub fn withdrawal(message: pb::ExportWithdraw) -> Result<(link::ExportKey, link:
         pb::WithdrawReason::Leaving => link::WithdrawReason::Leaving,
         pb::WithdrawReason::Unspecified | pb::WithdrawReason::ExportDeleted => link::WithdrawReason::ExportDeleted,
     };
-    Ok((key(message.key)?, link::Withdrawal { service_uid: message.service_uid, reason }))
+    Ok((
+        key(message.key)?,
+        link::Withdrawal {
+            service_uid: message.service_uid,
+            reason,
+        },
+    ))
 }
 
 fn port_to_wire(port: &link::ServicePort) -> pb::ServicePort {
@@ -252,7 +267,12 @@ mod tests {
 
     fn sample() -> link::ExportReport {
         link::ExportReport {
-            service: link::ServiceRef { uid: "u".into(), resource_version: "7".into(), api_version: "v1".into(), kind: "Service".into() },
+            service: link::ServiceRef {
+                uid: "u".into(),
+                resource_version: "7".into(),
+                api_version: "v1".into(),
+                kind: "Service".into(),
+            },
             exported_since: Timestamp::from_second(1_700_000_000).ok(),
             ports: vec![
                 link::ServicePort {
@@ -273,24 +293,43 @@ mod tests {
             service_type: "LoadBalancer".into(),
             weight: Some(5),
             internal_load_balancer: true,
-            public_ip: link::PublicIp { state: link::PublicIpState::Found, ip: "1.2.3.4".into(), ..link::PublicIp::default() },
+            public_ip: link::PublicIp {
+                state: link::PublicIpState::Found,
+                ip: "1.2.3.4".into(),
+                ..link::PublicIp::default()
+            },
         }
     }
 
     #[test]
     fn a_report_survives_the_wire() {
-        let key = link::ExportKey { namespace: "app".into(), name: "web".into() };
+        let key = link::ExportKey {
+            namespace: "app".into(),
+            name: "web".into(),
+        };
         let message = change_to_wire(4, Some("s".into()), &key, &link::Change::Report(sample()));
-        let Some(pb::member_message::Body::Export(sent)) = message.body else { panic!("a report becomes a report") };
+        let Some(pb::member_message::Body::Export(sent)) = message.body else {
+            panic!("a report becomes a report")
+        };
         assert_eq!((sent.seq, sent.sync_id.as_str()), (4, "s"));
         assert_eq!(report(sent), Ok((key, sample())));
     }
 
     #[test]
     fn values_of_a_newer_peer_become_careful_ones() {
-        let unknown = pb::ExportWithdraw { key: Some(pb::ExportKey::default()), reason: 99, ..Default::default() };
-        assert_eq!(withdrawal(unknown).map(|(_, w)| w.reason), Ok(link::WithdrawReason::ExportDeleted));
-        let nack = pb::Nack { code: 99, ..Default::default() };
+        let unknown = pb::ExportWithdraw {
+            key: Some(pb::ExportKey::default()),
+            reason: 99,
+            ..Default::default()
+        };
+        assert_eq!(
+            withdrawal(unknown).map(|(_, w)| w.reason),
+            Ok(link::WithdrawReason::ExportDeleted)
+        );
+        let nack = pb::Nack {
+            code: 99,
+            ..Default::default()
+        };
         assert_eq!(nack_code(nack.code()), link::NackCode::InvalidArgument);
         assert_eq!(report(pb::ExportReport::default()), Err(Missing("key")));
     }

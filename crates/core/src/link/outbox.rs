@@ -54,7 +54,10 @@ pub enum Resume {
 
 /// A message that is due.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "one message at a time is on its way; boxing would only cost")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one message at a time is on its way; boxing would only cost"
+)]
 pub enum Outgoing {
     /// A full sync starts.
     SyncBegin {
