@@ -1,1 +1,40 @@
 //! The fleet's API: types, defaults, texts, names, quantities, selectors and hashes. No IO.
+//!
+//! - [`placement`], [`cluster`], [`networking`]: the kinds, one module per version;
+//!   agents read and write `v1beta1` (`v1alpha1` where a kind has nothing newer).
+//! - [`text`]: condition types, reasons, labels, annotations, finalizers, messages. [`names`]: generated names.
+//! - [`condition`], [`selector`], [`quantity`], [`intstr`], [`hash`], [`defaults`]: the arithmetic.
+//!
+//! A user's manifest is never decoded into these types and written back: it travels as JSON.
+
+pub mod cluster;
+pub mod condition;
+pub mod defaults;
+pub mod hash;
+pub mod intstr;
+pub mod names;
+pub mod networking;
+pub mod placement;
+pub mod quantity;
+mod root;
+mod schema;
+pub mod selector;
+mod serde_util;
+pub mod text;
+
+pub use condition::{Condition, ConditionStatus};
+pub use intstr::IntOrString;
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+pub use quantity::Quantity;
+pub use root::{RootKind, Scoped};
+pub use selector::LabelSelector;
+
+/// A text that is none of the values of an enum.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not a known {what}")]
+pub struct UnknownValue {
+    /// Name of the enum.
+    pub what: &'static str,
+    /// The text.
+    pub value: String,
+}

@@ -1,0 +1,229 @@
+//! Names of generated objects (placement-api 15.5) and the Kubernetes rules for names and labels.
+
+use sha2::{Digest, Sha256};
+
+use crate::hash::hex;
+
+/// Namespace of the agents, leases and cluster profiles.
+pub const SYSTEM_NAMESPACE: &str = "fleet-system";
+/// Prefix of member namespaces.
+pub const MEMBER_NAMESPACE_PREFIX: &str = "fleet-member-";
+/// Name of the deletion stage of a staged update run.
+pub const DELETION_STAGE: &str = "kubernetes-fleet.io/deleteStage";
+/// Name of the hub agent's leader lease.
+pub const HUB_LEASE: &str = "136224848560.hub.fleet.azure.com";
+/// Longest legal name of a placement or a member cluster.
+pub const MAX_NAME: usize = 63;
+
+/// A name that Kubernetes would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the generated name {name:?} is not valid: {why}")]
+pub struct InvalidName {
+    /// The name.
+    pub name: String,
+    /// The complaints of Kubernetes, joined by `; `.
+    pub why: String,
+}
+
+/// The hub namespace of a member.
+pub fn member_namespace(member: &str) -> String {
+    format!("{MEMBER_NAMESPACE_PREFIX}{member}")
+}
+
+/// The member that a hub namespace belongs to.
+pub fn member_of_namespace(namespace: &str) -> Option<&str> {
+    namespace
+        .strip_prefix(MEMBER_NAMESPACE_PREFIX)
+        .filter(|member| !member.is_empty())
+}
+
+/// The Role of a member's agent.
+pub fn member_role(member: &str) -> String {
+    format!("fleet-role-{member}")
+}
+
+/// The RoleBinding of a member's agent.
+pub fn member_role_binding(member: &str) -> String {
+    format!("fleet-rolebinding-{member}")
+}
+
+/// Whether a namespace is reserved: never selectable, guarded by admission.
+pub fn is_reserved_namespace(namespace: &str) -> bool {
+    namespace.starts_with("fleet-") || namespace.starts_with("kube-")
+}
+
+/// A scheduling policy snapshot.
+pub fn policy_snapshot(placement: &str, index: u64) -> String {
+    format!("{placement}-{index}")
+}
+
+/// The master of a group of resource snapshots.
+pub fn master_snapshot(placement: &str, index: u64) -> String {
+    format!("{placement}-{index}-snapshot")
+}
+
+/// A further part of a group of resource snapshots, `sub` from 0.
+pub fn sub_snapshot(placement: &str, index: u64, sub: u64) -> String {
+    format!("{placement}-{index}-{sub}")
+}
+
+/// An override snapshot.
+pub fn override_snapshot(over: &str, index: u64) -> String {
+    format!("{over}-{index}")
+}
+
+/// A binding: placement cut to 26 characters, cluster to 27, and eight fresh hex digits. It must be an RFC 1123 label.
+pub fn binding(placement: &str, cluster: &str, hex8: &str) -> Result<String, InvalidName> {
+    let name = format!("{}-{}-{hex8}", cut(placement, 26), cut(cluster, 27));
+    match dns_label_errors(&name) {
+        errors if errors.is_empty() => Ok(name),
+        errors => Err(InvalidName {
+            name,
+            why: errors.join("; "),
+        }),
+    }
+}
+
+/// The prefix of a placement's Work names: the namespace of a ResourcePlacement is part of it.
+fn work_prefix(namespace: Option<&str>, placement: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{namespace}.{placement}"),
+        None => placement.to_owned(),
+    }
+}
+
+/// The Work of a master snapshot. `namespace` is that of a ResourcePlacement.
+pub fn master_work(namespace: Option<&str>, placement: &str) -> String {
+    format!("{}-work", work_prefix(namespace, placement))
+}
+
+/// The Work of a further snapshot of the group.
+pub fn sub_work(namespace: Option<&str>, placement: &str, sub: u64) -> String {
+    format!("{}-{sub}", work_prefix(namespace, placement))
+}
+
+/// The Work of an envelope: the Work name of the snapshot that holds it and 16 hex digits made from the envelope's
+/// kind, namespace (empty for a ClusterResourceEnvelope) and name.
+pub fn envelope_work(snapshot_work: &str, kind: &str, namespace: &str, name: &str) -> String {
+    let digest = Sha256::digest(format!("{kind}/{namespace}/{name}"));
+    format!("{snapshot_work}-envelope-{}", hex(&digest[..8]))
+}
+
+/// The approval request before a stage.
+pub fn approval_before(run: &str, stage: &str) -> String {
+    format!("{run}-before-{stage}")
+}
+
+/// The approval request after a stage.
+pub fn approval_after(run: &str, stage: &str) -> String {
+    format!("{run}-after-{stage}")
+}
+
+/// The internal export or import of a service (networking 2.3).
+pub fn internal_service(namespace: &str, name: &str) -> String {
+    format!("{namespace}-{name}")
+}
+
+/// At most `max` leading characters.
+fn cut(text: &str, max: usize) -> &str {
+    text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
+}
+
+const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+const QUALIFIED_TEXT: &str =
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const SUBDOMAIN_TEXT: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
+     and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_TEXT: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
+     and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+
+/// What Kubernetes complains about in a DNS-1123 label.
+pub fn dns_label_errors(name: &str) -> Vec<String> {
+    let mut errors = too_long(name, 63);
+    if !is_dns_label(name) {
+        errors.push(LABEL_TEXT.to_owned());
+    }
+    errors
+}
+
+/// What Kubernetes complains about in a DNS-1123 subdomain.
+pub fn dns_subdomain_errors(name: &str) -> Vec<String> {
+    let mut errors = too_long(name, 253);
+    if !name.split('.').all(is_dns_label) {
+        errors.push(SUBDOMAIN_TEXT.to_owned());
+    }
+    errors
+}
+
+/// What Kubernetes complains about in a label value.
+pub fn label_value_errors(value: &str) -> Vec<String> {
+    let mut errors = too_long(value, 63);
+    if !value.is_empty() && !is_qualified_part(value) {
+        errors.push(format!(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
+             and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
+             validation is '({QUALIFIED})?')"
+        ));
+    }
+    errors
+}
+
+/// What Kubernetes complains about in a label, annotation or taint key.
+pub fn qualified_name_errors(key: &str) -> Vec<String> {
+    let example = format!("(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED}')");
+    let mut errors = Vec::new();
+    let name = match key.split('/').collect::<Vec<_>>().as_slice() {
+        [name] => *name,
+        [prefix, name] => {
+            if prefix.is_empty() {
+                errors.push("prefix part must be non-empty".to_owned());
+            } else {
+                errors.extend(dns_subdomain_errors(prefix).iter().map(|e| format!("prefix part {e}")));
+            }
+            *name
+        }
+        _ => {
+            return vec![format!(
+                "a qualified name {QUALIFIED_TEXT} {example} with an optional DNS subdomain prefix and '/' \
+                 (e.g. 'example.com/MyName')"
+            )];
+        }
+    };
+    if name.is_empty() {
+        errors.push("name part must be non-empty".to_owned());
+    } else {
+        errors.extend(too_long(name, 63).iter().map(|e| format!("name part {e}")));
+    }
+    if !is_qualified_part(name) {
+        errors.push(format!("name part {QUALIFIED_TEXT} {example}"));
+    }
+    errors
+}
+
+fn too_long(text: &str, max: usize) -> Vec<String> {
+    if text.len() > max {
+        vec![format!("must be no more than {max} bytes")]
+    } else {
+        Vec::new()
+    }
+}
+
+fn is_dns_label(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    edge(text.chars().next())
+        && edge(text.chars().next_back())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn is_qualified_part(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    edge(text.chars().next())
+        && edge(text.chars().next_back())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}

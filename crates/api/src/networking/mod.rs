@@ -1,0 +1,4 @@
+//! Group `networking.fleet.azure.com`, one module per version.
+
+pub mod v1alpha1;
+pub mod v1beta1;

@@ -1,0 +1,61 @@
+//! Reasons of events (placement-api 14.8). Membership events reuse `reasons::member`.
+
+/// Placements, on the change to True.
+pub mod placement {
+    /// Placement rollout started.
+    pub const PLACEMENT_ROLLOUT_STARTED: &str = "PlacementRolloutStarted";
+
+    /// Placement overridden succeeded.
+    pub const PLACEMENT_OVERRIDDEN_SUCCEEDED: &str = "PlacementOverriddenSucceeded";
+
+    /// Placement work synchronized.
+    pub const PLACEMENT_WORK_SYNCHRONIZED: &str = "PlacementWorkSynchronized";
+
+    /// Placement applied.
+    pub const PLACEMENT_APPLIED: &str = "PlacementApplied";
+
+    /// Placement available.
+    pub const PLACEMENT_AVAILABLE: &str = "PlacementAvailable";
+
+    /// Placement diff reported.
+    pub const PLACEMENT_DIFF_REPORTED: &str = "PlacementDiffReported";
+
+    /// Placement rollout completed.
+    pub const PLACEMENT_ROLLOUT_COMPLETED: &str = "PlacementRolloutCompleted";
+
+    /// Placement cleanup finalizer removed.
+    pub const PLACEMENT_CLEANUP_FINALIZER_REMOVED: &str = "PlacementCleanupFinalizerRemoved";
+}
+
+/// Bindings.
+pub mod binding {
+    /// Duplicate envelope works.
+    pub const DUPLICATE_ENVELOPE_WORKS: &str = "DuplicateEnvelopeWorks";
+}
+
+/// Member clusters.
+pub mod member {
+    /// Namespace created.
+    pub const NAMESPACE_CREATED: &str = "NamespaceCreated";
+
+    /// Namespace patched.
+    pub const NAMESPACE_PATCHED: &str = "NamespacePatched";
+
+    /// Role created.
+    pub const ROLE_CREATED: &str = "RoleCreated";
+
+    /// Role updated.
+    pub const ROLE_UPDATED: &str = "RoleUpdated";
+
+    /// Role binding created.
+    pub const ROLE_BINDING_CREATED: &str = "RoleBindingCreated";
+
+    /// Role binding updated.
+    pub const ROLE_BINDING_UPDATED: &str = "RoleBindingUpdated";
+
+    /// Internal member cluster created.
+    pub const INTERNAL_MEMBER_CLUSTER_CREATED: &str = "InternalMemberClusterCreated";
+
+    /// Internal member cluster spec updated.
+    pub const INTERNAL_MEMBER_CLUSTER_SPEC_UPDATED: &str = "InternalMemberClusterSpecUpdated";
+}
