@@ -1,3 +1,8 @@
 //! Every decision of the fleet as a pure function: no IO, no clock, no randomness.
 
 pub mod link;
+pub mod objects;
+pub mod placement;
+pub mod problem;
+pub mod schedule;
+pub mod select;

@@ -1,0 +1,116 @@
+//! Member clusters, as far as placements look at them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::cluster::v1beta1::{AgentStatus, Taint};
+use api::text::conditions::member;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::meta::null_is_default;
+use super::{DecodeError, Meta, decode};
+
+/// A MemberCluster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Member {
+    /// Metadata.
+    pub meta: Meta,
+    /// Taints; they influence scheduling only.
+    pub taints: Vec<Taint>,
+    /// What each agent of the member reported; agents of types that are not known are left out.
+    pub agents: Vec<AgentStatus>,
+    /// Total resources, quantities as text.
+    pub capacity: BTreeMap<String, String>,
+    /// Resources that workloads may use.
+    pub allocatable: BTreeMap<String, String>,
+    /// Resources that are left.
+    pub available: BTreeMap<String, String>,
+    /// Properties by name.
+    pub properties: BTreeMap<String, String>,
+    /// Whether the agent says anything about the member's namespaces.
+    pub collects_namespaces: bool,
+    /// Names of the member's namespaces, where reported.
+    pub namespaces: Option<BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    metadata: Meta,
+    #[serde(default, deserialize_with = "null_is_default")]
+    spec: StoredSpec,
+    #[serde(default, deserialize_with = "null_is_default")]
+    status: StoredStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoredSpec {
+    #[serde(deserialize_with = "null_is_default")]
+    taints: Vec<Taint>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StoredStatus {
+    #[serde(deserialize_with = "null_is_default")]
+    conditions: Vec<api::Condition>,
+    #[serde(deserialize_with = "null_is_default")]
+    agent_status: Vec<Value>,
+    #[serde(deserialize_with = "null_is_default")]
+    resource_usage: Usage,
+    #[serde(deserialize_with = "null_is_default")]
+    properties: BTreeMap<String, Property>,
+    namespaces: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Usage {
+    #[serde(deserialize_with = "null_is_default")]
+    capacity: BTreeMap<String, Value>,
+    #[serde(deserialize_with = "null_is_default")]
+    allocatable: BTreeMap<String, Value>,
+    #[serde(deserialize_with = "null_is_default")]
+    available: BTreeMap<String, Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct Property {
+    #[serde(default, deserialize_with = "null_is_default")]
+    value: String,
+}
+
+impl Member {
+    /// Reads a stored MemberCluster.
+    ///
+    /// # Errors
+    /// When the object has not the shape of a MemberCluster.
+    pub fn from_value(value: Value) -> Result<Self, DecodeError> {
+        let Stored { metadata, spec, status } = decode("MemberCluster", value)?;
+        Ok(Self {
+            meta: metadata,
+            taints: spec.taints,
+            agents: status.agent_status.into_iter().filter_map(|agent| serde_json::from_value(agent).ok()).collect(),
+            capacity: quantities(status.resource_usage.capacity),
+            allocatable: quantities(status.resource_usage.allocatable),
+            available: quantities(status.resource_usage.available),
+            properties: status.properties.into_iter().map(|(name, property)| (name, property.value)).collect(),
+            collects_namespaces: api::condition::find(&status.conditions, member::NAMESPACE_COLLECTION_SUCCEEDED).is_some(),
+            namespaces: status.namespaces.map(|names| names.into_keys().collect()),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.meta.name
+    }
+}
+
+/// Quantities are texts or plain numbers.
+fn quantities(table: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    table.into_iter().map(|(resource, value)| (resource, text(value))).collect()
+}

@@ -1,0 +1,74 @@
+//! Override snapshots of both scopes.
+
+use api::placement::v1beta1::{ClusterResourceOverrideSpec, ResourceOverrideSpec};
+use api::text::labels;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::meta::null_is_default;
+use super::{DecodeError, Meta, decode};
+
+/// A ClusterResourceOverrideSnapshot or a ResourceOverrideSnapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverrideSnapshot {
+    /// Metadata.
+    pub meta: Meta,
+    /// The override at the time of creation.
+    pub kind: OverrideKind,
+    /// Base64 of the hash text of the override, as stored.
+    pub hash: String,
+}
+
+/// The override inside a snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OverrideKind {
+    /// Of a ClusterResourceOverride.
+    Cluster(ClusterResourceOverrideSpec),
+    /// Of a ResourceOverride, in the snapshot's namespace.
+    Namespaced(ResourceOverrideSpec),
+}
+
+#[derive(Deserialize)]
+struct Stored<S> {
+    metadata: Meta,
+    spec: StoredSpec<S>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredSpec<S> {
+    override_spec: S,
+    #[serde(default, deserialize_with = "null_is_default")]
+    override_hash: String,
+}
+
+impl OverrideSnapshot {
+    /// Reads a stored override snapshot; the kind follows from whether it has a namespace.
+    ///
+    /// # Errors
+    /// When the object has not the shape of one.
+    pub fn from_value(value: Value) -> Result<Self, DecodeError> {
+        if value.pointer("/metadata/namespace").and_then(Value::as_str).is_some_and(|n| !n.is_empty()) {
+            let Stored { metadata, spec } = decode("ResourceOverrideSnapshot", value)?;
+            Ok(Self { meta: metadata, kind: OverrideKind::Namespaced(spec.override_spec), hash: spec.override_hash })
+        } else {
+            let Stored { metadata, spec } = decode("ClusterResourceOverrideSnapshot", value)?;
+            Ok(Self { meta: metadata, kind: OverrideKind::Cluster(spec.override_spec), hash: spec.override_hash })
+        }
+    }
+
+    /// Name of the override.
+    pub fn parent(&self) -> Option<&str> {
+        self.meta.label(labels::PARENT_OVERRIDE)
+    }
+
+    /// Its index; `None` when the label is missing or no number.
+    pub fn index(&self) -> Option<u64> {
+        self.meta.label(labels::OVERRIDE_INDEX)?.parse().ok()
+    }
+
+    /// Whether it carries the label of the latest snapshot.
+    pub fn is_latest(&self) -> bool {
+        self.meta.label(labels::IS_LATEST_SNAPSHOT) == Some(labels::TRUE)
+    }
+}

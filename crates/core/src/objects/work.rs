@@ -1,0 +1,96 @@
+//! Works: what one member is to apply.
+
+use api::condition;
+use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy, WorkStatus};
+use api::text::labels;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::meta::null_is_default;
+use super::{DecodeError, Digest, Meta, decode};
+
+/// A Work without its manifests: only their hash is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// Metadata.
+    pub meta: Meta,
+    /// Hash over the list of manifests; see [`Work::hash_manifests`].
+    pub manifests_hash: Digest,
+    /// How the member is to apply them.
+    pub apply_strategy: Option<ApplyStrategy>,
+    /// Whether the member is to report the status of the objects back.
+    pub report_back_strategy: Option<ReportBackStrategy>,
+    /// What the member answered.
+    pub status: WorkStatus,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    metadata: Meta,
+    #[serde(default, deserialize_with = "null_is_default")]
+    spec: StoredSpec,
+    #[serde(default, deserialize_with = "null_is_default")]
+    status: WorkStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StoredSpec {
+    #[serde(deserialize_with = "null_is_default")]
+    workload: Workload,
+    apply_strategy: Option<ApplyStrategy>,
+    report_back_strategy: Option<ReportBackStrategy>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Workload {
+    #[serde(deserialize_with = "null_is_default")]
+    manifests: Vec<Value>,
+}
+
+impl Work {
+    /// Reads a stored Work and forgets its manifests.
+    ///
+    /// # Errors
+    /// When the object has not the shape of a Work.
+    pub fn from_value(value: Value) -> Result<Self, DecodeError> {
+        let Stored { metadata, spec, status } = decode("Work", value)?;
+        Ok(Self {
+            meta: metadata,
+            manifests_hash: Self::hash_manifests(&spec.workload.manifests),
+            apply_strategy: spec.apply_strategy,
+            report_back_strategy: spec.report_back_strategy,
+            status,
+        })
+    }
+
+    /// The hash by which the content of Works is compared. Nulls in metadata do not count, because the API server
+    /// drops them when it stores embedded objects.
+    pub fn hash_manifests(manifests: &[Value]) -> Digest {
+        let texts: Vec<String> = manifests.iter().map(normal_text).collect();
+        Digest::of_list(texts.iter().map(String::as_str))
+    }
+
+    /// Name of the binding that it belongs to.
+    pub fn binding(&self) -> Option<&str> {
+        self.meta.label(labels::PARENT_BINDING)
+    }
+
+    /// What a condition says about the current generation.
+    pub fn verdict(&self, type_: &str) -> condition::Verdict {
+        condition::verdict(&self.status.conditions, type_, self.meta.generation)
+    }
+}
+
+fn normal_text(manifest: &Value) -> String {
+    let has_null = manifest.get("metadata").and_then(Value::as_object).is_some_and(|m| m.values().any(Value::is_null));
+    if !has_null {
+        return manifest.to_string();
+    }
+    let mut copy = manifest.clone();
+    if let Some(metadata) = copy.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|_, value| !value.is_null());
+    }
+    copy.to_string()
+}

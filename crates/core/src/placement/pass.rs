@@ -1,0 +1,230 @@
+//! What a pass results in: data that the shell executes without knowing its meaning.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// The outcome of planning one placement.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pass {
+    /// Steps in order; the writes of one step in any order, side by side.
+    /// When a write of a step fails, the shell executes no later step and repeats the pass with back-off.
+    pub steps: Vec<Vec<Write>>,
+    /// Events to record once all steps are done.
+    pub events: Vec<Event>,
+    /// When to look again if nothing happens before; `None` means never.
+    pub requeue: Option<Duration>,
+    /// A status that only says "waiting for members" was held back to be overtaken by their answer.
+    /// The shell hands the time at which this was first so to the next pass as [`super::Slice::withheld_since`].
+    pub withheld: bool,
+    /// What went wrong. A problem of class expected or unexpected makes the shell repeat the pass with back-off,
+    /// after it has executed the steps that were planned nevertheless.
+    pub problems: Vec<Problem>,
+    /// Facts for metrics.
+    pub facts: Facts,
+    /// Remarks for the log and for `explain`.
+    pub notes: Vec<String>,
+}
+
+/// One request to the API server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Creates an object. That it exists already is a conflict: the next pass sees it and decides anew.
+    Create {
+        /// What is created; namespace and name are in the object.
+        target: Target,
+        /// The complete object.
+        object: Value,
+    },
+    /// Applies a JSON merge patch (RFC 7396).
+    MergePatch {
+        /// What is patched.
+        target: Target,
+        /// The patch.
+        body: Value,
+        /// Whether the patch goes to the status subresource.
+        status: bool,
+        /// Precondition: the version of the object that the decision was based on.
+        resource_version: Option<String>,
+    },
+    /// Deletes an object. That it is gone already is success.
+    Delete {
+        /// What is deleted.
+        target: Target,
+        /// Precondition: this incarnation of the object only.
+        uid: Option<String>,
+    },
+}
+
+/// Names one object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace; `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// The kinds that passes write, all of group `placement.kubernetes-fleet.io`, version `v1beta1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are those of the kinds")]
+pub enum Kind {
+    ClusterResourcePlacement,
+    ResourcePlacement,
+    ClusterSchedulingPolicySnapshot,
+    SchedulingPolicySnapshot,
+    ClusterResourceSnapshot,
+    ResourceSnapshot,
+    ClusterResourceBinding,
+    ResourceBinding,
+    ClusterResourcePlacementStatus,
+    ClusterResourceOverrideSnapshot,
+    ResourceOverrideSnapshot,
+    Work,
+}
+
+/// A core/v1 Event to record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The object it is about.
+    pub about: Target,
+    /// That object's uid.
+    pub uid: String,
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: &'static str,
+    /// Its text.
+    pub note: String,
+}
+
+/// Facts that the shell turns into metrics (hub-behaviour 11.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The series of `fleet_workload_placement_status_last_timestamp_seconds` to set to now.
+    pub placement: Option<PlacementFact>,
+    /// The placement is going away: remove its series.
+    pub forget_placement: bool,
+    /// Whether a scheduling cycle ran, and whether it failed.
+    pub scheduling: Option<SchedulingFact>,
+}
+
+/// Labels of the placement status series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacementFact {
+    /// Generation of the placement.
+    pub generation: i64,
+    /// The first condition that is not fresh True, or `Completed`.
+    pub condition: String,
+    /// Its status, or `nil`.
+    pub status: String,
+    /// Its reason, or `nil`.
+    pub reason: String,
+}
+
+/// Labels of the scheduling cycle series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchedulingFact {
+    /// Whether the cycle ended in an error.
+    pub failed: bool,
+}
+
+impl Pass {
+    /// Adds a step unless it is empty.
+    pub fn step(&mut self, writes: Vec<Write>) {
+        if !writes.is_empty() {
+            self.steps.push(writes);
+        }
+    }
+
+    /// All writes in order of their steps.
+    pub fn writes(&self) -> impl Iterator<Item = &Write> {
+        self.steps.iter().flatten()
+    }
+
+    /// Asks for another look after `wait` at the latest.
+    pub fn look_again(&mut self, wait: Duration) {
+        self.requeue = Some(self.requeue.map_or(wait, |known| known.min(wait)));
+    }
+}
+
+impl Write {
+    /// The object that is written.
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Create { target, .. } | Self::MergePatch { target, .. } | Self::Delete { target, .. } => target,
+        }
+    }
+}
+
+impl Target {
+    /// Names an object.
+    pub fn new(kind: Kind, namespace: Option<&str>, name: &str) -> Self {
+        Self { kind, namespace: namespace.map(str::to_owned), name: name.to_owned() }
+    }
+}
+
+impl Kind {
+    /// API group of all these kinds.
+    pub const GROUP: &'static str = "placement.kubernetes-fleet.io";
+    /// Version in which they are written.
+    pub const VERSION: &'static str = "v1beta1";
+
+    /// Name of the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClusterResourcePlacement => "ClusterResourcePlacement",
+            Self::ResourcePlacement => "ResourcePlacement",
+            Self::ClusterSchedulingPolicySnapshot => "ClusterSchedulingPolicySnapshot",
+            Self::SchedulingPolicySnapshot => "SchedulingPolicySnapshot",
+            Self::ClusterResourceSnapshot => "ClusterResourceSnapshot",
+            Self::ResourceSnapshot => "ResourceSnapshot",
+            Self::ClusterResourceBinding => "ClusterResourceBinding",
+            Self::ResourceBinding => "ResourceBinding",
+            Self::ClusterResourcePlacementStatus => "ClusterResourcePlacementStatus",
+            Self::ClusterResourceOverrideSnapshot => "ClusterResourceOverrideSnapshot",
+            Self::ResourceOverrideSnapshot => "ResourceOverrideSnapshot",
+            Self::Work => "Work",
+        }
+    }
+
+    /// Name of the resource in request paths.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::ClusterResourcePlacement => "clusterresourceplacements",
+            Self::ResourcePlacement => "resourceplacements",
+            Self::ClusterSchedulingPolicySnapshot => "clusterschedulingpolicysnapshots",
+            Self::SchedulingPolicySnapshot => "schedulingpolicysnapshots",
+            Self::ClusterResourceSnapshot => "clusterresourcesnapshots",
+            Self::ResourceSnapshot => "resourcesnapshots",
+            Self::ClusterResourceBinding => "clusterresourcebindings",
+            Self::ResourceBinding => "resourcebindings",
+            Self::ClusterResourcePlacementStatus => "clusterresourceplacementstatuses",
+            Self::ClusterResourceOverrideSnapshot => "clusterresourceoverridesnapshots",
+            Self::ResourceOverrideSnapshot => "resourceoverridesnapshots",
+            Self::Work => "works",
+        }
+    }
+
+    /// Whether objects of the kind live in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        match self {
+            Self::ResourcePlacement
+            | Self::SchedulingPolicySnapshot
+            | Self::ResourceSnapshot
+            | Self::ResourceBinding
+            | Self::ClusterResourcePlacementStatus
+            | Self::ResourceOverrideSnapshot
+            | Self::Work => true,
+            Self::ClusterResourcePlacement
+            | Self::ClusterSchedulingPolicySnapshot
+            | Self::ClusterResourceSnapshot
+            | Self::ClusterResourceBinding
+            | Self::ClusterResourceOverrideSnapshot => false,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a pass decides on: one placement's part of the indexes, and the agent's settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::objects::{Binding, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work};
+use crate::select::{ApiLists, NamespaceRule};
+
+/// Everything that decisions about one placement may read. Lists may come in any order unless said otherwise.
+pub struct Slice<'a> {
+    /// Key of the placement.
+    pub key: &'a PlacementKey,
+    /// The placement; `None` when it is gone, so that only what it left behind is cleaned up.
+    pub placement: Option<Arc<Placement>>,
+    /// All members, deleting ones included, sorted by name.
+    pub members: &'a [Arc<Member>],
+    /// Policy snapshots whose parent label names the placement (in its namespace).
+    pub policy_snapshots: Vec<Arc<PolicySnapshot>>,
+    /// Resource snapshots whose parent label names the placement (in its namespace).
+    pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
+    /// Bindings whose parent label names the placement (in its namespace).
+    pub bindings: Vec<Arc<Binding>>,
+    /// Works of this placement in every member namespace, terminating ones included.
+    pub works: Vec<Arc<Work>>,
+    /// All override snapshots of both kinds on the hub: matching needs the latest of each, application those that bindings name.
+    pub overrides: &'a [Arc<OverrideSnapshot>],
+    /// The resources that may be selected.
+    pub resources: &'a dyn ResourceView,
+    /// Since when earlier passes of this placement have answered [`super::Pass::withheld`] without interruption.
+    /// The shell keeps it per key: set to the time of the first such pass, cleared by any pass that does not answer so.
+    pub withheld_since: Option<Timestamp>,
+}
+
+/// A read-only view of the index of selectable resources.
+pub trait ResourceView {
+    /// Looks an API up among those that the hub serves, in any served version.
+    fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<Api>;
+
+    /// One object of an API. `namespace` is `None` for cluster-scoped ones.
+    fn get(&self, api: &ApiKey, namespace: Option<&str>, name: &str) -> Option<Arc<Selectable>>;
+
+    /// The objects of an API: of one namespace, or (with `None`) all.
+    fn list(&self, api: &ApiKey, namespace: Option<&str>) -> Vec<Arc<Selectable>>;
+
+    /// All watched namespaced APIs.
+    fn namespaced(&self) -> Vec<Api>;
+}
+
+/// A served API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// Which one.
+    pub key: ApiKey,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+    /// Whether its objects are in the index, completely.
+    pub synced: bool,
+}
+
+/// Group, version and kind under which objects of an API are indexed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiKey {
+    /// API group; empty for the core group.
+    pub group: String,
+    /// Version in which the objects were read.
+    pub version: String,
+    /// Kind.
+    pub kind: String,
+}
+
+/// An object that may be selected, as the index keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selectable {
+    /// Its content, sanitised (hub-behaviour 2.8).
+    pub manifest: Arc<Manifest>,
+    /// Whether it is being deleted; such objects are not selected.
+    pub deleting: bool,
+    /// Whether its kind and content forbid to propagate it (hub-behaviour 2.7).
+    pub exclusion: Exclusion,
+}
+
+/// Why an object may have to stay on the hub (hub-behaviour 2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exclusion {
+    /// It may be propagated.
+    #[default]
+    None,
+    /// Never propagated.
+    Always,
+    /// Not propagated when the hub runs workloads itself (claims for volumes).
+    WhenHubRunsWorkloads,
+    /// Not propagated when a Service of the same name manages it (Endpoints).
+    WhenServiceExists,
+}
+
+/// The agent's flags as far as decisions depend on them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which APIs may be selected.
+    pub apis: ApiLists,
+    /// Which namespaces may be selected.
+    pub namespaces: NamespaceRule,
+    /// `--resource-snapshot-creation-minimum-interval`.
+    pub snapshot_minimum_interval: Duration,
+    /// `--resource-changes-collection-duration`.
+    pub snapshot_collection: Duration,
+    /// `--enable-workload`: the hub runs workloads itself.
+    pub enable_workload: bool,
+    /// Stages that run; from `--controllers`.
+    pub stages: Stages,
+    /// How long a status that only says "waiting for members" may be held back, so that a quick answer of the members
+    /// replaces it and costs neither a write nor a round trip. Zero writes it at once.
+    pub progress_grace: Duration,
+}
+
+/// Which stages of the planner run (`--controllers`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stages {
+    /// Selection, snapshots and placement status.
+    pub placement: bool,
+    /// Scheduling.
+    pub schedule: bool,
+    /// Rolling update.
+    pub rollout: bool,
+    /// Works and binding status.
+    pub work: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            apis: ApiLists::default(),
+            namespaces: NamespaceRule::default(),
+            snapshot_minimum_interval: Duration::from_secs(30),
+            snapshot_collection: Duration::from_secs(15),
+            enable_workload: false,
+            stages: Stages::default(),
+            progress_grace: Duration::from_millis(200),
+        }
+    }
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self { placement: true, schedule: true, rollout: true, work: true }
+    }
+}
+
+impl ApiKey {
+    /// Names an API.
+    pub fn new(group: &str, version: &str, kind: &str) -> Self {
+        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+    }
+}

@@ -1,0 +1,188 @@
+//! Cluster affinity: required terms filter, preferred terms score (hub-behaviour 4.9).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use api::placement::v1beta1::{
+    ClusterSelectorTerm, PreferredClusterSelector, PropertySelectorRequirement, PropertySorter, PropertySortOrder,
+};
+use api::quantity::Quantity;
+use api::selector;
+
+use crate::objects::Member;
+use crate::problem::Problem;
+
+/// A property of a member that is no quantity; it counts as absent, and people should hear of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BadProperty {
+    /// The member that reports it.
+    pub member: String,
+    /// Name of the property.
+    pub property: String,
+    /// What it reports.
+    pub value: String,
+}
+
+/// Whether any of the required terms matches the member. No terms match every member.
+pub(super) fn required(
+    terms: &[ClusterSelectorTerm],
+    member: &Member,
+    bad: &mut Vec<BadProperty>,
+) -> Result<bool, Problem> {
+    let mut any = terms.is_empty();
+    for term in terms {
+        // Every term is evaluated, so that a policy that cannot be evaluated fails on every member alike.
+        any |= term_matches(term, member, bad)?;
+    }
+    Ok(any)
+}
+
+fn term_matches(
+    term: &ClusterSelectorTerm,
+    member: &Member,
+    bad: &mut Vec<BadProperty>,
+) -> Result<bool, Problem> {
+    let mut matches = labels_match(term, member)?;
+    if let Some(properties) = &term.property_selector {
+        for requirement in &properties.match_expressions {
+            matches &= property_matches(requirement, member, bad)?;
+        }
+    }
+    Ok(matches)
+}
+
+/// An absent label selector matches here.
+fn labels_match(term: &ClusterSelectorTerm, member: &Member) -> Result<bool, Problem> {
+    match &term.label_selector {
+        None => Ok(true),
+        some => selector::matches(some.as_ref(), &member.meta.labels)
+            .map_err(|err| Problem::unexpected(format!("A cluster selector of the policy is invalid: {err}."))),
+    }
+}
+
+fn property_matches(
+    requirement: &PropertySelectorRequirement,
+    member: &Member,
+    bad: &mut Vec<BadProperty>,
+) -> Result<bool, Problem> {
+    let name = &requirement.name;
+    let [wanted] = requirement.values.as_slice() else {
+        return Err(Problem::unexpected(format!("The requirement on property {name:?} must have exactly one value.")));
+    };
+    let wanted: Quantity = wanted.parse().map_err(|err| {
+        Problem::unexpected(format!("The requirement on property {name:?} has the invalid value {wanted:?}: {err}."))
+    })?;
+    let holds: fn(Ordering) -> bool = match requirement.operator.as_str() {
+        "Eq" => Ordering::is_eq,
+        "Ne" => Ordering::is_ne,
+        "Gt" => Ordering::is_gt,
+        "Ge" => Ordering::is_ge,
+        "Lt" => Ordering::is_lt,
+        "Le" => Ordering::is_le,
+        other => {
+            return Err(Problem::unexpected(format!(
+                "The requirement on property {name:?} has the unknown operator {other:?}."
+            )));
+        }
+    };
+    Ok(property(name, member, bad)?.is_some_and(|value| holds(value.cmp(&wanted))))
+}
+
+/// Prefix of properties that are read from the member's resource usage.
+const RESOURCES: &str = "resources.kubernetes-fleet.io/";
+
+/// The value of a property on a member; `None` when it is not available there.
+fn property(name: &str, member: &Member, bad: &mut Vec<BadProperty>) -> Result<Option<Quantity>, Problem> {
+    let text = match name.strip_prefix(RESOURCES) {
+        None => member.properties.get(name),
+        Some(rest) => {
+            let malformed = || Problem::unexpected(format!("The property {name:?} names no capacity type and resource."));
+            let (capacity, resource) = rest.split_once('-').ok_or_else(malformed)?;
+            let table = match capacity {
+                "total" => &member.capacity,
+                "allocatable" => &member.allocatable,
+                "available" => &member.available,
+                _ => return Err(malformed()),
+            };
+            table.get(resource)
+        }
+    };
+    let Some(text) = text else { return Ok(None) };
+    if let Ok(quantity) = text.parse() {
+        return Ok(Some(quantity));
+    }
+    let found = BadProperty { member: member.meta.name.clone(), property: name.to_owned(), value: text.clone() };
+    if !bad.contains(&found) {
+        bad.push(found);
+    }
+    Ok(None)
+}
+
+/// Preferred terms, with the spread of every sorted property over the fleet.
+pub(super) struct Preferences<'a> {
+    terms: Vec<(&'a PreferredClusterSelector, Option<Sorter<'a>>)>,
+}
+
+struct Sorter<'a> {
+    sorter: &'a PropertySorter,
+    range: Option<(f64, f64)>,
+}
+
+impl<'a> Preferences<'a> {
+    /// Observes the smallest and largest value of every sorted property over all members.
+    pub(super) fn new(
+        terms: &'a [PreferredClusterSelector],
+        members: &[Arc<Member>],
+        bad: &mut Vec<BadProperty>,
+    ) -> Result<Self, Problem> {
+        let mut observed = Vec::with_capacity(terms.len());
+        for term in terms {
+            let Some(sorter) = &term.preference.property_sorter else {
+                observed.push((term, None));
+                continue;
+            };
+            let mut range: Option<(f64, f64)> = None;
+            for member in members {
+                if let Some(value) = property(&sorter.name, member, bad)? {
+                    let value = value.approximate_f64();
+                    range = Some(range.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
+                }
+            }
+            observed.push((term, Some(Sorter { sorter, range })));
+        }
+        Ok(Self { terms: observed })
+    }
+
+    /// The affinity score of a member.
+    pub(super) fn score(&self, member: &Member, bad: &mut Vec<BadProperty>) -> Result<i64, Problem> {
+        let mut sum = 0;
+        for (term, sorter) in &self.terms {
+            if term.weight == 0 || !labels_match(&term.preference, member)? {
+                continue;
+            }
+            sum += match sorter {
+                None => i64::from(term.weight),
+                Some(sorter) => sorter.score(term.weight, member, bad)?,
+            };
+        }
+        Ok(sum)
+    }
+}
+
+impl Sorter<'_> {
+    fn score(&self, weight: i32, member: &Member, bad: &mut Vec<BadProperty>) -> Result<i64, Problem> {
+        let (Some(value), Some((low, high))) = (property(&self.sorter.name, member, bad)?, self.range) else {
+            return Ok(0);
+        };
+        if low == high {
+            return Ok(0);
+        }
+        let share = (value.approximate_f64() - low) / (high - low);
+        let share = match self.sorter.sort_order {
+            PropertySortOrder::Descending => share,
+            PropertySortOrder::Ascending => 1.0 - share,
+        };
+        // `round` goes half away from zero, as the formula asks; the product lies within the weight's range.
+        Ok((share * f64::from(weight)).round() as i64)
+    }
+}

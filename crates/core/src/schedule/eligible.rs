@@ -1,0 +1,46 @@
+//! Whether a member may be picked at all (hub-behaviour 4.7).
+
+use std::time::Duration;
+
+use api::cluster::v1beta1::AgentType;
+use api::condition;
+use api::text::conditions::member;
+use jiff::Timestamp;
+
+use crate::objects::Member;
+
+/// A heartbeat older than this, or a member unhealthy for longer, makes it ineligible.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// Checks a member. The reason of a refusal names no elapsed time, so that it stays the same from pass to pass.
+///
+/// # Errors
+/// The first failing rule, as part of a sentence.
+pub fn eligible(member: &Member, now: Timestamp) -> Result<(), &'static str> {
+    if member.meta.is_deleting() {
+        return Err("the cluster has left the fleet");
+    }
+    let agent = member
+        .agents
+        .iter()
+        .find(|agent| agent.type_ == AgentType::MemberAgent)
+        .ok_or("the member agent has not reported yet")?;
+    let heartbeat = agent.last_received_heartbeat.as_ref().map(|time| time.0);
+    if heartbeat.is_none_or(|at| older(at, now)) {
+        return Err("no recent heartbeat has been received from the member agent");
+    }
+    if !condition::find(&agent.conditions, member::JOINED).is_some_and(|c| c.status == api::ConditionStatus::True) {
+        return Err("the cluster has not joined the fleet");
+    }
+    match condition::find(&agent.conditions, member::HEALTHY) {
+        None => Err("the health of the cluster is not known yet"),
+        Some(healthy) if healthy.status != api::ConditionStatus::True && older(healthy.last_transition_time.0, now) => {
+            Err("the cluster has been unhealthy for too long")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn older(then: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(then).as_nanos() > i128::try_from(PATIENCE.as_nanos()).unwrap_or(i128::MAX)
+}

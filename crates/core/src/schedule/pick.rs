@@ -1,0 +1,109 @@
+//! PickAll and PickN (hub-behaviour 4.5, 4.6).
+
+use api::placement::v1beta1::ClusterDecision;
+
+use super::assign::Assignment;
+use super::classify::Classes;
+use super::filter::{Filtered, Scored, Scoring, batch};
+use super::{Action, Input, Outcome, Verdict, decisions};
+use crate::objects::Binding;
+use crate::problem::Problem;
+
+/// PickAll: every cluster that passes the filters. It is always fulfilled.
+pub(super) fn all(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Outcome) -> Result<(), Problem> {
+    let bad = &mut outcome.bad_properties;
+    let batch = batch(input, Scoring::No, &classes.picked(), &classes.obsolete_clusters(), bad)?;
+    let selected = assign(classes, &batch.scored, outcome)?;
+    let count = selected.len();
+    outcome.verdict = Some(verdict(selected, count, &[], &batch.filtered));
+    Ok(())
+}
+
+/// PickN: the best `N` clusters.
+pub(super) fn number(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Outcome) -> Result<(), Problem> {
+    let wanted = input.number_of_clusters.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
+        let snapshot = input.policy_snapshot;
+        Problem::unexpected(format!("The policy snapshot {snapshot} does not say how many clusters to pick."))
+    })?;
+    let present = classes.scheduled.len() + classes.bound.len();
+    if wanted > present {
+        return pick_more(input, classes, wanted, outcome);
+    }
+    let kept = drop_lowest(classes, present - wanted, outcome);
+    outcome.verdict = Some(verdict(kept, wanted, &[], &[]));
+    Ok(())
+}
+
+/// Gives up what an older policy holds and the `surplus` lowest bindings. Returns the decisions of those that stay.
+fn drop_lowest(classes: &Classes<'_>, surplus: usize, outcome: &mut Outcome) -> Vec<ClusterDecision> {
+    unschedule(&classes.obsolete, outcome);
+    let mut scheduled = classes.scheduled.clone();
+    let mut bound = classes.bound.clone();
+    for class in [&mut scheduled, &mut bound] {
+        class.sort_by_key(|binding| standing(binding));
+    }
+    let from_scheduled = surplus.min(scheduled.len());
+    let leaving: Vec<&Binding> =
+        scheduled.drain(..from_scheduled).chain(bound.drain(..surplus - from_scheduled)).collect();
+    unschedule(&leaving, outcome);
+    let mut kept: Vec<&Binding> = scheduled;
+    kept.extend(bound);
+    kept.iter().map(|binding| binding.spec.cluster_decision.clone()).collect()
+}
+
+/// Lowest first: without score, then by topology spread and affinity score, then by cluster name.
+fn standing(binding: &Binding) -> (Option<(i32, i32)>, String) {
+    let score = binding.spec.cluster_decision.cluster_score.as_ref();
+    let score = score.map(|s| (s.topology_spread_score.unwrap_or_default(), s.affinity_score.unwrap_or_default()));
+    (score, binding.cluster().to_owned())
+}
+
+fn unschedule(bindings: &[&Binding], outcome: &mut Outcome) {
+    outcome.actions.extend(bindings.iter().map(|b| Action::Unschedule { binding: b.meta.name.clone() }));
+}
+
+/// Picks until `wanted` clusters are held. With topology spread constraints one cluster at a time, because each pick
+/// changes the scores of the next; all batches run here, so that bindings change once.
+fn pick_more(input: &Input<'_>, classes: &Classes<'_>, wanted: usize, outcome: &mut Outcome) -> Result<(), Problem> {
+    let one_by_one = input.policy.is_some_and(|policy| !policy.topology_spread_constraints.is_empty());
+    let mut held = classes.picked();
+    let mut missing = wanted - held.len().min(wanted);
+    let mut obsolete = classes.obsolete_clusters();
+    let mut picked = Vec::new();
+    let last = loop {
+        let mut batch = batch(input, Scoring::Yes, &held, &obsolete, &mut outcome.bad_properties)?;
+        let limit = if one_by_one { 1 } else { missing };
+        let best: Vec<Scored> = batch.scored.drain(..limit.min(batch.scored.len())).collect();
+        held.extend(best.iter().map(|scored| scored.cluster.clone()));
+        missing -= best.len();
+        let done = missing == 0 || best.len() < limit || !one_by_one;
+        picked.extend(best);
+        if done {
+            break batch;
+        }
+        // Only the first batch prefers what an older policy holds.
+        obsolete.clear();
+    };
+    let selected = assign(classes, &picked, outcome)?;
+    outcome.verdict = Some(verdict(selected, wanted, &last.scored, &last.filtered));
+    Ok(())
+}
+
+/// Gives the picked clusters to the placement.
+/// Returns the decisions of all selected clusters: created, adopted, scheduled, bound.
+fn assign(classes: &Classes<'_>, picked: &[Scored], outcome: &mut Outcome) -> Result<Vec<ClusterDecision>, Problem> {
+    let mut assignment = Assignment::new(classes);
+    for scored in picked {
+        assignment.pick(&scored.cluster, decisions::picked_by_score(scored))?;
+    }
+    let mut selected = assignment.decisions();
+    let held = classes.scheduled.iter().chain(&classes.bound);
+    selected.extend(held.map(|binding| binding.spec.cluster_decision.clone()));
+    assignment.finish(classes, outcome);
+    Ok(selected)
+}
+
+fn verdict(selected: Vec<ClusterDecision>, wanted: usize, lower: &[Scored], filtered: &[Filtered]) -> Verdict {
+    let count = selected.len();
+    Verdict { decisions: decisions::list(selected, lower, filtered), selected: count, fulfilled: count >= wanted }
+}
