@@ -25,17 +25,26 @@ pub enum Class {
 impl Problem {
     /// A mistake that only a user can repair.
     pub fn user(message: impl Into<String>) -> Self {
-        Self { class: Class::User, message: message.into() }
+        Self {
+            class: Class::User,
+            message: message.into(),
+        }
     }
 
     /// A state that is known to pass.
     pub fn expected(message: impl Into<String>) -> Self {
-        Self { class: Class::Expected, message: message.into() }
+        Self {
+            class: Class::Expected,
+            message: message.into(),
+        }
     }
 
     /// A broken invariant.
     pub fn unexpected(message: impl Into<String>) -> Self {
-        Self { class: Class::Unexpected, message: message.into() }
+        Self {
+            class: Class::Unexpected,
+            message: message.into(),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Bindings of both scopes: one cluster of one placement.
 
+use api::Condition;
 use api::condition;
 use api::placement::v1beta1::{BindingState, ResourceBindingSpec, ResourceBindingStatus};
 use api::text::annotations;
-use api::Condition;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,7 +36,11 @@ impl Binding {
     /// When the object has not the shape of a binding or is in a state that is not known.
     pub fn from_value(value: Value) -> Result<Self, DecodeError> {
         let Stored { metadata, spec, status } = decode("binding", value)?;
-        Ok(Self { meta: metadata, spec, status })
+        Ok(Self {
+            meta: metadata,
+            spec,
+            status,
+        })
     }
 
     /// Its state.

@@ -57,7 +57,11 @@ impl Manifest {
         let labels = value
             .pointer("/metadata/labels")
             .and_then(Value::as_object)
-            .map(|all| all.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect())
+            .map(|all| {
+                all.iter()
+                    .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+                    .collect()
+            })
             .unwrap_or_default();
         let text = api::hash::go_json(value).map_err(|err| DecodeError::new("manifest", &id.name, err))?;
         let text: Arc<str> = text.into();
@@ -94,22 +98,42 @@ impl ObjectId {
     /// # Errors
     /// When `apiVersion` or `kind` is missing.
     pub fn of(value: &Value) -> Result<Self, DecodeError> {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |pointer: &str| {
+            value
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let api_version = text("/apiVersion");
         let kind = text("/kind");
         if api_version.is_empty() || kind.is_empty() {
-            return Err(DecodeError::new("manifest", &text("/metadata/name"), "apiVersion and kind must not be empty"));
+            return Err(DecodeError::new(
+                "manifest",
+                &text("/metadata/name"),
+                "apiVersion and kind must not be empty",
+            ));
         }
         let (group, version) = match api_version.split_once('/') {
             Some((group, version)) => (group.to_owned(), version.to_owned()),
             None => (String::new(), api_version),
         };
-        Ok(Self { group, version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") })
+        Ok(Self {
+            group,
+            version,
+            kind,
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+        })
     }
 
     /// `group/version`, or just the version for the core group.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// Whether it is of this group and kind, in any version.
@@ -218,7 +242,8 @@ mod tests {
     #[test]
     fn equal_content_is_held_once_and_dropped_with_the_last_holder() {
         let interner = Interner::default();
-        let make = || Manifest::from_value(&json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a"}})).unwrap();
+        let make =
+            || Manifest::from_value(&json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a"}})).unwrap();
         let first = interner.intern(make());
         let second = interner.intern(make());
         assert!(Arc::ptr_eq(&first, &second));

@@ -90,12 +90,21 @@ impl Member {
         Ok(Self {
             meta: metadata,
             taints: spec.taints,
-            agents: status.agent_status.into_iter().filter_map(|agent| serde_json::from_value(agent).ok()).collect(),
+            agents: status
+                .agent_status
+                .into_iter()
+                .filter_map(|agent| serde_json::from_value(agent).ok())
+                .collect(),
             capacity: quantities(status.resource_usage.capacity),
             allocatable: quantities(status.resource_usage.allocatable),
             available: quantities(status.resource_usage.available),
-            properties: status.properties.into_iter().map(|(name, property)| (name, property.value)).collect(),
-            collects_namespaces: api::condition::find(&status.conditions, member::NAMESPACE_COLLECTION_SUCCEEDED).is_some(),
+            properties: status
+                .properties
+                .into_iter()
+                .map(|(name, property)| (name, property.value))
+                .collect(),
+            collects_namespaces: api::condition::find(&status.conditions, member::NAMESPACE_COLLECTION_SUCCEEDED)
+                .is_some(),
             namespaces: status.namespaces.map(|names| names.into_keys().collect()),
         })
     }
@@ -112,5 +121,8 @@ fn quantities(table: BTreeMap<String, Value>) -> BTreeMap<String, String> {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    table.into_iter().map(|(resource, value)| (resource, text(value))).collect()
+    table
+        .into_iter()
+        .map(|(resource, value)| (resource, text(value)))
+        .collect()
 }

@@ -37,13 +37,22 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub(crate) fn new(kind: &'static str, name: &str, reason: impl std::fmt::Display) -> Self {
-        Self { kind, name: name.to_owned(), reason: reason.to_string() }
+        Self {
+            kind,
+            name: name.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
 /// Reads a typed shape out of a tree, naming the object when it does not fit.
 fn decode<T: serde::de::DeserializeOwned>(kind: &'static str, value: serde_json::Value) -> Result<T, DecodeError> {
-    let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        value
+            .pointer(pointer)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+    };
     let name = match text("/metadata/namespace") {
         "" => text("/metadata/name").to_owned(),
         namespace => format!("{namespace}/{}", text("/metadata/name")),

@@ -48,12 +48,24 @@ impl OverrideSnapshot {
     /// # Errors
     /// When the object has not the shape of one.
     pub fn from_value(value: Value) -> Result<Self, DecodeError> {
-        if value.pointer("/metadata/namespace").and_then(Value::as_str).is_some_and(|n| !n.is_empty()) {
+        if value
+            .pointer("/metadata/namespace")
+            .and_then(Value::as_str)
+            .is_some_and(|n| !n.is_empty())
+        {
             let Stored { metadata, spec } = decode("ResourceOverrideSnapshot", value)?;
-            Ok(Self { meta: metadata, kind: OverrideKind::Namespaced(spec.override_spec), hash: spec.override_hash })
+            Ok(Self {
+                meta: metadata,
+                kind: OverrideKind::Namespaced(spec.override_spec),
+                hash: spec.override_hash,
+            })
         } else {
             let Stored { metadata, spec } = decode("ClusterResourceOverrideSnapshot", value)?;
-            Ok(Self { meta: metadata, kind: OverrideKind::Cluster(spec.override_spec), hash: spec.override_hash })
+            Ok(Self {
+                meta: metadata,
+                kind: OverrideKind::Cluster(spec.override_spec),
+                hash: spec.override_hash,
+            })
         }
     }
 

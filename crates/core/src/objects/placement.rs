@@ -54,22 +54,34 @@ impl Placement {
     /// When the object has not the shape of a placement.
     pub fn from_value(value: Value) -> Result<Self, DecodeError> {
         let Stored { metadata, spec, status } = decode("placement", value)?;
-        Ok(Self { meta: metadata, spec, status })
+        Ok(Self {
+            meta: metadata,
+            spec,
+            status,
+        })
     }
 
     /// Its key.
     pub fn key(&self) -> PlacementKey {
-        PlacementKey { namespace: self.meta.namespace.clone(), name: self.meta.name.clone() }
+        PlacementKey {
+            namespace: self.meta.namespace.clone(),
+            name: self.meta.name.clone(),
+        }
     }
 
     /// How it is addressed in writes and events.
     pub fn target(&self) -> Target {
-        self.key().target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)
+        self.key()
+            .target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)
     }
 
     /// The placement type; an absent policy means all clusters.
     pub fn placement_type(&self) -> PlacementType {
-        self.spec.policy.as_ref().and_then(|p| p.placement_type).unwrap_or(PlacementType::PickAll)
+        self.spec
+            .policy
+            .as_ref()
+            .and_then(|p| p.placement_type)
+            .unwrap_or(PlacementType::PickAll)
     }
 
     /// Whether somebody else than the rolling update rolls it out.
@@ -79,7 +91,12 @@ impl Placement {
 
     /// The apply strategy with all defaults filled in (hub-behaviour 0.7).
     pub fn apply_strategy(&self) -> ApplyStrategy {
-        let mut strategy = self.spec.strategy.as_ref().and_then(|s| s.apply_strategy.clone()).unwrap_or_default();
+        let mut strategy = self
+            .spec
+            .strategy
+            .as_ref()
+            .and_then(|s| s.apply_strategy.clone())
+            .unwrap_or_default();
         api::defaults::apply_strategy(&mut strategy);
         strategy
     }
@@ -99,17 +116,27 @@ impl Placement {
 impl PlacementKey {
     /// The key of a ClusterResourcePlacement.
     pub fn cluster(name: &str) -> Self {
-        Self { namespace: None, name: name.to_owned() }
+        Self {
+            namespace: None,
+            name: name.to_owned(),
+        }
     }
 
     /// The key of a ResourcePlacement.
     pub fn namespaced(namespace: &str, name: &str) -> Self {
-        Self { namespace: Some(namespace.to_owned()), name: name.to_owned() }
+        Self {
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        }
     }
 
     /// Which of the two kinds it names.
     pub fn kind(&self) -> PlacementKind {
-        if self.namespace.is_some() { PlacementKind::Namespaced } else { PlacementKind::Cluster }
+        if self.namespace.is_some() {
+            PlacementKind::Namespaced
+        } else {
+            PlacementKind::Cluster
+        }
     }
 
     /// Picks the counterpart of the placement's scope out of two kinds.

@@ -71,7 +71,12 @@ impl PolicySnapshot {
     /// When the object has not the shape of one.
     pub fn from_value(value: Value) -> Result<Self, DecodeError> {
         let StoredPolicy { metadata, spec, status } = decode("policy snapshot", value)?;
-        Ok(Self { meta: metadata, policy: spec.policy, policy_hash: spec.policy_hash, status })
+        Ok(Self {
+            meta: metadata,
+            policy: spec.policy,
+            policy_hash: spec.policy_hash,
+            status,
+        })
     }
 
     /// Its index; `None` when the label is missing or no number.
@@ -107,7 +112,10 @@ impl ResourceSnapshot {
             .iter()
             .map(|manifest| Manifest::from_value(manifest).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { meta: metadata, manifests })
+        Ok(Self {
+            meta: metadata,
+            manifests,
+        })
     }
 
     /// Replaces its manifests by the shared copies of the same content.
@@ -129,7 +137,9 @@ impl ResourceSnapshot {
 
     /// Hash of the group's content; only a master has one (hub-behaviour 0.3).
     pub fn group_hash(&self) -> Option<&str> {
-        self.meta.annotation(annotations::RESOURCE_HASH).filter(|hash| !hash.is_empty())
+        self.meta
+            .annotation(annotations::RESOURCE_HASH)
+            .filter(|hash| !hash.is_empty())
     }
 
     /// Whether it is the master of its group.
@@ -149,6 +159,9 @@ impl ResourceSnapshot {
 
     /// When newer content was first seen; `None` also when the annotation is malformed.
     pub fn detection_time(&self) -> Option<Timestamp> {
-        self.meta.annotation(annotations::NEXT_SNAPSHOT_DETECTION_TIME)?.parse().ok()
+        self.meta
+            .annotation(annotations::NEXT_SNAPSHOT_DETECTION_TIME)?
+            .parse()
+            .ok()
     }
 }

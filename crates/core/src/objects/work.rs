@@ -84,7 +84,10 @@ impl Work {
 }
 
 fn normal_text(manifest: &Value) -> String {
-    let has_null = manifest.get("metadata").and_then(Value::as_object).is_some_and(|m| m.values().any(Value::is_null));
+    let has_null = manifest
+        .get("metadata")
+        .and_then(Value::as_object)
+        .is_some_and(|m| m.values().any(Value::is_null));
     if !has_null {
         return manifest.to_string();
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::objects::{Binding, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work};
+use crate::objects::{
+    Binding, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
+};
 use crate::select::{ApiLists, NamespaceRule};
 
 /// Everything that decisions about one placement may read. Lists may come in any order unless said otherwise.
@@ -144,13 +146,22 @@ impl Default for Settings {
 
 impl Default for Stages {
     fn default() -> Self {
-        Self { placement: true, schedule: true, rollout: true, work: true }
+        Self {
+            placement: true,
+            schedule: true,
+            rollout: true,
+            work: true,
+        }
     }
 }
 
 impl ApiKey {
     /// Names an API.
     pub fn new(group: &str, version: &str, kind: &str) -> Self {
-        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+        }
     }
 }

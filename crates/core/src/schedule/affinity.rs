@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use api::placement::v1beta1::{
-    ClusterSelectorTerm, PreferredClusterSelector, PropertySelectorRequirement, PropertySorter, PropertySortOrder,
+    ClusterSelectorTerm, PreferredClusterSelector, PropertySelectorRequirement, PropertySortOrder, PropertySorter,
 };
 use api::quantity::Quantity;
 use api::selector;
@@ -37,11 +37,7 @@ pub(super) fn required(
     Ok(any)
 }
 
-fn term_matches(
-    term: &ClusterSelectorTerm,
-    member: &Member,
-    bad: &mut Vec<BadProperty>,
-) -> Result<bool, Problem> {
+fn term_matches(term: &ClusterSelectorTerm, member: &Member, bad: &mut Vec<BadProperty>) -> Result<bool, Problem> {
     let mut matches = labels_match(term, member)?;
     if let Some(properties) = &term.property_selector {
         for requirement in &properties.match_expressions {
@@ -67,10 +63,14 @@ fn property_matches(
 ) -> Result<bool, Problem> {
     let name = &requirement.name;
     let [wanted] = requirement.values.as_slice() else {
-        return Err(Problem::unexpected(format!("The requirement on property {name:?} must have exactly one value.")));
+        return Err(Problem::unexpected(format!(
+            "The requirement on property {name:?} must have exactly one value."
+        )));
     };
     let wanted: Quantity = wanted.parse().map_err(|err| {
-        Problem::unexpected(format!("The requirement on property {name:?} has the invalid value {wanted:?}: {err}."))
+        Problem::unexpected(format!(
+            "The requirement on property {name:?} has the invalid value {wanted:?}: {err}."
+        ))
     })?;
     let holds: fn(Ordering) -> bool = match requirement.operator.as_str() {
         "Eq" => Ordering::is_eq,
@@ -96,7 +96,8 @@ fn property(name: &str, member: &Member, bad: &mut Vec<BadProperty>) -> Result<O
     let text = match name.strip_prefix(RESOURCES) {
         None => member.properties.get(name),
         Some(rest) => {
-            let malformed = || Problem::unexpected(format!("The property {name:?} names no capacity type and resource."));
+            let malformed =
+                || Problem::unexpected(format!("The property {name:?} names no capacity type and resource."));
             let (capacity, resource) = rest.split_once('-').ok_or_else(malformed)?;
             let table = match capacity {
                 "total" => &member.capacity,
@@ -111,7 +112,11 @@ fn property(name: &str, member: &Member, bad: &mut Vec<BadProperty>) -> Result<O
     if let Ok(quantity) = text.parse() {
         return Ok(Some(quantity));
     }
-    let found = BadProperty { member: member.meta.name.clone(), property: name.to_owned(), value: text.clone() };
+    let found = BadProperty {
+        member: member.meta.name.clone(),
+        property: name.to_owned(),
+        value: text.clone(),
+    };
     if !bad.contains(&found) {
         bad.push(found);
     }

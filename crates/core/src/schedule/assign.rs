@@ -24,7 +24,12 @@ impl<'a> Assignment<'a> {
         // Of several bindings on one cluster the first by name counts.
         let by_cluster = |bindings: &[&'a Binding]| bindings.iter().rev().map(|b| (b.cluster(), *b)).collect();
         Self {
-            current: classes.scheduled.iter().chain(&classes.bound).map(|b| b.cluster()).collect(),
+            current: classes
+                .scheduled
+                .iter()
+                .chain(&classes.bound)
+                .map(|b| b.cluster())
+                .collect(),
             obsolete: by_cluster(&classes.obsolete),
             unscheduled: by_cluster(&classes.unscheduled),
             created: Vec::new(),
@@ -43,12 +48,19 @@ impl<'a> Assignment<'a> {
             (Some(obsolete), _) => (*obsolete, obsolete.state()),
             (None, Some(unscheduled)) => (*unscheduled, state_before(unscheduled)?),
             (None, None) => {
-                self.created.push(Action::Create { cluster: cluster.to_owned(), decision });
+                self.created.push(Action::Create {
+                    cluster: cluster.to_owned(),
+                    decision,
+                });
                 return Ok(());
             }
         };
         if self.adopted_names.insert(&binding.meta.name) {
-            self.adopted.push(Action::Adopt { binding: binding.meta.name.clone(), state, decision });
+            self.adopted.push(Action::Adopt {
+                binding: binding.meta.name.clone(),
+                state,
+                decision,
+            });
         }
         Ok(())
     }
@@ -65,14 +77,24 @@ impl<'a> Assignment<'a> {
     /// Hands the actions over; what an older policy holds and was not picked is given up.
     pub(super) fn finish(self, classes: &Classes<'a>, outcome: &mut Outcome) {
         outcome.actions.extend(self.created.into_iter().chain(self.adopted));
-        let left = classes.obsolete.iter().filter(|b| !self.adopted_names.contains(b.meta.name.as_str()));
-        outcome.actions.extend(left.map(|b| Action::Unschedule { binding: b.meta.name.clone() }));
+        let left = classes
+            .obsolete
+            .iter()
+            .filter(|b| !self.adopted_names.contains(b.meta.name.as_str()));
+        outcome.actions.extend(left.map(|b| Action::Unschedule {
+            binding: b.meta.name.clone(),
+        }));
     }
 }
 
 fn state_before(binding: &Binding) -> Result<BindingState, Problem> {
-    binding.previous_state().filter(|state| *state != BindingState::Unscheduled).ok_or_else(|| {
-        let name = &binding.meta.name;
-        Problem::unexpected(format!("The unscheduled binding {name} does not say in which state it was before."))
-    })
+    binding
+        .previous_state()
+        .filter(|state| *state != BindingState::Unscheduled)
+        .ok_or_else(|| {
+            let name = &binding.meta.name;
+            Problem::unexpected(format!(
+                "The unscheduled binding {name} does not say in which state it was before."
+            ))
+        })
 }

@@ -24,8 +24,12 @@ pub(super) struct Classes<'a> {
 
 impl<'a> Classes<'a> {
     pub(super) fn of(input: &Input<'a>) -> Self {
-        let present: BTreeSet<&str> =
-            input.members.iter().filter(|m| !m.meta.is_deleting()).map(|m| m.name()).collect();
+        let present: BTreeSet<&str> = input
+            .members
+            .iter()
+            .filter(|m| !m.meta.is_deleting())
+            .map(|m| m.name())
+            .collect();
         let mut classes = Self::default();
         for binding in input.bindings {
             let class = if binding.meta.is_deleting() {
@@ -48,7 +52,11 @@ impl<'a> Classes<'a> {
 
     /// Clusters that the current policy holds.
     pub(super) fn picked(&self) -> BTreeSet<String> {
-        self.scheduled.iter().chain(&self.bound).map(|b| b.cluster().to_owned()).collect()
+        self.scheduled
+            .iter()
+            .chain(&self.bound)
+            .map(|b| b.cluster().to_owned())
+            .collect()
     }
 
     /// Clusters that an older policy holds.

@@ -18,7 +18,10 @@ pub(super) fn picked_by_score(scored: &Scored) -> ClusterDecision {
     ClusterDecision {
         cluster_name: scored.cluster.clone(),
         selected: true,
-        cluster_score: Some(ClusterScore { affinity_score: Some(affinity), topology_spread_score: Some(spread) }),
+        cluster_score: Some(ClusterScore {
+            affinity_score: Some(affinity),
+            topology_spread_score: Some(spread),
+        }),
         reason: messages::picked_by_score(&scored.cluster, affinity, spread),
     }
 }
@@ -54,7 +57,10 @@ fn not_picked(scored: &Scored) -> ClusterDecision {
     ClusterDecision {
         cluster_name: scored.cluster.clone(),
         selected: false,
-        cluster_score: Some(ClusterScore { affinity_score: Some(affinity), topology_spread_score: Some(spread) }),
+        cluster_score: Some(ClusterScore {
+            affinity_score: Some(affinity),
+            topology_spread_score: Some(spread),
+        }),
         reason: messages::not_picked(&scored.cluster, affinity, spread),
     }
 }
@@ -64,7 +70,12 @@ fn filtered_out(filtered: &Filtered) -> ClusterDecision {
 }
 
 fn plain(cluster: &str, selected: bool, reason: String) -> ClusterDecision {
-    ClusterDecision { cluster_name: cluster.to_owned(), selected, cluster_score: None, reason }
+    ClusterDecision {
+        cluster_name: cluster.to_owned(),
+        selected,
+        cluster_score: None,
+        reason,
+    }
 }
 
 /// Scores as they are stored: 32 bits wide.

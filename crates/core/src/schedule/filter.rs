@@ -70,11 +70,19 @@ pub(super) fn batch(
         let cluster = &member.meta.name;
         match judge(input, &terms, member, picked, &spread, bad)? {
             Judgement::Picked => {}
-            Judgement::Out(reason) => result.filtered.push(Filtered { cluster: cluster.clone(), reason }),
+            Judgement::Out(reason) => result.filtered.push(Filtered {
+                cluster: cluster.clone(),
+                reason,
+            }),
             Judgement::In { topology } => {
                 let affinity = preferences.as_ref().map_or(Ok(0), |p| p.score(member, bad))?;
                 let obsolete = i64::from(scoring == Scoring::Yes && obsolete.contains(cluster));
-                result.scored.push(Scored { cluster: cluster.clone(), affinity, topology, obsolete });
+                result.scored.push(Scored {
+                    cluster: cluster.clone(),
+                    affinity,
+                    topology,
+                    obsolete,
+                });
             }
         }
     }
@@ -112,7 +120,10 @@ fn judge(
     }
     let tolerations = input.policy.map_or(&[][..], |policy| &policy.tolerations);
     if let Some(taint) = taints::untolerated(&member.taints, tolerations) {
-        return out(format!("taint {}={}:{} cannot be tolerated", taint.key, taint.value, taint.effect));
+        return out(format!(
+            "taint {}={}:{} cannot be tolerated",
+            taint.key, taint.value, taint.effect
+        ));
     }
     if picked.contains(&member.meta.name) {
         return Ok(Judgement::Picked);
@@ -135,7 +146,9 @@ fn namespace_missing(input: &Input<'_>, member: &Member) -> Option<String> {
     }
     match &member.namespaces {
         None => Some("the cluster has not reported its namespaces yet".to_owned()),
-        Some(known) if !known.contains(namespace) => Some(format!("namespace {namespace:?} does not exist on the cluster")),
+        Some(known) if !known.contains(namespace) => {
+            Some(format!("namespace {namespace:?} does not exist on the cluster"))
+        }
         Some(_) => None,
     }
 }
@@ -147,13 +160,17 @@ struct Terms<'a> {
 
 impl<'a> Terms<'a> {
     fn of(input: &Input<'a>) -> Self {
-        let affinity = input.policy.and_then(|p| p.affinity.as_ref()).and_then(|a| a.cluster_affinity.as_ref());
+        let affinity = input
+            .policy
+            .and_then(|p| p.affinity.as_ref())
+            .and_then(|a| a.cluster_affinity.as_ref());
         Self {
             required: affinity
                 .and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref())
                 .map_or(&[][..], |required| &required.cluster_selector_terms),
-            preferred: affinity
-                .map_or(&[][..], |a| a.preferred_during_scheduling_ignored_during_execution.as_slice()),
+            preferred: affinity.map_or(&[][..], |a| {
+                a.preferred_during_scheduling_ignored_during_execution.as_slice()
+            }),
         }
     }
 }

@@ -34,6 +34,10 @@ pub(super) fn fixed(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Outc
     let selected = valid.len();
     let fulfilled = invalid.is_empty() && missing.is_empty();
     valid.extend(invalid.into_iter().chain(missing));
-    outcome.verdict = Some(Verdict { decisions: valid, selected, fulfilled });
+    outcome.verdict = Some(Verdict {
+        decisions: valid,
+        selected,
+        fulfilled,
+    });
     Ok(())
 }

@@ -105,9 +105,19 @@ pub enum Action {
 pub fn schedule(input: &Input<'_>) -> Result<Outcome, Problem> {
     let classes = classify::Classes::of(input);
     let mut outcome = Outcome::default();
-    outcome.actions.extend(classes.deleting.iter().map(|b| Action::Release { binding: b.meta.name.clone() }));
-    outcome.actions.extend(classes.dangling.iter().map(|b| Action::Unschedule { binding: b.meta.name.clone() }));
-    match input.policy.and_then(|policy| policy.placement_type).unwrap_or(PlacementType::PickAll) {
+    outcome.actions.extend(classes.deleting.iter().map(|b| Action::Release {
+        binding: b.meta.name.clone(),
+    }));
+    outcome
+        .actions
+        .extend(classes.dangling.iter().map(|b| Action::Unschedule {
+            binding: b.meta.name.clone(),
+        }));
+    match input
+        .policy
+        .and_then(|policy| policy.placement_type)
+        .unwrap_or(PlacementType::PickAll)
+    {
         PlacementType::PickAll => pick::all(input, &classes, &mut outcome)?,
         PlacementType::PickN => pick::number(input, &classes, &mut outcome)?,
         PlacementType::PickFixed => fixed::fixed(input, &classes, &mut outcome)?,

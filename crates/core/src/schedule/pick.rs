@@ -21,10 +21,15 @@ pub(super) fn all(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Outcom
 
 /// PickN: the best `N` clusters.
 pub(super) fn number(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Outcome) -> Result<(), Problem> {
-    let wanted = input.number_of_clusters.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
-        let snapshot = input.policy_snapshot;
-        Problem::unexpected(format!("The policy snapshot {snapshot} does not say how many clusters to pick."))
-    })?;
+    let wanted = input
+        .number_of_clusters
+        .and_then(|n| usize::try_from(n).ok())
+        .ok_or_else(|| {
+            let snapshot = input.policy_snapshot;
+            Problem::unexpected(format!(
+                "The policy snapshot {snapshot} does not say how many clusters to pick."
+            ))
+        })?;
     let present = classes.scheduled.len() + classes.bound.len();
     if wanted > present {
         return pick_more(input, classes, wanted, outcome);
@@ -43,29 +48,42 @@ fn drop_lowest(classes: &Classes<'_>, surplus: usize, outcome: &mut Outcome) -> 
         class.sort_by_key(|binding| standing(binding));
     }
     let from_scheduled = surplus.min(scheduled.len());
-    let leaving: Vec<&Binding> =
-        scheduled.drain(..from_scheduled).chain(bound.drain(..surplus - from_scheduled)).collect();
+    let leaving: Vec<&Binding> = scheduled
+        .drain(..from_scheduled)
+        .chain(bound.drain(..surplus - from_scheduled))
+        .collect();
     unschedule(&leaving, outcome);
     let mut kept: Vec<&Binding> = scheduled;
     kept.extend(bound);
-    kept.iter().map(|binding| binding.spec.cluster_decision.clone()).collect()
+    kept.iter()
+        .map(|binding| binding.spec.cluster_decision.clone())
+        .collect()
 }
 
 /// Lowest first: without score, then by topology spread and affinity score, then by cluster name.
 fn standing(binding: &Binding) -> (Option<(i32, i32)>, String) {
     let score = binding.spec.cluster_decision.cluster_score.as_ref();
-    let score = score.map(|s| (s.topology_spread_score.unwrap_or_default(), s.affinity_score.unwrap_or_default()));
+    let score = score.map(|s| {
+        (
+            s.topology_spread_score.unwrap_or_default(),
+            s.affinity_score.unwrap_or_default(),
+        )
+    });
     (score, binding.cluster().to_owned())
 }
 
 fn unschedule(bindings: &[&Binding], outcome: &mut Outcome) {
-    outcome.actions.extend(bindings.iter().map(|b| Action::Unschedule { binding: b.meta.name.clone() }));
+    outcome.actions.extend(bindings.iter().map(|b| Action::Unschedule {
+        binding: b.meta.name.clone(),
+    }));
 }
 
 /// Picks until `wanted` clusters are held. With topology spread constraints one cluster at a time, because each pick
 /// changes the scores of the next; all batches run here, so that bindings change once.
 fn pick_more(input: &Input<'_>, classes: &Classes<'_>, wanted: usize, outcome: &mut Outcome) -> Result<(), Problem> {
-    let one_by_one = input.policy.is_some_and(|policy| !policy.topology_spread_constraints.is_empty());
+    let one_by_one = input
+        .policy
+        .is_some_and(|policy| !policy.topology_spread_constraints.is_empty());
     let mut held = classes.picked();
     let mut missing = wanted - held.len().min(wanted);
     let mut obsolete = classes.obsolete_clusters();
@@ -105,5 +123,9 @@ fn assign(classes: &Classes<'_>, picked: &[Scored], outcome: &mut Outcome) -> Re
 
 fn verdict(selected: Vec<ClusterDecision>, wanted: usize, lower: &[Scored], filtered: &[Filtered]) -> Verdict {
     let count = selected.len();
-    Verdict { decisions: decisions::list(selected, lower, filtered), selected: count, fulfilled: count >= wanted }
+    Verdict {
+        decisions: decisions::list(selected, lower, filtered),
+        selected: count,
+        fulfilled: count >= wanted,
+    }
 }

@@ -5,7 +5,9 @@ use api::placement::v1beta1::{Toleration, TolerationOperator};
 
 /// The first taint that no toleration covers.
 pub(super) fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
-    taints.iter().find(|taint| !tolerations.iter().any(|toleration| covers(toleration, taint)))
+    taints
+        .iter()
+        .find(|taint| !tolerations.iter().any(|toleration| covers(toleration, taint)))
 }
 
 fn covers(toleration: &Toleration, taint: &Taint) -> bool {

@@ -52,7 +52,10 @@ impl<'a> Spread<'a> {
             let Some(change) = domains.change(member) else { continue };
             let violated = domains.largest - domains.smallest + change > domains.max_skew;
             if violated && domains.hard {
-                return Err(Violation { key: domains.key.to_owned(), max_skew: domains.max_skew });
+                return Err(Violation {
+                    key: domains.key.to_owned(),
+                    max_skew: domains.max_skew,
+                });
             }
             score += if violated { VIOLATED } else { -change };
         }
@@ -75,7 +78,9 @@ impl<'a> Domains<'a> {
         Self {
             key,
             max_skew: i64::from(constraint.max_skew.unwrap_or(1)),
-            hard: constraint.when_unsatisfiable.unwrap_or(UnsatisfiableConstraintAction::DoNotSchedule)
+            hard: constraint
+                .when_unsatisfiable
+                .unwrap_or(UnsatisfiableConstraintAction::DoNotSchedule)
                 == UnsatisfiableConstraintAction::DoNotSchedule,
             smallest,
             second: sorted.get(1).copied().unwrap_or(smallest),

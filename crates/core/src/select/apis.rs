@@ -33,8 +33,12 @@ pub enum ApiListError {
     Entry(String),
 }
 
-const SKIPPED_GROUPS: [&str; 4] =
-    ["cluster.kubernetes-fleet.io", "events.k8s.io", "coordination.k8s.io", "metrics.k8s.io"];
+const SKIPPED_GROUPS: [&str; 4] = [
+    "cluster.kubernetes-fleet.io",
+    "events.k8s.io",
+    "coordination.k8s.io",
+    "metrics.k8s.io",
+];
 
 const SKIPPED_NETWORKING: [&str; 3] = ["ServiceImport", "TrafficManagerProfile", "TrafficManagerBackend"];
 
@@ -112,7 +116,9 @@ impl ApiLists {
         let listed = self.groups.contains(group)
             || self.versions.contains(&pair(version))
             || self.kinds.contains(&pair(kind))
-            || self.exact.contains(&(group.to_owned(), version.to_owned(), kind.to_owned()));
+            || self
+                .exact
+                .contains(&(group.to_owned(), version.to_owned(), kind.to_owned()));
         listed == (self.mode == Mode::Skip)
     }
 
@@ -153,7 +159,8 @@ impl ApiLists {
                 [group, version, kind] => (*group, *version, *kind),
                 _ => return None,
             };
-            self.exact.insert((group.to_owned(), version.to_owned(), kind.to_owned()));
+            self.exact
+                .insert((group.to_owned(), version.to_owned(), kind.to_owned()));
         }
         Some(())
     }
@@ -168,7 +175,14 @@ pub struct NamespaceRule {
 impl NamespaceRule {
     /// Reads `--skipped-propagating-namespaces`; commas and semicolons separate.
     pub fn parse(skipped: &str) -> Self {
-        Self { skipped: skipped.split([',', ';']).map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect() }
+        Self {
+            skipped: skipped
+                .split([',', ';'])
+                .map(str::trim)
+                .filter(|n| !n.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        }
     }
 
     /// Whether the namespace and its content may be propagated.
@@ -204,7 +218,11 @@ mod tests {
             ("networking.fleet.azure.com", "v1beta1", "ServiceExport", false),
         ];
         for (group, version, kind, disabled) in cases {
-            assert_eq!(lists.is_disabled(group, version, kind), disabled, "{group}/{version} {kind}");
+            assert_eq!(
+                lists.is_disabled(group, version, kind),
+                disabled,
+                "{group}/{version} {kind}"
+            );
         }
     }
 
@@ -229,9 +247,14 @@ mod tests {
     #[test]
     fn reserved_namespaces() {
         let rule = NamespaceRule::parse("one, two;three");
-        for (name, allowed) in
-            [("kube-system", false), ("fleet-system", false), ("default", false), ("two", false), ("three", false), ("app", true)]
-        {
+        for (name, allowed) in [
+            ("kube-system", false),
+            ("fleet-system", false),
+            ("default", false),
+            ("two", false),
+            ("three", false),
+            ("app", true),
+        ] {
             assert_eq!(rule.allows(name), allowed, "{name}");
         }
     }

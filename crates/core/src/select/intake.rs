@@ -19,8 +19,10 @@ const SERVER_METADATA: [&str; 8] = [
     "ownerReferences",
 ];
 
-const LOCAL_ANNOTATIONS: [&str; 2] =
-    ["kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"];
+const LOCAL_ANNOTATIONS: [&str; 2] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "deployment.kubernetes.io/revision",
+];
 
 const JOB_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
 
@@ -30,15 +32,26 @@ const JOB_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller
 /// When `apiVersion` or `kind` is missing.
 pub fn take_in(mut object: Value) -> Result<Selectable, DecodeError> {
     let id = ObjectId::of(&object)?;
-    let deleting = object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
+    let deleting = object
+        .pointer("/metadata/deletionTimestamp")
+        .is_some_and(|at| !at.is_null());
     let exclusion = exclusion(&id, &object);
     sanitise(&id, &mut object);
-    Ok(Selectable { manifest: Arc::new(Manifest::from_value(&object)?), deleting, exclusion })
+    Ok(Selectable {
+        manifest: Arc::new(Manifest::from_value(&object)?),
+        deleting,
+        exclusion,
+    })
 }
 
 /// Whether kind and content forbid to propagate the object (hub-behaviour 2.7).
 fn exclusion(id: &ObjectId, object: &Value) -> Exclusion {
-    let owned = || object.pointer("/metadata/ownerReferences").and_then(Value::as_array).is_some_and(|o| !o.is_empty());
+    let owned = || {
+        object
+            .pointer("/metadata/ownerReferences")
+            .and_then(Value::as_array)
+            .is_some_and(|o| !o.is_empty())
+    };
     let always = match (id.group.as_str(), id.version.as_str(), id.kind.as_str()) {
         ("apps", "v1", "ReplicaSet" | "ControllerRevision") => owned(),
         ("", "v1", "ConfigMap") => id.name == "kube-root-ca.crt",
@@ -48,9 +61,9 @@ fn exclusion(id: &ObjectId, object: &Value) -> Exclusion {
         }
         ("", "v1", "PersistentVolumeClaim") => return Exclusion::WhenHubRunsWorkloads,
         ("", "v1", "Endpoints") => return Exclusion::WhenServiceExists,
-        ("discovery.k8s.io", "v1", "EndpointSlice") => {
-            object.pointer("/metadata/labels/endpointslice.kubernetes.io~1managed-by").is_some()
-        }
+        ("discovery.k8s.io", "v1", "EndpointSlice") => object
+            .pointer("/metadata/labels/endpointslice.kubernetes.io~1managed-by")
+            .is_some(),
         _ => false,
     };
     if always { Exclusion::Always } else { Exclusion::None }
@@ -88,7 +101,12 @@ fn sanitise_service(top: &mut Map<String, Value>) {
         spec.remove("clusterIPs");
     }
     spec.remove("healthCheckNodePort");
-    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+    for port in spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if let Some(port) = port.as_object_mut() {
             port.remove("nodePort");
         }
@@ -160,23 +178,53 @@ mod tests {
         };
         let cleaned = take_in(job(false)).unwrap().manifest.value();
         assert_eq!(cleaned.pointer("/spec/selector/matchLabels"), Some(&json!({"x": "y"})));
-        assert_eq!(cleaned.pointer("/spec/template/metadata"), Some(&json!({"labels": {"x": "y"}})));
+        assert_eq!(
+            cleaned.pointer("/spec/template/metadata"),
+            Some(&json!({"labels": {"x": "y"}}))
+        );
         assert_eq!(take_in(job(true)).unwrap().manifest.value(), job(true));
     }
 
     #[test]
     fn kinds_that_stay_on_the_hub() {
         let cases = [
-            (json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a", "ownerReferences": [{}]}}), Exclusion::Always),
-            (json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a"}}), Exclusion::None),
-            (json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}}), Exclusion::Always),
-            (json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}), Exclusion::Always),
-            (json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "type": "kubernetes.io/service-account-token"}), Exclusion::Always),
-            (json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "type": "Opaque"}), Exclusion::None),
-            (json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "p"}}), Exclusion::WhenHubRunsWorkloads),
-            (json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "e"}}), Exclusion::WhenServiceExists),
-            (json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "e",
-                "labels": {"endpointslice.kubernetes.io/managed-by": "x"}}}), Exclusion::Always),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a", "ownerReferences": [{}]}}),
+                Exclusion::Always,
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a"}}),
+                Exclusion::None,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}}),
+                Exclusion::Always,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}),
+                Exclusion::Always,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "type": "kubernetes.io/service-account-token"}),
+                Exclusion::Always,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "type": "Opaque"}),
+                Exclusion::None,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "p"}}),
+                Exclusion::WhenHubRunsWorkloads,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "e"}}),
+                Exclusion::WhenServiceExists,
+            ),
+            (
+                json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "e",
+                "labels": {"endpointslice.kubernetes.io/managed-by": "x"}}}),
+                Exclusion::Always,
+            ),
         ];
         for (object, expected) in cases {
             assert_eq!(take_in(object.clone()).unwrap().exclusion, expected, "{object}");

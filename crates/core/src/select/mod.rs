@@ -30,13 +30,20 @@ pub fn select(
     view: &dyn ResourceView,
     settings: &Settings,
 ) -> Result<Vec<Arc<Manifest>>, Problem> {
-    let selection = Selection { key, view, settings, scope: scope_namespace(key, selectors, view, settings)? };
+    let selection = Selection {
+        key,
+        view,
+        settings,
+        scope: scope_namespace(key, selectors, view, settings)?,
+    };
     let mut found = BTreeMap::new();
     for selector in selectors {
         for object in selection.evaluate(selector)? {
             let id = object.manifest.id.clone();
             if found.insert(id.clone(), Arc::clone(&object.manifest)).is_some() {
-                return Err(Problem::user(format!("The object {id} is selected by more than one resource selector.")));
+                return Err(Problem::user(format!(
+                    "The object {id} is selected by more than one resource selector."
+                )));
             }
         }
     }
@@ -100,15 +107,25 @@ fn name_of(term: &ResourceSelectorTerm) -> Option<&str> {
 
 /// Resolves the API of a term, which must be served and completely indexed.
 fn synced(view: &dyn ResourceView, term: &ResourceSelectorTerm) -> Result<Api, Problem> {
-    let ResourceSelectorTerm { group, version, kind, .. } = term;
-    let named = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+    let ResourceSelectorTerm {
+        group, version, kind, ..
+    } = term;
+    let named = if group.is_empty() {
+        version.clone()
+    } else {
+        format!("{group}/{version}")
+    };
     let api = view.resolve(group, version, kind).ok_or_else(|| {
-        Problem::user(format!("The kind {kind} of {named}, which a resource selector names, is not served by the hub."))
+        Problem::user(format!(
+            "The kind {kind} of {named}, which a resource selector names, is not served by the hub."
+        ))
     })?;
     if api.synced {
         return Ok(api);
     }
-    Err(Problem::expected(format!("The objects of kind {kind} of {named} are not completely known yet.")))
+    Err(Problem::expected(format!(
+        "The objects of kind {kind} of {named} are not completely known yet."
+    )))
 }
 
 struct Selection<'a> {
@@ -125,13 +142,20 @@ impl Selection<'_> {
             return Ok(Vec::new());
         }
         let api = synced(self.view, term)?;
-        let refuse = |why: &str| Err(Problem::user(format!("The resource selector for kind {} {why}.", term.kind)));
+        let refuse = |why: &str| {
+            Err(Problem::user(format!(
+                "The resource selector for kind {} {why}.",
+                term.kind
+            )))
+        };
         match (&self.key.namespace, api.namespaced) {
             (Some(_), false) => refuse("names a cluster-scoped kind, which a ResourcePlacement cannot select"),
             (Some(namespace), true) => self.matching(&api.key, Some(namespace), term),
             (None, true) => match &self.scope {
                 Some(namespace) => self.matching(&api.key, Some(namespace), term),
-                None => refuse("names a namespaced kind, which a ClusterResourcePlacement selects through its namespace"),
+                None => {
+                    refuse("names a namespaced kind, which a ClusterResourcePlacement selects through its namespace")
+                }
             },
             (None, false) if is_namespace_term(term) => self.namespaces(&api.key, term),
             (None, false) => self.matching(&api.key, None, term),
@@ -156,7 +180,12 @@ impl Selection<'_> {
             let name = namespace.manifest.id.name.clone();
             all.push(namespace);
             for api in &contents {
-                all.extend(self.view.list(api, Some(&name)).into_iter().filter(|object| self.is_wanted(object)));
+                all.extend(
+                    self.view
+                        .list(api, Some(&name))
+                        .into_iter()
+                        .filter(|object| self.is_wanted(object)),
+                );
             }
         }
         Ok(all)
@@ -166,7 +195,9 @@ impl Selection<'_> {
         if self.settings.namespaces.allows(name) {
             return Ok(());
         }
-        Err(Problem::user(format!("The namespace {name:?} is reserved and must not be propagated.")))
+        Err(Problem::user(format!(
+            "The namespace {name:?} is reserved and must not be propagated."
+        )))
     }
 
     /// All enabled namespaced APIs; each must be completely indexed.
