@@ -1,1 +1,24 @@
-//! Control planes for agents, tests and demo: real ones as child processes, embedded ones in memory.
+//! Control planes for agents, tests and demo, of two kinds behind one interface.
+//!
+//! [`ControlPlane`] is one cluster's API server, [`Fleet`] several; both hand back kubeconfigs and clients. The real
+//! kind runs etcd, kube-apiserver and kube-controller-manager as child processes, the embedded kind our API server in
+//! memory. Nothing of either may outlive the process that started it, however that process ends, and no control plane
+//! may listen beyond loopback.
+
+mod binaries;
+pub mod crds;
+pub mod daemon;
+mod files;
+mod fleet;
+mod identity;
+pub mod kubeconfig;
+mod pki;
+mod plane;
+mod process;
+pub mod progress;
+mod real;
+
+pub use binaries::{ETCD_VERSION, KUBERNETES_VERSION};
+pub use fleet::Fleet;
+pub use identity::{TOKEN_LIFETIME, TokenFile};
+pub use plane::{ControlPlane, Kind, Options, ready};

@@ -1,0 +1,60 @@
+//! The commands of the tool, one file each.
+
+mod down;
+mod serve;
+mod status;
+mod up;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use control_plane::daemon::Run;
+
+/// What the tool can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Start control planes and leave them running in the background.
+    Up(up::Up),
+    /// Stop them.
+    Down(down::Down),
+    /// Tell which run and whether they are ready.
+    Status(status::Status),
+    /// The background process of `up`.
+    #[command(hide = true)]
+    Serve(serve::Serve),
+}
+
+impl Command {
+    /// Runs the command.
+    pub async fn run(self) -> Result<()> {
+        match self {
+            Self::Up(command) => command.run().await,
+            Self::Down(command) => command.run().await,
+            Self::Status(command) => command.run().await,
+            Self::Serve(command) => command.run().await,
+        }
+    }
+}
+
+/// Which background fleet a command is about.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The fleet's name, for more than one beside each other.
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// The folder of run folders.
+    #[arg(long, default_value_os_t = base())]
+    folder: PathBuf,
+}
+
+impl Place {
+    fn run(&self) -> Run {
+        Run::new(&self.folder, &self.name)
+    }
+}
+
+/// `.fairway/run` in the workspace.
+fn base() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).join(".fairway/run")
+}
