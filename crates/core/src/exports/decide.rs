@@ -1,0 +1,268 @@
+//! The decision about one ServiceExport (networking 9.1).
+
+use api::condition::{self, Condition, ConditionStatus};
+use api::text::{conditions, reasons};
+use jiff::Timestamp;
+
+use super::{ExportEvent, ExportView, ServiceView, weight};
+use crate::link::{ExportReport, PublicIp, PublicIpState, ServiceRef, WithdrawReason, Withdrawal};
+
+/// What is to be done about a ServiceExport.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// What the hub is told.
+    pub link: LinkStep,
+    /// What becomes of the finalizer.
+    pub finalizer: Finalizer,
+    /// The conditions to write, when they differ from the stored ones.
+    pub conditions: Option<Vec<Condition>>,
+    /// Events to record after the status is written.
+    pub events: Vec<ExportEvent>,
+}
+
+/// What the hub is told of an export.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a report is the common case")]
+pub enum LinkStep {
+    /// Nothing: what it knows stays.
+    #[default]
+    Keep,
+    /// The export as it is now. The finalizer must be stored before.
+    Report(ExportReport),
+    /// The export is gone.
+    Withdraw(Withdrawal),
+}
+
+/// What becomes of the finalizer of a ServiceExport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Finalizer {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// Stored before the report goes out.
+    Add,
+    /// Removed as soon as the hub has acknowledged the withdrawal.
+    RemoveOnceWithdrawn,
+}
+
+/// Decides about one ServiceExport. `since` is when the present version of its Service was first seen; `leaving` says
+/// that the cluster leaves the fleet, which withdraws every export.
+pub fn decide(
+    export: &ExportView,
+    service: Option<&ServiceView>,
+    leaving: bool,
+    since: Timestamp,
+    now: Timestamp,
+) -> Decision {
+    let uid = service.map(|service| service.uid.clone()).unwrap_or_default();
+    if export.deleting || leaving {
+        let reason = if leaving {
+            WithdrawReason::Leaving
+        } else {
+            WithdrawReason::ExportDeleted
+        };
+        return withdrawn(export, uid, reason);
+    }
+    let key = &export.key;
+    let Some(service) = service.filter(|service| !service.deleting) else {
+        let message = format!("service {key} is not found");
+        return invalid(
+            export,
+            withdrawn(export, uid, WithdrawReason::ServiceNotFound),
+            reasons::networking::SERVICE_NOT_FOUND,
+            message,
+            "ServiceNotFound",
+            now,
+        );
+    };
+    if !service.is_eligible() {
+        let message = format!("service {key} is not eligible for export");
+        return invalid(
+            export,
+            withdrawn(export, uid, WithdrawReason::ServiceIneligible),
+            reasons::networking::SERVICE_INELIGIBLE,
+            message,
+            "ServiceNotEligible",
+            now,
+        );
+    }
+    match weight(export.weight.as_deref()) {
+        Err(why) => {
+            let message = format!("serviceExport {key} has an invalid weight annotation, err = {why}");
+            let reason = reasons::networking::SERVICE_EXPORT_INVALID_WEIGHT_ANNOTATION;
+            invalid(export, Decision::default(), reason, message, reason, now)
+        }
+        Ok(0) => weightless(export, withdrawn(export, uid, WithdrawReason::ZeroWeight), now),
+        Ok(weight) => exported(export, service, weight, since, now),
+    }
+}
+
+/// The export is to disappear from the hub; an export without the finalizer was never there.
+fn withdrawn(export: &ExportView, service_uid: String, reason: WithdrawReason) -> Decision {
+    if !export.has_finalizer() {
+        return Decision::default();
+    }
+    Decision {
+        link: LinkStep::Withdraw(Withdrawal { service_uid, reason }),
+        finalizer: Finalizer::RemoveOnceWithdrawn,
+        ..Decision::default()
+    }
+}
+
+fn invalid(
+    export: &ExportView,
+    mut decision: Decision,
+    reason: &str,
+    message: String,
+    event: &'static str,
+    now: Timestamp,
+) -> Decision {
+    let mut all = export.conditions.clone();
+    if put(
+        &mut all,
+        valid(export, ConditionStatus::False, reason, message.clone(), now),
+    ) {
+        decision.conditions = Some(all);
+        decision.events.push(ExportEvent {
+            warning: true,
+            reason: event,
+            note: message,
+        });
+    }
+    decision
+}
+
+/// A weight of 0 is valid and exports nothing, so a verdict of before no longer counts.
+fn weightless(export: &ExportView, mut decision: Decision, now: Timestamp) -> Decision {
+    let reason = reasons::networking::SERVICE_IS_VALID;
+    let message = format!("exported service {} with 0 weight", export.key);
+    let mut all = export.conditions.clone();
+    let mut changed = put(
+        &mut all,
+        valid(export, ConditionStatus::True, reason, message.clone(), now),
+    );
+    if condition::find(&all, conditions::networking::CONFLICT).is_some() {
+        changed |= put(&mut all, pending(export, now));
+    }
+    if changed {
+        decision.conditions = Some(all);
+        decision.events.push(ExportEvent {
+            warning: false,
+            reason: "ValidServiceExport",
+            note: message,
+        });
+    }
+    decision
+}
+
+fn exported(export: &ExportView, service: &ServiceView, weight: i64, since: Timestamp, now: Timestamp) -> Decision {
+    let key = &export.key;
+    let message = format!("service {key} is valid for export");
+    let mut all = export.conditions.clone();
+    let reason = reasons::networking::SERVICE_IS_VALID;
+    let mut changed = put(
+        &mut all,
+        valid(export, ConditionStatus::True, reason, message.clone(), now),
+    );
+    if condition::find(&all, conditions::networking::CONFLICT).is_none() {
+        changed |= put(&mut all, pending(export, now));
+    }
+    let mut decision = Decision {
+        link: LinkStep::Report(report(service, weight, since)),
+        finalizer: if export.has_finalizer() {
+            Finalizer::Keep
+        } else {
+            Finalizer::Add
+        },
+        ..Decision::default()
+    };
+    if changed {
+        decision.conditions = Some(all);
+        let pending = format!("service {key} is pending export conflict resolution");
+        decision.events = vec![
+            ExportEvent {
+                warning: false,
+                reason: "ValidServiceExport",
+                note: message,
+            },
+            ExportEvent {
+                warning: false,
+                reason: "PendingExportConflictResolution",
+                note: pending,
+            },
+        ];
+    }
+    decision
+}
+
+fn report(service: &ServiceView, weight: i64, since: Timestamp) -> ExportReport {
+    ExportReport {
+        service: ServiceRef {
+            uid: service.uid.clone(),
+            resource_version: service.resource_version.clone(),
+            api_version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+        },
+        exported_since: Some(since),
+        ports: service.ports.clone(),
+        service_type: service.service_type.clone(),
+        weight: Some(weight),
+        internal_load_balancer: service.internal_load_balancer,
+        public_ip: public_ip(service),
+    }
+}
+
+/// What the Service itself tells of its address. Without a lookup in the cloud the resource id stays unknown.
+fn public_ip(service: &ServiceView) -> PublicIp {
+    if service.service_type != "LoadBalancer" || service.internal_load_balancer {
+        return PublicIp::default();
+    }
+    match service.ingress_ips.first() {
+        None => PublicIp {
+            state: PublicIpState::PendingIngress,
+            ..PublicIp::default()
+        },
+        Some(ip) => PublicIp {
+            state: PublicIpState::NotApplicable,
+            ip: ip.clone(),
+            ..PublicIp::default()
+        },
+    }
+}
+
+fn valid(export: &ExportView, status: ConditionStatus, reason: &str, message: String, now: Timestamp) -> Condition {
+    Condition::new(
+        conditions::networking::VALID,
+        status,
+        reason,
+        message,
+        export.generation,
+        time(now),
+    )
+}
+
+pub(super) fn pending(export: &ExportView, now: Timestamp) -> Condition {
+    Condition::new(
+        conditions::networking::CONFLICT,
+        ConditionStatus::Unknown,
+        reasons::networking::SERVICE_PENDING_CONFLICT_RESOLUTION,
+        format!("service {} is pending export conflict resolution", export.key),
+        export.generation,
+        time(now),
+    )
+}
+
+/// Times on the wire have whole seconds.
+pub(super) fn time(now: Timestamp) -> api::Time {
+    api::Time(now)
+}
+
+/// Sets a condition unless it already says the same, message included: annotations do not move the generation, so the
+/// message may be all that changes. Returns whether it did.
+pub(super) fn put(all: &mut Vec<Condition>, desired: Condition) -> bool {
+    let known = condition::find(all, &desired.type_);
+    if known.is_some_and(|known| known.covers(&desired) && known.message == desired.message) {
+        return false;
+    }
+    condition::set(all, desired)
+}

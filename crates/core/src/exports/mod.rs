@@ -1,0 +1,27 @@
+//! The member's half of service export: which Service a ServiceExport stands for, whether it may be exported, what
+//! the hub is told, and which conditions its users see (networking section 9).
+
+mod decide;
+mod feedback;
+mod view;
+mod weight;
+
+pub use decide::{Decision, Finalizer, LinkStep, decide};
+pub use feedback::{refused, verdict};
+pub use view::{ExportView, ServiceView};
+pub(crate) use view::{list, port, text};
+pub use weight::weight;
+
+/// An event to record on a ServiceExport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportEvent {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: &'static str,
+    /// Its text.
+    pub note: String,
+}
+
+#[cfg(test)]
+mod tests;

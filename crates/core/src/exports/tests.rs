@@ -1,0 +1,189 @@
+use api::condition::{ConditionStatus, find};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::link::{Conflict, PublicIpState, Verdict};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn export(change: impl FnOnce(&mut Value)) -> ExportView {
+    let mut value =
+        json!({"metadata": {"namespace": "app", "name": "web", "uid": "e", "generation": 1, "finalizers": ["other"]}});
+    change(&mut value);
+    ExportView::from_value(&value)
+}
+
+fn with_finalizer(value: &mut Value) {
+    value["metadata"]["finalizers"] = json!(["networking.fleet.azure.com/svc-export-cleanup"]);
+}
+
+fn service(change: impl FnOnce(&mut Value)) -> ServiceView {
+    let mut value = json!({
+        "metadata": {"namespace": "app", "name": "web", "uid": "s", "resourceVersion": "7"},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1",
+            "ports": [{"port": 80, "targetPort": "http", "appProtocol": "h2c"}, {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 5353}]},
+    });
+    change(&mut value);
+    ServiceView::from_value(&value)
+}
+
+/// The outcome in one line: what the hub is told, the finalizer, and the conditions that are written.
+fn line(decision: &Decision) -> String {
+    let link = match &decision.link {
+        LinkStep::Keep => "keep".to_owned(),
+        LinkStep::Report(report) => format!("report weight {:?}", report.weight.unwrap_or_default()),
+        LinkStep::Withdraw(withdrawal) => format!("withdraw {:?}", withdrawal.reason),
+    };
+    let conditions = decision.conditions.as_ref().map_or("unchanged".to_owned(), |all| {
+        all.iter()
+            .map(|c| format!("{}={}/{}", c.type_, c.status.as_str(), c.reason))
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    format!("{link}, {:?}, {conditions}", decision.finalizer)
+}
+
+fn outcome(export: &ExportView, service: Option<&ServiceView>) -> String {
+    line(&decide(export, service, false, at(5), at(9)))
+}
+
+#[test]
+fn each_situation_of_an_export() {
+    let fine = service(|_| {});
+    let pending = "Conflict=Unknown/ServicePendingConflictResolution";
+    assert_eq!(
+        outcome(&export(|_| {}), Some(&fine)),
+        format!("report weight 1, Add, Valid=True/ServiceIsValid {pending}")
+    );
+    assert_eq!(
+        outcome(&export(with_finalizer), Some(&fine)),
+        format!("report weight 1, Keep, Valid=True/ServiceIsValid {pending}")
+    );
+    assert_eq!(
+        outcome(&export(|_| {}), None),
+        "keep, Keep, Valid=False/ServiceNotFound"
+    );
+    assert_eq!(
+        outcome(&export(with_finalizer), None),
+        "withdraw ServiceNotFound, RemoveOnceWithdrawn, Valid=False/ServiceNotFound"
+    );
+    let going = service(|s| s["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
+    assert_eq!(
+        outcome(&export(|_| {}), Some(&going)),
+        "keep, Keep, Valid=False/ServiceNotFound"
+    );
+    for spoil in [
+        |s: &mut Value| s["spec"]["clusterIP"] = json!("None"),
+        |s: &mut Value| s["spec"]["type"] = json!("ExternalName"),
+    ] {
+        assert_eq!(
+            outcome(&export(with_finalizer), Some(&service(spoil))),
+            "withdraw ServiceIneligible, RemoveOnceWithdrawn, Valid=False/ServiceIneligible"
+        );
+    }
+    let weighed = |weight: &str| {
+        let weight = weight.to_owned();
+        export(move |e| {
+            with_finalizer(e);
+            e["metadata"]["annotations"] = json!({"networking.fleet.azure.com/weight": weight});
+        })
+    };
+    assert_eq!(
+        outcome(&weighed("70"), Some(&fine)),
+        format!("report weight 70, Keep, Valid=True/ServiceIsValid {pending}")
+    );
+    assert_eq!(
+        outcome(&weighed("x"), Some(&fine)),
+        "keep, Keep, Valid=False/ServiceExportInvalidWeightAnnotation"
+    );
+    assert_eq!(
+        outcome(&weighed("0"), Some(&fine)),
+        "withdraw ZeroWeight, RemoveOnceWithdrawn, Valid=True/ServiceIsValid"
+    );
+}
+
+#[test]
+fn deletion_and_leaving_withdraw_only_what_the_hub_may_know() {
+    let deleting = |value: &mut Value| value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    assert_eq!(outcome(&export(deleting), None), "keep, Keep, unchanged");
+    let known = export(|value| {
+        deleting(value);
+        with_finalizer(value);
+    });
+    assert_eq!(
+        outcome(&known, None),
+        "withdraw ExportDeleted, RemoveOnceWithdrawn, unchanged"
+    );
+    let leaving = decide(&export(with_finalizer), Some(&service(|_| {})), true, at(0), at(0));
+    assert_eq!(line(&leaving), "withdraw Leaving, RemoveOnceWithdrawn, unchanged");
+}
+
+#[test]
+fn a_second_look_changes_nothing() {
+    let fine = service(|_| {});
+    let first = decide(&export(with_finalizer), Some(&fine), false, at(5), at(9));
+    let stored = first.conditions.unwrap();
+    let again = export(|value| {
+        with_finalizer(value);
+        value["status"]["conditions"] = serde_json::to_value(&stored).unwrap();
+    });
+    let second = decide(&again, Some(&fine), false, at(5), at(99));
+    assert_eq!((second.conditions, second.events), (None, Vec::new()));
+    assert_eq!(second.link, first.link, "the outbox drops equal reports");
+}
+
+#[test]
+fn the_report_describes_the_service() {
+    let LinkStep::Report(report) = decide(&export(|_| {}), Some(&service(|_| {})), false, at(5), at(9)).link else {
+        panic!("an eligible service is reported")
+    };
+    let ports: Vec<_> = report
+        .ports
+        .iter()
+        .map(|p| format!("{}:{}:{}:{:?}", p.name, p.protocol, p.port, p.target_port))
+        .collect();
+    assert_eq!(ports, [":TCP:80:Some(Name(\"http\"))", "dns:UDP:53:Some(Number(5353))"]);
+    assert_eq!(report.ports[0].app_protocol.as_deref(), Some("h2c"));
+    assert_eq!(
+        (report.service.uid.as_str(), report.service.resource_version.as_str()),
+        ("s", "7")
+    );
+    assert_eq!(report.exported_since, Some(at(5)));
+    assert_eq!(report.public_ip.state, PublicIpState::PendingIngress);
+    let with_ip =
+        service(|s| s["status"] = json!({"loadBalancer": {"ingress": [{"hostname": "h"}, {"ip": "20.0.0.1"}]}}));
+    let LinkStep::Report(report) = decide(&export(|_| {}), Some(&with_ip), false, at(5), at(9)).link else {
+        panic!("an eligible service is reported")
+    };
+    assert_eq!(
+        (report.public_ip.state, report.public_ip.ip.as_str()),
+        (PublicIpState::NotApplicable, "20.0.0.1")
+    );
+}
+
+#[test]
+fn verdicts_and_refusals_reach_the_conflict_condition_once() {
+    let given = |conflict| Verdict {
+        service_uid: "s".into(),
+        conflict,
+        reason: "NoConflictFound".into(),
+        message: "service app/web is exported without conflict".into(),
+        for_seq: 1,
+    };
+    let fresh = export(with_finalizer);
+    let (shown, event) = verdict(&fresh, &given(Conflict::NoConflict), at(9)).unwrap();
+    let conflict = find(&shown, "Conflict").unwrap();
+    assert_eq!(
+        (conflict.status, conflict.observed_generation, event.warning),
+        (ConditionStatus::False, 1, false)
+    );
+    let stored = export(|value| value["status"]["conditions"] = serde_json::to_value(&shown).unwrap());
+    assert_eq!(verdict(&stored, &given(Conflict::NoConflict), at(99)), None);
+    let (shown, event) = refused(&stored, "The field ports has 0 entries; 1 to 100 are allowed.", at(99)).unwrap();
+    let conflict = find(&shown, "Conflict").unwrap();
+    assert_eq!((conflict.status, event.warning), (ConditionStatus::Unknown, true));
+    assert!(conflict.message.contains("ports"));
+}

@@ -1,0 +1,159 @@
+//! What decisions read of a ServiceExport and of its Service.
+
+use api::condition::Condition;
+use api::text::{annotations, finalizers};
+use serde_json::Value;
+
+use crate::link::{ExportKey, ServicePort, TargetPort};
+
+/// A ServiceExport on the member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportView {
+    /// Namespace and name.
+    pub key: ExportKey,
+    /// Uid of the ServiceExport.
+    pub uid: String,
+    /// Version of the whole object, for preconditions.
+    pub resource_version: String,
+    /// Generation, which its conditions observe.
+    pub generation: i64,
+    /// Deletion was asked for.
+    pub deleting: bool,
+    /// All finalizers.
+    pub finalizers: Vec<String>,
+    /// The weight annotation as written.
+    pub weight: Option<String>,
+    /// The stored conditions.
+    pub conditions: Vec<Condition>,
+}
+
+/// The Service of the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceView {
+    /// Uid of the Service.
+    pub uid: String,
+    /// Version of the Service.
+    pub resource_version: String,
+    /// Deletion was asked for.
+    pub deleting: bool,
+    /// `spec.type`; absent means `ClusterIP`.
+    pub service_type: String,
+    /// `spec.clusterIP`; `None` in words means headless.
+    pub cluster_ip: String,
+    /// Ports in order.
+    pub ports: Vec<ServicePort>,
+    /// Addresses of the load balancer, those with a host name only left out.
+    pub ingress_ips: Vec<String>,
+    /// The annotation that asks for an internal load balancer is exactly `true`.
+    pub internal_load_balancer: bool,
+}
+
+impl ExportView {
+    /// Reads a ServiceExport. Conditions that do not have a condition's shape are skipped.
+    pub fn from_value(value: &Value) -> Self {
+        let conditions = value.pointer("/status/conditions").and_then(Value::as_array);
+        Self {
+            key: ExportKey {
+                namespace: text(value, "/metadata/namespace"),
+                name: text(value, "/metadata/name"),
+            },
+            uid: text(value, "/metadata/uid"),
+            resource_version: text(value, "/metadata/resourceVersion"),
+            generation: value
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            deleting: value
+                .pointer("/metadata/deletionTimestamp")
+                .is_some_and(|time| !time.is_null()),
+            finalizers: list(value, "/metadata/finalizers")
+                .iter()
+                .filter_map(|f| f.as_str().map(str::to_owned))
+                .collect(),
+            weight: annotation(value, annotations::EXPORT_WEIGHT).map(str::to_owned),
+            conditions: conditions
+                .map(|all| {
+                    all.iter()
+                        .filter_map(|one| serde_json::from_value(one.clone()).ok())
+                        .collect()
+                })
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Whether the export may be known to the hub: the finalizer is set before the first report.
+    pub fn has_finalizer(&self) -> bool {
+        self.finalizers.iter().any(|name| name == finalizers::SERVICE_EXPORT)
+    }
+}
+
+impl ServiceView {
+    /// Reads a Service.
+    pub fn from_value(value: &Value) -> Self {
+        let service_type = match text(value, "/spec/type") {
+            empty if empty.is_empty() => "ClusterIP".to_owned(),
+            named => named,
+        };
+        let ingress = list(value, "/status/loadBalancer/ingress");
+        Self {
+            uid: text(value, "/metadata/uid"),
+            resource_version: text(value, "/metadata/resourceVersion"),
+            deleting: value
+                .pointer("/metadata/deletionTimestamp")
+                .is_some_and(|time| !time.is_null()),
+            service_type,
+            cluster_ip: text(value, "/spec/clusterIP"),
+            ports: list(value, "/spec/ports").iter().map(port).collect(),
+            ingress_ips: ingress
+                .iter()
+                .map(|one| text(one, "/ip"))
+                .filter(|ip| !ip.is_empty())
+                .collect(),
+            internal_load_balancer: annotation(value, annotations::AZURE_INTERNAL_LOAD_BALANCER) == Some("true"),
+        }
+    }
+
+    /// Whether the Service can be exported: it has an address of its own in the cluster.
+    pub fn is_eligible(&self) -> bool {
+        self.service_type != "ExternalName" && self.cluster_ip != "None"
+    }
+}
+
+/// Reads one port of a Service or of an InternalServiceExport: both have the same shape.
+pub(crate) fn port(value: &Value) -> ServicePort {
+    let protocol = match text(value, "/protocol") {
+        empty if empty.is_empty() => "TCP".to_owned(),
+        named => named,
+    };
+    let number = |value: &Value| value.as_i64().and_then(|number| i32::try_from(number).ok());
+    let target_port = value.get("targetPort").and_then(|target| match target.as_str() {
+        Some(name) => Some(TargetPort::Name(name.to_owned())),
+        None => number(target).map(TargetPort::Number),
+    });
+    ServicePort {
+        name: text(value, "/name"),
+        protocol,
+        app_protocol: value.get("appProtocol").and_then(Value::as_str).map(str::to_owned),
+        port: value.get("port").and_then(number).unwrap_or_default(),
+        target_port,
+    }
+}
+
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn annotation<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get("metadata")?.get("annotations")?.get(key)?.as_str()
+}

@@ -1,0 +1,8 @@
+//! The hub's half of service export: the InternalServiceExport that records a member's report, and which exports of
+//! one service agree with one another (networking 3.6, 4, 9.3 and 16.3).
+
+mod record;
+mod resolve;
+
+pub use record::{FIELD_MANAGER, Record, is_recorded, manifest, record_name};
+pub use resolve::{Judgement, resolve};
