@@ -3,7 +3,7 @@
 //! - [`placement`], [`cluster`], [`networking`]: the kinds, one module per version;
 //!   agents read and write `v1beta1` (`v1alpha1` where a kind has nothing newer).
 //! - [`text`]: condition types, reasons, labels, annotations, finalizers, messages. [`names`]: generated names.
-//! - [`condition`], [`selector`], [`quantity`], [`intstr`], [`hash`], [`defaults`]: the arithmetic.
+//! - [`condition`], [`selector`], [`quantity`], [`intstr`], [`hash`], [`defaults`], [`yaml`]: the arithmetic.
 //!
 //! A user's manifest is never decoded into these types and written back: it travels as JSON.
 
@@ -21,6 +21,7 @@ mod schema;
 pub mod selector;
 mod serde_util;
 pub mod text;
+pub mod yaml;
 
 pub use condition::{Condition, ConditionStatus};
 pub use intstr::IntOrString;

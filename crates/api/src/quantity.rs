@@ -4,6 +4,7 @@
 //! beyond about 1.7e29 are capped.
 
 use std::cmp::Ordering;
+use std::ops::{Add, Sub};
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -85,24 +86,6 @@ impl Quantity {
         }
     }
 
-    /// The sum, in the format of `self` (of `other` when `self` is zero).
-    pub fn add(self, other: Self) -> Self {
-        let format = if self.nanos == 0 { other.format } else { self.format };
-        Self {
-            nanos: self.nanos.saturating_add(other.nanos),
-            format,
-        }
-    }
-
-    /// The difference, in the format of `self` (of `other` when `self` is zero).
-    pub fn sub(self, other: Self) -> Self {
-        let format = if self.nanos == 0 { other.format } else { self.format };
-        Self {
-            nanos: self.nanos.saturating_sub(other.nanos),
-            format,
-        }
-    }
-
     /// Whether it is exactly zero.
     pub fn is_zero(self) -> bool {
         self.nanos == 0
@@ -137,6 +120,32 @@ impl Quantity {
             0 => write!(f, "{mantissa}"),
             _ if exponent_form => write!(f, "{mantissa}e{exponent}"),
             _ => write!(f, "{mantissa}{suffix}"),
+        }
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+
+    /// The sum, in the format of `self` (of `other` when `self` is zero).
+    fn add(self, other: Self) -> Self {
+        let format = if self.nanos == 0 { other.format } else { self.format };
+        Self {
+            nanos: self.nanos.saturating_add(other.nanos),
+            format,
+        }
+    }
+}
+
+impl Sub for Quantity {
+    type Output = Self;
+
+    /// The difference, in the format of `self` (of `other` when `self` is zero).
+    fn sub(self, other: Self) -> Self {
+        let format = if self.nanos == 0 { other.format } else { self.format };
+        Self {
+            nanos: self.nanos.saturating_sub(other.nanos),
+            format,
         }
     }
 }

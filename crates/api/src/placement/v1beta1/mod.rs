@@ -41,3 +41,6 @@ pub use staged_strategy::*;
 pub use status::*;
 pub use strategy::*;
 pub use work::*;
+
+#[cfg(test)]
+mod tests;

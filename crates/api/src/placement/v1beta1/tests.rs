@@ -1,7 +1,7 @@
 //! Objects keep everything that the schema admits when they pass through our types.
 
-use api::RootKind;
-use api::placement::v1beta1::{ClusterResourcePlacement, Work};
+use super::{ClusterResourcePlacement, Work};
+use crate::RootKind;
 use serde_json::{Value, json};
 
 /// Decodes and encodes again; nulls in optional places are the only thing that may be lost.
