@@ -1,1 +1,28 @@
 //! Agent runtime: clients, watches into indexes, queues, leases, events, logging, probes and metrics.
+//!
+//! Everything an agent needs between the operating system and its decisions. It knows Kubernetes' protocol but no
+//! kind of the fleet: it must never decide anything about placements, and it is the only place that builds a
+//! [`kube::Client`].
+
+pub mod admin;
+pub mod backoff;
+pub mod client;
+pub mod clock;
+pub mod error;
+pub mod events;
+pub mod flags;
+pub mod index;
+pub mod lease;
+pub mod metrics;
+pub mod queue;
+pub mod resource;
+pub mod rest;
+pub mod runtime;
+pub mod shutdown;
+pub mod telemetry;
+pub mod trim;
+pub mod writer;
+
+pub use error::{Class, Error};
+pub use resource::{ObjectKey, Resource};
+pub use runtime::install_crypto;

@@ -1,0 +1,421 @@
+//! A deduplicating, delaying work queue.
+//!
+//! Keys are worked on in the order they came, each by one worker at a time. A key that is added while it is worked on
+//! comes again afterwards, once. Of two times at which a key should come, the earlier one wins. The queue holds each
+//! key at most once, so it is bounded by the number of objects there are.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+
+/// A handle to the queue; clones share it.
+pub struct Queue<K> {
+    inner: Arc<Inner<K>>,
+}
+
+struct Inner<K> {
+    backoff: Backoff,
+    state: Mutex<State<K>>,
+    wake: Notify,
+}
+
+struct State<K> {
+    ready: VecDeque<K>,
+    /// Members of `ready`.
+    waiting: BTreeSet<K>,
+    active: BTreeSet<K>,
+    /// Keys that came again while active.
+    again: BTreeSet<K>,
+    due: BTreeMap<K, Instant>,
+    by_time: BTreeSet<(Instant, K)>,
+    failures: BTreeMap<K, u32>,
+    closed: bool,
+}
+
+/// What the work on a key came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more to do until the key is added again.
+    Done,
+    /// All well; look again after this time at the latest.
+    After(Duration),
+    /// It failed: come again after the key's back-off.
+    Retry,
+    /// It failed and the server asked to stay away at least this long.
+    RetryAfter(Duration),
+}
+
+/// A key to work on. Dropping it without [`Task::done`] counts as a failure, so a panicking worker loses no key.
+pub struct Task<K: Ord + Clone> {
+    queue: Queue<K>,
+    key: K,
+    outcome: Outcome,
+}
+
+impl<K> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<K: Ord + Clone> Queue<K> {
+    /// An empty queue.
+    pub fn new(backoff: Backoff) -> Self {
+        let state = State {
+            ready: VecDeque::new(),
+            waiting: BTreeSet::new(),
+            active: BTreeSet::new(),
+            again: BTreeSet::new(),
+            due: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            closed: false,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                backoff,
+                state: Mutex::new(state),
+                wake: Notify::new(),
+            }),
+        }
+    }
+
+    /// Adds a key to be worked on now.
+    pub fn add(&self, key: K) {
+        if self.inner.state.lock().add(key) {
+            self.inner.wake.notify_one();
+        }
+    }
+
+    /// Adds a key to be worked on after a while, or earlier if it was to come earlier anyway.
+    pub fn add_after(&self, key: K, wait: Duration) {
+        if wait.is_zero() {
+            return self.add(key);
+        }
+        if self.inner.state.lock().delay(key, Instant::now() + wait) {
+            // Whoever waits must learn of a closer deadline.
+            self.inner.wake.notify_one();
+        }
+    }
+
+    /// Failures in a row of a key that is being retried.
+    pub fn failures(&self, key: &K) -> u32 {
+        self.inner.state.lock().failures.get(key).copied().unwrap_or_default()
+    }
+
+    /// Keys that wait to be worked on now.
+    pub fn len(&self) -> usize {
+        self.inner.state.lock().ready.len()
+    }
+
+    /// Whether nothing waits to be worked on now.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether nothing is worked on or waits to be worked on now; delayed keys do not count.
+    pub fn is_idle(&self) -> bool {
+        let state = self.inner.state.lock();
+        state.ready.is_empty() && state.active.is_empty()
+    }
+
+    /// Hands out no more keys; [`Queue::next`] answers `None`.
+    pub fn close(&self) {
+        self.inner.state.lock().closed = true;
+        self.inner.wake.notify_waiters();
+        self.inner.wake.notify_one();
+    }
+
+    /// Waits for a key. `None` once the queue is closed.
+    pub async fn next(&self) -> Option<Task<K>> {
+        loop {
+            let notified = self.inner.wake.notified();
+            let deadline = {
+                let mut state = self.inner.state.lock();
+                if state.closed {
+                    // Pass it on, so that every worker learns of it.
+                    self.inner.wake.notify_one();
+                    return None;
+                }
+                state.promote(Instant::now());
+                if let Some(key) = state.ready.pop_front() {
+                    state.waiting.remove(&key);
+                    state.active.insert(key.clone());
+                    if !state.ready.is_empty() {
+                        self.inner.wake.notify_one();
+                    }
+                    return Some(Task {
+                        queue: self.clone(),
+                        key,
+                        outcome: Outcome::Retry,
+                    });
+                }
+                state.by_time.first().map(|(at, _)| *at)
+            };
+            match deadline {
+                Some(at) => {
+                    let _ = tokio::time::timeout_at(at, notified).await;
+                }
+                None => notified.await,
+            }
+        }
+    }
+
+    fn finish(&self, key: K, outcome: Outcome) {
+        let mut state = self.inner.state.lock();
+        state.active.remove(&key);
+        let wait = match outcome {
+            Outcome::Done | Outcome::After(_) => {
+                state.failures.remove(&key);
+                if let Outcome::After(wait) = outcome {
+                    Some(wait)
+                } else {
+                    None
+                }
+            }
+            Outcome::Retry | Outcome::RetryAfter(_) => {
+                let failures = state.failures.entry(key.clone()).or_default();
+                *failures = failures.saturating_add(1);
+                let delay = self.inner.backoff.delay(*failures);
+                if let Outcome::RetryAfter(least) = outcome {
+                    Some(delay.max(least))
+                } else {
+                    Some(delay)
+                }
+            }
+        };
+        if state.again.remove(&key) {
+            state.add(key);
+        } else if let Some(wait) = wait {
+            state.delay(key, Instant::now() + wait);
+        }
+        drop(state);
+        self.inner.wake.notify_one();
+    }
+}
+
+impl<K: Ord + Clone> State<K> {
+    /// Whether there is something new to hand out.
+    fn add(&mut self, key: K) -> bool {
+        if self.closed {
+            return false;
+        }
+        self.forget_time(&key);
+        if self.active.contains(&key) {
+            self.again.insert(key);
+            return false;
+        }
+        if !self.waiting.insert(key.clone()) {
+            return false;
+        }
+        self.ready.push_back(key);
+        true
+    }
+
+    /// Whether the closest deadline changed.
+    fn delay(&mut self, key: K, at: Instant) -> bool {
+        if self.closed || self.waiting.contains(&key) || self.again.contains(&key) {
+            return false;
+        }
+        if self.due.get(&key).is_some_and(|known| *known <= at) {
+            return false;
+        }
+        self.forget_time(&key);
+        self.due.insert(key.clone(), at);
+        self.by_time.insert((at, key));
+        self.by_time.first().is_some_and(|(first, _)| *first == at)
+    }
+
+    fn forget_time(&mut self, key: &K) {
+        if let Some(at) = self.due.remove(key) {
+            self.by_time.remove(&(at, key.clone()));
+        }
+    }
+
+    /// Moves what is due to where it is handed out.
+    fn promote(&mut self, now: Instant) {
+        while let Some((at, key)) = self.by_time.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.add(key);
+        }
+    }
+}
+
+impl<K: Ord + Clone> Task<K> {
+    /// The key to work on.
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Gives the key back.
+    pub fn done(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl<K: Ord + Clone> Drop for Task<K> {
+    fn drop(&mut self) {
+        self.queue.finish(self.key.clone(), self.outcome);
+    }
+}
+
+/// Works on the keys of a queue, at most `workers` at once, until `stop`; then finishes what is running and returns.
+///
+/// One task hands out the keys; a key that waits costs no task.
+pub async fn work<K, F, Fut>(queue: &Queue<K>, workers: usize, stop: &CancellationToken, handle: F)
+where
+    K: Ord + Clone + Send + 'static,
+    F: Fn(K) -> Fut,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    let mut running = JoinSet::new();
+    loop {
+        while let Some(ended) = running.try_join_next() {
+            report(ended);
+        }
+        if running.len() >= workers.max(1) {
+            if let Some(ended) = running.join_next().await {
+                report(ended);
+            }
+            continue;
+        }
+        let Some(next) = stop.run_until_cancelled(queue.next()).await else {
+            break;
+        };
+        let Some(task) = next else { break };
+        let future = handle(task.key().clone());
+        running.spawn(async move {
+            let outcome = future.await;
+            task.done(outcome);
+        });
+    }
+    queue.close();
+    while let Some(ended) = running.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(err) = ended
+        && err.is_panic()
+    {
+        tracing::error!(error = %err, "A worker broke off; its key is retried.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_come_once_in_order_and_again_after_work_if_added_meanwhile() {
+        let queue = Queue::new(BACKOFF);
+        for key in ["a", "b", "a"] {
+            queue.add(key);
+        }
+        let a = queue.next().await.unwrap();
+        assert_eq!(*a.key(), "a");
+        queue.add("a");
+        queue.add("a");
+        let b = queue.next().await.unwrap();
+        assert_eq!(*b.key(), "b");
+        b.done(Outcome::Done);
+        assert!(
+            tokio::time::timeout(ms(10), queue.next()).await.is_err(),
+            "no second worker for a"
+        );
+        a.done(Outcome::Done);
+        let a = queue.next().await.unwrap();
+        a.done(Outcome::Done);
+        assert!(queue.is_idle());
+        assert!(tokio::time::timeout(ms(10), queue.next()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earlier_of_two_times_wins() {
+        let queue = Queue::new(BACKOFF);
+        let start = Instant::now();
+        queue.add_after("a", ms(500));
+        queue.add_after("a", ms(100));
+        queue.add_after("a", ms(300));
+        let task = queue.next().await.unwrap();
+        assert_eq!(start.elapsed().as_millis() / 10, 10);
+        task.done(Outcome::After(ms(1000)));
+        queue.add("a");
+        queue.next().await.unwrap().done(Outcome::Done);
+        assert!(
+            tokio::time::timeout(ms(5000), queue.next()).await.is_err(),
+            "coming now made the later time void"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_back_off_per_key_and_success_forgets_them() {
+        let queue = Queue::new(BACKOFF);
+        queue.add("a");
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let task = queue.next().await.unwrap();
+            let start = Instant::now();
+            drop(task);
+            let task = queue.next().await.unwrap();
+            waits.push(start.elapsed());
+            queue.add("a");
+            task.done(Outcome::Retry);
+        }
+        for (n, wait) in waits.iter().enumerate() {
+            let full = Duration::from_secs(1 << (2 * n).min(3));
+            assert!(*wait >= full / 2 && *wait <= full + ms(2), "{n}: {wait:?}");
+        }
+        queue.next().await.unwrap().done(Outcome::Done);
+        assert_eq!(queue.failures(&"a"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_finishes_what_runs_and_starts_nothing_new() {
+        let queue = Queue::new(BACKOFF);
+        let stop = CancellationToken::new();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        for key in ["a", "b", "c"] {
+            queue.add(key);
+        }
+        let runner = {
+            let (queue, stop, log) = (queue.clone(), stop.clone(), Arc::clone(&log));
+            tokio::spawn(async move {
+                work(&queue, 2, &stop, |key| {
+                    let log = Arc::clone(&log);
+                    async move {
+                        log.lock().push(format!("{key} starts"));
+                        tokio::time::sleep(ms(100)).await;
+                        log.lock().push(format!("{key} ends"));
+                        Outcome::Done
+                    }
+                })
+                .await;
+            })
+        };
+        tokio::time::sleep(ms(50)).await;
+        stop.cancel();
+        runner.await.unwrap();
+        assert_eq!(*log.lock(), ["a starts", "b starts", "a ends", "b ends"]);
+        assert!(queue.next().await.is_none());
+    }
+}

@@ -1,0 +1,263 @@
+//! Plain requests to an API server: one call, one answer, one kind of error.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use kube::client::{Body, Client};
+use serde::Deserialize;
+
+use crate::error::{Error, chain};
+
+/// Media types of patches.
+pub mod media {
+    /// Plain JSON.
+    pub const JSON: &str = "application/json";
+    /// RFC 7396.
+    pub const MERGE_PATCH: &str = "application/merge-patch+json";
+    /// RFC 6902.
+    pub const JSON_PATCH: &str = "application/json-patch+json";
+    /// Strategic merge patch.
+    pub const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+    /// Server-side apply.
+    pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
+}
+
+/// A request in the making.
+#[derive(Debug, Clone)]
+pub struct Call {
+    method: Method,
+    path: String,
+    what: String,
+    content: Option<(&'static str, Vec<u8>)>,
+    deadline: Duration,
+}
+
+impl Call {
+    /// A request without body. `what` says what it is for, as in "list ConfigMap".
+    pub fn new(method: Method, path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            what: what.into(),
+            content: None,
+            deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// Adds a body.
+    #[must_use]
+    pub fn body(mut self, media: &'static str, body: Vec<u8>) -> Self {
+        self.content = Some((media, body));
+        self
+    }
+
+    /// Time for the whole exchange, headers and body; 30 s unless set.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sends it and returns the body of a successful answer.
+    ///
+    /// # Errors
+    /// When the deadline passes, no answer arrives, or the server answers with a failure.
+    pub async fn send(self, client: &Client) -> Result<Bytes, Error> {
+        let (what, deadline) = (self.what.clone(), self.deadline);
+        match tokio::time::timeout(deadline, self.exchange(client)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Transport {
+                what,
+                cause: format!("no answer within {deadline:?}"),
+            }),
+        }
+    }
+
+    /// Sends it and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and when the answer has another shape.
+    pub async fn json<T: for<'de> Deserialize<'de>>(self, client: &Client) -> Result<T, Error> {
+        let what = self.what.clone();
+        let body = self.send(client).await?;
+        serde_json::from_slice(&body).map_err(|err| Error::Answer {
+            what,
+            cause: err.to_string(),
+        })
+    }
+
+    /// Sends it and returns the answer as soon as its head is there; for watches. Failures are errors already.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; the deadline covers the head only.
+    pub async fn open(self, client: &Client) -> Result<Response<Body>, Error> {
+        let (what, deadline) = (self.what.clone(), self.deadline);
+        let head = async {
+            let response = self.head(client).await?;
+            if response.status().is_success() {
+                Ok(response)
+            } else {
+                Err(refused(&what, response).await)
+            }
+        };
+        match tokio::time::timeout(deadline, head).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Transport {
+                what,
+                cause: format!("no answer within {deadline:?}"),
+            }),
+        }
+    }
+
+    async fn exchange(self, client: &Client) -> Result<Bytes, Error> {
+        let what = self.what.clone();
+        let response = self.head(client).await?;
+        if !response.status().is_success() {
+            return Err(refused(&what, response).await);
+        }
+        match response.into_body().collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(err) => Err(Error::Transport {
+                what,
+                cause: chain(&err),
+            }),
+        }
+    }
+
+    async fn head(self, client: &Client) -> Result<Response<Body>, Error> {
+        let Self {
+            method,
+            path,
+            what,
+            content,
+            ..
+        } = self;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::ACCEPT, media::JSON);
+        let body = match content {
+            Some((media, body)) => {
+                request = request.header(header::CONTENT_TYPE, media);
+                Body::from(body)
+            }
+            None => Body::empty(),
+        };
+        let request = request.body(body).map_err(|err| Error::Request {
+            what: what.clone(),
+            cause: err.to_string(),
+        })?;
+        client.send(request).await.map_err(|err| Error::Transport {
+            what,
+            cause: chain(&err),
+        })
+    }
+}
+
+/// The parts of a Status object that we read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    message: Option<String>,
+    reason: Option<String>,
+    details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Details {
+    retry_after_seconds: Option<u64>,
+    causes: Option<Vec<Cause>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    reason: Option<String>,
+}
+
+/// Turns a failure answer into an error.
+async fn refused(what: &str, response: Response<Body>) -> Error {
+    let code = response.status();
+    let after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|v| v.to_str().ok()?.parse().ok());
+    let body = match response.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(err) => {
+            return Error::Transport {
+                what: what.to_owned(),
+                cause: chain(&err),
+            };
+        }
+    };
+    status_error(what, code, &body, after)
+}
+
+fn status_error(what: &str, code: StatusCode, body: &[u8], after: Option<u64>) -> Error {
+    let status: Status = serde_json::from_slice(body).unwrap_or_default();
+    let details = status.details.unwrap_or_default();
+    let terminating = details
+        .causes
+        .unwrap_or_default()
+        .into_iter()
+        .any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"));
+    let reason = if terminating {
+        "NamespaceTerminating".to_owned()
+    } else {
+        status.reason.unwrap_or_default()
+    };
+    let message = status.message.unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(body);
+        text.trim().chars().take(300).collect()
+    });
+    Error::Status {
+        what: what.to_owned(),
+        code: code.as_u16(),
+        reason,
+        message,
+        retry_after: details.retry_after_seconds.or(after).map(Duration::from_secs),
+    }
+}
+
+/// Encodes a value for use in a query string.
+pub fn query_value(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_objects_become_errors() {
+        let body = br#"{"kind":"Status","reason":"Forbidden","message":"it is being terminated",
+            "details":{"retryAfterSeconds":3,"causes":[{"reason":"NamespaceTerminating"}]}}"#;
+        let err = status_error("create Work a/b", StatusCode::FORBIDDEN, body, None);
+        assert_eq!(err.class(), crate::Class::Expected);
+        assert_eq!(err.retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(
+            err.to_string(),
+            "The API server refused to create Work a/b: it is being terminated (403 NamespaceTerminating)."
+        );
+        let plain = status_error("x", StatusCode::BAD_GATEWAY, b"upstream is gone\n", Some(1));
+        assert_eq!(plain.class(), crate::Class::ApiServer);
+        assert_eq!(plain.retry_after(), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn query_values_are_escaped() {
+        assert_eq!(query_value("a=b,c!=d"), "a%3Db%2Cc%21%3Dd");
+    }
+}

@@ -1,0 +1,142 @@
+//! Ending in order: signals, vital tasks, and the time given to finish.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Tasks that the process cannot live without. When one of them ends, the others are asked to stop.
+#[derive(Debug)]
+pub struct Tasks {
+    running: JoinSet<(&'static str, Result<(), String>)>,
+    stop: CancellationToken,
+}
+
+/// A vital task ended although nobody asked it to.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("The vital task {task:?} ended: {reason}.")]
+pub struct VitalTaskEnded {
+    /// Its name.
+    pub task: String,
+    /// Why it ended.
+    pub reason: String,
+}
+
+/// Cancels the token when the process is asked to end (SIGTERM or SIGINT).
+///
+/// # Errors
+/// When the operating system refuses to deliver signals.
+pub fn on_signal(stop: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            () = stop.cancelled() => return,
+        };
+        tracing::info!(signal = name, "Asked to end.");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+impl Tasks {
+    /// No tasks yet; all of them end with `stop`.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self {
+            running: JoinSet::new(),
+            stop,
+        }
+    }
+
+    /// The token that ends all tasks.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Starts a vital task. It must end soon after the token is cancelled, and only then.
+    pub fn spawn<F>(&mut self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.running.spawn(async move { (name, task.await) });
+    }
+
+    /// Starts a vital task that cannot fail.
+    pub fn spawn_endless<F>(&mut self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(name, async move {
+            task.await;
+            Ok(())
+        });
+    }
+
+    /// Waits until a task ends or the token is cancelled, then gives the others `grace` to finish.
+    ///
+    /// # Errors
+    /// When a task ended before the token was cancelled.
+    pub async fn join(mut self, grace: Duration) -> Result<(), VitalTaskEnded> {
+        let mut result = Ok(());
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            ended = self.running.join_next() => {
+                if let Some(ended) = ended && !self.stop.is_cancelled() {
+                    result = Err(describe(ended));
+                    self.stop.cancel();
+                }
+            }
+        }
+        let rest = async {
+            while let Some(ended) = self.running.join_next().await {
+                if let Ok((task, Err(reason))) = ended {
+                    tracing::warn!(task, reason, "A task failed while ending.");
+                }
+            }
+        };
+        if tokio::time::timeout(grace, rest).await.is_err() {
+            tracing::warn!(left = self.running.len(), "Some tasks did not end in time.");
+            self.running.abort_all();
+        }
+        result
+    }
+}
+
+fn describe(ended: Result<(&'static str, Result<(), String>), tokio::task::JoinError>) -> VitalTaskEnded {
+    let (task, reason) = match ended {
+        Ok((task, Ok(()))) => (task.to_owned(), "it returned".to_owned()),
+        Ok((task, Err(reason))) => (task.to_owned(), reason.trim_end_matches('.').to_owned()),
+        Err(err) => ("unknown".to_owned(), err.to_string()),
+    };
+    VitalTaskEnded { task, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_one_task_ends_all() {
+        let mut tasks = Tasks::new(CancellationToken::new());
+        let stop = tasks.stop().clone();
+        tasks.spawn_endless("patient", {
+            let stop = stop.clone();
+            async move { stop.cancelled().await }
+        });
+        tasks.spawn("short", async { Err("no more work.".to_owned()) });
+        let err = tasks.join(Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(err.to_string(), "The vital task \"short\" ended: no more work.");
+        assert!(stop.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_requested_end_is_no_error_and_does_not_wait_for_ever() {
+        let mut tasks = Tasks::new(CancellationToken::new());
+        tasks.spawn_endless("stubborn", std::future::pending());
+        tasks.stop().cancel();
+        assert_eq!(tasks.join(Duration::from_secs(5)).await, Ok(()));
+    }
+}
