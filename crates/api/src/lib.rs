@@ -25,6 +25,7 @@ pub mod yaml;
 
 pub use condition::{Condition, ConditionStatus};
 pub use intstr::IntOrString;
+pub use k8s_openapi::ByteString;
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 pub use quantity::Quantity;
 pub use root::{RootKind, Scoped};

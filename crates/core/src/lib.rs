@@ -8,3 +8,4 @@ pub mod problem;
 pub mod schedule;
 pub mod select;
 pub mod services;
+pub mod snapshot;

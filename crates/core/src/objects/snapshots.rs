@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::ByteString;
 use api::placement::v1beta1::{PlacementPolicy, SchedulingPolicySnapshotStatus};
 use api::text::{annotations, labels};
 use jiff::Timestamp;
@@ -18,8 +19,8 @@ pub struct PolicySnapshot {
     pub meta: Meta,
     /// The policy at the time of creation.
     pub policy: Option<PlacementPolicy>,
-    /// Base64 of the hash text of the policy, as stored.
-    pub policy_hash: String,
+    /// The hash text of the policy, as bytes.
+    pub policy_hash: ByteString,
     /// What the scheduler decided.
     pub status: SchedulingPolicySnapshotStatus,
 }
@@ -47,7 +48,7 @@ struct StoredPolicy {
 struct StoredPolicySpec {
     policy: Option<PlacementPolicy>,
     #[serde(deserialize_with = "null_is_default")]
-    policy_hash: String,
+    policy_hash: ByteString,
 }
 
 #[derive(Deserialize)]

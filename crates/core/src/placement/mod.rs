@@ -5,6 +5,8 @@
 
 mod pass;
 mod slice;
+mod tracked;
 
 pub use pass::{Event, Facts, Kind, Pass, PlacementFact, SchedulingFact, Target, Write};
 pub use slice::{Api, ApiKey, Exclusion, ResourceView, Selectable, Settings, Slice, Stages};
+pub use tracked::{Tracked, Versioned};

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use api::text::groups;
 use serde_json::Value;
 
+use crate::objects::Digest;
 use crate::problem::Problem;
 
 /// The outcome of planning one placement.
@@ -69,7 +71,7 @@ pub struct Target {
     pub name: String,
 }
 
-/// The kinds that passes write, all of group `placement.kubernetes-fleet.io`, version `v1beta1`.
+/// The kinds that decisions write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are those of the kinds")]
 pub enum Kind {
@@ -82,9 +84,16 @@ pub enum Kind {
     ClusterResourceBinding,
     ResourceBinding,
     ClusterResourcePlacementStatus,
+    ClusterResourceOverride,
+    ResourceOverride,
     ClusterResourceOverrideSnapshot,
     ResourceOverrideSnapshot,
     Work,
+    MemberCluster,
+    InternalMemberCluster,
+    Namespace,
+    Role,
+    RoleBinding,
 }
 
 /// A core/v1 Event to record.
@@ -161,6 +170,18 @@ impl Write {
     }
 }
 
+impl Write {
+    /// Tells this write from others to the same object, so that one that was refused is recognised when it comes again.
+    pub fn fingerprint(&self) -> Digest {
+        let text = match self {
+            Self::Create { object, .. } => format!("create {object}"),
+            Self::MergePatch { body, status, .. } => format!("patch {status} {body}"),
+            Self::Delete { uid, .. } => format!("delete {}", uid.as_deref().unwrap_or_default()),
+        };
+        Digest::of(&text)
+    }
+}
+
 impl Target {
     /// Names an object.
     pub fn new(kind: Kind, namespace: Option<&str>, name: &str) -> Self {
@@ -173,62 +194,84 @@ impl Target {
 }
 
 impl Kind {
-    /// API group of all these kinds.
-    pub const GROUP: &'static str = "placement.kubernetes-fleet.io";
-    /// Version in which they are written.
-    pub const VERSION: &'static str = "v1beta1";
+    /// API group; empty for the core group.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::MemberCluster | Self::InternalMemberCluster => groups::CLUSTER,
+            Self::Namespace => "",
+            Self::Role | Self::RoleBinding => "rbac.authorization.k8s.io",
+            _ => groups::PLACEMENT,
+        }
+    }
+
+    /// The version in which objects of the kind are written.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Namespace | Self::Role | Self::RoleBinding => "v1",
+            _ => "v1beta1",
+        }
+    }
+
+    /// Group and version, as written in `apiVersion`.
+    pub fn api_version(self) -> String {
+        match self.group() {
+            "" => self.version().to_owned(),
+            group => format!("{group}/{}", self.version()),
+        }
+    }
 
     /// Name of the kind.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ClusterResourcePlacement => "ClusterResourcePlacement",
-            Self::ResourcePlacement => "ResourcePlacement",
-            Self::ClusterSchedulingPolicySnapshot => "ClusterSchedulingPolicySnapshot",
-            Self::SchedulingPolicySnapshot => "SchedulingPolicySnapshot",
-            Self::ClusterResourceSnapshot => "ClusterResourceSnapshot",
-            Self::ResourceSnapshot => "ResourceSnapshot",
-            Self::ClusterResourceBinding => "ClusterResourceBinding",
-            Self::ResourceBinding => "ResourceBinding",
-            Self::ClusterResourcePlacementStatus => "ClusterResourcePlacementStatus",
-            Self::ClusterResourceOverrideSnapshot => "ClusterResourceOverrideSnapshot",
-            Self::ResourceOverrideSnapshot => "ResourceOverrideSnapshot",
-            Self::Work => "Work",
-        }
+        self.names().0
     }
 
     /// Name of the resource in request paths.
     pub fn plural(self) -> &'static str {
+        self.names().1
+    }
+
+    fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::ClusterResourcePlacement => "clusterresourceplacements",
-            Self::ResourcePlacement => "resourceplacements",
-            Self::ClusterSchedulingPolicySnapshot => "clusterschedulingpolicysnapshots",
-            Self::SchedulingPolicySnapshot => "schedulingpolicysnapshots",
-            Self::ClusterResourceSnapshot => "clusterresourcesnapshots",
-            Self::ResourceSnapshot => "resourcesnapshots",
-            Self::ClusterResourceBinding => "clusterresourcebindings",
-            Self::ResourceBinding => "resourcebindings",
-            Self::ClusterResourcePlacementStatus => "clusterresourceplacementstatuses",
-            Self::ClusterResourceOverrideSnapshot => "clusterresourceoverridesnapshots",
-            Self::ResourceOverrideSnapshot => "resourceoverridesnapshots",
-            Self::Work => "works",
+            Self::ClusterResourcePlacement => ("ClusterResourcePlacement", "clusterresourceplacements"),
+            Self::ResourcePlacement => ("ResourcePlacement", "resourceplacements"),
+            Self::ClusterSchedulingPolicySnapshot => {
+                ("ClusterSchedulingPolicySnapshot", "clusterschedulingpolicysnapshots")
+            }
+            Self::SchedulingPolicySnapshot => ("SchedulingPolicySnapshot", "schedulingpolicysnapshots"),
+            Self::ClusterResourceSnapshot => ("ClusterResourceSnapshot", "clusterresourcesnapshots"),
+            Self::ResourceSnapshot => ("ResourceSnapshot", "resourcesnapshots"),
+            Self::ClusterResourceBinding => ("ClusterResourceBinding", "clusterresourcebindings"),
+            Self::ResourceBinding => ("ResourceBinding", "resourcebindings"),
+            Self::ClusterResourcePlacementStatus => {
+                ("ClusterResourcePlacementStatus", "clusterresourceplacementstatuses")
+            }
+            Self::ClusterResourceOverride => ("ClusterResourceOverride", "clusterresourceoverrides"),
+            Self::ResourceOverride => ("ResourceOverride", "resourceoverrides"),
+            Self::ClusterResourceOverrideSnapshot => {
+                ("ClusterResourceOverrideSnapshot", "clusterresourceoverridesnapshots")
+            }
+            Self::ResourceOverrideSnapshot => ("ResourceOverrideSnapshot", "resourceoverridesnapshots"),
+            Self::Work => ("Work", "works"),
+            Self::MemberCluster => ("MemberCluster", "memberclusters"),
+            Self::InternalMemberCluster => ("InternalMemberCluster", "internalmemberclusters"),
+            Self::Namespace => ("Namespace", "namespaces"),
+            Self::Role => ("Role", "roles"),
+            Self::RoleBinding => ("RoleBinding", "rolebindings"),
         }
     }
 
     /// Whether objects of the kind live in a namespace.
     pub fn is_namespaced(self) -> bool {
-        match self {
-            Self::ResourcePlacement
-            | Self::SchedulingPolicySnapshot
-            | Self::ResourceSnapshot
-            | Self::ResourceBinding
-            | Self::ClusterResourcePlacementStatus
-            | Self::ResourceOverrideSnapshot
-            | Self::Work => true,
+        !matches!(
+            self,
             Self::ClusterResourcePlacement
-            | Self::ClusterSchedulingPolicySnapshot
-            | Self::ClusterResourceSnapshot
-            | Self::ClusterResourceBinding
-            | Self::ClusterResourceOverrideSnapshot => false,
-        }
+                | Self::ClusterSchedulingPolicySnapshot
+                | Self::ClusterResourceSnapshot
+                | Self::ClusterResourceBinding
+                | Self::ClusterResourceOverride
+                | Self::ClusterResourceOverrideSnapshot
+                | Self::MemberCluster
+                | Self::Namespace
+        )
     }
 }
