@@ -1,6 +1,8 @@
 //! Every decision of the fleet as a pure function: no IO, no clock, no randomness.
 
+pub mod apply;
 pub mod exports;
+pub mod heartbeat;
 pub mod link;
 pub mod objects;
 pub mod placement;
