@@ -1,6 +1,6 @@
 //! The fleet's API: types, defaults, texts, names, quantities, selectors and hashes. No IO.
 //!
-//! - [`placement`], [`cluster`], [`networking`]: the kinds, one module per version;
+//! - [`placement`], [`cluster`], [`networking`], [`inventory`], [`kubefleet`]: the kinds, one module per version;
 //!   agents read and write `v1beta1` (`v1alpha1` where a kind has nothing newer).
 //! - [`text`]: condition types, reasons, labels, annotations, finalizers, messages. [`names`]: generated names.
 //! - [`condition`], [`selector`], [`quantity`], [`intstr`], [`hash`], [`defaults`], [`yaml`]: the arithmetic.
@@ -9,9 +9,13 @@
 
 pub mod cluster;
 pub mod condition;
+#[cfg(feature = "crds")]
+pub mod crd;
 pub mod defaults;
 pub mod hash;
 pub mod intstr;
+pub mod inventory;
+pub mod kubefleet;
 pub mod names;
 pub mod networking;
 pub mod placement;

@@ -184,7 +184,7 @@ pub struct AgentStatus {
     pub last_received_heartbeat: Option<Time>,
 }
 
-const NAME_RULES: &[(&str, &str)] = &[("size(self.metadata.name) < 64", "metadata.name max length is 63")];
+pub(crate) const NAME_RULES: &[(&str, &str)] = &[("size(self.metadata.name) < 64", "metadata.name max length is 63")];
 
 root_kind! {
     /// A cluster of the fleet.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::IMMUTABLE_SPEC;
 use crate::Condition;
 use crate::root::root_kind;
 use crate::schema::rules;
@@ -28,9 +29,6 @@ pub struct ApprovalRequestStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
-
-/// The rule on immutable specs.
-pub(crate) const IMMUTABLE_SPEC: &[(&str, &str)] = &[("self == oldSelf", "The spec field is immutable")];
 
 root_kind! {
     /// Asks a user to let a staged update of a ClusterResourcePlacement go on.

@@ -15,6 +15,7 @@ mod placement;
 mod policy;
 mod policy_snapshot;
 mod resource_snapshot;
+pub(crate) mod rules;
 mod selector_term;
 mod staged_run;
 mod staged_strategy;

@@ -4,14 +4,17 @@ use k8s_openapi::ByteString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::OVERRIDE_PLACEMENT;
 use super::{ClusterResourceOverrideSpec, ResourceOverrideSpec};
 use crate::root::root_kind;
+use crate::schema::rules;
 
 /// A ClusterResourceOverride as it was.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterResourceOverrideSnapshotSpec {
     /// Copy of the spec.
+    #[schemars(extend("x-kubernetes-validations" = rules(OVERRIDE_PLACEMENT)))]
     pub override_spec: ClusterResourceOverrideSpec,
     /// Hash text of the spec.
     #[schemars(schema_with = "crate::schema::bytes")]
@@ -23,6 +26,7 @@ pub struct ClusterResourceOverrideSnapshotSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceOverrideSnapshotSpec {
     /// Copy of the spec.
+    #[schemars(extend("x-kubernetes-validations" = rules(OVERRIDE_PLACEMENT)))]
     pub override_spec: ResourceOverrideSpec,
     /// Hash text of the spec.
     #[schemars(schema_with = "crate::schema::bytes")]

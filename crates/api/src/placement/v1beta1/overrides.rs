@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::rules::{CLUSTER_OVERRIDE, OVERRIDE_PLACEMENT};
 use super::{ClusterSelector, ResourceSelectorTerm};
 use crate::root::root_kind;
 use crate::schema::rules;
@@ -31,16 +32,9 @@ pub struct PlacementRef {
     pub scope: Option<ResourceScope>,
 }
 
-pub(crate) const PLACEMENT_RULES: &[(&str, &str)] = &[(
-    "(has(oldSelf.placement) && has(self.placement) && oldSelf.placement == self.placement) || \
-     (!has(oldSelf.placement) && !has(self.placement))",
-    "The placement field is immutable",
-)];
-
 /// Changes to cluster-scoped resources, and to everything in selected namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules(PLACEMENT_RULES)))]
 pub struct ClusterResourceOverrideSpec {
     /// The only placement it applies to; absent means every placement. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +50,6 @@ pub struct ClusterResourceOverrideSpec {
 /// Changes to resources of one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules(PLACEMENT_RULES)))]
 pub struct ResourceOverrideSpec {
     /// The only placement it applies to; absent means every placement. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,8 +145,10 @@ pub struct JSONPatchOverride {
 root_kind! {
     /// Changes cluster-scoped resources per cluster while they are placed.
     #[derive(Default)]
+    #[schemars(extend("x-kubernetes-validations" = rules(CLUSTER_OVERRIDE)))]
     ClusterResourceOverride, "placement.kubernetes-fleet.io", "v1beta1", "clusterresourceoverrides", ClusterResourceScope {
         /// What to change.
+        @schema #[schemars(extend("x-kubernetes-validations" = rules(OVERRIDE_PLACEMENT)))]
         spec: ClusterResourceOverrideSpec,
     }
 }
@@ -163,6 +158,7 @@ root_kind! {
     #[derive(Default)]
     ResourceOverride, "placement.kubernetes-fleet.io", "v1beta1", "resourceoverrides", NamespaceResourceScope {
         /// What to change.
+        @schema #[schemars(extend("x-kubernetes-validations" = rules(OVERRIDE_PLACEMENT)))]
         spec: ResourceOverrideSpec,
     }
 }

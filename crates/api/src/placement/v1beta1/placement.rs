@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::POLICY_RULES;
-use super::selector_term::NAME_OR_LABELS;
+use super::rules::{CLUSTER_PLACEMENT, NAME_OR_LABELS, NAMESPACED_PLACEMENT, POLICY};
 use super::{PlacementPolicy, PlacementStatus, ResourceSelectorTerm, RolloutStrategy};
 use crate::root::root_kind;
 use crate::schema::rules;
@@ -31,7 +30,7 @@ pub struct PlacementSpec {
     pub resource_selectors: Vec<ResourceSelectorTerm>,
     /// The clusters. Absent means every cluster; cannot be removed once set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = rules(POLICY_RULES)))]
+    #[schemars(extend("x-kubernetes-validations" = rules(POLICY)))]
     pub policy: Option<PlacementPolicy>,
     /// How changes reach the clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +51,7 @@ root_kind! {
     #[derive(Default)]
     ClusterResourcePlacement, "placement.kubernetes-fleet.io", "v1beta1", "clusterresourceplacements", ClusterResourceScope {
         /// What to place, and where.
+        @schema #[schemars(extend("x-kubernetes-validations" = rules(CLUSTER_PLACEMENT)))]
         spec: PlacementSpec,
         /// What has happened so far.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +64,7 @@ root_kind! {
     #[derive(Default)]
     ResourcePlacement, "placement.kubernetes-fleet.io", "v1beta1", "resourceplacements", NamespaceResourceScope {
         /// What to place, and where.
+        @schema #[schemars(extend("x-kubernetes-validations" = rules(NAMESPACED_PLACEMENT)))]
         spec: PlacementSpec,
         /// What has happened so far.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::TOLERATIONS;
 use crate::schema::rules;
 use crate::selector::LabelSelector;
 use crate::serde_util::{null_default, string_enum};
@@ -44,43 +45,9 @@ pub struct PlacementPolicy {
     /// Taints that do not keep the placement away, for PickAll and PickN. They may only be added to.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    #[schemars(extend("x-kubernetes-validations" = rules(TOLERATION_RULES)))]
+    #[schemars(extend("x-kubernetes-validations" = rules(TOLERATIONS)))]
     pub tolerations: Vec<Toleration>,
 }
-
-const TOLERATION_RULES: &[(&str, &str)] = &[
-    (
-        "self.all(x, x.operator != 'Exists' || !has(x.value) || size(x.value) == 0)",
-        "value must be empty when operator is Exists",
-    ),
-    (
-        "self.all(x, (has(x.key) && size(x.key) > 0) || x.operator == 'Exists')",
-        "operator must be Exists when key is empty",
-    ),
-];
-
-/// The rules on the policy of a placement; snapshots of policies have none.
-pub(crate) const POLICY_RULES: &[(&str, &str)] = &[
-    (
-        "!(self.placementType != oldSelf.placementType)",
-        "placement type is immutable",
-    ),
-    (
-        "self.placementType != 'PickFixed' || (!has(self.affinity) && !has(self.numberOfClusters) && \
-         !has(self.topologySpreadConstraints) && !has(self.tolerations))",
-        "affinity, numberOfClusters, topologySpreadConstraints, and tolerations cannot be set when placementType is \
-         PickFixed",
-    ),
-    (
-        "self.placementType != 'PickAll' || (!has(self.clusterNames) && !has(self.numberOfClusters) && \
-         !has(self.topologySpreadConstraints))",
-        "clusterNames, numberOfClusters, and topologySpreadConstraints cannot be set when placementType is PickAll",
-    ),
-    (
-        "self.placementType != 'PickN' || (!has(self.clusterNames) && has(self.numberOfClusters))",
-        "clusterNames cannot be set and numberOfClusters must be set when placementType is PickN",
-    ),
-];
 
 /// What clusters must or should be like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -39,9 +39,3 @@ pub struct ResourceSelectorTerm {
     #[schemars(extend("x-default" = "NamespaceWithResources"))]
     pub selection_scope: Option<SelectionScope>,
 }
-
-/// The rule on every list of these selectors in placements.
-pub(crate) const NAME_OR_LABELS: (&str, &str) = (
-    "self.all(x, !(has(x.name) && size(x.name) > 0 && has(x.labelSelector)))",
-    "name and labelSelector are mutually exclusive in a resource selector",
-);

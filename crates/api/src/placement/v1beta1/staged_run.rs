@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::NAME_63;
 use super::{ApplyStrategy, NamespacedName, StageTaskType, UpdateStrategySpec};
 use crate::root::root_kind;
 use crate::schema::rules;
@@ -162,13 +163,10 @@ pub struct StageTaskStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// The rule on the name of a run, on the object.
-pub(crate) const NAME_RULES: &[(&str, &str)] = &[("size(self.metadata.name) < 64", "metadata.name max length is 63")];
-
 root_kind! {
     /// Moves the clusters of a ClusterResourcePlacement to one resource snapshot, stage by stage.
     #[derive(Default)]
-    #[schemars(extend("x-kubernetes-validations" = rules(NAME_RULES)))]
+    #[schemars(extend("x-kubernetes-validations" = rules(NAME_63)))]
     ClusterStagedUpdateRun, "placement.kubernetes-fleet.io", "v1beta1", "clusterstagedupdateruns", ClusterResourceScope {
         /// What to roll out, and how.
         spec: UpdateRunSpec,
@@ -181,7 +179,7 @@ root_kind! {
 root_kind! {
     /// Moves the clusters of a ResourcePlacement to one resource snapshot, stage by stage.
     #[derive(Default)]
-    #[schemars(extend("x-kubernetes-validations" = rules(NAME_RULES)))]
+    #[schemars(extend("x-kubernetes-validations" = rules(NAME_63)))]
     StagedUpdateRun, "placement.kubernetes-fleet.io", "v1beta1", "stagedupdateruns", NamespaceResourceScope {
         /// What to roll out, and how.
         spec: UpdateRunSpec,

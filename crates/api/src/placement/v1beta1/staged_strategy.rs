@@ -34,7 +34,7 @@ pub struct StageConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sorting_label_key: Option<String>,
     /// How many clusters are updated at a time: a count or a percentage of the stage, rounded down, at least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-default" = 1))]
     #[schemars(schema_with = "max_concurrency")]
     pub max_concurrency: Option<IntOrString>,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ApplyStrategy;
+use super::rules::STRATEGY_TYPE;
 use crate::intstr::IntOrString;
 use crate::schema::rules;
 use crate::serde_util::string_enum;
@@ -25,7 +26,7 @@ pub struct RolloutStrategy {
     /// Who moves clusters. External can never change back.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-default" = "RollingUpdate"))]
-    #[schemars(extend("x-kubernetes-validations" = rules(TYPE_RULES)))]
+    #[schemars(extend("x-kubernetes-validations" = rules(STRATEGY_TYPE)))]
     #[serde(rename = "type")]
     pub type_: Option<RolloutStrategyType>,
     /// Budgets, for RollingUpdate.
@@ -43,10 +44,6 @@ pub struct RolloutStrategy {
     pub report_back_strategy: Option<ReportBackStrategy>,
 }
 
-pub(crate) const TYPE_RULES: &[(&str, &str)] = &[(
-    "!(self != 'External' && oldSelf == 'External')",
-    "cannot change rollout strategy type from 'External' to other types",
-)];
 const REPORT_BACK_RULES: &[(&str, &str)] = &[(
     "(self == null) || (self.type == 'Mirror' ? size(self.destination) != 0 : true)",
     "when reportBackStrategy.type is 'Mirror', a destination must be specified",
@@ -67,7 +64,7 @@ pub struct RollingUpdateConfig {
     #[schemars(extend("pattern" = BUDGET_PATTERN))]
     pub max_surge: Option<IntOrString>,
     /// Seconds after which resources count as available where availability cannot be tracked.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-default" = 60))]
     #[schemars(schema_with = "crate::schema::plain_integer")]
     #[schemars(range(min = 0))]

@@ -1,0 +1,203 @@
+//! The CRD files under `deploy/crds`, made from the types. Agents do not need this module.
+//!
+//! Types carry the schema of each field; the tables carry what belongs to a kind: short names, categories, columns,
+//! versions. `cargo xtask codegen` writes the files, `cargo xtask codegen --check` compares them.
+
+mod columns;
+mod inventory;
+mod kubefleet;
+mod networking;
+mod placement;
+mod structural;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use crate::RootKind;
+use columns::Column;
+
+/// First line of every file.
+const HEADER: &str = "# Written by `cargo xtask codegen` from the types in crates/api. Do not edit.\n";
+
+/// A kind with all its versions.
+#[derive(Clone, Debug)]
+pub struct Crd {
+    /// API group.
+    pub group: &'static str,
+    /// Kind.
+    pub kind: &'static str,
+    /// Plural resource name.
+    pub plural: &'static str,
+    /// Whether objects live in a namespace.
+    pub namespaced: bool,
+    short_names: &'static [&'static str],
+    categories: &'static [&'static str],
+    subresources: Option<Value>,
+    versions: Vec<Version>,
+}
+
+#[derive(Clone, Debug)]
+struct Version {
+    name: &'static str,
+    schema: Value,
+    columns: Vec<Column>,
+}
+
+impl Crd {
+    /// A kind whose storage version is `K`.
+    fn new<K: RootKind + JsonSchema>(
+        short_names: &'static [&'static str],
+        categories: &'static [&'static str],
+    ) -> Self {
+        let crd = Self {
+            group: K::GROUP,
+            kind: K::KIND,
+            plural: K::PLURAL,
+            namespaced: K::NAMESPACED,
+            short_names,
+            categories,
+            subresources: None,
+            versions: Vec::new(),
+        };
+        crd.served::<K>()
+    }
+
+    /// Serves a further version. The storage version stays the first one.
+    fn served<K: RootKind + JsonSchema>(mut self) -> Self {
+        self.versions.push(Version {
+            name: K::VERSION,
+            schema: structural::schema::<K>(),
+            columns: Vec::new(),
+        });
+        self
+    }
+
+    /// Separates the status from the rest.
+    fn with_status(mut self) -> Self {
+        self.subresources = Some(json!({ "status": {} }));
+        self
+    }
+
+    /// Declares that there is nothing to separate.
+    fn with_empty_subresources(mut self) -> Self {
+        self.subresources = Some(json!({}));
+        self
+    }
+
+    /// Columns of the versions served so far.
+    fn columns(mut self, columns: &[Column]) -> Self {
+        for version in self.versions.iter_mut().filter(|v| v.columns.is_empty()) {
+            version.columns = columns.to_vec();
+        }
+        self
+    }
+
+    /// Name of the file.
+    pub fn file_name(&self) -> String {
+        format!("{}_{}.yaml", self.group, self.plural)
+    }
+
+    /// The CustomResourceDefinition.
+    pub fn object(&self) -> Value {
+        let singular = self.kind.to_lowercase();
+        let mut names = json!({
+            "kind": self.kind,
+            "listKind": format!("{}List", self.kind),
+            "plural": self.plural,
+            "singular": singular,
+        });
+        for (key, values) in [("categories", self.categories), ("shortNames", self.short_names)] {
+            if !values.is_empty() {
+                names[key] = json!(values);
+            }
+        }
+        let storage = self.versions.first().map_or("", |v| v.name);
+        let mut versions: Vec<&Version> = self.versions.iter().collect();
+        versions.sort_by_key(|v| v.name);
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": { "name": format!("{}.{}", self.plural, self.group) },
+            "spec": {
+                "group": self.group,
+                "names": names,
+                "scope": if self.namespaced { "Namespaced" } else { "Cluster" },
+                "versions": versions.iter().map(|v| self.version(v, v.name == storage)).collect::<Vec<_>>(),
+            },
+        })
+    }
+
+    fn version(&self, version: &Version, storage: bool) -> Value {
+        let mut object = json!({
+            "name": version.name,
+            "served": true,
+            "storage": storage,
+            "schema": { "openAPIV3Schema": version.schema },
+        });
+        if !version.columns.is_empty() {
+            object["additionalPrinterColumns"] = version.columns.iter().map(Column::object).collect();
+        }
+        if let Some(subresources) = &self.subresources {
+            object["subresources"] = subresources.clone();
+        }
+        object
+    }
+
+    /// The text of the file.
+    pub fn text(&self) -> String {
+        format!("{HEADER}---\n{}", crate::yaml::to_string(&self.object()))
+    }
+}
+
+/// All kinds, by file name.
+pub fn all() -> Vec<Crd> {
+    let mut crds = placement::kinds();
+    crds.extend(networking::kinds());
+    crds.extend(inventory::kinds());
+    crds.extend(kubefleet::kinds());
+    crds.sort_by_key(Crd::file_name);
+    crds
+}
+
+/// Writes the files into `directory` and removes CRD files that no kind belongs to. Returns the changed files.
+pub fn write(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(directory)?;
+    let changed = differences(directory)?;
+    for path in &changed {
+        match all().iter().find(|crd| path.ends_with(crd.file_name())) {
+            Some(crd) => std::fs::write(path, crd.text())?,
+            None => std::fs::remove_file(path)?,
+        }
+    }
+    Ok(changed)
+}
+
+/// The files of `directory` that are missing, differ, or belong to no kind.
+pub fn differences(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut wanted: Vec<(PathBuf, String)> = all()
+        .iter()
+        .map(|crd| (directory.join(crd.file_name()), crd.text()))
+        .collect();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "yaml") {
+            let text = std::fs::read_to_string(&path)?;
+            match wanted.iter().position(|(p, _)| *p == path) {
+                Some(position) if wanted[position].1 == text => {
+                    wanted.swap_remove(position);
+                }
+                Some(_) => {}
+                None => found.push(path),
+            }
+        }
+    }
+    found.extend(wanted.into_iter().map(|(path, _)| path));
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Group `placement.kubefleet.dev`: declared types without controllers (placement-api 11.1).
+
+pub mod v1alpha1;
