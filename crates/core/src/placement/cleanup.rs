@@ -33,7 +33,14 @@ impl Farewell {
     }
 
     /// Lets a binding go. `deletes` says whether its deletion still has to be asked for.
-    pub(super) fn binding(&mut self, slice: &Slice<'_>, binding: &Binding, stages: Stages, abandon: bool, deletes: bool) {
+    pub(super) fn binding(
+        &mut self,
+        slice: &Slice<'_>,
+        binding: &Binding,
+        stages: Stages,
+        abandon: bool,
+        deletes: bool,
+    ) {
         let mut own = Vec::new();
         if stages.schedule {
             own.push(finalizers::SCHEDULER_BINDING);
@@ -57,7 +64,15 @@ impl Farewell {
         let marked = work.meta.annotation(annotations::ABANDON_ON_DELETE) == Some(labels::TRUE);
         if abandon && !marked {
             let body = json!({ "metadata": { "annotations": { annotations::ABANDON_ON_DELETE: labels::TRUE } } });
-            self.add(0, [Write::MergePatch { target: target.clone(), body, status: false, resource_version: None }]);
+            self.add(
+                0,
+                [Write::MergePatch {
+                    target: target.clone(),
+                    body,
+                    status: false,
+                    resource_version: None,
+                }],
+            );
         }
         let uid = Some(work.meta.uid.clone()).filter(|uid| !uid.is_empty());
         self.add(usize::from(abandon && !marked), [Write::Delete { target, uid }]);
@@ -66,7 +81,11 @@ impl Farewell {
 
 /// Whether members keep what was placed when the placement is deleted (hub-behaviour 7.8).
 fn abandons(placement: &Placement) -> bool {
-    let strategy = placement.spec.strategy.as_ref().and_then(|s| s.delete_strategy.as_ref());
+    let strategy = placement
+        .spec
+        .strategy
+        .as_ref()
+        .and_then(|s| s.delete_strategy.as_ref());
     strategy.and_then(|s| s.propagation_policy) == Some(PropagationPolicy::Abandon)
 }
 
@@ -100,8 +119,12 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(60);
 /// How long a Work without binding is still left alone.
 fn orphan_age(work: &Work, now: Timestamp) -> Option<Duration> {
     let since = work.meta.created.unwrap_or(now);
-    let due = since.checked_add(SignedDuration::try_from(ORPHAN_GRACE).unwrap_or_default()).unwrap_or(Timestamp::MAX);
-    Duration::try_from(now.duration_until(due)).ok().filter(|wait| !wait.is_zero())
+    let due = since
+        .checked_add(SignedDuration::try_from(ORPHAN_GRACE).unwrap_or_default())
+        .unwrap_or(Timestamp::MAX);
+    Duration::try_from(now.duration_until(due))
+        .ok()
+        .filter(|wait| !wait.is_zero())
 }
 
 /// Works of the placement that name a binding which neither exists nor is being made.
@@ -112,8 +135,14 @@ fn orphans<'a>(slice: &'a Slice<'_>, bindings: &[Tracked<Binding>]) -> Vec<&'a W
         .flatten()
         .map(|b| b.meta.name.as_str())
         .collect();
-    let works = slice.works.iter().map(|work| &**work).filter(|work| !work.meta.is_deleting());
-    works.filter(|work| work.binding().is_some_and(|name| !known.contains(name))).collect()
+    let works = slice
+        .works
+        .iter()
+        .map(|work| &**work)
+        .filter(|work| !work.meta.is_deleting());
+    works
+        .filter(|work| work.binding().is_some_and(|name| !known.contains(name)))
+        .collect()
 }
 
 /// The pass of a placement that is being deleted.
@@ -127,7 +156,10 @@ pub(super) fn deletion(mut world: World<'_>) -> Pass {
     let mut farewell = Farewell::default();
     let mut first = Vec::new();
     if snapshots {
-        let owner = writes::Owner { key: world.slice.key, uid: &placement.meta.uid };
+        let owner = writes::Owner {
+            key: world.slice.key,
+            uid: &placement.meta.uid,
+        };
         for snapshot in &mut world.policies {
             snapshot.delete();
             first.extend(writes::policy_snapshot(owner, snapshot));
@@ -160,7 +192,9 @@ pub(super) fn deletion(mut world: World<'_>) -> Pass {
         world.pass.step(step);
     }
     world.pass.step(farewell.release);
-    world.pass.step(writes::placement_finalizers(&placement, &left).into_iter().collect());
+    world
+        .pass
+        .step(writes::placement_finalizers(&placement, &left).into_iter().collect());
     if snapshots {
         world.pass.events.push(cleaned_up(&placement));
         world.pass.facts.forget_placement = true;

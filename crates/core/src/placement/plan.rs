@@ -24,13 +24,19 @@ use crate::snapshot;
 /// `nonce` makes the names of new objects fresh; equal arguments give equal passes. Applying the writes of a pass and
 /// planning again gives no further writes, unless something else happened.
 pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) -> Pass {
-    let Some(placement) = &slice.placement else { return cleanup::leftovers(slice, settings.stages) };
+    let Some(placement) = &slice.placement else {
+        return cleanup::leftovers(slice, settings.stages);
+    };
     let mut world = World::new(slice, placement, settings, now, nonce);
     if placement.meta.is_deleting() {
         return cleanup::deletion(world);
     }
     let stages = settings.stages;
-    let selected = if stages.placement { stages::select_and_snapshot(&mut world) } else { Selected::Unknown };
+    let selected = if stages.placement {
+        stages::select_and_snapshot(&mut world)
+    } else {
+        Selected::Unknown
+    };
     if stages.schedule
         && let Some(failed) = stages::schedule(&mut world)
     {
@@ -39,9 +45,17 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
     if stages.rollout {
         stages::roll_out(&mut world);
     }
-    let works = if stages.work { work(&mut world) } else { Works::default() };
+    let works = if stages.work {
+        work(&mut world)
+    } else {
+        Works::default()
+    };
     let farewell = cleanup::farewell(&mut world);
-    let report = if stages.placement { status(&mut world, &selected) } else { None };
+    let report = if stages.placement {
+        status(&mut world, &selected)
+    } else {
+        None
+    };
     finish(world, works, farewell, report)
 }
 
@@ -59,15 +73,25 @@ fn work(world: &mut World<'_>) -> Works {
     let mut groups = Groups::new(world.slice.key, snapshots.iter().map(|s| &**s));
     let members: BTreeMap<&str, &Arc<Member>> = world.slice.members.iter().map(|m| (m.name(), m)).collect();
     let placement = Arc::clone(&world.placement);
-    let report_back = placement.spec.strategy.as_ref().and_then(|s| s.report_back_strategy.as_ref());
+    let report_back = placement
+        .spec
+        .strategy
+        .as_ref()
+        .and_then(|s| s.report_back_strategy.as_ref());
     let mut works = Works::default();
     for position in 0..world.bindings.len() {
-        let Some(current) = world.bindings[position].get() else { continue };
-        let Some(member) = members.get(current.cluster()).filter(|_| is_rendered(current)) else { continue };
+        let Some(current) = world.bindings[position].get() else {
+            continue;
+        };
+        let Some(member) = members.get(current.cluster()).filter(|_| is_rendered(current)) else {
+            continue;
+        };
         if !current.meta.has_finalizer(finalizers::WORK) {
             world.bindings[position].edit(|b| b.meta.finalizers.push(finalizers::WORK.to_owned()));
         }
-        let Some(binding) = world.bindings[position].get().cloned() else { continue };
+        let Some(binding) = world.bindings[position].get().cloned() else {
+            continue;
+        };
         let input = render::Input {
             key: world.slice.key,
             binding: &binding,
@@ -112,7 +136,8 @@ fn is_rendered(binding: &crate::objects::Binding) -> bool {
 
 /// Whether the status only says that the member has not answered yet.
 fn is_waiting(status: &ResourceBindingStatus) -> bool {
-    let says = |type_: &str, reason: &str| condition::find(&status.conditions, type_).is_some_and(|c| c.reason == reason);
+    let says =
+        |type_: &str, reason: &str| condition::find(&status.conditions, type_).is_some_and(|c| c.reason == reason);
     says(conditions::APPLIED, reasons::APPLY_IN_PROGRESS)
         || says(conditions::DIFF_REPORTED, reasons::DIFF_REPORT_IN_PROGRESS)
 }
@@ -161,7 +186,10 @@ fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
         }
         None => false,
     };
-    let seen = report::Mirror { stored: world.slice.status_copy.as_deref(), namespace_usable };
+    let seen = report::Mirror {
+        stored: world.slice.status_copy.as_deref(),
+        namespace_usable,
+    };
     let copy = report::mirror(&placement, &mut status, seen, world.now);
     world.pass.facts.placement = Some(report::fact(&placement, &status));
     if !report::is_complete(&placement, &status) {
@@ -189,21 +217,32 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
     let mut farewell_steps = farewell.steps.into_iter();
     let mut second: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding(key, b)).collect();
     second.extend(works.writes);
-    second.extend(world.policies.iter().filter_map(|policy| writes::policy_status(key, policy)));
+    second.extend(
+        world
+            .policies
+            .iter()
+            .filter_map(|policy| writes::policy_status(key, policy)),
+    );
     second.extend(farewell_steps.next().into_iter().flatten());
     world.pass.step(second);
     for step in farewell_steps {
         world.pass.step(step);
     }
     let mut third = farewell.release;
-    let mut statuses: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding_status(key, b)).collect();
+    let mut statuses: Vec<Write> = live(&world.bindings)
+        .filter_map(|b| writes::binding_status(key, b))
+        .collect();
     let mut last = Vec::new();
     let mut events = Vec::new();
     if let Some(report) = report {
         let own = report::status_patch(&placement.status, &report.status);
         let own = own.map(|body| writes::status(placement.target(), body));
         // The status says that the copy is made, so it waits for the copy.
-        let place = if report.copy.is_some() { &mut last } else { &mut statuses };
+        let place = if report.copy.is_some() {
+            &mut last
+        } else {
+            &mut statuses
+        };
         place.extend(own);
         statuses.extend(report.copy);
         events = report.events;
@@ -224,27 +263,40 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
 fn live<'a>(
     bindings: &'a [Tracked<crate::objects::Binding>],
 ) -> impl Iterator<Item = &'a Tracked<crate::objects::Binding>> + 'a {
-    bindings.iter().filter(|b| b.get().is_some_and(|b| !b.meta.is_deleting()))
+    bindings
+        .iter()
+        .filter(|b| b.get().is_some_and(|b| !b.meta.is_deleting()))
 }
 
 /// Finalizers of the placement and snapshots. When snapshots are deleted, new ones wait for that, so that never more
 /// exist than the user's limit allows.
 fn own_and_snapshot(world: &mut World<'_>) {
     let placement = Arc::clone(&world.placement);
-    let owner = writes::Owner { key: world.slice.key, uid: &placement.meta.uid };
+    let owner = writes::Owner {
+        key: world.slice.key,
+        uid: &placement.meta.uid,
+    };
     let stages = world.settings.stages;
     let mut wanted = placement.meta.finalizers.clone();
-    for (on, finalizer) in [(stages.placement, finalizers::PLACEMENT), (stages.schedule, finalizers::SCHEDULER)] {
+    for (on, finalizer) in [
+        (stages.placement, finalizers::PLACEMENT),
+        (stages.schedule, finalizers::SCHEDULER),
+    ] {
         if on && !placement.meta.has_finalizer(finalizer) {
             wanted.push(finalizer.to_owned());
         }
     }
     let mut first: Vec<Write> = writes::placement_finalizers(&placement, &wanted).into_iter().collect();
     first.extend(world.policies.iter().filter_map(|s| writes::policy_snapshot(owner, s)));
-    let resources: Vec<Write> = world.resources.iter().filter_map(|s| writes::resource_snapshot(owner, s)).collect();
+    let resources: Vec<Write> = world
+        .resources
+        .iter()
+        .filter_map(|s| writes::resource_snapshot(owner, s))
+        .collect();
     if resources.iter().any(|write| matches!(write, Write::Delete { .. })) {
-        let (created, others): (Vec<_>, Vec<_>) =
-            resources.into_iter().partition(|write| matches!(write, Write::Create { .. }));
+        let (created, others): (Vec<_>, Vec<_>) = resources
+            .into_iter()
+            .partition(|write| matches!(write, Write::Create { .. }));
         first.extend(others);
         world.pass.step(first);
         world.pass.step(created);

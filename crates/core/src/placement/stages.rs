@@ -73,7 +73,10 @@ fn snapshot_resources(world: &mut World<'_>, manifests: &[Arc<Manifest>]) -> Sel
     let input = snapshot::ResourcesInput {
         placement: &placement.meta,
         manifests,
-        envelopes: manifests.iter().filter(|manifest| envelope::kind_of(manifest).is_some()).count(),
+        envelopes: manifests
+            .iter()
+            .filter(|manifest| envelope::kind_of(manifest).is_some())
+            .count(),
         limit: placement.revision_limit(),
         collection: world.settings.snapshot_collection,
         minimum_interval: world.settings.snapshot_minimum_interval,
@@ -154,7 +157,11 @@ fn perform(world: &mut World<'_>, action: Action, policy: &Meta) -> Result<(), P
             binding.spec.cluster_decision = decision;
             world.bindings.push(Tracked::created(binding));
         }
-        Action::Adopt { binding, state, decision } => edit(world, &binding, |b| {
+        Action::Adopt {
+            binding,
+            state,
+            decision,
+        } => edit(world, &binding, |b| {
             b.meta.annotations.remove(annotations::PREVIOUS_BINDING_STATE);
             b.spec.state = state;
             b.spec.scheduling_policy_snapshot_name.clone_from(&policy.name);
@@ -162,7 +169,9 @@ fn perform(world: &mut World<'_>, action: Action, policy: &Meta) -> Result<(), P
         }),
         Action::Unschedule { binding } => edit(world, &binding, |b| {
             let before = b.spec.state.as_str().to_owned();
-            b.meta.annotations.insert(annotations::PREVIOUS_BINDING_STATE.to_owned(), before);
+            b.meta
+                .annotations
+                .insert(annotations::PREVIOUS_BINDING_STATE.to_owned(), before);
             b.spec.state = BindingState::Unscheduled;
         }),
         // Its finalizers go together, once its Works are withdrawn; see `cleanup`.
@@ -172,7 +181,11 @@ fn perform(world: &mut World<'_>, action: Action, policy: &Meta) -> Result<(), P
 }
 
 fn edit(world: &mut World<'_>, name: &str, change: impl FnOnce(&mut Binding)) {
-    if let Some(binding) = world.bindings.iter_mut().find(|b| b.get().is_some_and(|b| b.meta.name == name)) {
+    if let Some(binding) = world
+        .bindings
+        .iter_mut()
+        .find(|b| b.get().is_some_and(|b| b.meta.name == name))
+    {
         binding.edit(change);
     }
 }
@@ -183,13 +196,17 @@ fn binding_name(world: &World<'_>, cluster: &str) -> Result<String, Problem> {
     let namespace = names::member_namespace(cluster);
     let taken = |name: &str| world.slice.bindings.iter().any(|b| b.meta.name == name);
     let orphans = world.slice.works.iter().filter(|w| {
-        !w.meta.is_deleting() && w.meta.namespace.as_deref() == Some(&namespace) && w.binding().is_some_and(|b| !taken(b))
+        !w.meta.is_deleting()
+            && w.meta.namespace.as_deref() == Some(&namespace)
+            && w.binding().is_some_and(|b| !taken(b))
     });
     if let Some(known) = orphans.filter_map(|w| w.binding()).min() {
         return Ok(known.to_owned());
     }
     names::binding(&world.placement.meta.name, cluster, &world.digits(cluster)).map_err(|err| {
-        Problem::user(format!("No binding can be made for the member cluster {cluster:?}: {err}."))
+        Problem::user(format!(
+            "No binding can be made for the member cluster {cluster:?}: {err}."
+        ))
     })
 }
 
@@ -226,7 +243,11 @@ fn decide(world: &mut World<'_>, position: usize, verdict: Verdict) {
             (ConditionStatus::True, reason, messages::scheduled(verdict.selected))
         } else {
             let reason = reasons::placement::SCHEDULING_POLICY_UNFULFILLED;
-            (ConditionStatus::False, reason, messages::not_scheduled(verdict.selected))
+            (
+                ConditionStatus::False,
+                reason,
+                messages::not_scheduled(verdict.selected),
+            )
         };
         let mut conditions = policy.status.conditions.clone();
         condition::set(
@@ -240,8 +261,11 @@ fn decide(world: &mut World<'_>, position: usize, verdict: Verdict) {
             sorted
         };
         let stored = &policy.status.cluster_decisions;
-        let decisions =
-            if by_name(stored) == by_name(&verdict.decisions) { stored.clone() } else { verdict.decisions };
+        let decisions = if by_name(stored) == by_name(&verdict.decisions) {
+            stored.clone()
+        } else {
+            verdict.decisions
+        };
         policy.status = SchedulingPolicySnapshotStatus {
             observed_crp_generation: policy.placement_generation().unwrap_or_default(),
             conditions,
@@ -256,12 +280,16 @@ pub(super) fn roll_out(world: &mut World<'_>) {
     if placement.is_external() {
         return;
     }
-    let Some(master) = snapshot::latest_master(&world.resources).cloned() else { return };
+    let Some(master) = snapshot::latest_master(&world.resources).cloned() else {
+        return;
+    };
     let Some(index) = master.index() else { return };
     let group: Vec<_> = snapshot::group(&world.resources, index).into_iter().cloned().collect();
     if master.group_size().is_some_and(|size| group.len() < size) {
         let name = &master.meta.name;
-        world.fail(Problem::expected(format!("The group of resource snapshot {name} is not complete yet.")));
+        world.fail(Problem::expected(format!(
+            "The group of resource snapshot {name} is not complete yet."
+        )));
         return;
     }
     let budget = match budget(world) {
@@ -272,7 +300,11 @@ pub(super) fn roll_out(world: &mut World<'_>) {
     let matched = overrides::matched(world.slice.key, &manifests, world.slice.overrides);
     let mut picked = BTreeMap::new();
     for member in world.slice.members {
-        let wanted = world.bindings.iter().filter_map(Tracked::get).any(|b| b.cluster() == member.name());
+        let wanted = world
+            .bindings
+            .iter()
+            .filter_map(Tracked::get)
+            .any(|b| b.cluster() == member.name());
         if wanted {
             picked.insert(member.name().to_owned(), overrides::pick(&matched, &member.meta.labels));
         }
@@ -298,21 +330,25 @@ pub(super) fn roll_out(world: &mut World<'_>) {
 /// The budgets of the placement with defaults (hub-behaviour 0.7, 5.5).
 fn budget(world: &World<'_>) -> Result<Budget, Problem> {
     let placement = &world.placement;
-    let mut config =
-        placement.spec.strategy.as_ref().and_then(|s| s.rolling_update.clone()).unwrap_or_default();
+    let mut config = placement
+        .spec
+        .strategy
+        .as_ref()
+        .and_then(|s| s.rolling_update.clone())
+        .unwrap_or_default();
     api::defaults::rolling_update(&mut config);
     let policy = placement.spec.policy.as_ref();
     let target = match placement.placement_type() {
         PlacementType::PickAll => rollout::count_targets(&world.bindings),
-        PlacementType::PickFixed => {
-            policy.map_or(0, |p| i64::try_from(p.cluster_names.len()).unwrap_or(i64::MAX))
-        }
+        PlacementType::PickFixed => policy.map_or(0, |p| i64::try_from(p.cluster_names.len()).unwrap_or(i64::MAX)),
         PlacementType::PickN => i64::from(policy.and_then(|p| p.number_of_clusters).unwrap_or_default()),
     };
     let scaled = |value: Option<IntOrString>, field: &str| {
         let value = value.unwrap_or(IntOrString::Int(0));
         value.scaled(target, Round::Up).map_err(|err| {
-            Problem::user(format!("The field {field} of the rollout strategy cannot be used: {err}."))
+            Problem::user(format!(
+                "The field {field} of the rollout strategy cannot be used: {err}."
+            ))
         })
     };
     Ok(Budget {
@@ -320,7 +356,10 @@ fn budget(world: &World<'_>) -> Result<Budget, Problem> {
         max_unavailable: scaled(config.max_unavailable, "maxUnavailable")?,
         max_surge: scaled(config.max_surge, "maxSurge")?,
         unavailable_period: Duration::from_secs(
-            config.unavailable_period_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or_default(),
+            config
+                .unavailable_period_seconds
+                .and_then(|s| u64::try_from(s).ok())
+                .unwrap_or_default(),
         ),
     })
 }

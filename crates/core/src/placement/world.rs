@@ -42,8 +42,12 @@ impl<'a> World<'a> {
             pass: Pass::default(),
         };
         // Snapshots that are being deleted are as good as gone; nothing of ours holds them back.
-        world.policies.retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
-        world.resources.retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
+        world
+            .policies
+            .retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
+        world
+            .resources
+            .retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
         world
     }
 
@@ -75,8 +79,15 @@ impl<'a> World<'a> {
 
     /// Index of the current policy snapshot in the list.
     pub(super) fn current_policy(&self) -> Option<usize> {
-        let labelled = self.policies.iter().enumerate().filter_map(|(i, s)| Some((i, s.get()?)));
-        labelled.filter(|(_, s)| s.is_latest()).max_by_key(|(_, s)| s.index()).map(|(i, _)| i)
+        let labelled = self
+            .policies
+            .iter()
+            .enumerate()
+            .filter_map(|(i, s)| Some((i, s.get()?)));
+        labelled
+            .filter(|(_, s)| s.is_latest())
+            .max_by_key(|(_, s)| s.index())
+            .map(|(i, _)| i)
     }
 
     /// All resource snapshots as they shall be.

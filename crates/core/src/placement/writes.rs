@@ -18,10 +18,15 @@ pub(super) struct Owner<'a> {
 
 /// The write of a policy snapshot, its status aside.
 pub(super) fn policy_snapshot(owner: Owner<'_>, snapshot: &Tracked<PolicySnapshot>) -> Option<Write> {
-    let kind = owner.key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot);
-    object(kind, Some(owner), snapshot, |s| {
-        json!({ "policy": tree(&s.policy), "policyHash": tree(&s.policy_hash) })
-    })
+    let kind = owner
+        .key
+        .pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot);
+    object(
+        kind,
+        Some(owner),
+        snapshot,
+        |s| json!({ "policy": tree(&s.policy), "policyHash": tree(&s.policy_hash) }),
+    )
 }
 
 /// The write of a policy snapshot's status.
@@ -57,7 +62,12 @@ pub(super) fn binding_status(key: &PlacementKey, binding: &Tracked<Binding>) -> 
 
 /// Takes finalizers off an object of which it is known that it is being deleted; it may be gone afterwards.
 pub(super) fn release_binding(key: &PlacementKey, binding: &Binding, finalizers: &[&str]) -> Option<Write> {
-    let left: Vec<&String> = binding.meta.finalizers.iter().filter(|f| !finalizers.contains(&f.as_str())).collect();
+    let left: Vec<&String> = binding
+        .meta
+        .finalizers
+        .iter()
+        .filter(|f| !finalizers.contains(&f.as_str()))
+        .collect();
     (left.len() < binding.meta.finalizers.len()).then(|| Write::MergePatch {
         target: target(binding_kind(key), &binding.meta),
         body: json!({ "metadata": { "uid": binding.meta.uid, "finalizers": left } }),
@@ -83,7 +93,12 @@ pub(super) fn placement_finalizers(placement: &Placement, wanted: &[String]) -> 
 
 /// A write of the status subresource.
 pub(super) fn status(target: Target, body: Value) -> Write {
-    Write::MergePatch { target, body, status: true, resource_version: None }
+    Write::MergePatch {
+        target,
+        body,
+        status: true,
+        resource_version: None,
+    }
 }
 
 fn binding_kind(key: &PlacementKey) -> Kind {
@@ -95,7 +110,10 @@ fn target(kind: Kind, meta: &Meta) -> Target {
 }
 
 fn delete(target: Target, meta: &Meta) -> Write {
-    Write::Delete { target, uid: Some(meta.uid.clone()).filter(|uid| !uid.is_empty()) }
+    Write::Delete {
+        target,
+        uid: Some(meta.uid.clone()).filter(|uid| !uid.is_empty()),
+    }
 }
 
 /// Creates, patches or deletes, whichever turns what is stored into what is wanted.
@@ -145,9 +163,10 @@ fn patch<T: super::Versioned>(kind: Kind, stored: &T, wanted: &T, spec: impl Fn(
 
 fn metadata_change(stored: &Meta, wanted: &Meta) -> Option<Map<String, Value>> {
     let mut change = Map::new();
-    for (key, old, new) in
-        [("labels", &stored.labels, &wanted.labels), ("annotations", &stored.annotations, &wanted.annotations)]
-    {
+    for (key, old, new) in [
+        ("labels", &stored.labels, &wanted.labels),
+        ("annotations", &stored.annotations, &wanted.annotations),
+    ] {
         if let Some(difference) = difference::between(&tree(old), &tree(new)) {
             change.insert(key.to_owned(), difference);
         }

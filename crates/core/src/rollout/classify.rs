@@ -123,7 +123,9 @@ impl Classes {
         let addable = budget.target + budget.max_surge - self.can_be_ready;
         let with = |wanted: Role| {
             let roles = self.roles.iter().enumerate();
-            roles.filter(move |(_, role)| **role == wanted).map(|(position, _)| position)
+            roles
+                .filter(move |(_, role)| **role == wanted)
+                .map(|(position, _)| position)
         };
         let mut picks: BTreeSet<usize> = with(Role::Update { failed: true }).collect();
         picks.extend(with(Role::Remove { failed: true }));
@@ -140,10 +142,16 @@ fn readiness(binding: &Binding, period: Duration, now: Timestamp) -> Readiness {
         return Readiness::Ready;
     }
     let generation = binding.meta.generation;
-    let Some(available) = binding.condition(conditions::AVAILABLE).filter(|c| c.is_true_for(generation)) else {
+    let Some(available) = binding
+        .condition(conditions::AVAILABLE)
+        .filter(|c| c.is_true_for(generation))
+    else {
         return Readiness::NotReady;
     };
-    let untrackable = [cluster::NOT_ALL_WORK_ARE_AVAILABILITY_TRACKABLE, work::WORK_NOT_TRACKABLE];
+    let untrackable = [
+        cluster::NOT_ALL_WORK_ARE_AVAILABILITY_TRACKABLE,
+        work::WORK_NOT_TRACKABLE,
+    ];
     if !untrackable.contains(&available.reason.as_str()) {
         return Readiness::Ready;
     }
@@ -157,16 +165,24 @@ fn readiness(binding: &Binding, period: Duration, now: Timestamp) -> Readiness {
 
 /// Whether something went wrong on the cluster (hub-behaviour 5.4): effectively every fresh False.
 pub fn has_failed(binding: &Binding) -> bool {
-    let types = [conditions::OVERRIDDEN, conditions::WORK_SYNCHRONIZED, conditions::APPLIED, conditions::AVAILABLE];
+    let types = [
+        conditions::OVERRIDDEN,
+        conditions::WORK_SYNCHRONIZED,
+        conditions::APPLIED,
+        conditions::AVAILABLE,
+    ];
     let pending = [
         cluster::OVERRIDDEN_PENDING,
         placement::WORK_NOT_SYNCHRONIZED_YET,
         cluster::APPLY_PENDING,
         placement::RESOURCE_NOT_AVAILABLE_YET,
     ];
-    types.iter().filter_map(|type_| binding.condition(type_)).any(|condition| {
-        condition.is_false_for(binding.meta.generation) && !pending.contains(&condition.reason.as_str())
-    })
+    types
+        .iter()
+        .filter_map(|type_| binding.condition(type_))
+        .any(|condition| {
+            condition.is_false_for(binding.meta.generation) && !pending.contains(&condition.reason.as_str())
+        })
 }
 
 fn reports_diff(binding: &Binding) -> bool {

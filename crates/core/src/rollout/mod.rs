@@ -117,7 +117,9 @@ pub fn roll_out(bindings: &mut [Tracked<Binding>], input: &Input<'_>) -> Outcome
 
 /// Binds a binding to the latest resources and overrides.
 fn move_to_latest(binding: &mut Tracked<Binding>, input: &Input<'_>) {
-    let Some(picked) = binding.get().and_then(|b| input.overrides.get(b.cluster())) else { return };
+    let Some(picked) = binding.get().and_then(|b| input.overrides.get(b.cluster())) else {
+        return;
+    };
     binding.edit(|b| {
         b.spec.state = BindingState::Bound;
         b.spec.resource_snapshot_name = input.snapshot.to_owned();
@@ -130,13 +132,27 @@ fn move_to_latest(binding: &mut Tracked<Binding>, input: &Input<'_>) {
 fn say_rollout_started(binding: &mut Tracked<Binding>, started: bool, now: Timestamp) {
     let Some(current) = binding.get() else { return };
     let (status, reason, message) = if started {
-        (ConditionStatus::True, reasons::ROLLOUT_STARTED, messages::CLUSTER_ROLLOUT_STARTED)
+        (
+            ConditionStatus::True,
+            reasons::ROLLOUT_STARTED,
+            messages::CLUSTER_ROLLOUT_STARTED,
+        )
     } else {
         (ConditionStatus::False, reasons::ROLLOUT_NOT_STARTED_YET, NOT_STARTED)
     };
     let generation = current.meta.generation;
-    let wanted = Condition::new(conditions::ROLLOUT_STARTED, status, reason, message, generation, Time(now));
-    if current.condition(conditions::ROLLOUT_STARTED).is_some_and(|stored| stored.covers(&wanted)) {
+    let wanted = Condition::new(
+        conditions::ROLLOUT_STARTED,
+        status,
+        reason,
+        message,
+        generation,
+        Time(now),
+    );
+    if current
+        .condition(conditions::ROLLOUT_STARTED)
+        .is_some_and(|stored| stored.covers(&wanted))
+    {
         return;
     }
     binding.edit(|b| {
