@@ -1,10 +1,17 @@
 //! Every decision of the fleet as a pure function: no IO, no clock, no randomness.
 
+pub mod apply;
+mod difference;
 pub mod exports;
+pub mod heartbeat;
 pub mod link;
+pub mod members;
 pub mod objects;
+pub mod overrides;
 pub mod placement;
 pub mod problem;
+pub mod render;
+pub mod report;
 pub mod schedule;
 pub mod select;
 pub mod services;

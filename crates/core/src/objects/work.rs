@@ -83,17 +83,19 @@ impl Work {
     }
 }
 
+/// The text as [`super::Manifest`] has it: numbers and escapes in the form that the API server, written in Go, stores.
 fn normal_text(manifest: &Value) -> String {
     let has_null = manifest
         .get("metadata")
         .and_then(Value::as_object)
         .is_some_and(|m| m.values().any(Value::is_null));
+    let text = |value: &Value| api::hash::go_json(value).unwrap_or_else(|_| value.to_string());
     if !has_null {
-        return manifest.to_string();
+        return text(manifest);
     }
     let mut copy = manifest.clone();
     if let Some(metadata) = copy.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|_, value| !value.is_null());
     }
-    copy.to_string()
+    text(&copy)
 }

@@ -1,0 +1,139 @@
+//! The status of an AppliedWork, and what it holds while nothing is applied (member-behaviour 6.7, 4.6).
+
+use std::collections::BTreeMap;
+
+use api::placement::v1beta1::AppliedResourceMeta;
+
+use super::identity::Identity;
+use super::report::Entry;
+use super::work::AppliedWork;
+
+/// What has to be written to an AppliedWork after a pass.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Record {
+    /// New list of the status; `None` when it is there already.
+    pub applied: Option<Vec<AppliedResourceMeta>>,
+    /// New list of held objects; `None` when it is there already. It must be written before `applied`.
+    pub held: Option<Vec<AppliedResourceMeta>>,
+}
+
+/// What the AppliedWork has to say after a pass with these ends.
+///
+/// In a pass that only compares, objects that we own are remembered as held, so that they can be cleaned up once their
+/// manifests are gone and the mode is switched back.
+pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry]) -> Record {
+    let meta = |entry: &Entry| {
+        let live = entry.outcome.live.as_ref()?;
+        Some(AppliedResourceMeta {
+            identifier: entry.identifier.clone(),
+            uid: live.uid.clone(),
+        })
+    };
+    let applied: Vec<_> = entries
+        .iter()
+        .filter(|e| e.outcome.result.is_applied())
+        .filter_map(meta)
+        .collect();
+    let held = if only_reports {
+        let owned = entries
+            .iter()
+            .filter(|e| e.outcome.live.as_ref().is_some_and(|live| live.owned));
+        let mut held = BTreeMap::new();
+        for item in current
+            .held
+            .iter()
+            .chain(&current.applied)
+            .cloned()
+            .chain(owned.filter_map(meta))
+        {
+            if let Some(identity) = Identity::of(&item.identifier) {
+                held.insert(identity, item);
+            }
+        }
+        held.into_values().collect()
+    } else {
+        Vec::new()
+    };
+    Record {
+        applied: (applied != current.applied).then_some(applied),
+        held: (held != current.held).then_some(held),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::outcome::{Live, Outcome, ResultType};
+    use serde_json::json;
+
+    fn meta(name: &str) -> AppliedResourceMeta {
+        serde_json::from_value(json!({"ordinal": 0, "version": "v1", "kind": "ConfigMap", "name": name, "uid": "u"}))
+            .unwrap()
+    }
+
+    fn entry(name: &str, result: ResultType, owned: bool) -> Entry {
+        let mut outcome = Outcome::new(result, "");
+        outcome.live = Some(Live {
+            uid: "u".into(),
+            owned,
+            ..Live::default()
+        });
+        Entry {
+            identifier: meta(name).identifier,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn applied_objects_are_listed_once_and_only_when_that_is_news() {
+        let entries = [
+            entry("a", ResultType::Applied, true),
+            entry("b", ResultType::ManifestApplyFailed, true),
+        ];
+        let news = record(&AppliedWork::default(), false, &entries);
+        assert_eq!(
+            news,
+            Record {
+                applied: Some(vec![meta("a")]),
+                held: None
+            }
+        );
+        let current = AppliedWork {
+            applied: vec![meta("a")],
+            ..AppliedWork::default()
+        };
+        assert_eq!(record(&current, false, &entries), Record::default());
+    }
+
+    #[test]
+    fn comparing_remembers_what_we_own_until_things_are_applied_again() {
+        let current = AppliedWork {
+            applied: vec![meta("dropped")],
+            ..AppliedWork::default()
+        };
+        let entries = [
+            entry("taken", ResultType::NoDiffFound, true),
+            entry("foreign", ResultType::FoundDiff, false),
+        ];
+        let news = record(&current, true, &entries);
+        assert_eq!(
+            news,
+            Record {
+                applied: Some(vec![]),
+                held: Some(vec![meta("dropped"), meta("taken")])
+            }
+        );
+        let later = AppliedWork {
+            held: news.held.unwrap(),
+            ..AppliedWork::default()
+        };
+        assert_eq!(record(&later, true, &entries), Record::default());
+        assert_eq!(
+            record(&later, false, &[]),
+            Record {
+                applied: None,
+                held: Some(vec![])
+            }
+        );
+    }
+}

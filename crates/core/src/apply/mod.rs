@@ -1,0 +1,50 @@
+//! How a Work becomes objects on the member: every decision of the member agent's applier (member-behaviour 4 to 7).
+//!
+//! A pass goes through these steps; the shell does the requests in between:
+//! 1. [`Work::decode`], then one [`Record`] per manifest; [`refuse_nameless_and_duplicates`];
+//! 2. [`write_ahead`]: what the status must say before anything is applied, and what must go first ([`release`]);
+//! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that asks for requests until it has an [`Outcome`];
+//! 4. [`report`] and [`record`]: the status of the Work and of the AppliedWork;
+//! 5. [`Backoff`]: when to look again.
+//!
+//! [`deletion`] decides about a Work that is going. Nothing here does IO or reads a clock.
+
+mod applied;
+mod availability;
+mod canonical;
+mod comparable;
+pub mod deletion;
+mod details;
+mod identity;
+mod outcome;
+mod owners;
+mod patch;
+mod pipeline;
+mod prepare;
+mod report;
+mod request;
+mod requeue;
+mod strategy;
+mod trim;
+mod waves;
+mod work;
+mod write_ahead;
+
+pub use applied::{Record as AppliedRecord, record};
+pub use availability::{Availability, availability, depends_on_content};
+pub use canonical::canonical;
+pub use comparable::{is_reserved, manifest_hash};
+pub use details::{MAX_DETAILS, differences};
+pub use identity::{Identity, Record, Refusal, Resource, refuse_nameless_and_duplicates};
+pub use outcome::{Live, Outcome, ResultType};
+pub use owners::Owner;
+pub use pipeline::{Pipeline, Terms};
+pub use prepare::ANNOTATION_BUDGET;
+pub use report::{Entry, Report, Subject, report};
+pub use request::{Answer, Ask, Failure, FailureKind, Next, PatchFormat};
+pub use requeue::{Backoff, Finding, Settings, aged_priority};
+pub use strategy::{ApplyType, Comparison, Strategy, TakeOver};
+pub use trim::SIZE_LIMIT;
+pub use waves::{LAST_WAVE, wave};
+pub use work::{AppliedWork, HELD_ANNOTATION, Unreadable, Work};
+pub use write_ahead::{Release, WriteAhead, release, write_ahead};

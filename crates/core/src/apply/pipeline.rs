@@ -1,0 +1,472 @@
+//! The way of one manifest: read, take over, compare, apply, compare again (member-behaviour 4.9).
+//!
+//! A [`Pipeline`] is a state machine: the shell does what [`Next::Ask`] says and hands in the answer, until it is done.
+//! An object that was never seen before is created at once; only when that fails is it read.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::availability::availability;
+use super::comparable::manifest_hash;
+use super::details::{differences, missing_object};
+use super::identity::Resource;
+use super::outcome::{Live, Outcome, ResultType};
+use super::owners::{self, Claim, Owner};
+use super::patch::{self, Change};
+use super::prepare::{self, annotation, prepare, sanitize};
+use super::request::{Answer, Ask, Failure, FailureKind, Next};
+use super::strategy::{ApplyType, Comparison, Strategy, TakeOver};
+use api::placement::v1beta1::PatchDetail;
+use api::text::annotations::SPEC_HASH;
+
+/// What the manifests of one Work have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// The AppliedWork that owns what is placed.
+    pub owner: Owner,
+    /// The Work's strategy.
+    pub strategy: Strategy,
+    /// Whether the status of objects is reported back.
+    pub mirror: bool,
+}
+
+/// Where a pipeline waits for an answer.
+#[derive(Debug, Clone, PartialEq)]
+enum Stage {
+    Begin,
+    CreatingUnseen,
+    Reading,
+    FindingWorks,
+    ComparingForTakeOver(Vec<Value>),
+    TakingOver,
+    Reporting,
+    ComparingBeforeApply,
+    Creating,
+    Patching,
+    Applying { force: bool },
+}
+
+/// The state machine of one manifest.
+#[derive(Debug)]
+pub struct Pipeline<'a> {
+    terms: &'a Terms,
+    manifest: &'a Value,
+    resource: &'a Resource,
+    hash: String,
+    stage: Stage,
+    live: Option<Value>,
+    /// Why creating an unseen object failed.
+    not_created: Option<Failure>,
+}
+
+/// A comparison's end: what differs, and whether it had to be a full one.
+struct Compared {
+    details: Vec<PatchDetail>,
+    degraded: bool,
+}
+
+const DEGRADED: &str = " in degraded mode (full comparison is performed instead of partial comparison, as the manifest \
+     object is considered to be invalid by the member cluster API server)";
+
+impl<'a> Pipeline<'a> {
+    /// A pipeline for a manifest whose kind the member serves.
+    pub fn new(terms: &'a Terms, manifest: &'a Value, resource: &'a Resource) -> Self {
+        let hash = manifest_hash(manifest);
+        Self {
+            terms,
+            manifest,
+            resource,
+            hash,
+            stage: Stage::Begin,
+            live: None,
+            not_created: None,
+        }
+    }
+
+    /// The first step. `unseen` says that the object most likely does not exist yet.
+    pub fn start(&mut self, unseen: bool) -> Next {
+        if unseen && self.terms.strategy.apply == ApplyType::ClientSide {
+            let prepared = prepare(self.manifest, &self.hash, &self.terms.owner, true);
+            let allowed = self.terms.strategy.allow_co_ownership;
+            let valid = owners::validate(self.manifest, None, &self.terms.owner, allowed).is_ok();
+            if valid && !prepared.too_large_to_remember {
+                return self.ask(Stage::CreatingUnseen, Ask::Create(prepared.body));
+            }
+        }
+        self.ask(Stage::Reading, Ask::Read)
+    }
+
+    /// The step after an answer.
+    pub fn answer(&mut self, answer: Answer) -> Next {
+        let stage = std::mem::replace(&mut self.stage, Stage::Begin);
+        match (stage, answer) {
+            (
+                Stage::CreatingUnseen | Stage::Creating | Stage::Patching | Stage::Applying { .. },
+                Answer::Object(live),
+            ) => self.applied(live),
+            (Stage::CreatingUnseen, Answer::Failed(failure)) => {
+                self.not_created = (failure.kind != FailureKind::AlreadyExists).then_some(failure);
+                self.ask(Stage::Reading, Ask::Read)
+            }
+            (Stage::Reading, Answer::Object(live)) => self.found(live),
+            (Stage::Reading, Answer::Failed(failure)) if failure.kind == FailureKind::NotFound => self.absent(),
+            (Stage::Reading, Answer::Failed(failure)) => self.fail(
+                ResultType::FailedToFindObject,
+                format!(
+                    "failed to find the corresponding object for the manifest object in the member cluster: {}",
+                    by_server(&failure)
+                ),
+            ),
+            (Stage::FindingWorks, Answer::Works(names)) => self.claim(&names),
+            (Stage::FindingWorks, Answer::Failed(failure)) => self.not_taken_over(&format!(
+                "failed to remove left-behind AppliedWork owner references: {}",
+                failure.message
+            )),
+            (Stage::ComparingForTakeOver(references), answer) => match self.compared(answer) {
+                Ok(compared) => self.take_over_if_same(references, compared),
+                Err(why) => self.not_taken_over(&diff_failure(&why)),
+            },
+            (Stage::TakingOver, Answer::Object(live)) => {
+                self.live = Some(live);
+                self.taken_over()
+            }
+            (Stage::TakingOver, Answer::Failed(failure)) => {
+                self.not_taken_over(&format!("failed to take over the object: {}", by_server(&failure)))
+            }
+            (Stage::Reporting, answer) => {
+                let compared = self.compared(answer);
+                self.report(compared)
+            }
+            (Stage::ComparingBeforeApply, answer) => {
+                let compared = self.compared(answer);
+                self.apply_unless_drifted(compared)
+            }
+            (Stage::Creating, Answer::Failed(failure)) => self.not_created(&failure),
+            (Stage::Patching, Answer::Failed(failure)) => {
+                self.not_applied(&format!("failed to patch the manifest object: {}", by_server(&failure)))
+            }
+            (Stage::Applying { force }, Answer::Failed(failure)) => self.apply_refused(force, &failure),
+            (stage, answer) => self.fail(
+                ResultType::ManifestApplyFailed,
+                format!("the answer {answer:?} does not belong to the step {stage:?}"),
+            ),
+        }
+    }
+
+    fn found(&mut self, live: Value) -> Next {
+        let owned = self.terms.owner.owns(&live);
+        let claimants = owners::claiming_works(&live);
+        self.live = Some(live);
+        if owned || self.terms.strategy.take_over == TakeOver::Never {
+            return self.taken_over();
+        }
+        if claimants.is_empty() {
+            self.claim(&BTreeSet::new())
+        } else {
+            self.ask(Stage::FindingWorks, Ask::Works(claimants))
+        }
+    }
+
+    fn absent(&mut self) -> Next {
+        if self.terms.strategy.only_reports() {
+            let mut outcome = Outcome::new(ResultType::FoundDiff, "");
+            outcome.diffs = vec![missing_object()];
+            return Next::Done(outcome);
+        }
+        if let Some(failure) = self.not_created.take() {
+            return self.not_created(&failure);
+        }
+        self.apply()
+    }
+
+    fn claim(&mut self, works: &BTreeSet<String>) -> Next {
+        let Some(live) = &self.live else { return self.absent() };
+        let strategy = &self.terms.strategy;
+        match owners::claim(live, &self.terms.owner, strategy.allow_co_ownership, |name| {
+            works.contains(name)
+        }) {
+            Claim::Taken(why) => self.not_taken_over(why),
+            Claim::Free(references) if strategy.take_over == TakeOver::IfNoDiff => match strategy.comparison {
+                Comparison::Partial => self.ask(
+                    Stage::ComparingForTakeOver(references),
+                    Ask::DryRun(sanitize(self.manifest)),
+                ),
+                _ => match self.compared_in_full() {
+                    Ok(compared) => self.take_over_if_same(references, compared),
+                    Err(why) => self.not_taken_over(&diff_failure(&why)),
+                },
+            },
+            Claim::Free(references) => self.take(references),
+        }
+    }
+
+    fn take_over_if_same(&mut self, references: Vec<Value>, compared: Compared) -> Next {
+        if compared.details.is_empty() {
+            return self.take(references);
+        }
+        let degraded = if compared.degraded { DEGRADED } else { "" };
+        let mut outcome = self.outcome(
+            ResultType::FailedToTakeOver,
+            format!(
+                "cannot take over object: configuration differences are found between the manifest object and the \
+                 corresponding object in the member cluster{degraded}"
+            ),
+        );
+        outcome.diffs = compared.details;
+        Next::Done(outcome)
+    }
+
+    fn take(&mut self, references: Vec<Value>) -> Next {
+        let Some(live) = &self.live else { return self.absent() };
+        let ours = owners::with_references(live, references);
+        self.ask(Stage::TakingOver, Ask::Replace(ours))
+    }
+
+    /// The live object is ours, or must stay somebody else's.
+    fn taken_over(&mut self) -> Next {
+        let Some(live) = &self.live else { return self.absent() };
+        let strategy = &self.terms.strategy;
+        if strategy.only_reports() {
+            return if strategy.comparison == Comparison::Partial {
+                self.ask(Stage::Reporting, Ask::DryRun(sanitize(self.manifest)))
+            } else {
+                let compared = self.compared_in_full();
+                self.report(compared)
+            };
+        }
+        if !self.terms.owner.owns(live) {
+            return self.fail(
+                ResultType::NotTakenOver,
+                "no ownership of the object in the member cluster; takeover is needed".to_owned(),
+            );
+        }
+        if strategy.only_if_not_drifted && annotation(live, SPEC_HASH) == Some(self.hash.as_str()) {
+            return if strategy.comparison == Comparison::Partial {
+                self.ask(Stage::ComparingBeforeApply, Ask::DryRun(sanitize(self.manifest)))
+            } else {
+                let compared = self.compared_in_full();
+                self.apply_unless_drifted(compared)
+            };
+        }
+        self.apply()
+    }
+
+    fn report(&mut self, compared: Result<Compared, String>) -> Next {
+        let compared = match compared {
+            Ok(compared) => compared,
+            Err(why) => return self.fail(ResultType::FailedToReportDiff, diff_failure(&why)),
+        };
+        let result = match (compared.details.is_empty(), compared.degraded) {
+            (true, _) => ResultType::NoDiffFound,
+            (false, false) => ResultType::FoundDiff,
+            (false, true) => ResultType::FoundDiffInDegradedMode,
+        };
+        let mut outcome = self.outcome(result, String::new());
+        outcome.diffs = compared.details;
+        Next::Done(outcome)
+    }
+
+    fn apply_unless_drifted(&mut self, compared: Result<Compared, String>) -> Next {
+        let compared = match compared {
+            Ok(compared) => compared,
+            Err(why) => {
+                return self.fail(
+                    ResultType::FailedToRunDriftDetection,
+                    format!(
+                        "failed to calculate pre-apply drifts between the manifest and the object from the member \
+                         cluster: {why}"
+                    ),
+                );
+            }
+        };
+        if compared.details.is_empty() {
+            return self.apply();
+        }
+        let (result, degraded) = if compared.degraded {
+            (ResultType::FoundDriftsInDegradedMode, DEGRADED)
+        } else {
+            (ResultType::FoundDrifts, "")
+        };
+        let mut outcome = self.outcome(
+            result,
+            format!(
+                "cannot apply manifest: drifts are found between the manifest and the object from the member \
+                 cluster{degraded}"
+            ),
+        );
+        outcome.drifts = compared.details;
+        Next::Done(outcome)
+    }
+
+    fn apply(&mut self) -> Next {
+        let Terms { owner, strategy, .. } = self.terms;
+        let live = self.live.as_ref();
+        if let Err(why) = owners::validate(self.manifest, live, owner, strategy.allow_co_ownership) {
+            return self.not_applied(&format!("failed to validate owner references: {why}"));
+        }
+        let (client_side, force) = match &strategy.apply {
+            ApplyType::ClientSide => (true, false),
+            ApplyType::ServerSide { force } => (false, *force),
+            ApplyType::ReportDiff => return self.not_applied("unexpected apply strategy ReportDiff is found"),
+            ApplyType::Unknown(word) => {
+                return self.not_applied(&format!("unexpected apply strategy {word} is found"));
+            }
+        };
+        let prepared = prepare(self.manifest, &self.hash, owner, client_side);
+        if !client_side || prepared.too_large_to_remember {
+            return self.apply_on_server(prepared.body, force);
+        }
+        let Some(live) = live else {
+            return self.ask(Stage::Creating, Ask::Create(prepared.body));
+        };
+        let body = if strategy.allow_co_ownership && !patch::merges_lists(&prepared.body) {
+            prepare::keep_foreign_owners(&prepared.body, live, owner)
+        } else {
+            prepared.body
+        };
+        match patch::client_side(&body, live, strategy.only_if_not_drifted) {
+            Ok(Change::Nothing) => self.applied_already(),
+            Ok(Change::Patch { format, body }) => self.ask(Stage::Patching, Ask::Patch { format, body }),
+            Err(why) => self.not_applied(&format!("failed to patch the manifest object: {why}")),
+        }
+    }
+
+    fn apply_on_server(&mut self, mut body: Value, force: bool) -> Next {
+        let Some(live) = &self.live else {
+            return self.ask(Stage::Applying { force }, Ask::Apply { body, force });
+        };
+        if prepare::is_applied_already(&body, live) {
+            return self.applied_already();
+        }
+        if self.terms.strategy.only_if_not_drifted {
+            patch::guard(&mut body, live);
+        }
+        let force = force || prepare::only_we_manage(live);
+        self.ask(Stage::Applying { force }, Ask::Apply { body, force })
+    }
+
+    /// A refusal that names only ourselves comes from fields that we wrote without apply: force is right then.
+    fn apply_refused(&mut self, force: bool, failure: &Failure) -> Next {
+        let ours = failure.kind == FailureKind::Conflict && patch::conflicts_only_with_us(&failure.message);
+        if force || !ours {
+            return self.not_applied(&format!(
+                "failed to apply the manifest object: an error is returned by the API server: {}",
+                failure.message
+            ));
+        }
+        let mut body = prepare(self.manifest, &self.hash, &self.terms.owner, false).body;
+        if self.terms.strategy.apply == ApplyType::ClientSide {
+            body = prepare(self.manifest, &self.hash, &self.terms.owner, true).body;
+        }
+        if let Some(live) = self.live.as_ref().filter(|_| self.terms.strategy.only_if_not_drifted) {
+            patch::guard(&mut body, live);
+        }
+        self.ask(Stage::Applying { force: true }, Ask::Apply { body, force: true })
+    }
+
+    fn applied_already(&mut self) -> Next {
+        match self.live.take() {
+            Some(live) => self.applied(live),
+            None => self.absent(),
+        }
+    }
+
+    fn applied(&mut self, live: Value) -> Next {
+        let drifts = if self.terms.strategy.comparison == Comparison::Full {
+            differences(self.manifest, &live)
+        } else {
+            Vec::new()
+        };
+        let Resource {
+            group, version, plural, ..
+        } = self.resource;
+        let verdict = availability(group, version, plural, &live);
+        self.live = Some(live);
+        let mut outcome = self.outcome(ResultType::Applied, String::new());
+        outcome.drifts = drifts;
+        outcome.availability = verdict;
+        Next::Done(outcome)
+    }
+
+    /// Reads the end of a partial comparison; an object that the server finds invalid is compared in full.
+    fn compared(&self, answer: Answer) -> Result<Compared, String> {
+        let live = self.live.as_ref().unwrap_or(&Value::Null);
+        match answer {
+            Answer::Object(wanted) => Ok(Compared {
+                details: differences(&wanted, live),
+                degraded: false,
+            }),
+            Answer::Failed(failure) if failure.kind == FailureKind::Invalid => Ok(Compared {
+                details: differences(self.manifest, live),
+                degraded: true,
+            }),
+            Answer::Failed(failure) => Err(format!(
+                "failed to apply the manifest in dry-run mode: failed to apply the manifest object: an error is \
+                 returned by the API server: {}",
+                failure.message
+            )),
+            Answer::Works(_) => Err("the dry run was answered with names of Works".to_owned()),
+        }
+    }
+
+    fn compared_in_full(&self) -> Result<Compared, String> {
+        if self.terms.strategy.comparison != Comparison::Full {
+            return Err("an invalid comparison option is specified".to_owned());
+        }
+        let live = self.live.as_ref().unwrap_or(&Value::Null);
+        Ok(Compared {
+            details: differences(self.manifest, live),
+            degraded: false,
+        })
+    }
+
+    fn ask(&mut self, stage: Stage, ask: Ask) -> Next {
+        self.stage = stage;
+        Next::Ask(ask)
+    }
+
+    fn not_created(&self, failure: &Failure) -> Next {
+        self.not_applied(&format!("failed to create manifest object: {}", by_server(failure)))
+    }
+
+    fn not_applied(&self, why: &str) -> Next {
+        self.fail(
+            ResultType::ManifestApplyFailed,
+            format!("failed to apply the manifest: {why}"),
+        )
+    }
+
+    fn not_taken_over(&self, why: &str) -> Next {
+        self.fail(
+            ResultType::FailedToTakeOver,
+            format!("failed to take over a pre-existing object: {why}"),
+        )
+    }
+
+    fn fail(&self, result: ResultType, error: String) -> Next {
+        Next::Done(self.outcome(result, error))
+    }
+
+    fn outcome(&self, result: ResultType, error: String) -> Outcome {
+        let mut outcome = Outcome::new(result, error);
+        outcome.live = self
+            .live
+            .as_ref()
+            .map(|live| Live::of(live, &self.terms.owner, self.terms.mirror));
+        outcome
+    }
+}
+
+fn by_server(failure: &Failure) -> String {
+    format!("error returned by the API server: {}", failure.message)
+}
+
+fn diff_failure(why: &str) -> String {
+    format!(
+        "failed to calculate configuration diffs between the manifest object and the object from the member cluster: {why}"
+    )
+}
+
+#[cfg(test)]
+mod tests;

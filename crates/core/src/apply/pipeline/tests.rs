@@ -1,0 +1,491 @@
+//! The matrix of member-behaviour 14.5 and the stops of 4.9, played against a member that holds one object.
+
+use super::*;
+use crate::apply::availability::Availability;
+use crate::apply::outcome::ResultType::*;
+use crate::apply::request::PatchFormat;
+use serde_json::json;
+
+/// A member with at most one object. It merges as an API server does and notes what it was asked.
+#[derive(Default)]
+struct Member {
+    live: Option<Value>,
+    works: Vec<&'static str>,
+    asked: Vec<&'static str>,
+    dry_run: Option<FailureKind>,
+    refuse: Option<(&'static str, FailureKind, &'static str)>,
+}
+
+impl Member {
+    fn with(live: Value) -> Self {
+        Self {
+            live: Some(live),
+            ..Self::default()
+        }
+    }
+
+    fn failed(kind: FailureKind, message: &str) -> Answer {
+        Answer::Failed(Failure {
+            kind,
+            message: message.to_owned(),
+        })
+    }
+
+    fn serve(&mut self, ask: Ask) -> Answer {
+        let word = match &ask {
+            Ask::Read => "read",
+            Ask::Works(_) => "works",
+            Ask::Replace(_) => "replace",
+            Ask::DryRun(_) => "dry-run",
+            Ask::Create(_) => "create",
+            Ask::Patch { .. } => "patch",
+            Ask::Apply { force: false, .. } => "apply",
+            Ask::Apply { force: true, .. } => "apply-force",
+        };
+        self.asked.push(word);
+        if let Some((what, kind, message)) = self.refuse
+            && what == word
+        {
+            return Self::failed(kind, message);
+        }
+        match ask {
+            Ask::Works(names) => {
+                Answer::Works(names.into_iter().filter(|n| self.works.contains(&n.as_str())).collect())
+            }
+            Ask::Read => self
+                .live
+                .clone()
+                .map_or_else(|| Self::failed(FailureKind::NotFound, "gone"), Answer::Object),
+            Ask::DryRun(manifest) => match self.dry_run {
+                Some(kind) => Self::failed(kind, "no dry run"),
+                None => Answer::Object(merge::merge_patch(
+                    self.live.as_ref().unwrap_or(&Value::Null),
+                    &manifest,
+                )),
+            },
+            Ask::Create(_) if self.live.is_some() => Self::failed(FailureKind::AlreadyExists, "exists"),
+            Ask::Create(body) | Ask::Replace(body) => self.store(body),
+            Ask::Patch {
+                format: PatchFormat::Strategic,
+                body,
+            }
+            | Ask::Apply { body, .. } => {
+                let live = self.live.clone().unwrap_or_else(|| json!({}));
+                self.store(merge::strategic::apply("v1", "ConfigMap", &live, &body).unwrap())
+            }
+            Ask::Patch {
+                format: PatchFormat::Merge,
+                ..
+            } => panic!("a ConfigMap is a built-in kind"),
+        }
+    }
+
+    fn store(&mut self, object: Value) -> Answer {
+        self.live = Some(object.clone());
+        Answer::Object(object)
+    }
+
+    fn run(&mut self, terms: &Terms, manifest: &Value, unseen: bool) -> Outcome {
+        let resource = Resource {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            plural: "configmaps".into(),
+            namespaced: true,
+        };
+        let mut pipeline = Pipeline::new(terms, manifest, &resource);
+        let mut next = pipeline.start(unseen);
+        loop {
+            match next {
+                Next::Done(outcome) => return outcome,
+                Next::Ask(ask) => {
+                    let answer = self.serve(ask);
+                    next = pipeline.answer(answer);
+                }
+            }
+        }
+    }
+
+    fn owners(&self) -> Vec<String> {
+        let live = self.live.clone().unwrap_or_default();
+        owners::references(&live)
+            .iter()
+            .map(|r| owners::field(r, "uid").to_owned())
+            .collect()
+    }
+}
+
+fn manifest(value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"k": value}})
+}
+
+fn live(value: &str, references: &[Value]) -> Value {
+    let mut live = manifest(value);
+    live["metadata"]["resourceVersion"] = json!("5");
+    live["metadata"]["uid"] = json!("x");
+    if !references.is_empty() {
+        live["metadata"]["ownerReferences"] = json!(references);
+    }
+    live
+}
+
+fn terms(strategy: Value) -> Terms {
+    Terms {
+        owner: Owner {
+            name: "w".into(),
+            uid: "ours".into(),
+        },
+        strategy: Strategy::decode(Some(&strategy)),
+        mirror: false,
+    }
+}
+
+fn foreign() -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "name": "f", "uid": "foreign"})
+}
+
+fn other_work() -> Value {
+    Owner {
+        name: "other".into(),
+        uid: "theirs".into(),
+    }
+    .reference()
+}
+
+#[test]
+fn takeover_matrix_of_the_contract() {
+    // whenToTakeOver, co-ownership, owners, same content, (apply result, ReportDiff result), owners afterwards
+    type Row = (
+        &'static str,
+        bool,
+        Vec<Value>,
+        bool,
+        (ResultType, ResultType),
+        &'static str,
+    );
+    let rows: Vec<Row> = vec![
+        ("Always", false, vec![], true, (Applied, NoDiffFound), "ours"),
+        ("Always", false, vec![], false, (Applied, FoundDiff), "ours"),
+        (
+            "Always",
+            false,
+            vec![foreign()],
+            true,
+            (FailedToTakeOver, FailedToTakeOver),
+            "foreign",
+        ),
+        (
+            "IfNoDiff",
+            false,
+            vec![foreign()],
+            true,
+            (FailedToTakeOver, FailedToTakeOver),
+            "foreign",
+        ),
+        (
+            "Always",
+            true,
+            vec![foreign()],
+            false,
+            (Applied, FoundDiff),
+            "foreign ours",
+        ),
+        (
+            "Always",
+            true,
+            vec![other_work()],
+            true,
+            (FailedToTakeOver, FailedToTakeOver),
+            "theirs",
+        ),
+        ("IfNoDiff", false, vec![], true, (Applied, NoDiffFound), "ours"),
+        (
+            "IfNoDiff",
+            false,
+            vec![],
+            false,
+            (FailedToTakeOver, FailedToTakeOver),
+            "",
+        ),
+        (
+            "IfNoDiff",
+            true,
+            vec![foreign()],
+            true,
+            (Applied, NoDiffFound),
+            "foreign ours",
+        ),
+        (
+            "IfNoDiff",
+            true,
+            vec![foreign()],
+            false,
+            (FailedToTakeOver, FailedToTakeOver),
+            "foreign",
+        ),
+        (
+            "Never",
+            true,
+            vec![foreign()],
+            false,
+            (NotTakenOver, FoundDiff),
+            "foreign",
+        ),
+        ("Never", false, vec![], true, (NotTakenOver, NoDiffFound), ""),
+    ];
+    for (take_over, co, owners, same, (applied, reported), after) in rows {
+        for (kind, wanted) in [
+            ("ClientSideApply", applied),
+            ("ServerSideApply", applied),
+            ("ReportDiff", reported),
+        ] {
+            let label = format!("{take_over} {co} {owners:?} {same} {kind}");
+            let mut member = Member::with(live(if same { "1" } else { "2" }, &owners));
+            member.works = vec!["other"];
+            let terms = terms(json!({"type": kind, "whenToTakeOver": take_over, "allowCoOwnership": co}));
+            let outcome = member.run(&terms, &manifest("1"), false);
+            assert_eq!(outcome.result, wanted, "{label}: {}", outcome.error);
+            assert_eq!(member.owners().join(" "), after, "{label}");
+            let shows_diff = wanted == FoundDiff || (take_over == "IfNoDiff" && !same && wanted == FailedToTakeOver);
+            assert_eq!(!outcome.diffs.is_empty(), shows_diff, "{label}: {:?}", outcome.diffs);
+        }
+    }
+}
+
+#[test]
+fn references_of_vanished_works_are_dropped_in_a_takeover() {
+    let mut member = Member::with(live("1", &[other_work()]));
+    let outcome = member.run(&terms(json!({})), &manifest("1"), false);
+    assert_eq!(
+        (outcome.result, member.owners().join(" ")),
+        (Applied, "ours".to_owned())
+    );
+    assert_eq!(member.asked, ["read", "works", "replace", "patch"]);
+}
+
+#[test]
+fn unseen_objects_are_created_with_one_request() {
+    let mut member = Member::default();
+    let outcome = member.run(&terms(json!({})), &manifest("1"), true);
+    assert_eq!(
+        (outcome.result, outcome.availability),
+        (Applied, Availability::Available)
+    );
+    assert_eq!(member.asked, ["create"]);
+    let again = member.run(&terms(json!({})), &manifest("1"), false);
+    assert_eq!(
+        (again.result, &member.asked[1..]),
+        (Applied, &["read"][..]),
+        "nothing changed, nothing sent"
+    );
+}
+
+#[test]
+fn an_unseen_object_that_exists_goes_the_long_way() {
+    let mut member = Member::with(live("2", &[]));
+    let outcome = member.run(&terms(json!({"whenToTakeOver": "IfNoDiff"})), &manifest("1"), true);
+    assert_eq!(outcome.result, FailedToTakeOver);
+    assert_eq!(member.asked, ["create", "read", "dry-run"]);
+    let mut refusing = Member {
+        refuse: Some(("create", FailureKind::Invalid, "bad")),
+        ..Member::default()
+    };
+    let outcome = refusing.run(&terms(json!({})), &manifest("1"), true);
+    assert_eq!(
+        (outcome.result, outcome.error.as_str()),
+        (
+            ManifestApplyFailed,
+            "failed to apply the manifest: failed to create manifest object: error returned by the API server: bad"
+        )
+    );
+    assert_eq!(refusing.asked, ["create", "read"]);
+}
+
+/// A member that holds what was applied before, with a foreign change.
+fn drifted(terms: &Terms, path: &str) -> Member {
+    let mut member = Member::default();
+    member.run(terms, &manifest("1"), false);
+    let live = member.live.as_mut().unwrap();
+    live["metadata"]["resourceVersion"] = json!("9");
+    live["data"][path] = json!("drift");
+    member.asked.clear();
+    member
+}
+
+#[test]
+fn drifts_stop_or_are_overwritten_or_only_told() {
+    let always = terms(json!({}));
+    let mut member = drifted(&always, "k");
+    assert_eq!(member.run(&always, &manifest("1"), false).result, Applied);
+    assert_eq!(
+        member.live.as_ref().unwrap()["data"]["k"],
+        "1",
+        "a managed field is overwritten"
+    );
+
+    let careful = terms(json!({"whenToApply": "IfNotDrifted"}));
+    let mut member = drifted(&careful, "k");
+    let outcome = member.run(&careful, &manifest("1"), false);
+    assert_eq!(
+        (outcome.result, outcome.drifts[0].path.as_str()),
+        (FoundDrifts, "/data/k")
+    );
+    assert_eq!(member.asked, ["read", "dry-run"]);
+    assert_eq!(
+        member.run(&careful, &manifest("2"), false).result,
+        Applied,
+        "a new manifest overwrites drift"
+    );
+
+    let mut member = drifted(&careful, "unmanaged");
+    assert_eq!(
+        member.run(&careful, &manifest("1"), false).result,
+        Applied,
+        "unmanaged fields are nobody's business"
+    );
+    member.dry_run = Some(FailureKind::Invalid);
+    let outcome = member.run(&careful, &manifest("1"), false);
+    assert_eq!(outcome.result, FoundDriftsInDegradedMode);
+    assert!(
+        outcome.error.ends_with("by the member cluster API server)"),
+        "{}",
+        outcome.error
+    );
+    member.dry_run = Some(FailureKind::Other);
+    assert_eq!(
+        member.run(&careful, &manifest("1"), false).result,
+        FailedToRunDriftDetection
+    );
+
+    let strict = terms(json!({"whenToApply": "IfNotDrifted", "comparisonOption": "FullComparison"}));
+    let mut member = drifted(&strict, "unmanaged");
+    assert_eq!(member.run(&strict, &manifest("1"), false).result, FoundDrifts);
+
+    let telling = terms(json!({"comparisonOption": "FullComparison"}));
+    let mut member = drifted(&telling, "unmanaged");
+    let outcome = member.run(&telling, &manifest("1"), false);
+    assert_eq!((outcome.result, outcome.drifts.len()), (Applied, 1));
+}
+
+#[test]
+fn optimistic_lock_only_where_drift_matters() {
+    let careful = terms(json!({"whenToApply": "IfNotDrifted"}));
+    let mut member = drifted(&careful, "unmanaged");
+    member.refuse = Some(("patch", FailureKind::Conflict, "changed"));
+    let outcome = member.run(&careful, &manifest("2"), false);
+    assert_eq!(outcome.result, ManifestApplyFailed);
+    assert!(
+        outcome
+            .error
+            .contains("failed to patch the manifest object: error returned by the API server: changed")
+    );
+}
+
+#[test]
+fn large_objects_fall_back_to_server_side_apply_and_come_back() {
+    let terms = terms(json!({}));
+    let mut member = Member::default();
+    let large = manifest(&"x".repeat(prepare::ANNOTATION_BUDGET));
+    assert_eq!(member.run(&terms, &large, true).result, Applied);
+    assert_eq!(member.asked, ["read", "apply"]);
+    let remembered =
+        |member: &Member| annotation(member.live.as_ref().unwrap(), api::text::annotations::LAST_APPLIED).map(str::len);
+    assert_eq!(remembered(&member), Some(0));
+    assert_eq!(member.run(&terms, &manifest("1"), false).result, Applied);
+    assert!(remembered(&member).is_some_and(|length| length > 100));
+}
+
+#[test]
+fn server_side_conflicts() {
+    let server_side = terms(json!({"type": "ServerSideApply"}));
+    let managed = |manager: &str| {
+        let mut object = live("1", &[server_side.owner.reference()]);
+        object["metadata"]["managedFields"] =
+            json!([{"manager": manager, "operation": "Update"}, {"manager": "work-api-agent"}]);
+        object
+    };
+    let mut member = Member::with(managed("kubectl"));
+    member.refuse = Some(("apply", FailureKind::Conflict, "conflict with \"kubectl\": .data"));
+    let outcome = member.run(&server_side, &manifest("2"), false);
+    assert_eq!(
+        (outcome.result, member.asked.as_slice()),
+        (ManifestApplyFailed, &["read", "apply"][..])
+    );
+    let mut member = Member::with(managed("kubectl"));
+    member.refuse = Some((
+        "apply",
+        FailureKind::Conflict,
+        "conflict with \"work-api-agent\" using v1: .data",
+    ));
+    assert_eq!(member.run(&server_side, &manifest("2"), false).result, Applied);
+    assert_eq!(
+        member.asked,
+        ["read", "apply", "apply-force"],
+        "an Update entry of our own is no obstacle"
+    );
+    let mut member = Member::with(managed("before-first-apply"));
+    member.run(&server_side, &manifest("2"), false);
+    assert_eq!(member.asked, ["read", "apply-force"], "nobody else manages the object");
+    let forced = terms(json!({"type": "ServerSideApply", "serverSideApplyConfig": {"force": true}}));
+    let mut member = Member::with(managed("kubectl"));
+    member.run(&forced, &manifest("2"), false);
+    assert_eq!(member.asked, ["read", "apply-force"]);
+}
+
+#[test]
+fn other_ends() {
+    let run = |strategy: Value, member: &mut Member| member.run(&terms(strategy), &manifest("1"), false);
+    let mut broken = Member {
+        refuse: Some(("read", FailureKind::Other, "down")),
+        ..Member::default()
+    };
+    let outcome = run(json!({}), &mut broken);
+    assert_eq!(outcome.result, FailedToFindObject);
+    assert!(
+        outcome
+            .error
+            .ends_with("in the member cluster: error returned by the API server: down")
+    );
+    let absent = run(json!({"type": "ReportDiff"}), &mut Member::default());
+    assert_eq!(
+        (absent.result, absent.diffs[0].value_in_hub.as_str()),
+        (FoundDiff, "(the whole object)")
+    );
+    assert_eq!(absent.live, None);
+    let unknown = run(json!({"type": "Odd"}), &mut Member::default());
+    assert!(
+        unknown.error.contains("unexpected apply strategy Odd is found"),
+        "{}",
+        unknown.error
+    );
+    let option = run(
+        json!({"type": "ReportDiff", "comparisonOption": "Odd"}),
+        &mut Member::with(live("1", &[])),
+    );
+    assert_eq!(option.result, FailedToReportDiff);
+    assert!(
+        option.error.ends_with("an invalid comparison option is specified"),
+        "{}",
+        option.error
+    );
+    let mut shared = Member::with(live(
+        "1",
+        &[
+            Owner {
+                name: "w".into(),
+                uid: "ours".into(),
+            }
+            .reference(),
+            foreign(),
+        ],
+    ));
+    let co_owned = run(json!({}), &mut shared);
+    assert_eq!(co_owned.result, ManifestApplyFailed);
+    assert!(
+        co_owned
+            .error
+            .contains("failed to validate owner references: object is co-owned"),
+        "{}",
+        co_owned.error
+    );
+}

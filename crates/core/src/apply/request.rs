@@ -1,0 +1,89 @@
+//! What the processing of a manifest asks of its shell, and the answers.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::outcome::Outcome;
+
+/// One request to the member's API server (or, for [`Ask::Works`], to what is known of the hub).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// Read the object.
+    Read,
+    /// Which of these Works exist in the member's namespace on the hub; answered by [`Answer::Works`].
+    Works(Vec<String>),
+    /// Replace the object by this one; its resource version guards the write.
+    Replace(Value),
+    /// Server-side apply without effect, with force.
+    DryRun(Value),
+    /// Create the object.
+    Create(Value),
+    /// Patch the object.
+    Patch {
+        /// Kind of patch.
+        format: PatchFormat,
+        /// The patch.
+        body: Value,
+    },
+    /// Server-side apply.
+    Apply {
+        /// What to apply.
+        body: Value,
+        /// Whether to take fields from other managers.
+        force: bool,
+    },
+}
+
+/// Kind of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchFormat {
+    /// Lists of built-in kinds are merged by their keys.
+    Strategic,
+    /// Lists are replaced.
+    Merge,
+}
+
+/// Answer to an [`Ask`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The object as the server returned it.
+    Object(Value),
+    /// Names of the Works that exist.
+    Works(BTreeSet<String>),
+    /// The request failed.
+    Failed(Failure),
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What decisions need to know of it.
+    pub kind: FailureKind,
+    /// The server's words.
+    pub message: String,
+}
+
+/// Kinds of failures that decisions tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// There is no such object.
+    NotFound,
+    /// There is such an object already.
+    AlreadyExists,
+    /// A precondition or field ownership forbids it.
+    Conflict,
+    /// The server finds the object invalid.
+    Invalid,
+    /// Anything else.
+    Other,
+}
+
+/// What comes next for a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Do this and answer.
+    Ask(Ask),
+    /// Processing is over.
+    Done(Outcome),
+}

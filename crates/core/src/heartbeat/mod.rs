@@ -1,0 +1,376 @@
+//! What the member agent says about itself and its cluster in its InternalMemberCluster (member-behaviour 3).
+//!
+//! Only our own entry of the agents' list and the fields that describe the cluster are touched: other agents write into the same
+//! object.
+
+mod usage;
+
+use std::time::Duration;
+
+use api::cluster::v1beta1::{AgentStatus, AgentType, PropertyValue, ResourceUsage};
+use api::condition;
+use api::text::conditions::member as types;
+use api::text::reasons::member as reasons;
+use api::{Condition, ConditionStatus, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+pub use usage::{NodeFacts, PodFacts, usage};
+
+/// What the hub wants of this member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// To be part of the fleet.
+    Join,
+    /// To leave it.
+    Leave,
+    /// A word that this agent does not know; nothing is done.
+    Other(String),
+}
+
+/// An InternalMemberCluster as the agent reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Membership {
+    /// Name of the member.
+    pub name: String,
+    /// The member's namespace on the hub.
+    pub namespace: String,
+    /// Identity of this incarnation.
+    pub uid: String,
+    /// Version of the spec.
+    pub generation: i64,
+    /// Version of the whole object.
+    pub resource_version: String,
+    /// What the hub wants.
+    pub wanted: Wanted,
+    /// Time between two heartbeats.
+    pub period: Duration,
+    /// The status as stored; an empty map when there is none.
+    pub status: Value,
+}
+
+/// Heartbeats come this often unless the hub says otherwise.
+const DEFAULT_PERIOD: u64 = 60;
+/// Bounds of the period in seconds.
+const PERIOD_BOUNDS: (u64, u64) = (1, 600);
+
+impl Membership {
+    /// Reads an InternalMemberCluster.
+    pub fn decode(object: &Value) -> Self {
+        let text = |path: &str| {
+            object
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let period = object
+            .pointer("/spec/heartbeatPeriodSeconds")
+            .and_then(Value::as_u64)
+            .unwrap_or(DEFAULT_PERIOD);
+        Self {
+            name: text("/metadata/name"),
+            namespace: text("/metadata/namespace"),
+            uid: text("/metadata/uid"),
+            generation: object
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            resource_version: text("/metadata/resourceVersion"),
+            wanted: match text("/spec/state").as_str() {
+                "Join" => Wanted::Join,
+                "Leave" => Wanted::Leave,
+                other => Wanted::Other(other.to_owned()),
+            },
+            period: Duration::from_secs(period.clamp(PERIOD_BOUNDS.0, PERIOD_BOUNDS.1)),
+            status: object
+                .get("status")
+                .filter(|s| s.is_object())
+                .cloned()
+                .unwrap_or_else(|| json!({})),
+        }
+    }
+
+    fn agents(&self) -> Vec<Value> {
+        self.status
+            .get("agentStatus")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Our entry of the agents' list; a new one when there is none, or when it cannot be read.
+    fn agent(&self) -> AgentStatus {
+        let ours = self
+            .agents()
+            .into_iter()
+            .find(is_ours)
+            .and_then(|entry| AgentStatus::deserialize(entry).ok());
+        ours.unwrap_or(AgentStatus {
+            type_: AgentType::MemberAgent,
+            conditions: Vec::new(),
+            last_received_heartbeat: None,
+        })
+    }
+}
+
+fn is_ours(entry: &Value) -> bool {
+    entry
+        .get("type")
+        .is_some_and(|kind| kind == AgentType::MemberAgent.as_str())
+}
+
+/// What a join pass found out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Findings {
+    /// Failure of the health probe: the HTTP status, 0 when there was no answer. `None` when healthy.
+    pub unhealthy: Option<u16>,
+    /// Facts about the cluster, by name and with value; `None` when they could not be collected.
+    pub properties: Option<Vec<(&'static str, String)>>,
+    /// What the cluster has and what is free; `None` when it could not be collected.
+    pub usage: Option<ResourceUsage>,
+    /// Why the asked-for property provider does not run, when one was asked for.
+    pub provider_failure: Option<String>,
+}
+
+/// An event on the InternalMemberCluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Reason.
+    pub reason: &'static str,
+    /// Text.
+    pub message: String,
+    /// Whether it is a warning.
+    pub warning: bool,
+}
+
+/// What has to be written after a pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// Merge patch of the status; holds the version that it is based on.
+    pub patch: Value,
+    /// Events to emit once it is written.
+    pub notices: Vec<Notice>,
+    /// Whether this pass is the one that joined (or left), for the counters.
+    pub is_transition: bool,
+}
+
+/// The heartbeat of a member that is part of the fleet (member-behaviour 3.2).
+pub fn joined(membership: &Membership, findings: &Findings, now: &Time) -> Update {
+    let mut agent = membership.agent();
+    let mut notices = Vec::new();
+    agent.last_received_heartbeat = Some(now.clone());
+    let (health, notice) = health(findings.unhealthy);
+    if put(&mut agent.conditions, membership, types::HEALTHY, health, now).status {
+        notices.push(notice);
+    }
+    let joined = (
+        ConditionStatus::True,
+        reasons::INTERNAL_MEMBER_CLUSTER_JOINED,
+        String::new(),
+    );
+    let change = put(&mut agent.conditions, membership, types::JOINED, joined, now);
+    let is_transition = change.status || change.generation;
+    if is_transition {
+        notices.push(notice_of(
+            reasons::INTERNAL_MEMBER_CLUSTER_JOINED,
+            "internal member cluster joined",
+        ));
+    }
+    let mut status = membership.status.clone();
+    describe(&mut status, membership, findings, &mut notices, now);
+    finish(membership, status, &agent, notices, is_transition)
+}
+
+/// The last word of a member that has left, or why it could not leave (member-behaviour 3.8).
+pub fn left(membership: &Membership, failure: Option<&str>, now: &Time) -> Update {
+    let mut agent = membership.agent();
+    let (verdict, notice) = match failure {
+        None => (
+            (
+                ConditionStatus::False,
+                reasons::INTERNAL_MEMBER_CLUSTER_LEFT,
+                String::new(),
+            ),
+            notice_of(reasons::INTERNAL_MEMBER_CLUSTER_LEFT, "internal member cluster left"),
+        ),
+        Some(why) => (
+            (
+                ConditionStatus::Unknown,
+                reasons::INTERNAL_MEMBER_CLUSTER_FAILED_TO_LEAVE,
+                why.to_owned(),
+            ),
+            notice_of(
+                reasons::INTERNAL_MEMBER_CLUSTER_FAILED_TO_LEAVE,
+                "internal member cluster failed to leave",
+            ),
+        ),
+    };
+    let change = put(&mut agent.conditions, membership, types::JOINED, verdict, now);
+    let news = change.status || change.generation || failure.is_some();
+    let notices = if news { vec![notice] } else { Vec::new() };
+    finish(
+        membership,
+        membership.status.clone(),
+        &agent,
+        notices,
+        news && failure.is_none(),
+    )
+}
+
+/// Whether a member that has left has said so already.
+pub fn has_left(membership: &Membership) -> bool {
+    let agent = membership.agent();
+    condition::find(&agent.conditions, types::JOINED).is_some_and(|c| {
+        c.status == ConditionStatus::False
+            && c.reason == reasons::INTERNAL_MEMBER_CLUSTER_LEFT
+            && c.observed_generation == membership.generation
+    })
+}
+
+type Verdict = (ConditionStatus, &'static str, String);
+
+fn health(unhealthy: Option<u16>) -> (Verdict, Notice) {
+    match unhealthy {
+        None => (
+            (
+                ConditionStatus::True,
+                reasons::INTERNAL_MEMBER_CLUSTER_HEALTHY,
+                String::new(),
+            ),
+            notice_of(
+                reasons::INTERNAL_MEMBER_CLUSTER_HEALTHY,
+                "internal member cluster healthy",
+            ),
+        ),
+        Some(code) => (
+            (
+                ConditionStatus::False,
+                reasons::INTERNAL_MEMBER_CLUSTER_UNHEALTHY,
+                format!("health probe failed with status code {code}"),
+            ),
+            Notice {
+                warning: true,
+                ..notice_of(
+                    reasons::INTERNAL_MEMBER_CLUSTER_UNHEALTHY,
+                    "internal member cluster unhealthy",
+                )
+            },
+        ),
+    }
+}
+
+fn notice_of(reason: &'static str, message: &str) -> Notice {
+    Notice {
+        reason,
+        message: message.to_owned(),
+        warning: false,
+    }
+}
+
+/// Fills in what describes the cluster. What could not be collected stays as it was.
+fn describe(status: &mut Value, membership: &Membership, findings: &Findings, notices: &mut Vec<Notice>, now: &Time) {
+    let Some(status) = status.as_object_mut() else { return };
+    if let Some(properties) = &findings.properties {
+        let properties: Map<String, Value> = properties
+            .iter()
+            .map(|(name, value)| {
+                let property = PropertyValue {
+                    value: value.clone(),
+                    observation_time: now.clone(),
+                };
+                ((*name).to_owned(), tree(&property))
+            })
+            .collect();
+        status.insert("properties".to_owned(), Value::Object(properties));
+    }
+    if let Some(usage) = &findings.usage {
+        status.insert("resourceUsage".to_owned(), tree(usage));
+    }
+    // Facts of a provider that an earlier process ran would mislead the scheduler.
+    status.remove("namespaces");
+    let mut conditions = Vec::new();
+    if let Some(why) = &findings.provider_failure {
+        let old = status.get("conditions").cloned().unwrap_or_default();
+        conditions = Vec::<Condition>::deserialize(old).unwrap_or_default();
+        conditions.retain(|c| c.type_ == types::CLUSTER_PROPERTY_PROVIDER_STARTED);
+        let message = format!("Failed to start the property provider: {why}");
+        let verdict = (ConditionStatus::False, reasons::FAILED_TO_START, message.clone());
+        let change = put(
+            &mut conditions,
+            membership,
+            types::CLUSTER_PROPERTY_PROVIDER_STARTED,
+            verdict,
+            now,
+        );
+        if change.status {
+            notices.push(Notice {
+                reason: reasons::FAILED_TO_START,
+                message,
+                warning: true,
+            });
+        }
+    }
+    if conditions.is_empty() {
+        status.remove("conditions");
+    } else {
+        status.insert("conditions".to_owned(), tree(&conditions));
+    }
+}
+
+/// What setting a condition changed.
+struct Change {
+    status: bool,
+    generation: bool,
+}
+
+fn put(list: &mut Vec<Condition>, membership: &Membership, kind: &str, verdict: Verdict, now: &Time) -> Change {
+    let (status, reason, message) = verdict;
+    let generation = membership.generation;
+    let old = condition::find(list, kind);
+    let change = Change {
+        status: old.is_none_or(|c| c.status != status),
+        generation: old.is_none_or(|c| c.observed_generation != generation),
+    };
+    condition::set(
+        list,
+        Condition::new(kind, status, reason, message, generation, now.clone()),
+    );
+    change
+}
+
+fn finish(
+    membership: &Membership,
+    mut status: Value,
+    agent: &AgentStatus,
+    notices: Vec<Notice>,
+    is_transition: bool,
+) -> Update {
+    let mut agents = membership.agents();
+    let entry = tree(agent);
+    match agents.iter_mut().find(|entry| is_ours(entry)) {
+        Some(ours) => *ours = entry,
+        None => agents.push(entry),
+    }
+    if let Some(status) = status.as_object_mut() {
+        status.insert("agentStatus".to_owned(), Value::Array(agents));
+    }
+    let change = merge::three_way_json(&membership.status, &status, &membership.status);
+    let patch = json!({
+        "metadata": {"resourceVersion": membership.resource_version, "uid": membership.uid},
+        "status": change,
+    });
+    Update {
+        patch,
+        notices,
+        is_transition,
+    }
+}
+
+fn tree<T: Serialize>(value: &T) -> Value {
+    // Types of the API have text keys and finite numbers, so they can always be written.
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+use super::*;
+
+fn now() -> Time {
+    serde_json::from_value(json!("2025-01-01T00:00:30Z")).unwrap()
+}
+
+fn membership(status: Value) -> Membership {
+    Membership::decode(&json!({
+        "metadata": {"name": "m", "namespace": "fleet-member-m", "uid": "u", "resourceVersion": "7", "generation": 2},
+        "spec": {"state": "Join", "heartbeatPeriodSeconds": 15}, "status": status
+    }))
+}
+
+/// The status after the patch.
+fn patched(membership: &Membership, update: &Update) -> Value {
+    merge::merge_patch(&membership.status, &update.patch["status"])
+}
+
+fn findings() -> Findings {
+    Findings {
+        properties: Some(vec![("kubernetes-fleet.io/node-count", "3".to_owned())]),
+        ..Findings::default()
+    }
+}
+
+#[test]
+fn reading_clamps_the_period_and_keeps_odd_words() {
+    let read = |spec: Value| Membership::decode(&json!({"spec": spec}));
+    assert_eq!(membership(Value::Null).period, Duration::from_secs(15));
+    assert_eq!(read(json!({"state": "Leave"})).period, Duration::from_secs(60));
+    assert_eq!(
+        read(json!({"heartbeatPeriodSeconds": 0})).period,
+        Duration::from_secs(1)
+    );
+    assert_eq!(
+        read(json!({"heartbeatPeriodSeconds": 9999})).period,
+        Duration::from_secs(600)
+    );
+    assert_eq!(read(json!({"state": "Dance"})).wanted, Wanted::Other("Dance".into()));
+}
+
+#[test]
+fn the_first_heartbeat_joins() {
+    let before = membership(Value::Null);
+    let update = joined(&before, &findings(), &now());
+    assert_eq!(
+        patched(&before, &update),
+        json!({
+            "agentStatus": [{
+                "type": "MemberAgent", "lastReceivedHeartbeat": "2025-01-01T00:00:30Z",
+                "conditions": [
+                    {"type": "Healthy", "status": "True", "reason": "InternalMemberClusterHealthy", "message": "",
+                        "observedGeneration": 2, "lastTransitionTime": "2025-01-01T00:00:30Z"},
+                    {"type": "Joined", "status": "True", "reason": "InternalMemberClusterJoined", "message": "",
+                        "observedGeneration": 2, "lastTransitionTime": "2025-01-01T00:00:30Z"}
+                ]
+            }],
+            "properties": {"kubernetes-fleet.io/node-count": {"value": "3", "observationTime": "2025-01-01T00:00:30Z"}}
+        })
+    );
+    assert_eq!(update.patch["metadata"], json!({"resourceVersion": "7", "uid": "u"}));
+    let told: Vec<_> = update.notices.iter().map(|n| (n.reason, n.warning)).collect();
+    assert_eq!(
+        told,
+        [
+            ("InternalMemberClusterHealthy", false),
+            ("InternalMemberClusterJoined", false)
+        ]
+    );
+    assert!(update.is_transition);
+}
+
+#[test]
+fn later_heartbeats_are_quiet_and_leave_others_alone() {
+    let first = membership(
+        json!({"agentStatus": [{"type": "ServiceExportImportAgent", "extra": 1}], "namespaces": {"a": ""},
+        "conditions": [{"type": "NamespaceCollectionSucceeded", "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2024-01-01T00:00:00Z"}]}),
+    );
+    let status = patched(&first, &joined(&first, &findings(), &now()));
+    assert_eq!(
+        status["agentStatus"][0],
+        json!({"type": "ServiceExportImportAgent", "extra": 1})
+    );
+    assert!(
+        status.get("namespaces").is_none() && status.get("conditions").is_none(),
+        "facts of an earlier provider go"
+    );
+    let second = membership(status);
+    let later: Time = serde_json::from_value(json!("2025-01-01T00:01:00Z")).unwrap();
+    let update = joined(
+        &second,
+        &Findings {
+            properties: None,
+            ..findings()
+        },
+        &later,
+    );
+    assert!(update.notices.is_empty() && !update.is_transition);
+    let status = patched(&second, &update);
+    assert_eq!(
+        status["agentStatus"][1]["lastReceivedHeartbeat"],
+        "2025-01-01T00:01:00Z"
+    );
+    assert_eq!(
+        status["agentStatus"][1]["conditions"][1]["lastTransitionTime"],
+        "2025-01-01T00:00:30Z"
+    );
+    assert_eq!(
+        status["properties"]["kubernetes-fleet.io/node-count"]["value"], "3",
+        "what was not collected stays"
+    );
+}
+
+#[test]
+fn an_unhealthy_member_still_has_a_heartbeat() {
+    let before = membership(Value::Null);
+    let update = joined(
+        &before,
+        &Findings {
+            unhealthy: Some(503),
+            ..findings()
+        },
+        &now(),
+    );
+    let status = patched(&before, &update);
+    let healthy = &status["agentStatus"][0]["conditions"][0];
+    assert_eq!(
+        (&healthy["status"], &healthy["message"]),
+        (&json!("False"), &json!("health probe failed with status code 503"))
+    );
+    assert!(update.notices[0].warning);
+}
+
+#[test]
+fn a_provider_that_does_not_start_is_told_once() {
+    let before = membership(Value::Null);
+    let failing = Findings {
+        provider_failure: Some("no such provider".into()),
+        ..findings()
+    };
+    let update = joined(&before, &failing, &now());
+    let status = patched(&before, &update);
+    assert_eq!(status["conditions"][0]["reason"], "FailedToStart");
+    assert_eq!(
+        update.notices.last().unwrap().message,
+        "Failed to start the property provider: no such provider"
+    );
+    assert!(joined(&membership(status), &failing, &now()).notices.is_empty());
+}
+
+#[test]
+fn leaving_speaks_of_nothing_but_leaving() {
+    let first = membership(Value::Null);
+    let member = membership(patched(&first, &joined(&first, &findings(), &now())));
+    let failed = left(&member, Some("no answer"), &now());
+    let status = patched(&member, &failed);
+    assert_eq!(
+        status["agentStatus"][0]["conditions"][1]["reason"],
+        "InternalMemberClusterFailedToLeave"
+    );
+    assert!(!failed.is_transition && !has_left(&membership(status.clone())));
+    let gone = left(&membership(status.clone()), None, &now());
+    let status = patched(&membership(status), &gone);
+    let conditions = &status["agentStatus"][0]["conditions"];
+    assert_eq!(
+        (&conditions[1]["status"], &conditions[0]["status"]),
+        (&json!("False"), &json!("True"))
+    );
+    assert_eq!(status["properties"]["kubernetes-fleet.io/node-count"]["value"], "3");
+    assert!(gone.is_transition && has_left(&membership(status)));
+}

@@ -1,0 +1,173 @@
+//! The hub's side of membership: what a MemberCluster needs on the hub, and what it reports (hub-behaviour 1).
+//!
+//! A pass is a pure function of the objects that belong to one MemberCluster.
+//! It never touches anything outside of the member's own namespace, and it never withdraws because a member is silent.
+
+mod join;
+mod leave;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use api::cluster::v1beta1::AgentType;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::placement::{Event, Kind, Target, Write};
+use crate::problem::Problem;
+
+/// The objects of one member, as the indexes hold them. Whole objects, because patches are made from differences.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The MemberCluster.
+    pub member: &'a Value,
+    /// The namespace `fleet-member-<name>`.
+    pub namespace: Option<&'a Value>,
+    /// The Role in it.
+    pub role: Option<&'a Value>,
+    /// The RoleBinding in it.
+    pub role_binding: Option<&'a Value>,
+    /// The InternalMemberCluster in it.
+    pub internal: Option<&'a Value>,
+    /// Names of all Works in it that carry a finalizer. Read only while the member leaves.
+    pub held_works: &'a [String],
+}
+
+/// Switches of the hub agent that concern membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The member agents that must join, see [`expected_agents`].
+    pub expected_agents: Vec<AgentType>,
+    /// How long a leaving member may take before its namespace is removed regardless.
+    pub force_delete_wait: Duration,
+}
+
+/// What is to be done for one member.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Steps in order. A failing write ends the pass, so a status never speaks of things that do not exist.
+    pub steps: Vec<Vec<Write>>,
+    /// Events on the MemberCluster, to record once all steps are done.
+    pub events: Vec<Event>,
+    /// When to look again if nothing happens before.
+    pub requeue: Option<Duration>,
+    /// Steps of the counters, to take once all steps are done.
+    pub counters: Vec<Counter>,
+    /// Something that should not be; reported and retried with back-off after the steps.
+    pub problem: Option<Problem>,
+}
+
+/// A counter with `result="success"` (hub-behaviour 11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// `join_result_counter`.
+    Join,
+    /// `leave_result_counter`.
+    Leave,
+}
+
+/// Plans the next pass over one member.
+///
+/// Feeding the outcome of a pass back in yields an empty plan, heartbeats aside.
+pub fn plan(seen: &Seen<'_>, settings: &Settings, now: Timestamp) -> Plan {
+    if deleted_at(seen.member).is_some() {
+        leave::plan(seen, settings, now)
+    } else {
+        join::plan(seen, settings, now)
+    }
+}
+
+/// The agents that a member must run (hub-behaviour 1.3).
+pub fn expected_agents(networking: bool) -> Vec<AgentType> {
+    if networking {
+        vec![
+            AgentType::MemberAgent,
+            AgentType::MultiClusterServiceAgent,
+            AgentType::ServiceExportImportAgent,
+        ]
+    } else {
+        vec![AgentType::MemberAgent]
+    }
+}
+
+impl Plan {
+    fn step(&mut self, writes: impl IntoIterator<Item = Write>) {
+        let writes: Vec<_> = writes.into_iter().collect();
+        if !writes.is_empty() {
+            self.steps.push(writes);
+        }
+    }
+
+    fn event(&mut self, member: &Value, reason: &'static str, note: impl Into<String>) {
+        self.record(member, false, reason, note.into());
+    }
+
+    fn warning(&mut self, member: &Value, reason: &'static str, note: impl Into<String>) {
+        self.record(member, true, reason, note.into());
+    }
+
+    fn record(&mut self, member: &Value, warning: bool, reason: &'static str, note: String) {
+        let about = Target::new(Kind::MemberCluster, None, name(member));
+        self.events.push(Event {
+            about,
+            uid: text(member, "/metadata/uid").to_owned(),
+            warning,
+            reason,
+            note,
+        });
+    }
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn name(object: &Value) -> &str {
+    text(object, "/metadata/name")
+}
+
+fn resource_version(object: &Value) -> Option<String> {
+    Some(text(object, "/metadata/resourceVersion"))
+        .filter(|v| !v.is_empty())
+        .map(str::to_owned)
+}
+
+/// When deletion of the object was asked for.
+fn deleted_at(object: &Value) -> Option<Timestamp> {
+    text(object, "/metadata/deletionTimestamp").parse().ok()
+}
+
+fn finalizers(object: &Value) -> Vec<&str> {
+    object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// A patch of metadata that replaces lists, hence bound to the version that was read.
+fn patch_bound(kind: Kind, object: &Value, body: Value) -> Write {
+    let namespace = Some(text(object, "/metadata/namespace")).filter(|n| !n.is_empty());
+    Write::MergePatch {
+        target: Target::new(kind, namespace, name(object)),
+        body,
+        status: false,
+        resource_version: resource_version(object),
+    }
+}
+
+/// The reference that makes the member the controlling owner of an object.
+fn owner(member: &Value) -> Value {
+    json!([{
+        "apiVersion": Kind::MemberCluster.api_version(),
+        "kind": Kind::MemberCluster.name(),
+        "name": name(member),
+        "uid": text(member, "/metadata/uid"),
+        "controller": true,
+    }])
+}

@@ -1,0 +1,320 @@
+//! Work generation: what a member is to apply for one binding (hub-behaviour 7.2, 7.3, 7.5, 7.6).
+//!
+//! The whole group of snapshots is rendered before the first write, so that a mistake in one object leaves the Works
+//! of that cluster as they are, and those of other clusters are not concerned at all.
+
+mod content;
+pub mod envelope;
+pub mod group;
+mod wanted;
+mod withdraw;
+mod works;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
+use api::text::events;
+use api::text::{annotations, labels};
+
+pub(crate) use content::storable;
+pub use group::{Found, Group, Groups};
+pub use withdraw::{Withdrawal, withdraw};
+
+use crate::objects::{Binding, Digest, Member, OverrideSnapshot, PlacementKey, Work};
+use crate::overrides::{Applicable, Cluster};
+use crate::placement::{Event, Kind, Target, Write};
+use crate::problem::Problem;
+use wanted::{Recorded, Wanted};
+
+/// A missing snapshot can be an external rollout tool that is ahead of our watch.
+const SNAPSHOT_MISSING: Duration = Duration::from_secs(30);
+/// A Work that the API server refused is tried again now and then, because the server may have changed its mind.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// What one binding is rendered from.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The placement.
+    pub key: &'a PlacementKey,
+    /// The binding as the earlier stages leave it, Bound or Unscheduled and not deleting.
+    pub binding: &'a Binding,
+    /// Its cluster.
+    pub member: &'a Member,
+    /// `strategy.reportBackStrategy` of the placement; bindings have no field for it.
+    pub report_back: Option<&'a ReportBackStrategy>,
+    /// The placement's Works, terminating ones included. Those of other bindings do no harm.
+    pub works: &'a [Arc<Work>],
+    /// All override snapshots.
+    pub overrides: &'a [Arc<OverrideSnapshot>],
+    /// Works that the API server refused to write, see [`Refusals`].
+    pub refused: &'a Refusals,
+}
+
+/// Writes that the API server refused for good (invalid, forbidden, too large), by target: the fingerprint of the
+/// refused write and the server's words. A write with the same fingerprint is reported instead of repeated.
+pub type Refusals = BTreeMap<Target, (Digest, String)>;
+
+/// What is to be done for one binding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// Writes of Works, in any order. They come before the binding's status.
+    pub writes: Vec<Write>,
+    /// What the binding's status says about it.
+    pub outcome: Outcome,
+    /// Events on the binding.
+    pub events: Vec<Event>,
+    /// When to look again if nothing happens before.
+    pub requeue: Option<Duration>,
+}
+
+/// How rendering ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The binding was never rolled out: there is nothing to render and nothing to report.
+    Idle,
+    /// An override cannot be applied.
+    NotOverridden(Problem),
+    /// The Works cannot be made or written.
+    NotSynchronized(Problem),
+    /// The Works are as they should be once the writes are done.
+    Synchronized {
+        /// Whether any Work is created, deleted or changed in what members see.
+        changed: bool,
+        /// Names of the Works that remain as they are and speak for the binding when nothing changed.
+        works: Vec<String>,
+    },
+}
+
+/// Renders one binding.
+pub fn render(input: &Input<'_>, groups: &mut Groups<'_>) -> Rendered {
+    let binding = input.binding;
+    let snapshot = binding.spec.resource_snapshot_name.as_str();
+    if snapshot.is_empty() {
+        return Rendered::without_writes(Outcome::Idle);
+    }
+    let live = works::live(input.key, binding, input.works);
+    let strategy = strategy(binding);
+    let group = match groups.find(snapshot) {
+        Found::Complete(group) => group,
+        Found::Missing if !live.is_empty() && live.iter().all(|work| records(input.key, work, snapshot)) => {
+            return only_strategies(input, &live, &strategy);
+        }
+        Found::Missing => {
+            let message = format!("The resource snapshot {snapshot:?} that the binding names is not found.");
+            let rendered = failed(
+                input,
+                &live,
+                &strategy,
+                Outcome::NotSynchronized(Problem::user(message)),
+            );
+            return Rendered {
+                requeue: Some(SNAPSHOT_MISSING),
+                ..rendered
+            };
+        }
+        Found::Incomplete(problem) => return failed(input, &live, &strategy, Outcome::NotSynchronized(problem)),
+    };
+    match synchronize(input, &live, &strategy, &group) {
+        Ok(rendered) => rendered,
+        Err(outcome) => failed(input, &live, &strategy, outcome),
+    }
+}
+
+/// The apply strategy with all defaults, so that both sides of a comparison are complete.
+fn strategy(binding: &Binding) -> ApplyStrategy {
+    let mut strategy = binding.spec.apply_strategy.clone().unwrap_or_default();
+    api::defaults::apply_strategy(&mut strategy);
+    strategy
+}
+
+fn synchronize(
+    input: &Input<'_>,
+    live: &[&Work],
+    strategy: &ApplyStrategy,
+    group: &Group,
+) -> Result<Rendered, Outcome> {
+    let spec = &input.binding.spec;
+    let overrides = Applicable::load(
+        &spec.cluster_resource_override_snapshots,
+        &spec.resource_override_snapshots,
+        input.overrides,
+    )
+    .map_err(Outcome::NotOverridden)?;
+    let recorded = Recorded::of(input.binding, &group.index).map_err(Outcome::NotSynchronized)?;
+    // What was rendered with overrides before stays as it is: a changed cluster label must not reach a cluster without
+    // a rollout (hub-behaviour 6.5).
+    if !overrides.is_empty() && works::complete(group, live, &recorded) {
+        return Ok(only_strategies(input, live, strategy));
+    }
+    let cluster = Cluster {
+        name: input.member.name(),
+        labels: &input.member.meta.labels,
+    };
+    let wanted = wanted::works(group, &overrides, cluster)?;
+    let place = works::Place {
+        key: input.key,
+        binding: input.binding,
+        recorded: &recorded,
+        strategy,
+        report_back: input.report_back,
+        compare_content: overrides.is_empty(),
+    };
+    let found = assign(input, live, &wanted)?;
+    let mut synced = Synced::default();
+    for (wanted, existing) in wanted.iter().zip(found) {
+        match existing {
+            Some(work) => synced.keep(work, works::update(&place, wanted, work)),
+            None => synced.write(works::create(&place, wanted)),
+        }
+    }
+    let surplus: Vec<_> = live
+        .iter()
+        .filter(|work| !synced.kept.contains(&work.meta.name))
+        .collect();
+    for work in surplus {
+        synced.write(works::delete(work));
+    }
+    Ok(synced.into_rendered(input))
+}
+
+/// Finds the existing Work of each wanted one.
+///
+/// # Errors
+/// When an envelope has several, or when a Work of an earlier binding still occupies a name.
+fn assign<'a>(input: &Input<'a>, live: &[&'a Work], wanted: &[Wanted]) -> Result<Vec<Option<&'a Work>>, Outcome> {
+    let mut found = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        let matching: Vec<_> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
+        if matching.len() > 1 {
+            let names: Vec<_> = matching.iter().map(|work| work.meta.name.as_str()).collect();
+            return Err(Outcome::NotSynchronized(Problem::unexpected(format!(
+                "{}: {}.",
+                DUPLICATES,
+                names.join(", ")
+            ))));
+        }
+        let existing = matching.first().copied();
+        if existing.is_none() && works::is_occupied(input, &wanted.name) {
+            return Err(Outcome::NotSynchronized(Problem::expected(format!(
+                "The Work {:?} of an earlier binding is not gone yet.",
+                wanted.name
+            ))));
+        }
+        found.push(existing);
+    }
+    Ok(found)
+}
+
+/// Begins the message about several Works of one envelope.
+const DUPLICATES: &str = "One envelope has several Works, of which none is deleted automatically";
+
+/// Only the way of applying may differ; nothing is rendered.
+fn only_strategies(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy) -> Rendered {
+    let mut synced = Synced::default();
+    for work in live {
+        synced.keep(work, works::strategies(work, strategy, input.report_back));
+    }
+    synced.into_rendered(input)
+}
+
+/// The apply strategy reaches the Works even when their content cannot be made.
+fn failed(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy, outcome: Outcome) -> Rendered {
+    let mut rendered = only_strategies(input, live, strategy);
+    if let Outcome::NotSynchronized(problem) = &outcome
+        && problem.message.starts_with(DUPLICATES)
+    {
+        let kind = input.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+        let meta = &input.binding.meta;
+        rendered.events.push(Event {
+            about: Target::new(kind, meta.namespace.as_deref(), &meta.name),
+            uid: meta.uid.clone(),
+            warning: true,
+            reason: events::binding::DUPLICATE_ENVELOPE_WORKS,
+            note: problem.message.clone(),
+        });
+    }
+    rendered.outcome = outcome;
+    rendered
+}
+
+/// Whether a Work says that it was made from this snapshot. Works of old releases only have the index.
+fn records(key: &PlacementKey, work: &Work, snapshot: &str) -> bool {
+    match work.meta.annotation(annotations::PARENT_SNAPSHOT_NAME) {
+        Some(name) => name == snapshot,
+        None => work
+            .meta
+            .label(labels::PARENT_SNAPSHOT_INDEX)
+            .and_then(|index| index.parse().ok())
+            .is_some_and(|index| api::names::master_snapshot(&key.name, index) == snapshot),
+    }
+}
+
+/// Collects what happens to the Works of a binding.
+#[derive(Default)]
+struct Synced {
+    writes: Vec<Write>,
+    changed: bool,
+    kept: Vec<String>,
+}
+
+impl Synced {
+    fn keep(&mut self, work: &Work, change: Option<works::Change>) {
+        self.kept.push(work.meta.name.clone());
+        if let Some(change) = change {
+            self.changed |= change.seen_by_member;
+            self.writes.push(change.write);
+        }
+    }
+
+    fn write(&mut self, write: Write) {
+        self.changed = true;
+        self.writes.push(write);
+    }
+
+    /// A write that was refused before is not repeated; the refusal is what the status speaks of.
+    fn into_rendered(self, input: &Input<'_>) -> Rendered {
+        let mut refusal = None;
+        let mut writes = self.writes;
+        writes.retain(|write| match input.refused.get(write.target()) {
+            Some((fingerprint, words)) if *fingerprint == write.fingerprint() => {
+                let name = &write.target().name;
+                refusal.get_or_insert_with(|| format!("The API server refuses the Work {name:?}: {words}"));
+                false
+            }
+            _ => true,
+        });
+        match refusal {
+            Some(message) => Rendered {
+                writes,
+                outcome: Outcome::NotSynchronized(Problem::user(message)),
+                events: Vec::new(),
+                requeue: Some(REFUSED),
+            },
+            None => Rendered {
+                writes,
+                outcome: Outcome::Synchronized {
+                    changed: self.changed,
+                    works: self.kept,
+                },
+                events: Vec::new(),
+                requeue: None,
+            },
+        }
+    }
+}
+
+impl Rendered {
+    fn without_writes(outcome: Outcome) -> Self {
+        Self {
+            writes: Vec::new(),
+            outcome,
+            events: Vec::new(),
+            requeue: None,
+        }
+    }
+}

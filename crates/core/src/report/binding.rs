@@ -1,0 +1,281 @@
+//! The status of a binding, from the outcome of rendering and the answers of its Works (hub-behaviour 7.4).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use api::condition::{self, Verdict};
+use api::placement::v1beta1::{ApplyStrategyType, ResourceBindingStatus};
+use api::text::conditions::{cluster, work as on_work};
+use api::text::messages;
+use api::text::reasons::{cluster as reasons, work as work_reasons};
+use api::{Condition, ConditionStatus, Time};
+use jiff::Timestamp;
+
+use super::lists;
+use crate::objects::{Binding, Work};
+use crate::render::Outcome;
+
+/// The status that a binding should have.
+///
+/// `binding` is as the earlier stages leave it, its generation included; its RolloutStarted condition is handed on.
+/// `works` are the Works of the placement as they are stored.
+pub fn binding_status(
+    binding: &Binding,
+    outcome: &Outcome,
+    works: &[Arc<Work>],
+    now: Timestamp,
+) -> ResourceBindingStatus {
+    if *outcome == Outcome::Idle {
+        return binding.status.clone();
+    }
+    let mut draft = Draft::new(binding, now);
+    match outcome {
+        Outcome::Idle => {}
+        Outcome::NotOverridden(problem) => {
+            draft.say(cluster::OVERRIDDEN, false, reasons::OVERRIDDEN_FAILED, &problem.message);
+        }
+        Outcome::NotSynchronized(problem) => {
+            draft.overridden(binding);
+            draft.say(
+                cluster::WORK_SYNCHRONIZED,
+                false,
+                reasons::SYNC_WORK_FAILED,
+                &problem.message,
+            );
+        }
+        Outcome::Synchronized { changed, works: names } => {
+            draft.overridden(binding);
+            draft.say(
+                cluster::WORK_SYNCHRONIZED,
+                true,
+                reasons::ALL_WORK_SYNCED,
+                messages::CLUSTER_WORK_SYNCHRONIZED,
+            );
+            let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+            let namespace = api::names::member_namespace(binding.cluster());
+            let works: Vec<&Work> = works
+                .iter()
+                .map(|work| &**work)
+                .filter(|w| w.meta.namespace.as_deref() == Some(&namespace) && names.contains(w.meta.name.as_str()))
+                .collect();
+            let strategy = binding.spec.apply_strategy.as_ref().and_then(|s| s.type_);
+            if strategy == Some(ApplyStrategyType::ReportDiff) {
+                draft.diff_reported(*changed, &works);
+            } else {
+                draft.applied(*changed, &works);
+            }
+        }
+    }
+    draft.finish()
+}
+
+struct Draft<'a> {
+    old: &'a [Condition],
+    status: ResourceBindingStatus,
+    generation: i64,
+    now: Timestamp,
+}
+
+impl<'a> Draft<'a> {
+    /// Starts with nothing but RolloutStarted, which belongs to the rollout.
+    fn new(binding: &'a Binding, now: Timestamp) -> Self {
+        let old = binding.status.conditions.as_slice();
+        let rollout = condition::find(old, cluster::ROLLOUT_STARTED).cloned();
+        let status = ResourceBindingStatus {
+            conditions: rollout.into_iter().collect(),
+            ..Default::default()
+        };
+        Self {
+            old,
+            status,
+            generation: binding.meta.generation,
+            now,
+        }
+    }
+
+    fn overridden(&mut self, binding: &Binding) {
+        let spec = &binding.spec;
+        if spec.resource_override_snapshots.is_empty() && spec.cluster_resource_override_snapshots.is_empty() {
+            self.say(
+                cluster::OVERRIDDEN,
+                true,
+                reasons::NO_OVERRIDE_SPECIFIED,
+                messages::NO_OVERRIDE,
+            );
+        } else {
+            self.say(
+                cluster::OVERRIDDEN,
+                true,
+                reasons::OVERRIDDEN_SUCCEEDED,
+                messages::CLUSTER_OVERRIDDEN,
+            );
+        }
+    }
+
+    fn applied(&mut self, changed: bool, works: &[&Work]) {
+        // A Work that has not answered yet is as good as one that was just written. Going through another reason on
+        // the way would cost a write for each cluster.
+        if changed || works.iter().any(|work| is_unanswered(work, on_work::APPLIED)) {
+            let message = "The works were changed and the member cluster has not answered for all of them yet.";
+            self.say(cluster::APPLIED, false, reasons::APPLY_IN_PROGRESS, message);
+            return;
+        }
+        match verdict(works, on_work::APPLIED) {
+            Verdict::Stale => {
+                let message = self.count(works, on_work::APPLIED, "have not been applied");
+                self.say(
+                    cluster::APPLIED,
+                    false,
+                    reasons::NOT_ALL_WORK_HAVE_BEEN_APPLIED,
+                    &message,
+                );
+            }
+            Verdict::False => {
+                let message = self.count(works, on_work::APPLIED, "could not be applied");
+                self.say(
+                    cluster::APPLIED,
+                    false,
+                    reasons::NOT_ALL_WORK_HAVE_BEEN_APPLIED,
+                    &message,
+                );
+                self.status.failed_placements = lists::failed(works);
+                self.status.diffed_placements = lists::diffed(works);
+                self.status.drifted_placements = lists::drifted(works);
+            }
+            Verdict::True => {
+                self.say(
+                    cluster::APPLIED,
+                    true,
+                    reasons::ALL_WORK_HAVE_BEEN_APPLIED,
+                    messages::CLUSTER_APPLIED,
+                );
+                self.available(works);
+            }
+        }
+    }
+
+    fn available(&mut self, works: &[&Work]) {
+        self.status.drifted_placements = lists::drifted(works);
+        match verdict(works, on_work::AVAILABLE) {
+            Verdict::Stale => {
+                let message = self.count(works, on_work::AVAILABLE, "have not been checked for availability");
+                self.say(cluster::AVAILABLE, false, reasons::NOT_ALL_WORK_ARE_AVAILABLE, &message);
+            }
+            Verdict::False => {
+                let message = self.count(works, on_work::AVAILABLE, "are not available");
+                self.say(cluster::AVAILABLE, false, reasons::NOT_ALL_WORK_ARE_AVAILABLE, &message);
+                self.status.failed_placements = lists::failed(works);
+            }
+            Verdict::True if works.iter().any(|work| is_untrackable(work)) => {
+                let message = "All works are available as far as can be told: some hold resources whose availability \
+                               cannot be tracked.";
+                self.say(
+                    cluster::AVAILABLE,
+                    true,
+                    reasons::NOT_ALL_WORK_ARE_AVAILABILITY_TRACKABLE,
+                    message,
+                );
+            }
+            Verdict::True => {
+                self.say(
+                    cluster::AVAILABLE,
+                    true,
+                    reasons::ALL_WORK_ARE_AVAILABLE,
+                    messages::CLUSTER_AVAILABLE,
+                );
+            }
+        }
+    }
+
+    fn diff_reported(&mut self, changed: bool, works: &[&Work]) {
+        if changed || works.iter().any(|work| is_unanswered(work, on_work::DIFF_REPORTED)) {
+            let message =
+                "The works were changed and the member cluster has not reported differences for all of them yet.";
+            self.say(cluster::DIFF_REPORTED, false, reasons::DIFF_REPORT_IN_PROGRESS, message);
+            return;
+        }
+        if verdict(works, on_work::DIFF_REPORTED) == Verdict::True {
+            let message = "All corresponding work objects have reported differences.";
+            self.say(
+                cluster::DIFF_REPORTED,
+                true,
+                reasons::ALL_WORK_HAVE_DIFF_REPORTED,
+                message,
+            );
+            self.status.diffed_placements = lists::diffed(works);
+        } else {
+            let message = self.count(works, on_work::DIFF_REPORTED, "have not reported all differences");
+            self.say(
+                cluster::DIFF_REPORTED,
+                false,
+                reasons::NOT_ALL_WORK_HAVE_DIFF_REPORTED,
+                &message,
+            );
+        }
+    }
+
+    /// A sentence about the Works that are not True.
+    fn count(&self, works: &[&Work], kind: &str, what: &str) -> String {
+        let names: Vec<_> = works
+            .iter()
+            .filter(|w| w.verdict(kind) != Verdict::True)
+            .map(|w| w.meta.name.as_str())
+            .collect();
+        format!(
+            "{} of {} works {what}, among them {:?}.",
+            names.len(),
+            works.len(),
+            names.first().unwrap_or(&"")
+        )
+    }
+
+    /// The time of a condition stays while neither its status nor the generation that it speaks of changes:
+    /// the wait for untrackable resources is counted from it.
+    fn say(&mut self, kind: &str, holds: bool, reason: &str, message: &str) {
+        let status = if holds {
+            ConditionStatus::True
+        } else {
+            ConditionStatus::False
+        };
+        let mut new = Condition::new(kind, status, reason, message, self.generation, Time(self.now));
+        if let Some(old) = condition::find(self.old, kind)
+            && old.status == status
+            && old.observed_generation == self.generation
+        {
+            new.last_transition_time = old.last_transition_time.clone();
+        }
+        self.status.conditions.push(new);
+    }
+
+    fn finish(self) -> ResourceBindingStatus {
+        self.status
+    }
+}
+
+/// The worst of the Works' verdicts: silence before failure before success. No Works at all are all well.
+fn verdict(works: &[&Work], kind: &str) -> Verdict {
+    let mut worst = Verdict::True;
+    for work in works {
+        match work.verdict(kind) {
+            Verdict::Stale => return Verdict::Stale,
+            Verdict::False => worst = Verdict::False,
+            Verdict::True => {}
+        }
+    }
+    worst
+}
+
+/// Whether the member has said nothing about the Work's current generation.
+fn is_unanswered(work: &Work, kind: &str) -> bool {
+    condition::find(&work.status.conditions, kind).is_none_or(|c| c.observed_generation != work.meta.generation)
+}
+
+fn is_untrackable(work: &Work) -> bool {
+    condition::find(&work.status.conditions, on_work::AVAILABLE).is_some_and(|c| {
+        [
+            work_reasons::WORK_NOT_TRACKABLE,
+            work_reasons::SOME_MANIFESTS_ARE_NOT_AVAILABILITY_TRACKABLE,
+        ]
+        .contains(&c.reason.as_str())
+    })
+}

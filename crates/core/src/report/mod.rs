@@ -1,0 +1,38 @@
+//! Statuses: Works to binding (hub-behaviour 7.4), bindings to placement (hub-behaviour 8).
+//!
+//! A status is always computed anew and written only when it differs from the stored one; times alone are no
+//! difference. Computing a status from its own outcome changes nothing.
+
+mod aggregate;
+mod binding;
+mod clusters;
+mod external;
+mod lists;
+mod mirror;
+mod news;
+mod patch;
+mod placement;
+
+#[cfg(test)]
+mod tests;
+
+pub use binding::binding_status;
+pub use mirror::{Mirror, consistent, mirror, target_namespace};
+pub use news::{fact, is_complete, news};
+pub use patch::{same, status_patch};
+pub use placement::{Input, identifiers, invalid_selectors, placement_status};
+
+use api::placement::v1beta1::ApplyStrategyType;
+use api::text::conditions::PlacementCondition;
+
+use crate::objects::Placement;
+
+/// The conditions that a placement goes through after scheduling, in order (hub-behaviour 8.1).
+pub fn expected(placement: &Placement) -> &'static [PlacementCondition] {
+    use PlacementCondition::{Applied, Available, DiffReported, Overridden, RolloutStarted, WorkSynchronized};
+    if placement.apply_strategy().type_ == Some(ApplyStrategyType::ReportDiff) {
+        &[RolloutStarted, Overridden, WorkSynchronized, DiffReported]
+    } else {
+        &[RolloutStarted, Overridden, WorkSynchronized, Applied, Available]
+    }
+}

@@ -1,0 +1,188 @@
+//! The status of a placement (hub-behaviour 8).
+
+use std::sync::Arc;
+
+use api::placement::v1beta1::{ClusterDecision, PlacementStatus, PlacementType, ResourceIdentifier};
+use api::text::conditions::{PlacementCondition, snapshot};
+use api::text::reasons::placement as reasons;
+use api::{Condition, ConditionStatus, Time, condition};
+use jiff::Timestamp;
+
+use super::clusters::{self, Entries};
+use super::{aggregate, external};
+use crate::objects::{Binding, Manifest, Placement, PolicySnapshot, ResourceSnapshot};
+use crate::problem::Problem;
+
+/// What a placement's status is made from, all as the earlier stages leave it.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The placement.
+    pub placement: &'a Placement,
+    /// The policy snapshot with the scheduler's decisions.
+    pub policy: &'a PolicySnapshot,
+    /// What is selected now; while a new snapshot is delayed, what the latest one holds.
+    pub selected: &'a [ResourceIdentifier],
+    /// The latest master snapshot; `None` for a placement that is rolled out by somebody else.
+    pub latest: Option<&'a ResourceSnapshot>,
+    /// All resource snapshots of the placement.
+    pub snapshots: &'a [Arc<ResourceSnapshot>],
+    /// All bindings of the placement with the statuses that they will have.
+    pub bindings: &'a [Arc<Binding>],
+    /// The time of the pass.
+    pub now: Timestamp,
+}
+
+/// The status that a placement should have. The condition StatusSynced is left as it is, see [`super::mirror()`].
+///
+/// # Errors
+/// When a snapshot group that clusters agree on has no master.
+pub fn placement_status(input: &Input<'_>) -> Result<PlacementStatus, Problem> {
+    let placement = input.placement;
+    let mut status = PlacementStatus {
+        selected_resources: input.selected.to_vec(),
+        observed_resource_index: input
+            .latest
+            .and_then(ResourceSnapshot::index)
+            .map(|i| i.to_string())
+            .unwrap_or_default(),
+        placement_statuses: Vec::new(),
+        conditions: placement.status.conditions.clone(),
+    };
+    let mut draft = Conditions::new(placement, &mut status.conditions, input.now);
+    let Some(scheduled) = scheduled(placement, input.policy) else {
+        let message = "The scheduler has not handled the current generation of the placement yet.";
+        draft.set(
+            PlacementCondition::Scheduled,
+            ConditionStatus::Unknown,
+            reasons::SCHEDULE_PENDING,
+            message,
+        );
+        return Ok(status);
+    };
+    draft.set(
+        PlacementCondition::Scheduled,
+        scheduled.status,
+        &scheduled.reason,
+        &scheduled.message,
+    );
+
+    let Entries { entries, selected } = clusters::entries(input, &placeholders(input));
+    status.placement_statuses = entries;
+    if selected == 0 {
+        draft.keep_only_scheduled();
+        return Ok(status);
+    }
+    let clusters = &status.placement_statuses[..selected];
+    if placement.is_external() {
+        let view = external::view(clusters, input.snapshots)?;
+        status.observed_resource_index = view.index;
+        status.selected_resources = view.resources;
+        if let Some(message) = view.undecided {
+            let reason = reasons::ROLLOUT_CONTROLLED_BY_EXTERNAL_CONTROLLER;
+            draft.set(
+                PlacementCondition::RolloutStarted,
+                ConditionStatus::Unknown,
+                reason,
+                &message,
+            );
+            draft.keep_up_to(&[PlacementCondition::RolloutStarted]);
+            return Ok(status);
+        }
+    }
+    aggregate::conditions(super::expected(placement), clusters, &mut draft);
+    Ok(status)
+}
+
+/// The status after a selection that is the user's mistake: only the Scheduled condition changes.
+pub fn invalid_selectors(placement: &Placement, message: &str, now: Timestamp) -> PlacementStatus {
+    let mut status = placement.status.clone();
+    let mut draft = Conditions::new(placement, &mut status.conditions, now);
+    let reason = reasons::INVALID_RESOURCE_SELECTORS;
+    draft.set(PlacementCondition::Scheduled, ConditionStatus::False, reason, message);
+    status
+}
+
+/// The identifiers of a selection, in its order.
+pub fn identifiers<'a>(manifests: impl IntoIterator<Item = &'a Arc<Manifest>>) -> Vec<ResourceIdentifier> {
+    let identify = |manifest: &Arc<Manifest>| {
+        let id = &manifest.id;
+        ResourceIdentifier {
+            group: id.group.clone(),
+            version: id.version.clone(),
+            kind: id.kind.clone(),
+            name: id.name.clone(),
+            namespace: id.namespace.clone(),
+            envelope: None,
+        }
+    };
+    manifests.into_iter().map(identify).collect()
+}
+
+/// The scheduler's verdict, when it is about the current policy and the current generation of the placement.
+fn scheduled<'a>(placement: &Placement, policy: &'a PolicySnapshot) -> Option<&'a Condition> {
+    let condition = condition::find(&policy.status.conditions, snapshot::SCHEDULED)?;
+    let fresh = condition.observed_generation >= policy.meta.generation
+        && policy.status.observed_crp_generation >= placement.meta.generation;
+    (fresh && condition.status != ConditionStatus::Unknown).then_some(condition)
+}
+
+/// The decisions that stand for slots without a cluster (hub-behaviour 8.3).
+fn placeholders<'a>(input: &Input<'a>) -> Vec<&'a ClusterDecision> {
+    let decisions = &input.policy.status.cluster_decisions;
+    let selected = decisions.iter().filter(|d| d.selected).count();
+    let wanted = match input.placement.placement_type() {
+        PlacementType::PickN => {
+            usize::try_from(input.policy.number_of_clusters().unwrap_or_default()).unwrap_or_default()
+        }
+        PlacementType::PickFixed => input
+            .placement
+            .spec
+            .policy
+            .as_ref()
+            .map_or(0, |p| p.cluster_names.len()),
+        PlacementType::PickAll => 0,
+    };
+    // While the wanted number is being lowered there are more selected clusters than slots for a moment.
+    decisions
+        .iter()
+        .filter(|d| !d.selected)
+        .take(wanted.saturating_sub(selected))
+        .collect()
+}
+
+/// The placement's own conditions under construction.
+pub(super) struct Conditions<'a> {
+    list: &'a mut Vec<Condition>,
+    placement: &'a Placement,
+    now: Timestamp,
+}
+
+impl<'a> Conditions<'a> {
+    pub(super) fn new(placement: &'a Placement, list: &'a mut Vec<Condition>, now: Timestamp) -> Self {
+        Self { list, placement, now }
+    }
+
+    pub(super) fn set(&mut self, kind: PlacementCondition, status: ConditionStatus, reason: &str, message: &str) {
+        let type_ = kind.on(self.placement.key().kind());
+        let generation = self.placement.meta.generation;
+        condition::set(
+            self.list,
+            Condition::new(type_, status, reason, message, generation, Time(self.now)),
+        );
+    }
+
+    /// Drops what comes after the last of `set`, and what this placement never has. StatusSynced is not touched.
+    pub(super) fn keep_up_to(&mut self, set: &[PlacementCondition]) {
+        let kind = self.placement.key().kind();
+        for condition in PlacementCondition::ALL {
+            let fixed = [PlacementCondition::Scheduled, PlacementCondition::StatusSynced].contains(&condition);
+            if !fixed && !set.contains(&condition) {
+                condition::remove(self.list, condition.on(kind));
+            }
+        }
+    }
+
+    fn keep_only_scheduled(&mut self) {
+        self.keep_up_to(&[]);
+    }
+}
