@@ -1,6 +1,7 @@
 //! Statuses by tables, the tutorial's final status, and properties.
 
 mod binding;
+mod mirror;
 mod placement;
 mod properties;
 mod tutorial;
