@@ -26,22 +26,16 @@ impl Fleet {
     pub async fn start(kind: Kind, names: &[&str], options: Options) -> Result<Self> {
         verify(names)?;
         let folder = RunFolder::create(options.run_folder.as_deref())?;
-        let for_one = |name: &str| Options {
-            run_folder: Some(folder.path().join(name)),
-            ..options.clone()
-        };
+        let for_one = |(number, name): (u8, &&str)| options_of_one(&options, number, folder.path().join(name));
+        let numbered = (0..).zip(names);
         let started = match kind {
             Kind::Real => {
                 let binaries = binaries::find(options.progress.clone()).await?;
                 let binaries = &binaries;
-                let starts = names
-                    .iter()
-                    .map(|name| ControlPlane::start_real(name, for_one(name), binaries));
+                let starts = numbered.map(|one| ControlPlane::start_real(one.1, for_one(one), binaries));
                 try_join_all(starts).await?
             }
-            Kind::Embedded => {
-                try_join_all(names.iter().map(|name| ControlPlane::start(kind, name, for_one(name)))).await?
-            }
+            Kind::Embedded => try_join_all(numbered.map(|one| ControlPlane::start(kind, one.1, for_one(one)))).await?,
         };
         let kubeconfig_path = folder.path().join("kubeconfig");
         let merged = kubeconfig::merge(started.iter().map(|plane| plane.kubeconfig().clone()));
@@ -107,6 +101,19 @@ impl Fleet {
     pub async fn stop(self) {
         join_all(self.planes.into_values().map(ControlPlane::stop)).await;
     }
+}
+
+/// The options of one cluster: a folder and a load balancer network of its own.
+fn options_of_one(options: &Options, number: u8, folder: PathBuf) -> Options {
+    let mut options = Options {
+        run_folder: Some(folder),
+        ..options.clone()
+    };
+    if let Some(workloads) = &mut options.workloads {
+        let [_, _, last] = &mut workloads.load_balancer_network;
+        *last = last.wrapping_sub(number);
+    }
+    options
 }
 
 fn verify(names: &[&str]) -> Result<()> {

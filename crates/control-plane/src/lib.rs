@@ -22,3 +22,4 @@ pub use binaries::{ETCD_VERSION, KUBERNETES_VERSION};
 pub use fleet::Fleet;
 pub use identity::{TOKEN_LIFETIME, TokenFile};
 pub use plane::{ControlPlane, Kind, Options, ready};
+pub use workloads;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use kube::Client;
 use kube::config::Kubeconfig;
 use tokio::time::Instant;
+use workloads::Simulator;
 
 use crate::binaries::{self, Binaries};
 use crate::crds;
@@ -38,6 +39,9 @@ pub struct Options {
     pub crds: Vec<PathBuf>,
     /// Whether controllers run: on the real kind the controller manager.
     pub controllers: bool,
+    /// Nodes, and workloads that report what a healthy cluster would; whether the controllers are simulated as well
+    /// follows from the kind. Without it no Pod runs.
+    pub workloads: Option<workloads::Options>,
     /// More flags for kube-apiserver; the embedded kind has none.
     pub api_server_flags: Vec<String>,
     /// Is told about every step.
@@ -52,6 +56,7 @@ impl Default for Options {
             run_folder: None,
             crds: Vec::new(),
             controllers: true,
+            workloads: None,
             api_server_flags: Vec::new(),
             progress: Arc::new(Silent),
             deadline: Duration::from_secs(180),
@@ -68,6 +73,7 @@ pub struct ControlPlane {
     kubeconfig: Kubeconfig,
     kubeconfig_path: PathBuf,
     client: Client,
+    simulator: Option<Simulator>,
     host: Host,
     /// Last, so that it goes when nobody writes there any more.
     folder: RunFolder,
@@ -133,16 +139,17 @@ impl ControlPlane {
             )
             .await?;
         }
-        let (name, host) = (name.to_owned(), Host::Real(Box::new(real)));
+        let simulator = simulate(name, options, &client, false).await?;
         Ok(Self {
-            name,
+            name: name.to_owned(),
             kind: Kind::Real,
             url,
             ca_pem,
             kubeconfig,
             kubeconfig_path,
             client,
-            host,
+            simulator,
+            host: Host::Real(Box::new(real)),
             folder,
         })
     }
@@ -236,6 +243,12 @@ impl ControlPlane {
         Ok((path, token))
     }
 
+    /// Makes a simulated node ready or not ready.
+    pub async fn set_node_ready(&self, node: &str, ready: bool) -> Result<()> {
+        let simulator = self.simulator.as_ref().context("no workloads are simulated here")?;
+        simulator.set_node_ready(node, ready).await
+    }
+
     /// Resolves when the control plane breaks, with the error that tells why.
     pub async fn broken(&mut self) -> anyhow::Error {
         match &mut self.host {
@@ -248,10 +261,28 @@ impl ControlPlane {
 
     /// Ends the control plane and waits until nothing of it runs any more.
     pub async fn stop(self) {
+        if let Some(simulator) = self.simulator {
+            simulator.stop().await;
+        }
         match self.host {
             Host::Real(real) => real.stop().await,
         }
     }
+}
+
+/// Starts the workload simulator where the options want it.
+async fn simulate(name: &str, options: &Options, client: &Client, controllers: bool) -> Result<Option<Simulator>> {
+    let Some(wanted) = &options.workloads else {
+        return Ok(None);
+    };
+    let wanted = workloads::Options {
+        controllers,
+        ..wanted.clone()
+    };
+    let start = Simulator::start(client.clone(), wanted);
+    step(options.progress.as_ref(), name, "nodes and workloads", start)
+        .await
+        .map(Some)
 }
 
 /// Asks an API server once whether it is ready; the error is its answer.

@@ -1,3 +1,1 @@
 //! The hub agent: places resources on member clusters.
-
-pub mod link;

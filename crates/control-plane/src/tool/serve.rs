@@ -28,7 +28,13 @@ impl Serve {
         let run = self.place.run();
         let _lock = run.lock()?;
         let mut stop = StopSignals::new()?;
+        let nodes = self.fleet.nodes;
+        let workloads = workloads::Options {
+            nodes,
+            ..workloads::Options::default()
+        };
         let options = Options {
+            workloads: (nodes > 0).then_some(workloads),
             run_folder: Some(run.folder().to_owned()),
             crds: self.fleet.crds,
             progress: Arc::new(Lines::new()),

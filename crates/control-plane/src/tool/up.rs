@@ -38,6 +38,9 @@ pub struct FleetArgs {
     /// Files or folders of CustomResourceDefinitions to install everywhere.
     #[arg(long)]
     pub crds: Vec<PathBuf>,
+    /// Simulated nodes of each cluster; with 0 no workload runs.
+    #[arg(long, default_value_t = 2)]
+    pub nodes: usize,
 }
 
 impl Up {
@@ -87,6 +90,7 @@ impl Up {
             "--kind",
             &self.fleet.kind.to_string(),
         ]);
+        command.args(["--nodes", &self.fleet.nodes.to_string()]);
         for path in &self.fleet.crds {
             // The background process keeps the working folder, but a message shall name the place.
             command

@@ -8,7 +8,6 @@ mod affinity;
 mod assign;
 mod classify;
 mod decisions;
-mod due;
 mod eligible;
 mod filter;
 mod fixed;
@@ -22,7 +21,6 @@ use api::placement::v1beta1::{ClusterDecision, PlacementPolicy, PlacementType};
 use jiff::Timestamp;
 
 pub use affinity::BadProperty;
-pub use due::is_due;
 pub use eligible::eligible;
 
 use crate::objects::{Binding, BindingState, Member, PlacementKey};

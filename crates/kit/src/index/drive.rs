@@ -245,12 +245,8 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     /// Stores one object. What cannot be read has been reported by the store and is left as it was known before.
     fn take(&self, raw: &RawValue) {
-        let read = match self.managers {
-            true => serde_json::from_str(raw.get()),
-            false => serde_json::from_str(raw.get()).map(|Trimmed(object)| object),
-        };
-        match read {
-            Ok(object) => {
+        match serde_json::from_str::<Trimmed>(raw.get()) {
+            Ok(Trimmed(object)) => {
                 let _ = self.put(object, Origin::Watch);
             }
             Err(err) => {
