@@ -66,7 +66,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "workloads",
-        ours: &["kit"],
+        ours: &["api", "kit"],
         never: &["tonic"],
     },
     Rule {

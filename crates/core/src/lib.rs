@@ -12,6 +12,7 @@ pub mod placement;
 pub mod problem;
 pub mod render;
 pub mod report;
+pub mod rollout;
 pub mod schedule;
 pub mod select;
 pub mod services;

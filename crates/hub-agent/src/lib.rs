@@ -1,1 +1,3 @@
 //! The hub agent: places resources on member clusters.
+
+pub mod link;

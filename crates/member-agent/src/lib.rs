@@ -1,1 +1,3 @@
 //! The member agent: applies Works on its cluster and reports back.
+
+pub mod link;

@@ -1,6 +1,6 @@
 //! Prints the table of built-in types (`src/types/builtin.table`) from a published OpenAPI document.
 //!
-//! Usage: `cargo run -p merge --example builtin_table -- swagger.json 1.34 > crates/merge/src/types/builtin.table`, with the file
+//! Usage: `cargo run -p merge --example builtin_table -- 1.34 < swagger.json > crates/merge/src/types/builtin.table`, with the file
 //! `api/openapi-spec/swagger.json` of the Kubernetes release named in the table's first line. Run it when that release changes.
 
 use serde_json::{Map, Value};
@@ -11,10 +11,9 @@ use std::fmt::Write as _;
 const OPAQUE: [&str; 3] = ["RawExtension", "JSON", "FieldsV1"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("name the swagger.json file")?;
-    let document: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let document: Value = serde_json::from_reader(std::io::stdin().lock())?;
     let definitions = document["definitions"].as_object().ok_or("no definitions")?;
-    let version = std::env::args().nth(2).ok_or("name the release")?;
+    let version = std::env::args().nth(1).ok_or("name the release")?;
     print!("{}", render(definitions, &version));
     Ok(())
 }

@@ -43,6 +43,14 @@ struct Version {
     name: &'static str,
     schema: Value,
     columns: Vec<Column>,
+    round_trip: RoundTrip,
+}
+
+/// Decodes an object into its type and encodes it again.
+type RoundTrip = fn(Value) -> Result<Value, serde_json::Error>;
+
+fn round_trip<K: RootKind>(object: Value) -> Result<Value, serde_json::Error> {
+    serde_json::to_value(serde_json::from_value::<K>(object)?)
 }
 
 impl Crd {
@@ -70,6 +78,7 @@ impl Crd {
             name: K::VERSION,
             schema: structural::schema::<K>(),
             columns: Vec::new(),
+            round_trip: round_trip::<K>,
         });
         self
     }
@@ -92,6 +101,15 @@ impl Crd {
             version.columns = columns.to_vec();
         }
         self
+    }
+
+    /// What the type of a version makes of an object: the object without what the type does not know. `None` for a
+    /// version that is not served.
+    pub fn through_type(&self, version: &str, object: Value) -> Option<Result<Value, serde_json::Error>> {
+        self.versions
+            .iter()
+            .find(|v| v.name == version)
+            .map(|v| (v.round_trip)(object))
     }
 
     /// Name of the file.
@@ -165,8 +183,9 @@ pub fn all() -> Vec<Crd> {
 pub fn write(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(directory)?;
     let changed = differences(directory)?;
+    let crds = all();
     for path in &changed {
-        match all().iter().find(|crd| path.ends_with(crd.file_name())) {
+        match crds.iter().find(|crd| path.ends_with(crd.file_name())) {
             Some(crd) => std::fs::write(path, crd.text())?,
             None => std::fs::remove_file(path)?,
         }

@@ -16,6 +16,8 @@ pub(super) fn schema<K: JsonSchema>() -> Value {
         "type": "string",
         "description": "Version of the schema in which this object is written.",
     });
+    // The API server knows metadata itself and refuses even a description.
+    schema["properties"]["metadata"] = json!({ "type": "object" });
     schema["properties"]["kind"] = json!({ "type": "string", "description": "Kind of this object." });
     schema
 }

@@ -1,1 +1,141 @@
-//! Tests follow.
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+mod samples;
+mod table;
+
+/// Where the files are.
+fn directory() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds")
+}
+
+#[test]
+fn files_are_up_to_date() {
+    let differences = differences(&directory()).unwrap();
+    assert!(differences.is_empty(), "run `cargo xtask codegen`: {differences:?}");
+}
+
+#[test]
+fn files_are_written_and_stale_ones_removed() {
+    let directory = std::env::temp_dir().join(format!("fairway-crds-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("stale.yaml"), "a: 1\n").unwrap();
+    let written = write(&directory).unwrap();
+    assert_eq!(written.len(), all().len() + 1);
+    assert!(differences(&directory).unwrap().is_empty());
+    let file = directory.join(all()[0].file_name());
+    std::fs::write(&file, "a: 1\n").unwrap();
+    assert_eq!(differences(&directory).unwrap(), [file]);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// Calls `look` with the path and each schema of a tree.
+fn walk(path: &str, schema: &Value, look: &mut impl FnMut(&str, &Map<String, Value>)) {
+    let map = schema.as_object().unwrap();
+    look(path, map);
+    for (name, property) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        walk(&format!("{path}.{name}"), property, look);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = map.get(key) {
+            walk(&format!("{path}[]"), inner, look);
+        }
+    }
+}
+
+#[test]
+fn schemas_are_structural_and_say_only_what_crds_may_say() {
+    const KNOWN: &[&str] = &[
+        "additionalProperties",
+        "anyOf",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "pattern",
+        "properties",
+        "required",
+        "type",
+        "x-kubernetes-embedded-resource",
+        "x-kubernetes-int-or-string",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-list-type",
+        "x-kubernetes-map-type",
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-validations",
+    ];
+    for crd in all() {
+        for version in &crd.versions {
+            walk("", &version.schema, &mut |path, schema| {
+                let here = format!("{} {} {path}", crd.kind, version.name);
+                let unknown: Vec<_> = schema.keys().filter(|k| !KNOWN.contains(&k.as_str())).collect();
+                assert!(unknown.is_empty(), "{here}: {unknown:?}");
+                let int_or_string = schema.contains_key("x-kubernetes-int-or-string");
+                assert_eq!(schema.contains_key("anyOf"), int_or_string, "{here}");
+                let any = schema.contains_key("x-kubernetes-preserve-unknown-fields");
+                assert!(
+                    schema.get("type").is_some_and(Value::is_string) != int_or_string || any,
+                    "{here}"
+                );
+                if !path.is_empty() && !path.ends_with("metadata") && !path.ends_with("[]") {
+                    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+                    assert!(description.ends_with('.'), "{here}: described by {description:?}");
+                }
+                if let Some(default) = schema.get("default") {
+                    let values = schema.get("enum").and_then(Value::as_array);
+                    assert!(values.is_none_or(|v| v.contains(default)), "{here}: default {default}");
+                }
+                for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
+                    assert!(
+                        !schema["properties"][required.as_str().unwrap()].is_null(),
+                        "{here}: {required}"
+                    );
+                }
+            });
+        }
+    }
+}
+
+/// Every rule is met by an example that the API server must refuse for it. Kinds of a group share many schemas, so that
+/// one kind's case stands for all.
+#[test]
+fn every_rule_has_a_case() {
+    let cases = crate::yaml::parse(include_str!("../../tests/data/schema-cases.yaml")).unwrap();
+    let errors: BTreeSet<(&str, &str)> = cases
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|case| Some((case["create"]["apiVersion"].as_str()?, case["error"].as_str()?)))
+        .collect();
+    for crd in all() {
+        for version in &crd.versions {
+            walk("", &version.schema, &mut |path, schema| {
+                for rule in schema
+                    .get("x-kubernetes-validations")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                {
+                    let message = rule["message"].as_str().unwrap();
+                    let met = errors
+                        .iter()
+                        .any(|(group, error)| *group == crd.group && error.contains(message));
+                    assert!(met, "{} {} {path}: no case for {message:?}", crd.kind, version.name);
+                }
+            });
+        }
+    }
+}

@@ -250,6 +250,17 @@ impl Outbox {
         &self.desired
     }
 
+    /// Whether a withdrawal of the export is on its way and not acknowledged.
+    pub fn is_withdrawing(&self, key: &ExportKey) -> bool {
+        let waits = [self.waiting.get(key), self.held.get(key)].into_iter().flatten();
+        let sent = self
+            .unacked
+            .values()
+            .filter(|(known, _)| known == key)
+            .map(|(_, change)| change);
+        waits.chain(sent).any(|change| matches!(change, Change::Withdraw(_)))
+    }
+
     /// Exports with a change that the hub has not confirmed, in key order.
     pub fn unsettled(&self) -> BTreeSet<&ExportKey> {
         let sent = self.unacked.values().map(|(key, _)| key);

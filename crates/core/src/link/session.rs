@@ -227,6 +227,11 @@ impl ClusterSession {
         }
     }
 
+    /// Number of verdicts that wait for an acknowledgement.
+    pub fn open_count(&self) -> usize {
+        self.verdicts.values().filter(|given| !given.acked).count()
+    }
+
     /// The record of an export is gone, and with it every judgement.
     pub fn forget_verdict(&mut self, key: &ExportKey) {
         self.verdicts.remove(key);

@@ -112,8 +112,8 @@ fn trim(over: &Override, indexed: &[(u64, &OverrideSnapshot)], in_use: &BTreeSet
     let surplus = (indexed.len() + 1).saturating_sub(HISTORY);
     indexed
         .iter()
-        .take(surplus)
         .filter(|(_, snapshot)| !in_use.contains(&snapshot.meta.name))
+        .take(surplus)
         .map(|(_, snapshot)| delete(over, snapshot))
         .collect()
 }

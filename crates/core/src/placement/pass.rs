@@ -40,7 +40,7 @@ pub enum Write {
         /// The complete object.
         object: Value,
     },
-    /// Applies a JSON merge patch (RFC 7396).
+    /// Applies a JSON merge patch (RFC 7396). That the object is gone is success for a patch without precondition.
     MergePatch {
         /// What is patched.
         target: Target,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::placement::v1beta1::PlacementStatus;
 use jiff::Timestamp;
 
 use crate::objects::{
     Binding, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
+use crate::render::Refusals;
 use crate::select::{ApiLists, NamespaceRule};
 
 /// Everything that decisions about one placement may read. Lists may come in any order unless said otherwise.
@@ -30,6 +32,11 @@ pub struct Slice<'a> {
     pub overrides: &'a [Arc<OverrideSnapshot>],
     /// The resources that may be selected.
     pub resources: &'a dyn ResourceView,
+    /// The copy of the placement's status in a namespace (`sourceStatus` of its ClusterResourcePlacementStatus), if any.
+    pub status_copy: Option<Arc<PlacementStatus>>,
+    /// Writes of Works that the API server refused for good. The shell records a refusal (invalid, forbidden, too large)
+    /// instead of repeating the pass, and forgets it once a write to the same object succeeds.
+    pub refused: &'a Refusals,
     /// Since when earlier passes of this placement have answered [`super::Pass::withheld`] without interruption.
     /// The shell keeps it per key: set to the time of the first such pass, cleared by any pass that does not answer so.
     pub withheld_since: Option<Timestamp>,

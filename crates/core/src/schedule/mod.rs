@@ -8,6 +8,7 @@ mod affinity;
 mod assign;
 mod classify;
 mod decisions;
+mod due;
 mod eligible;
 mod filter;
 mod fixed;
@@ -21,6 +22,7 @@ use api::placement::v1beta1::{ClusterDecision, PlacementPolicy, PlacementType};
 use jiff::Timestamp;
 
 pub use affinity::BadProperty;
+pub use due::is_due;
 pub use eligible::eligible;
 
 use crate::objects::{Binding, BindingState, Member, PlacementKey};

@@ -245,8 +245,12 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     /// Stores one object. What cannot be read has been reported by the store and is left as it was known before.
     fn take(&self, raw: &RawValue) {
-        match serde_json::from_str::<Trimmed>(raw.get()) {
-            Ok(Trimmed(object)) => {
+        let read = match self.managers {
+            true => serde_json::from_str(raw.get()),
+            false => serde_json::from_str(raw.get()).map(|Trimmed(object)| object),
+        };
+        match read {
+            Ok(object) => {
                 let _ = self.put(object, Origin::Watch);
             }
             Err(err) => {

@@ -31,6 +31,7 @@ pub type Handler<T> = Box<dyn Fn(&Change<T>) + Send + Sync>;
 pub struct Index<T> {
     resource: Resource,
     scope: Scope,
+    managers: bool,
     decode: Decode<T>,
     handlers: Vec<Handler<T>>,
     /// Held while a change is stored and delivered, so that handlers see changes in the order of the store.
@@ -78,6 +79,7 @@ pub enum Origin {
 pub struct Builder<T> {
     resource: Resource,
     scope: Scope,
+    managers: bool,
     decode: Decode<T>,
     handlers: Vec<Handler<T>>,
 }
@@ -91,6 +93,7 @@ impl<T: Send + Sync + 'static> Index<T> {
         Builder {
             resource,
             scope: Scope::default(),
+            managers: false,
             decode: Box::new(decode),
             handlers: Vec::new(),
         }
@@ -179,6 +182,13 @@ impl<T: Send + Sync + 'static> Builder<T> {
         self
     }
 
+    /// Lets the decoder see managed fields, for the rare kind where it matters who wrote a field.
+    #[must_use]
+    pub fn keep_managers(mut self) -> Self {
+        self.managers = true;
+        self
+    }
+
     /// Adds somebody to be told about changes.
     #[must_use]
     pub fn on_change<F: Fn(&Change<T>) + Send + Sync + 'static>(mut self, handler: F) -> Self {
@@ -191,12 +201,14 @@ impl<T: Send + Sync + 'static> Builder<T> {
         let Self {
             resource,
             scope,
+            managers,
             decode,
             handlers,
         } = self;
         Arc::new(Index {
             resource,
             scope,
+            managers,
             decode,
             handlers,
             order: Mutex::default(),

@@ -112,16 +112,16 @@ fn directives_on_maps_unions_and_scalars() {
     for patch in [
         json!({"metadata": {"$patch": "explode"}}),
         json!({"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}}),
-        json!({"spec": {"template": {"spec": {"$setElementOrder/containers": 1}}}}),
+        json!({"metadata": {"$setElementOrder/finalizers": 1}}),
     ] {
         assert!(
             matches!(apply(patch.clone()), Err(StrategicError::BadDirective { .. })),
             "{patch}"
         );
     }
-    let keyless = json!({"spec": {"template": {"spec": {"containers": [{"image": "x"}]}}}});
+    let keyless = json!({"spec": {"containers": [{"image": "x"}]}});
     assert_eq!(
-        apply(keyless),
+        super::apply("v1", "Pod", &pod(json!({"containers": []})), &keyless),
         Err(StrategicError::MissingKey {
             field: "containers".into(),
             key: "name".into()

@@ -1,0 +1,319 @@
+//! One pass over one placement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::condition;
+use api::placement::v1beta1::{BindingState, PlacementStatus, ResourceBindingStatus};
+use api::text::conditions::cluster as conditions;
+use api::text::{finalizers, reasons::cluster as reasons};
+use jiff::Timestamp;
+
+use super::cleanup::{self, Farewell};
+use super::stages::{self, SAFETY_NET, Selected};
+use super::world::World;
+use super::{Event, Pass, SchedulingFact, Settings, Slice, Tracked, Write, writes};
+use crate::objects::{Member, ResourceSnapshot};
+use crate::problem::Class;
+use crate::render::{self, Groups, Outcome};
+use crate::report;
+use crate::snapshot;
+
+/// Decides everything about one placement: writes, events, and when to look again.
+///
+/// `nonce` makes the names of new objects fresh; equal arguments give equal passes. Applying the writes of a pass and
+/// planning again gives no further writes, unless something else happened.
+pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) -> Pass {
+    let Some(placement) = &slice.placement else {
+        return cleanup::leftovers(slice, settings.stages);
+    };
+    let mut world = World::new(slice, placement, settings, now, nonce);
+    if placement.meta.is_deleting() {
+        return cleanup::deletion(world);
+    }
+    let stages = settings.stages;
+    let selected = if stages.placement {
+        stages::select_and_snapshot(&mut world)
+    } else {
+        Selected::Unknown
+    };
+    if stages.schedule
+        && let Some(failed) = stages::schedule(&mut world)
+    {
+        world.pass.facts.scheduling = Some(SchedulingFact { failed });
+    }
+    if stages.rollout {
+        stages::roll_out(&mut world);
+    }
+    let works = if stages.work {
+        work(&mut world)
+    } else {
+        Works::default()
+    };
+    let farewell = cleanup::farewell(&mut world);
+    let report = if stages.placement {
+        status(&mut world, &selected)
+    } else {
+        None
+    };
+    finish(world, works, farewell, report)
+}
+
+/// What the work stage leaves to be done.
+#[derive(Default)]
+struct Works {
+    writes: Vec<Write>,
+    /// Whether any binding only waits for its member to answer.
+    waiting: bool,
+}
+
+/// Renders every binding that is rolled out and computes its status (hub-behaviour 7.1 to 7.5).
+fn work(world: &mut World<'_>) -> Works {
+    let snapshots = world.live_resources();
+    let mut groups = Groups::new(world.slice.key, snapshots.iter().map(|s| &**s));
+    let members: BTreeMap<&str, &Arc<Member>> = world.slice.members.iter().map(|m| (m.name(), m)).collect();
+    let placement = Arc::clone(&world.placement);
+    let report_back = placement
+        .spec
+        .strategy
+        .as_ref()
+        .and_then(|s| s.report_back_strategy.as_ref());
+    let mut works = Works::default();
+    for position in 0..world.bindings.len() {
+        let Some(current) = world.bindings[position].get() else {
+            continue;
+        };
+        let Some(member) = members.get(current.cluster()).filter(|_| is_rendered(current)) else {
+            continue;
+        };
+        if !current.meta.has_finalizer(finalizers::WORK) {
+            world.bindings[position].edit(|b| b.meta.finalizers.push(finalizers::WORK.to_owned()));
+        }
+        let Some(binding) = world.bindings[position].get().cloned() else {
+            continue;
+        };
+        let input = render::Input {
+            key: world.slice.key,
+            binding: &binding,
+            member,
+            report_back,
+            works: &world.slice.works,
+            overrides: world.slice.overrides,
+            refused: world.slice.refused,
+        };
+        let rendered = render::render(&input, &mut groups);
+        let status = report::binding_status(&binding, &rendered.outcome, &world.slice.works, world.now);
+        works.waiting |= is_waiting(&status);
+        if status != binding.status {
+            world.bindings[position].edit(|b| b.status = status);
+        }
+        works.writes.extend(rendered.writes);
+        world.pass.events.extend(rendered.events);
+        if let Some(wait) = rendered.requeue {
+            world.pass.look_again(wait);
+        }
+        if let Outcome::NotOverridden(problem) | Outcome::NotSynchronized(problem) = rendered.outcome
+            && problem.class != Class::User
+        {
+            world.fail(problem);
+        }
+    }
+    works
+}
+
+/// Whether the binding has Works: it is rolled out, or was and is not removed yet, and the rollout has spoken about its
+/// current generation.
+fn is_rendered(binding: &crate::objects::Binding) -> bool {
+    if binding.meta.is_deleting() {
+        return false;
+    }
+    match binding.state() {
+        BindingState::Scheduled => false,
+        BindingState::Bound => binding.verdict(conditions::ROLLOUT_STARTED) != condition::Verdict::Stale,
+        BindingState::Unscheduled => true,
+    }
+}
+
+/// Whether the status only says that the member has not answered yet.
+fn is_waiting(status: &ResourceBindingStatus) -> bool {
+    let says =
+        |type_: &str, reason: &str| condition::find(&status.conditions, type_).is_some_and(|c| c.reason == reason);
+    says(conditions::APPLIED, reasons::APPLY_IN_PROGRESS)
+        || says(conditions::DIFF_REPORTED, reasons::DIFF_REPORT_IN_PROGRESS)
+}
+
+/// The placement's status, to be written.
+struct Report {
+    status: PlacementStatus,
+    /// The write of its copy in a namespace, which comes first.
+    copy: Option<Write>,
+    events: Vec<Event>,
+}
+
+/// Computes the placement's status (hub-behaviour 8). `None` when the stages before could not say enough.
+fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
+    let placement = Arc::clone(&world.placement);
+    let (snapshots, bindings) = (world.live_resources(), world.live_bindings());
+    let latest = latest(world, &snapshots);
+    let mut status = match selected {
+        Selected::Unknown => return None,
+        Selected::Invalid(message) => report::invalid_selectors(&placement, message, world.now),
+        Selected::Known(resources) => {
+            let policy = Arc::clone(world.current_policy().and_then(|i| world.policies[i].get())?);
+            let input = report::Input {
+                placement: &placement,
+                policy: &policy,
+                selected: resources,
+                latest: latest.as_deref(),
+                snapshots: &snapshots,
+                bindings: &bindings,
+                now: world.now,
+            };
+            match report::placement_status(&input) {
+                Ok(status) => status,
+                Err(problem) => {
+                    world.fail(problem);
+                    return None;
+                }
+            }
+        }
+    };
+    let namespace_usable = match report::target_namespace(&placement).flatten() {
+        Some(name) => {
+            let namespaces = world.slice.resources.resolve("", "v1", "Namespace");
+            let found = namespaces.and_then(|api| world.slice.resources.get(&api.key, None, name));
+            found.is_some_and(|namespace| !namespace.deleting)
+        }
+        None => false,
+    };
+    let seen = report::Mirror {
+        stored: world.slice.status_copy.as_deref(),
+        namespace_usable,
+    };
+    let copy = report::mirror(&placement, &mut status, seen, world.now);
+    world.pass.facts.placement = Some(report::fact(&placement, &status));
+    if !report::is_complete(&placement, &status) {
+        world.pass.look_again(SAFETY_NET);
+    }
+    let events = report::news(&placement, &status);
+    Some(Report { status, copy, events })
+}
+
+/// The master whose index the status names; none while somebody else rolls out.
+fn latest(world: &World<'_>, snapshots: &[Arc<ResourceSnapshot>]) -> Option<Arc<ResourceSnapshot>> {
+    if world.placement.is_external() {
+        return None;
+    }
+    let name = &snapshot::latest_master(&world.resources)?.meta.name;
+    snapshots.iter().find(|s| s.meta.name == *name).cloned()
+}
+
+/// Orders all writes into as few steps as their dependencies allow: what owns and protects, then bindings and Works,
+/// then what reports about them.
+fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option<Report>) -> Pass {
+    let key = world.slice.key;
+    let placement = Arc::clone(&world.placement);
+    own_and_snapshot(&mut world);
+    let mut farewell_steps = farewell.steps.into_iter();
+    let mut second: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding(key, b)).collect();
+    second.extend(works.writes);
+    second.extend(
+        world
+            .policies
+            .iter()
+            .filter_map(|policy| writes::policy_status(key, policy)),
+    );
+    second.extend(farewell_steps.next().into_iter().flatten());
+    world.pass.step(second);
+    for step in farewell_steps {
+        world.pass.step(step);
+    }
+    let mut third = farewell.release;
+    let mut statuses: Vec<Write> = live(&world.bindings)
+        .filter_map(|b| writes::binding_status(key, b))
+        .collect();
+    let mut last = Vec::new();
+    let mut events = Vec::new();
+    if let Some(report) = report {
+        let own = report::status_patch(&placement.status, &report.status);
+        let own = own.map(|body| writes::status(placement.target(), body));
+        // The status says that the copy is made, so it waits for the copy.
+        let place = if report.copy.is_some() {
+            &mut last
+        } else {
+            &mut statuses
+        };
+        place.extend(own);
+        statuses.extend(report.copy);
+        events = report.events;
+    }
+    if works.waiting && hold_back(&mut world, !(statuses.is_empty() && last.is_empty())) {
+        statuses.clear();
+        last.clear();
+        events.clear();
+    }
+    third.extend(statuses);
+    world.pass.step(third);
+    world.pass.step(last);
+    world.pass.events.extend(events);
+    world.pass
+}
+
+/// Bindings that stay and are not being deleted: those have their own way out.
+fn live<'a>(
+    bindings: &'a [Tracked<crate::objects::Binding>],
+) -> impl Iterator<Item = &'a Tracked<crate::objects::Binding>> + 'a {
+    bindings
+        .iter()
+        .filter(|b| b.get().is_some_and(|b| !b.meta.is_deleting()))
+}
+
+/// Finalizers of the placement and snapshots. When snapshots are deleted, new ones wait for that, so that never more
+/// exist than the user's limit allows.
+fn own_and_snapshot(world: &mut World<'_>) {
+    let placement = Arc::clone(&world.placement);
+    let owner = writes::Owner {
+        key: world.slice.key,
+        uid: &placement.meta.uid,
+    };
+    let stages = world.settings.stages;
+    let mut wanted = placement.meta.finalizers.clone();
+    for (on, finalizer) in [
+        (stages.placement, finalizers::PLACEMENT),
+        (stages.schedule, finalizers::SCHEDULER),
+    ] {
+        if on && !placement.meta.has_finalizer(finalizer) {
+            wanted.push(finalizer.to_owned());
+        }
+    }
+    let mut first: Vec<Write> = writes::placement_finalizers(&placement, &wanted).into_iter().collect();
+    first.extend(world.policies.iter().filter_map(|s| writes::policy_snapshot(owner, s)));
+    let resources: Vec<Write> = world
+        .resources
+        .iter()
+        .filter_map(|s| writes::resource_snapshot(owner, s))
+        .collect();
+    if resources.iter().any(|write| matches!(write, Write::Delete { .. })) {
+        let (created, others): (Vec<_>, Vec<_>) = resources
+            .into_iter()
+            .partition(|write| matches!(write, Write::Create { .. }));
+        first.extend(others);
+        world.pass.step(first);
+        world.pass.step(created);
+    } else {
+        first.extend(resources);
+        world.pass.step(first);
+    }
+}
+
+/// Whether statuses wait a little longer for the members' answers, which would overwrite them at once.
+fn hold_back(world: &mut World<'_>, anything: bool) -> bool {
+    let grace = world.settings.progress_grace;
+    let since = world.slice.withheld_since.unwrap_or(world.now);
+    let waited = std::time::Duration::try_from(world.now.duration_since(since)).unwrap_or_default();
+    let left = grace.checked_sub(waited).filter(|left| !left.is_zero() && anything);
+    let Some(left) = left else { return false };
+    world.pass.withheld = true;
+    world.pass.look_again(left);
+    true
+}

@@ -1,0 +1,108 @@
+//! The state that the stages of a pass hand on: stored objects and what has been decided about them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Event, Pass, Settings, Slice, Tracked};
+use crate::objects::{Binding, Digest, Placement, PolicySnapshot, ResourceSnapshot};
+use crate::problem::{Class, Problem};
+
+/// Everything a pass knows and has decided so far.
+pub(super) struct World<'a> {
+    pub(super) slice: &'a Slice<'a>,
+    pub(super) settings: &'a Settings,
+    pub(super) now: Timestamp,
+    nonce: u64,
+    pub(super) placement: Arc<Placement>,
+    pub(super) policies: Vec<Tracked<PolicySnapshot>>,
+    pub(super) resources: Vec<Tracked<ResourceSnapshot>>,
+    /// Sorted by name, new ones at the end.
+    pub(super) bindings: Vec<Tracked<Binding>>,
+    pub(super) pass: Pass,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(
+        slice: &'a Slice<'a>,
+        placement: &Arc<Placement>,
+        settings: &'a Settings,
+        now: Timestamp,
+        nonce: u64,
+    ) -> Self {
+        let mut world = Self {
+            slice,
+            settings,
+            now,
+            nonce,
+            placement: Arc::clone(placement),
+            policies: sorted(&slice.policy_snapshots, |s| &s.meta.name),
+            resources: sorted(&slice.resource_snapshots, |s| &s.meta.name),
+            bindings: sorted(&slice.bindings, |b| &b.meta.name),
+            pass: Pass::default(),
+        };
+        // Snapshots that are being deleted are as good as gone; nothing of ours holds them back.
+        world
+            .policies
+            .retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
+        world
+            .resources
+            .retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
+        world
+    }
+
+    /// Eight digits for the name of a new object about a cluster: fresh in each pass, the same for equal inputs.
+    pub(super) fn digits(&self, cluster: &str) -> String {
+        let mut digits = Digest::of(&format!("{:016x}/{cluster}", self.nonce)).hex();
+        digits.truncate(8);
+        digits
+    }
+
+    /// Notes what went wrong; the stages that do not depend on it go on.
+    pub(super) fn fail(&mut self, problem: Problem) {
+        if problem.class != Class::User {
+            self.pass.notes.push(problem.message.clone());
+        }
+        self.pass.problems.push(problem);
+    }
+
+    /// Warns about the placement.
+    pub(super) fn warn(&mut self, reason: &'static str, note: String) {
+        self.pass.events.push(Event {
+            about: self.placement.target(),
+            uid: self.placement.meta.uid.clone(),
+            warning: true,
+            reason,
+            note,
+        });
+    }
+
+    /// Index of the current policy snapshot in the list.
+    pub(super) fn current_policy(&self) -> Option<usize> {
+        let labelled = self
+            .policies
+            .iter()
+            .enumerate()
+            .filter_map(|(i, s)| Some((i, s.get()?)));
+        labelled
+            .filter(|(_, s)| s.is_latest())
+            .max_by_key(|(_, s)| s.index())
+            .map(|(i, _)| i)
+    }
+
+    /// All resource snapshots as they shall be.
+    pub(super) fn live_resources(&self) -> Vec<Arc<ResourceSnapshot>> {
+        self.resources.iter().filter_map(Tracked::get).cloned().collect()
+    }
+
+    /// All bindings as they shall be.
+    pub(super) fn live_bindings(&self) -> Vec<Arc<Binding>> {
+        self.bindings.iter().filter_map(Tracked::get).cloned().collect()
+    }
+}
+
+fn sorted<T: super::Versioned>(objects: &[Arc<T>], name: impl Fn(&T) -> &String) -> Vec<Tracked<T>> {
+    let mut objects: Vec<_> = objects.to_vec();
+    objects.sort_by(|a, b| name(a).cmp(name(b)));
+    objects.into_iter().map(Tracked::stored).collect()
+}

@@ -1,0 +1,126 @@
+//! What keeps Works from being as they should, and the end of a binding.
+
+use super::*;
+use crate::objects::Manifest;
+
+#[test]
+fn a_missing_snapshot_matters_only_to_works_that_were_not_made_from_it() {
+    let mut world = one_snapshot();
+    let bound = binding("m1", "crp-0-snapshot");
+    world.pass(&bound);
+    world.snapshots.clear();
+    assert_eq!(world.pass(&bound).outcome, synced(false, &["crp-work"]));
+    let moved = world.pass(&binding("m1", "crp-1-snapshot"));
+    assert!(
+        matches!(&moved.outcome, Outcome::NotSynchronized(p) if p.class.label() == "user"),
+        "{moved:?}"
+    );
+    assert_eq!(moved.requeue, Some(Duration::from_secs(30)));
+    // Works of old releases have no annotation; their index tells.
+    world.work("crp-work")["metadata"]["annotations"] = json!({});
+    assert_eq!(world.pass(&bound).outcome, synced(false, &["crp-work"]));
+    // The apply strategy is pushed all the same.
+    let mut moved = binding("m1", "crp-1-snapshot");
+    moved.spec.apply_strategy = serde_json::from_value(json!({"type": "ServerSideApply"})).unwrap();
+    let pushed = world.pass(&moved);
+    assert!(matches!(pushed.outcome, Outcome::NotSynchronized(_)));
+    assert_eq!(
+        world.work("crp-work")["spec"]["applyStrategy"]["type"],
+        "ServerSideApply"
+    );
+}
+
+#[test]
+fn an_incomplete_group_is_waited_for() {
+    let world = World::new(vec![resources("crp-0-snapshot", 0, None, 2, vec![])]);
+    let outcome = world.render(&binding("m1", "crp-0-snapshot")).outcome;
+    assert!(
+        matches!(&outcome, Outcome::NotSynchronized(p) if p.class.label() == "expected"),
+        "{outcome:?}"
+    );
+    assert_eq!(world.render(&binding("m1", "")).outcome, Outcome::Idle);
+}
+
+#[test]
+fn the_work_of_an_earlier_binding_is_waited_for() {
+    let mut world = one_snapshot();
+    let bound = binding("m1", "crp-0-snapshot");
+    world.pass(&bound);
+    world.work("crp-work")["metadata"]["deletionTimestamp"] = json!("2026-11-21T12:00:00Z");
+    let waiting = world.pass(&bound);
+    assert!(
+        matches!(&waiting.outcome, Outcome::NotSynchronized(p) if p.class.label() == "expected"),
+        "{waiting:?}"
+    );
+    assert_eq!(waiting.writes, []);
+    // Another member's Works are no obstacle.
+    assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).outcome, synced(true, &[]));
+}
+
+#[test]
+fn a_refused_write_is_reported_and_not_repeated() {
+    let mut world = one_snapshot();
+    let bound = binding("m1", "crp-0-snapshot");
+    let wanted = world.render(&bound).writes;
+    world.refused.insert(
+        wanted[0].target().clone(),
+        (wanted[0].fingerprint(), "spec is invalid".to_owned()),
+    );
+    let refused = world.pass(&bound);
+    let Outcome::NotSynchronized(problem) = &refused.outcome else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        problem.message,
+        "The API server refuses the Work \"crp-work\": spec is invalid"
+    );
+    assert_eq!(
+        (refused.writes.len(), refused.requeue),
+        (0, Some(Duration::from_secs(30)))
+    );
+    // Other content is tried.
+    world.snapshots = vec![resources("crp-0-snapshot", 0, None, 1, vec![])];
+    assert_eq!(world.pass(&bound).outcome, synced(true, &[]));
+}
+
+#[test]
+fn a_binding_that_ends_withdraws_its_works() {
+    let mut world = one_snapshot();
+    let bound = binding("m1", "crp-0-snapshot");
+    world.pass(&bound);
+    world.pass(&binding("m2", "crp-0-snapshot"));
+    let plain = withdraw(&world.key, &bound, &world.works(), false);
+    assert_eq!(plain.steps.len(), 1);
+    assert!(
+        matches!(&plain.steps[0][..], [Write::Delete { target, .. }] if target.namespace.as_deref() == Some("fleet-member-m1"))
+    );
+    let abandoned = withdraw(&world.key, &bound, &world.works(), true);
+    let Write::MergePatch { body, .. } = &abandoned.steps[0][0] else {
+        panic!()
+    };
+    assert_eq!(
+        body,
+        &json!({"metadata": {"annotations": {"kubernetes-fleet.io/abandon-on-delete": "true"}}})
+    );
+    assert_eq!(abandoned.steps[1], plain.steps[0]);
+    for write in plain.steps.iter().flatten() {
+        world.execute(write);
+    }
+    assert_eq!(
+        withdraw(&world.key, &bound, &world.works(), false),
+        Withdrawal::default()
+    );
+}
+
+#[test]
+fn manifests_are_shared_between_clusters() {
+    let world = one_snapshot();
+    let mut groups = Groups::new(&world.key, &world.snapshots);
+    let (Found::Complete(a), Found::Complete(b)) = (groups.find("crp-0-snapshot"), groups.find("crp-0-snapshot"))
+    else {
+        panic!()
+    };
+    assert!(Arc::ptr_eq(&a, &b));
+    let first: &Arc<Manifest> = &a.parts[0].plain[0];
+    assert!(Arc::ptr_eq(first, &world.snapshots[0].manifests[0]));
+}

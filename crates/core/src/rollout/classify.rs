@@ -1,0 +1,197 @@
+//! Classes of bindings and the arithmetic of the budgets (hub-behaviour 5.3 to 5.5).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use api::condition::Verdict;
+use api::placement::v1beta1::BindingState;
+use api::text::conditions::cluster as conditions;
+use api::text::reasons::{cluster, placement, work};
+use jiff::Timestamp;
+
+use super::{Budget, Input};
+use crate::objects::Binding;
+use crate::placement::Tracked;
+
+/// What may happen to a binding in this pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Scheduled: may be bound.
+    Bind,
+    /// Bound to older resources or overrides: may be updated.
+    Update { failed: bool },
+    /// Bound to the latest.
+    UpToDate,
+    /// No longer wanted: may be removed.
+    Remove { failed: bool },
+    /// Its cluster is not known, or an older binding still leaves the same cluster: nothing happens.
+    Blocked,
+    /// It is being deleted.
+    Leaving,
+}
+
+/// All bindings of a placement, by position in the list.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    pub(super) roles: Vec<Role>,
+    ready: i64,
+    can_be_ready: i64,
+    can_be_unavailable: i64,
+    /// Whether any cluster has two bindings.
+    pub(super) has_twins: bool,
+    /// Whether any Bound or Unscheduled binding is not ready.
+    pub(super) any_unready: bool,
+    /// The shortest time after which an untrackable binding counts as ready.
+    pub(super) shortest_wait: Option<Duration>,
+}
+
+/// Whether a binding serves its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Ready,
+    /// Untrackable, and its period is not over.
+    In(Duration),
+    NotReady,
+}
+
+impl Role {
+    /// Whether a budget decides about the binding.
+    pub(super) fn is_candidate(self) -> bool {
+        matches!(self, Self::Bind | Self::Update { .. } | Self::Remove { .. })
+    }
+}
+
+impl Classes {
+    pub(super) fn of(bindings: &[Tracked<Binding>], input: &Input<'_>) -> Self {
+        let mut per_cluster: BTreeMap<&str, usize> = BTreeMap::new();
+        for binding in bindings.iter().filter_map(Tracked::get) {
+            *per_cluster.entry(binding.cluster()).or_default() += 1;
+        }
+        let mut classes = Self::default();
+        for binding in bindings {
+            let role = match binding.get() {
+                None => Role::Leaving,
+                Some(binding) => {
+                    let has_twin = per_cluster.get(binding.cluster()).is_some_and(|count| *count > 1);
+                    classes.has_twins |= has_twin;
+                    classes.add(binding, has_twin, input)
+                }
+            };
+            classes.roles.push(role);
+        }
+        classes
+    }
+
+    /// Counts a binding and finds its role.
+    fn add(&mut self, binding: &Binding, has_twin: bool, input: &Input<'_>) -> Role {
+        let deleting = binding.meta.is_deleting();
+        let failed = has_failed(binding);
+        let readiness = readiness(binding, input.budget.unavailable_period, input.now);
+        let ready = readiness == Readiness::Ready;
+        if binding.state() != BindingState::Scheduled {
+            self.ready += i64::from(ready);
+            self.can_be_ready += i64::from((!failed || is_on_its_way(binding)) && !reports_diff(binding));
+            self.can_be_unavailable += i64::from(ready && deleting);
+            self.any_unready |= !ready;
+            if let Readiness::In(wait) = readiness {
+                self.shortest_wait = Some(self.shortest_wait.map_or(wait, |known| known.min(wait)));
+            }
+        }
+        match binding.state() {
+            _ if deleting => Role::Leaving,
+            BindingState::Unscheduled => Role::Remove { failed },
+            _ if has_twin => Role::Blocked,
+            state => match input.overrides.get(binding.cluster()) {
+                None => Role::Blocked,
+                Some(_) if state == BindingState::Scheduled => Role::Bind,
+                Some(picked)
+                    if binding.spec.resource_snapshot_name == input.snapshot
+                        && binding.spec.cluster_resource_override_snapshots == picked.cluster
+                        && binding.spec.resource_override_snapshots == picked.namespaced =>
+                {
+                    Role::UpToDate
+                }
+                Some(_) => Role::Update { failed },
+            },
+        }
+    }
+
+    /// Positions of the bindings that change in this pass: what has failed anyway, then removals before updates within
+    /// `maxUnavailable`, and new clusters within `maxSurge`; each in the order of the list.
+    pub(super) fn pick(&self, budget: &Budget) -> BTreeSet<usize> {
+        let removable = self.ready - self.can_be_unavailable - (budget.target - budget.max_unavailable);
+        let addable = budget.target + budget.max_surge - self.can_be_ready;
+        let with = |wanted: Role| {
+            let roles = self.roles.iter().enumerate();
+            roles
+                .filter(move |(_, role)| **role == wanted)
+                .map(|(position, _)| position)
+        };
+        let mut picks: BTreeSet<usize> = with(Role::Update { failed: true }).collect();
+        picks.extend(with(Role::Remove { failed: true }));
+        let within = with(Role::Remove { failed: false }).chain(with(Role::Update { failed: false }));
+        picks.extend(within.take(usize::try_from(removable).unwrap_or(0)));
+        picks.extend(with(Role::Bind).take(usize::try_from(addable).unwrap_or(0)));
+        picks
+    }
+}
+
+/// Whether the binding serves its cluster (hub-behaviour 5.4).
+fn readiness(binding: &Binding, period: Duration, now: Timestamp) -> Readiness {
+    if binding.verdict(conditions::DIFF_REPORTED) == Verdict::True {
+        return Readiness::Ready;
+    }
+    let generation = binding.meta.generation;
+    let Some(available) = binding
+        .condition(conditions::AVAILABLE)
+        .filter(|c| c.is_true_for(generation))
+    else {
+        return Readiness::NotReady;
+    };
+    let untrackable = [
+        cluster::NOT_ALL_WORK_ARE_AVAILABILITY_TRACKABLE,
+        work::WORK_NOT_TRACKABLE,
+    ];
+    if !untrackable.contains(&available.reason.as_str()) {
+        return Readiness::Ready;
+    }
+    // A transition in the future, by a skewed clock, counts as just now.
+    let age = Duration::try_from(now.duration_since(available.last_transition_time.0)).unwrap_or_default();
+    match period.checked_sub(age) {
+        Some(wait) if !wait.is_zero() => Readiness::In(wait),
+        _ => Readiness::Ready,
+    }
+}
+
+/// Whether something went wrong on the cluster (hub-behaviour 5.4): effectively every fresh False.
+pub fn has_failed(binding: &Binding) -> bool {
+    let types = [
+        conditions::OVERRIDDEN,
+        conditions::WORK_SYNCHRONIZED,
+        conditions::APPLIED,
+        conditions::AVAILABLE,
+    ];
+    let pending = [
+        cluster::OVERRIDDEN_PENDING,
+        placement::WORK_NOT_SYNCHRONIZED_YET,
+        cluster::APPLY_PENDING,
+        placement::RESOURCE_NOT_AVAILABLE_YET,
+    ];
+    types
+        .iter()
+        .filter_map(|type_| binding.condition(type_))
+        .any(|condition| {
+            condition.is_false_for(binding.meta.generation) && !pending.contains(&condition.reason.as_str())
+        })
+}
+
+/// Whether the member has only not answered yet. Such a binding may be updated like a failed one, but it takes its share of
+/// `maxSurge`: otherwise every look at it would admit one more cluster.
+fn is_on_its_way(binding: &Binding) -> bool {
+    let applied = binding.condition(conditions::APPLIED);
+    applied.is_some_and(|c| c.is_false_for(binding.meta.generation) && c.reason == cluster::APPLY_IN_PROGRESS)
+}
+
+fn reports_diff(binding: &Binding) -> bool {
+    binding.verdict(conditions::DIFF_REPORTED) != Verdict::Stale
+}

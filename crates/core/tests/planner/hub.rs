@@ -1,0 +1,446 @@
+//! A tiny model of the hub's API server and of member agents, enough to run the planner against its own writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairway_core::objects::{
+    Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
+};
+use fairway_core::placement::{
+    Api, ApiKey, Kind, Pass, ResourceView, Selectable, Settings, Slice, Target, Write, plan,
+};
+use fairway_core::render::Refusals;
+use fairway_core::select::take_in;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// The hub: stored objects, a clock, and what was written.
+pub struct Hub {
+    pub objects: BTreeMap<Target, Value>,
+    pub index: Index,
+    pub members: Vec<Arc<Member>>,
+    pub settings: Settings,
+    pub now: Timestamp,
+    pub log: Vec<Write>,
+    pub events: Vec<&'static str>,
+    withheld_since: Option<Timestamp>,
+    version: u64,
+    nonce: u64,
+}
+
+/// Objects that may be selected.
+#[derive(Default)]
+pub struct Index {
+    objects: BTreeMap<ApiKey, BTreeMap<(String, String), Arc<Selectable>>>,
+    pub unsynced: Option<String>,
+}
+
+pub fn t0() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+impl Hub {
+    pub fn new(members: &[&str]) -> Self {
+        let mut settings = Settings {
+            progress_grace: Duration::ZERO,
+            ..Settings::default()
+        };
+        settings.snapshot_collection = Duration::ZERO;
+        settings.snapshot_minimum_interval = Duration::ZERO;
+        let mut index = Index::default();
+        index.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "app"}}));
+        index.put(config_map("one", "1"));
+        Self {
+            objects: BTreeMap::new(),
+            index,
+            members: members.iter().map(|name| member(name, json!({}))).collect(),
+            settings,
+            now: t0(),
+            log: Vec::new(),
+            events: Vec::new(),
+            withheld_since: None,
+            version: 0,
+            nonce: 0,
+        }
+    }
+
+    /// A user creates or replaces the placement `web`.
+    pub fn place(&mut self, spec: Value) {
+        let target = Target::new(Kind::ClusterResourcePlacement, None, "web");
+        match self.objects.get_mut(&target) {
+            None => {
+                let object = json!({"metadata": {"name": "web"}, "spec": spec});
+                self.apply(&Write::Create { target, object }).unwrap();
+            }
+            Some(object) => {
+                if object["spec"] != spec {
+                    object["spec"] = spec;
+                    let generation = object["metadata"]["generation"].as_i64().unwrap();
+                    object["metadata"]["generation"] = json!(generation + 1);
+                    self.touch(&target);
+                }
+            }
+        }
+        self.log.clear();
+    }
+
+    /// A user deletes the placement.
+    pub fn delete_placement(&mut self) {
+        let target = Target::new(Kind::ClusterResourcePlacement, None, "web");
+        self.apply(&Write::Delete { target, uid: None }).unwrap();
+        self.log.clear();
+    }
+
+    pub fn put(&mut self, target: Target, object: Value) {
+        self.apply(&Write::Create { target, object }).unwrap();
+    }
+
+    /// Plans once.
+    pub fn plan(&self) -> Pass {
+        self.with_slice(|slice| plan(slice, &self.settings, self.now, self.nonce))
+    }
+
+    pub fn with_slice<T>(&self, f: impl FnOnce(&Slice<'_>) -> T) -> T {
+        let key = PlacementKey::cluster("web");
+        let overrides = self.all(
+            &[Kind::ClusterResourceOverrideSnapshot, Kind::ResourceOverrideSnapshot],
+            OverrideSnapshot::from_value,
+        );
+        let refused = Refusals::new();
+        f(&Slice {
+            key: &key,
+            placement: self.all(&[Kind::ClusterResourcePlacement], Placement::from_value).pop(),
+            members: &self.members,
+            policy_snapshots: self.all(&[Kind::ClusterSchedulingPolicySnapshot], PolicySnapshot::from_value),
+            resource_snapshots: self.all(&[Kind::ClusterResourceSnapshot], ResourceSnapshot::from_value),
+            bindings: self.all(&[Kind::ClusterResourceBinding], Binding::from_value),
+            works: self.all(&[Kind::Work], Work::from_value),
+            overrides: &overrides,
+            resources: &self.index,
+            status_copy: None,
+            refused: &refused,
+            withheld_since: self.withheld_since,
+        })
+    }
+
+    /// Plans and executes, as the shell does. Returns the pass.
+    pub fn pass(&mut self) -> Pass {
+        let pass = self.plan();
+        self.nonce += 1;
+        self.withheld_since = if pass.withheld {
+            self.withheld_since.or(Some(self.now))
+        } else {
+            None
+        };
+        for write in pass.writes() {
+            self.apply(write).unwrap_or_else(|err| panic!("{err}: {write:?}"));
+        }
+        self.events.extend(pass.events.iter().map(|event| event.reason));
+        pass
+    }
+
+    /// Runs passes until one writes nothing. Returns the last one.
+    pub fn settle(&mut self) -> Pass {
+        for _ in 0..20 {
+            let pass = self.pass();
+            if pass.steps.is_empty() {
+                return pass;
+            }
+        }
+        panic!("The planner does not come to rest: {:?}", self.plan());
+    }
+
+    pub fn wait(&mut self, time: Duration) {
+        self.now = self.now.checked_add(SignedDuration::try_from(time).unwrap()).unwrap();
+    }
+
+    /// All members with a new Work generation answer.
+    pub fn answer(&mut self, applied: bool, available: Option<&str>) {
+        let works: Vec<Target> = self.objects.keys().filter(|t| t.kind == Kind::Work).cloned().collect();
+        for target in works {
+            self.answer_work(&target, applied, available);
+        }
+    }
+
+    /// One member answers about one Work; `available` is the reason of Available, False when it names a failure.
+    pub fn answer_work(&mut self, target: &Target, applied: bool, available: Option<&str>) {
+        let now = self.now.to_string();
+        let Some(work) = self.objects.get_mut(target) else {
+            return;
+        };
+        let generation = work["metadata"]["generation"].clone();
+        let condition = |type_: &str, holds: bool, reason: &str| {
+            json!({"type": type_, "status": if holds { "True" } else { "False" }, "reason": reason, "message": "",
+                   "observedGeneration": generation, "lastTransitionTime": now})
+        };
+        let mut conditions = vec![condition(
+            "Applied",
+            applied,
+            if applied {
+                "AllManifestsApplied"
+            } else {
+                "SomeManifestsAreNotApplied"
+            },
+        )];
+        if let Some(reason) = available {
+            conditions.push(condition("Available", reason != "SomeManifestsAreNotAvailable", reason));
+        }
+        work["status"] = json!({ "conditions": conditions });
+        self.touch(target);
+    }
+
+    /// Members finish the deletion of Works.
+    pub fn finish_works(&mut self) {
+        self.objects.retain(|target, object| {
+            target.kind != Kind::Work || object.pointer("/metadata/deletionTimestamp").is_none()
+        });
+    }
+
+    pub fn get(&self, kind: Kind, name: &str) -> Option<&Value> {
+        self.objects
+            .iter()
+            .find(|(t, _)| t.kind == kind && t.name == name)
+            .map(|(_, v)| v)
+    }
+
+    pub fn placement(&self) -> &Value {
+        self.get(Kind::ClusterResourcePlacement, "web")
+            .expect("the placement exists")
+    }
+
+    pub fn count(&self, kind: Kind) -> usize {
+        self.objects.keys().filter(|t| t.kind == kind).count()
+    }
+
+    /// The binding of a cluster.
+    pub fn binding(&self, cluster: &str) -> Option<&Value> {
+        let mut bindings = self
+            .objects
+            .iter()
+            .filter(|(t, v)| t.kind == Kind::ClusterResourceBinding && v["spec"]["targetCluster"] == json!(cluster));
+        bindings.next().map(|(_, v)| v)
+    }
+
+    /// Status and reason of a condition of the placement, type without prefix.
+    pub fn condition(&self, type_: &str) -> Option<(String, String)> {
+        let full = format!("ClusterResourcePlacement{type_}");
+        find_condition(self.placement(), &full)
+    }
+
+    fn all<T>(
+        &self,
+        kinds: &[Kind],
+        read: impl Fn(Value) -> Result<T, fairway_core::objects::DecodeError>,
+    ) -> Vec<Arc<T>> {
+        let objects = self.objects.iter().filter(|(target, _)| kinds.contains(&target.kind));
+        objects
+            .map(|(_, value)| Arc::new(read(value.clone()).unwrap()))
+            .collect()
+    }
+
+    fn touch(&mut self, target: &Target) {
+        self.version += 1;
+        let version = self.version.to_string();
+        if let Some(object) = self.objects.get_mut(target) {
+            object["metadata"]["resourceVersion"] = json!(version);
+        }
+    }
+
+    /// What the API server does with a write.
+    pub fn apply(&mut self, write: &Write) -> Result<(), String> {
+        self.log.push(write.clone());
+        match write {
+            Write::Create { target, object } => self.create(target, object.clone()),
+            Write::MergePatch {
+                target,
+                body,
+                status,
+                resource_version,
+            } => self.patch(target, body, *status, resource_version.as_deref()),
+            Write::Delete { target, .. } => {
+                let now = self.now.to_string();
+                let Some(object) = self.objects.get_mut(target) else {
+                    return Ok(());
+                };
+                let held = object["metadata"]["finalizers"]
+                    .as_array()
+                    .is_some_and(|f| !f.is_empty());
+                if held {
+                    object["metadata"]["deletionTimestamp"] = json!(now);
+                    self.touch(target);
+                } else {
+                    self.objects.remove(target);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn create(&mut self, target: &Target, mut object: Value) -> Result<(), String> {
+        if self.objects.contains_key(target) {
+            return Err("AlreadyExists".to_owned());
+        }
+        self.version += 1;
+        let meta = object["metadata"].as_object_mut().ok_or("no metadata")?;
+        meta.insert("uid".to_owned(), json!(format!("uid-{}", self.version)));
+        meta.insert("generation".to_owned(), json!(1));
+        meta.insert("creationTimestamp".to_owned(), json!(self.now.to_string()));
+        meta.insert("resourceVersion".to_owned(), json!(self.version.to_string()));
+        if target.kind == Kind::Work {
+            meta.insert("finalizers".to_owned(), json!(["kubernetes-fleet.io/work-cleanup"]));
+        }
+        self.objects.insert(target.clone(), object);
+        Ok(())
+    }
+
+    fn patch(&mut self, target: &Target, body: &Value, status: bool, version: Option<&str>) -> Result<(), String> {
+        let Some(object) = self.objects.get_mut(target) else {
+            return if version.is_some() {
+                Err("Conflict: gone".to_owned())
+            } else {
+                Ok(())
+            };
+        };
+        if version.is_some_and(|version| object["metadata"]["resourceVersion"] != json!(version)) {
+            return Err("Conflict".to_owned());
+        }
+        let before = object.clone();
+        let keys: Vec<&String> = body.as_object().ok_or("no object")?.keys().collect();
+        assert_eq!(status, keys == ["status"], "status and spec are written apart: {body}");
+        merge(object, body);
+        assert_ne!(*object, before, "a patch that changes nothing: {body}");
+        if object["spec"] != before["spec"] {
+            let generation = before["metadata"]["generation"].as_i64().unwrap();
+            object["metadata"]["generation"] = json!(generation + 1);
+        }
+        let gone = object.pointer("/metadata/deletionTimestamp").is_some()
+            && object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
+        if gone {
+            self.objects.remove(target);
+        } else {
+            self.touch(target);
+        }
+        Ok(())
+    }
+}
+
+pub fn find_condition(object: &Value, type_: &str) -> Option<(String, String)> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let found = conditions.iter().find(|c| c["type"] == json!(type_))?;
+    assert_eq!(
+        found["observedGeneration"], object["metadata"]["generation"],
+        "{type_} is stale"
+    );
+    Some((
+        found["status"].as_str()?.to_owned(),
+        found["reason"].as_str()?.to_owned(),
+    ))
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let map = target.as_object_mut().unwrap();
+    for (key, value) in patch {
+        if value.is_null() {
+            map.remove(key);
+        } else {
+            merge(map.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// A member that is joined and healthy for all time.
+pub fn member(name: &str, labels: Value) -> Arc<Member> {
+    member_with(name, labels, json!({}), "2036-01-01T00:00:00Z")
+}
+
+pub fn member_with(name: &str, labels: Value, spec: Value, heartbeat: &str) -> Arc<Member> {
+    let condition = |type_: &str| json!({"type": type_, "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2025-01-01T00:00:00Z"});
+    let value = json!({
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": labels},
+        "spec": spec,
+        "status": {"agentStatus": [{"type": "MemberAgent", "lastReceivedHeartbeat": heartbeat,
+            "conditions": [condition("Joined"), condition("Healthy")]}]},
+    });
+    Arc::new(Member::from_value(value).unwrap())
+}
+
+pub fn config_map(name: &str, content: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "app"}, "data": {"a": content}})
+}
+
+/// Selects namespace `app` with everything in it.
+pub fn spec(policy: Value) -> Value {
+    let selector = json!({"group": "", "version": "v1", "kind": "Namespace", "name": "app"});
+    json!({"resourceSelectors": [selector], "policy": policy, "revisionHistoryLimit": 10,
+           "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%",
+                        "unavailablePeriodSeconds": 60}}})
+}
+
+impl Index {
+    pub fn put(&mut self, object: Value) {
+        let taken = take_in(object).unwrap();
+        let id = taken.manifest.id.clone();
+        let key = ApiKey::new(&id.group, &id.version, &id.kind);
+        self.objects
+            .entry(key)
+            .or_default()
+            .insert((id.namespace, id.name), Arc::new(taken));
+    }
+
+    pub fn remove(&mut self, kind: &str, name: &str) {
+        for (key, objects) in &mut self.objects {
+            if key.kind == kind {
+                objects.retain(|(_, n), _| n != name);
+            }
+        }
+    }
+
+    fn api(&self, key: &ApiKey) -> Api {
+        let namespaced = !matches!(key.kind.as_str(), "Namespace" | "ClusterRole");
+        Api {
+            key: key.clone(),
+            namespaced,
+            synced: self.unsynced.as_ref() != Some(&key.kind),
+        }
+    }
+}
+
+impl ResourceView for Index {
+    fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<Api> {
+        self.objects
+            .keys()
+            .find(|k| k.group == group && k.version == version && k.kind == kind)
+            .map(|k| self.api(k))
+    }
+
+    fn get(&self, api: &ApiKey, namespace: Option<&str>, name: &str) -> Option<Arc<Selectable>> {
+        self.objects
+            .get(api)?
+            .get(&(namespace.unwrap_or_default().to_owned(), name.to_owned()))
+            .cloned()
+    }
+
+    fn list(&self, api: &ApiKey, namespace: Option<&str>) -> Vec<Arc<Selectable>> {
+        let objects = self.objects.get(api).into_iter().flatten();
+        objects
+            .filter(|((ns, _), _)| namespace.is_none_or(|wanted| wanted == ns))
+            .map(|(_, o)| Arc::clone(o))
+            .collect()
+    }
+
+    fn namespaced(&self) -> Vec<Api> {
+        self.objects
+            .keys()
+            .map(|k| self.api(k))
+            .filter(|api| api.namespaced)
+            .collect()
+    }
+}

@@ -1,0 +1,438 @@
+//! Whole lives of placements.
+
+use std::time::Duration;
+
+use fairway_core::placement::{Kind, Target, Write};
+use serde_json::{Value, json};
+
+use crate::hub::{Hub, config_map, find_condition, member, spec};
+
+fn yes(reason: &str) -> Option<(String, String)> {
+    Some(("True".to_owned(), reason.to_owned()))
+}
+
+fn no(reason: &str) -> Option<(String, String)> {
+    Some(("False".to_owned(), reason.to_owned()))
+}
+
+#[test]
+fn from_creation_to_available_in_few_writes_and_round_trips() {
+    let mut hub = Hub::new(&["a", "b", "c"]);
+    hub.settings.progress_grace = Duration::from_millis(200);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    let first = hub.pass();
+    assert!(first.withheld, "the status waits for the members");
+    assert_eq!(
+        first.steps.len(),
+        2,
+        "one round trip for finalizers and snapshots, one for bindings and works"
+    );
+    assert_eq!(first.requeue, Some(Duration::from_millis(200)));
+    let binding = hub.binding("a").unwrap();
+    assert_eq!(binding["spec"]["state"], "Bound");
+    assert_eq!(binding["spec"]["resourceSnapshotName"], "web-0-snapshot");
+    assert_eq!(binding["spec"]["applyStrategy"]["type"], "ClientSideApply");
+    assert_eq!(
+        binding["metadata"]["finalizers"],
+        json!([
+            "kubernetes-fleet.io/scheduler-crb-cleanup",
+            "kubernetes-fleet.io/work-cleanup"
+        ])
+    );
+    assert_eq!(
+        hub.placement()["metadata"]["finalizers"],
+        json!([
+            "kubernetes-fleet.io/crp-cleanup",
+            "kubernetes-fleet.io/scheduler-cleanup"
+        ])
+    );
+    hub.answer(true, Some("AllManifestsAvailable"));
+    let second = hub.pass();
+    assert_eq!(second.steps.len(), 1);
+    assert_eq!(second.requeue, None, "a complete placement is not looked at again");
+    for (type_, reason) in [
+        ("Scheduled", "SchedulingPolicyFulfilled"),
+        ("RolloutStarted", "RolloutStarted"),
+        ("Overridden", "NoOverrideSpecified"),
+        ("WorkSynchronized", "WorkSynchronized"),
+        ("Applied", "ApplySucceeded"),
+        ("Available", "ResourceAvailable"),
+    ] {
+        assert_eq!(hub.condition(type_), yes(reason), "{type_}");
+    }
+    let writes = hub.log.len() + hub.events.len();
+    assert!(
+        writes <= 4 * 3 + 10,
+        "{writes} writes: {:#?}",
+        hub.log.iter().map(Write::target).collect::<Vec<_>>()
+    );
+    assert!(hub.plan().steps.is_empty(), "quiet when idle");
+}
+
+#[test]
+fn progress_is_shown_when_members_take_their_time() {
+    let mut hub = Hub::new(&["a", "b"]);
+    hub.settings.progress_grace = Duration::from_millis(200);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    assert!(hub.pass().withheld);
+    assert_eq!(hub.condition("Scheduled"), None);
+    hub.wait(Duration::from_millis(100));
+    assert_eq!(hub.pass().requeue, Some(Duration::from_millis(100)));
+    hub.wait(Duration::from_millis(100));
+    let pass = hub.pass();
+    assert!(!pass.withheld);
+    assert_eq!(hub.condition("WorkSynchronized"), yes("WorkSynchronized"));
+    assert_eq!(hub.condition("Applied"), no("ApplyFailed"));
+    assert_eq!(
+        find_condition(hub.binding("a").unwrap(), "Applied"),
+        no("ApplyInProgress")
+    );
+    assert!(hub.pass().steps.is_empty());
+}
+
+#[test]
+fn content_changes_roll_out_and_disappear_with_the_placement() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    hub.index.put(config_map("one", "2"));
+    hub.settle();
+    assert_eq!(hub.placement()["status"]["observedResourceIndex"], "1");
+    assert_eq!(
+        hub.binding("a").unwrap()["spec"]["resourceSnapshotName"],
+        "web-1-snapshot"
+    );
+    let work = hub.get(Kind::Work, "web-work").unwrap();
+    assert_eq!(
+        work["metadata"]["labels"]["kubernetes-fleet.io/parent-resource-snapshot-index"],
+        "1"
+    );
+    assert_eq!(work["spec"]["workload"]["manifests"][1]["data"]["a"], "2");
+    assert_eq!(
+        work["spec"]["workload"]["manifests"].as_array().unwrap().len(),
+        2,
+        "nothing of older content remains"
+    );
+    assert_eq!(hub.condition("Applied"), no("ApplyFailed"));
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+
+    hub.delete_placement();
+    hub.events.clear();
+    let pass = hub.pass();
+    assert_eq!(hub.count(Kind::ClusterResourcePlacement), 0, "{:?}", pass.steps);
+    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
+    assert_eq!(hub.count(Kind::ClusterSchedulingPolicySnapshot), 0);
+    assert!(hub.get(Kind::Work, "web-work").unwrap()["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(hub.events, ["PlacementCleanupFinalizerRemoved"]);
+    assert!(pass.facts.forget_placement);
+    assert!(hub.plan().steps.is_empty());
+}
+
+fn override_snapshot(index: u64, latest: bool, value: &str) -> (Target, Value) {
+    let name = format!("o-{index}");
+    let object = json!({
+        "metadata": {"name": name, "namespace": "app", "labels": {
+            "kubernetes-fleet.io/parent-resource-override": "o",
+            "kubernetes-fleet.io/override-index": index.to_string(),
+            "kubernetes-fleet.io/is-latest-snapshot": latest.to_string(),
+        }},
+        "spec": {"overrideHash": "", "overrideSpec": {
+            "resourceSelectors": [{"group": "", "version": "v1", "kind": "ConfigMap", "name": "one"}],
+            "policy": {"overrideRules": [{
+                "clusterSelector": {"clusterSelectorTerms": [{"labelSelector": {"matchLabels": {"env": "x"}}}]},
+                "jsonPatchOverrides": [{"op": "replace", "path": "/data/a", "value": value}],
+            }]},
+        }},
+    });
+    (Target::new(Kind::ResourceOverrideSnapshot, Some("app"), &name), object)
+}
+
+#[test]
+fn an_override_reaches_only_its_cluster() {
+    let mut hub = Hub::new(&[]);
+    hub.members = vec![member("a", json!({"env": "x"})), member("b", json!({"env": "y"}))];
+    let (target, object) = override_snapshot(0, true, "first");
+    hub.put(target.clone(), object);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    let content = |hub: &Hub, cluster: &str| {
+        let target = Target::new(Kind::Work, Some(&format!("fleet-member-{cluster}")), "web-work");
+        hub.objects[&target]["spec"]["workload"]["manifests"][1]["data"]["a"].clone()
+    };
+    assert_eq!((content(&hub, "a"), content(&hub, "b")), (json!("first"), json!("1")));
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Overridden"), yes("OverriddenSucceeded"));
+
+    hub.objects.remove(&target);
+    for (index, value) in [(0, "first"), (1, "second")] {
+        let (target, object) = override_snapshot(index, index == 1, value);
+        hub.put(target, object);
+    }
+    hub.log.clear();
+    hub.settle();
+    assert_eq!((content(&hub, "a"), content(&hub, "b")), (json!("second"), json!("1")));
+    let touched = |cluster: &str| {
+        let name = hub.binding(cluster).unwrap()["metadata"]["name"].as_str().unwrap();
+        hub.log.iter().any(|write| write.target().name == name)
+    };
+    assert!(touched("a") && !touched("b"), "the other cluster is left alone");
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+}
+
+#[test]
+fn a_wrong_selector_is_told_and_leaves_what_is_placed() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    let mut wrong = spec(json!({"placementType": "PickAll"}));
+    wrong["resourceSelectors"][0]["name"] = json!("kube-system");
+    hub.place(wrong);
+    let pass = hub.settle();
+    assert_eq!(hub.condition("Scheduled"), no("InvalidResourceSelectors"));
+    assert_eq!(pass.requeue, Some(Duration::from_secs(30 * 60)));
+    assert_eq!(hub.count(Kind::Work), 1);
+    assert!(
+        hub.log
+            .iter()
+            .all(|write| write.target().kind == Kind::ClusterResourcePlacement),
+        "{:?}",
+        hub.log
+    );
+}
+
+#[test]
+fn an_index_that_is_not_complete_selects_nothing_partially() {
+    let mut hub = Hub::new(&["a"]);
+    hub.index.unsynced = Some("ConfigMap".to_owned());
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    let pass = hub.pass();
+    assert_eq!(pass.problems.len(), 1);
+    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
+    hub.index.unsynced = None;
+    hub.settle();
+    assert_eq!(hub.count(Kind::Work), 1);
+}
+
+#[test]
+fn a_crash_after_any_number_of_writes_heals() {
+    let run = |crash_after: usize| {
+        let mut hub = Hub::new(&["a", "b"]);
+        hub.place(spec(json!({"placementType": "PickAll"})));
+        let pass = hub.plan();
+        let writes: Vec<Write> = pass.writes().cloned().collect();
+        // The writes of a step run side by side, so any of them may be the one that is missing.
+        for write in writes.iter().rev().skip(writes.len().saturating_sub(crash_after)) {
+            drop(hub.apply(write));
+        }
+        hub.wait(Duration::from_secs(90));
+        hub.settle();
+        hub.answer(true, Some("AllManifestsAvailable"));
+        hub.settle();
+        assert_eq!(
+            hub.condition("Available"),
+            yes("ResourceAvailable"),
+            "after {crash_after} writes"
+        );
+        assert_eq!(hub.count(Kind::Work), 2);
+        assert_eq!(hub.count(Kind::ClusterResourceBinding), 2);
+        writes.len()
+    };
+    let writes = run(0);
+    assert!(writes > 8);
+    for crash_after in 1..writes {
+        run(crash_after);
+    }
+}
+
+#[test]
+fn a_member_that_leaves_takes_its_binding_along() {
+    let mut hub = Hub::new(&["a", "b"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    hub.members.retain(|member| member.name() != "b");
+    hub.settle();
+    assert!(hub.binding("b").is_none());
+    assert!(hub.binding("a").is_some());
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+    hub.finish_works();
+    hub.members.push(member("b", json!({})));
+    hub.settle();
+    assert_eq!(hub.binding("b").unwrap()["spec"]["state"], "Bound");
+}
+
+#[test]
+fn a_new_binding_waits_until_the_old_work_is_gone() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 1})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    let name = hub.binding("a").unwrap()["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let target = Target::new(Kind::ClusterResourceBinding, None, &name);
+    hub.apply(&Write::Delete { target, uid: None }).unwrap();
+    for _ in 0..4 {
+        hub.pass();
+    }
+    let binding = hub.binding("a").unwrap().clone();
+    assert_ne!(
+        binding["metadata"]["name"],
+        json!(name),
+        "the scheduler has picked the cluster again"
+    );
+    assert_eq!(find_condition(&binding, "WorkSynchronized"), no("SyncWorkFailed"));
+    hub.finish_works();
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+}
+
+#[test]
+fn fixed_clusters_that_cannot_be_used_are_reported_as_placeholders() {
+    let mut hub = Hub::new(&["a"]);
+    hub.members.push(crate::hub::member_with(
+        "sick",
+        json!({}),
+        json!({}),
+        "2020-01-01T00:00:00Z",
+    ));
+    hub.place(spec(
+        json!({"placementType": "PickFixed", "clusterNames": ["a", "sick", "none"]}),
+    ));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Scheduled"), no("SchedulingPolicyUnfulfilled"));
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+    let statuses = hub.placement()["status"]["placementStatuses"].as_array().unwrap();
+    let names: Vec<_> = statuses.iter().map(|s| s.get("clusterName").cloned()).collect();
+    assert_eq!(names, [Some(json!("a")), None, None]);
+    // Once placed, a cluster stays, whatever its health.
+    hub.members[0] = crate::hub::member_with("a", json!({}), json!({}), "2020-01-01T00:00:00Z");
+    hub.settle();
+    assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Bound");
+}
+
+#[test]
+fn an_empty_list_of_clusters_is_pending_until_one_is_named() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickFixed"})));
+    hub.settle();
+    assert_eq!(
+        hub.condition("Scheduled"),
+        Some(("Unknown".to_owned(), "SchedulePending".to_owned()))
+    );
+    hub.place(spec(json!({"placementType": "PickFixed", "clusterNames": ["a"]})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+}
+
+#[test]
+fn external_placements_are_scheduled_but_not_rolled_out() {
+    let mut hub = Hub::new(&["a"]);
+    let mut external = spec(json!({"placementType": "PickAll"}));
+    external["strategy"] = json!({"type": "External"});
+    hub.place(external);
+    hub.settle();
+    assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Scheduled");
+    assert_eq!(hub.count(Kind::Work), 0);
+    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
+    let unknown = Some(("Unknown".to_owned(), "RolloutControlledByExternalController".to_owned()));
+    assert_eq!(hub.condition("RolloutStarted"), unknown);
+}
+
+#[test]
+fn a_history_of_one_never_holds_two_snapshots() {
+    let mut hub = Hub::new(&["a"]);
+    let mut one = spec(json!({"placementType": "PickAll"}));
+    one["revisionHistoryLimit"] = json!(1);
+    hub.place(one);
+    hub.settle();
+    hub.answer(true, Some("SomeManifestsAreNotAvailable"));
+    hub.settle();
+    for content in ["2", "3"] {
+        hub.index.put(config_map("one", content));
+        let pass = hub.plan();
+        let mut held = hub.count(Kind::ClusterResourceSnapshot);
+        for step in &pass.steps {
+            let of_kind = step.iter().filter(|w| w.target().kind == Kind::ClusterResourceSnapshot);
+            for write in of_kind {
+                match write {
+                    Write::Create { .. } => held += 1,
+                    Write::Delete { .. } => held -= 1,
+                    Write::MergePatch { .. } => {}
+                }
+            }
+            assert!(held <= 1, "{step:?}");
+            let both = |f: fn(&Write) -> bool| {
+                step.iter()
+                    .any(|w| w.target().kind == Kind::ClusterResourceSnapshot && f(w))
+            };
+            assert!(
+                !(both(|w| matches!(w, Write::Create { .. })) && both(|w| matches!(w, Write::Delete { .. }))),
+                "deleting and creating must not run side by side"
+            );
+        }
+        hub.settle();
+        assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 1);
+        // The broken rollout is repaired without waiting for availability.
+        let name = hub.placement()["status"]["observedResourceIndex"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(
+            hub.binding("a").unwrap()["spec"]["resourceSnapshotName"],
+            json!(format!("web-{name}-snapshot"))
+        );
+        hub.answer(true, Some("SomeManifestsAreNotAvailable"));
+        hub.settle();
+    }
+}
+
+#[test]
+fn collected_changes_wait_and_the_status_speaks_of_the_old_content() {
+    let mut hub = Hub::new(&["a"]);
+    hub.settings.snapshot_collection = Duration::from_secs(15);
+    hub.settings.snapshot_minimum_interval = Duration::from_secs(30);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.wait(Duration::from_secs(60));
+    hub.index.put(config_map("two", "1"));
+    let pass = hub.pass();
+    assert_eq!(pass.requeue, Some(Duration::from_secs(15)));
+    assert_eq!(
+        hub.placement()["status"]["selectedResources"].as_array().unwrap().len(),
+        2
+    );
+    hub.wait(Duration::from_secs(14));
+    assert_eq!(hub.settle().requeue, Some(Duration::from_secs(1)));
+    // Going back clears the window.
+    hub.index.remove("ConfigMap", "two");
+    hub.settle();
+    hub.index.put(config_map("two", "1"));
+    assert_eq!(hub.pass().requeue, Some(Duration::from_secs(15)));
+    hub.wait(Duration::from_secs(15));
+    hub.settle();
+    assert_eq!(hub.placement()["status"]["observedResourceIndex"], "1");
+    assert_eq!(
+        hub.placement()["status"]["selectedResources"].as_array().unwrap().len(),
+        3
+    );
+}

@@ -1,0 +1,180 @@
+//! Rolling updates over several clusters.
+
+use std::time::Duration;
+
+use fairway_core::placement::{Kind, Target};
+use serde_json::{Value, json};
+
+use crate::hub::{Hub, config_map, member, spec};
+
+const CLUSTERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+fn available(hub: &mut Hub) {
+    hub.answer(true, Some("AllManifestsAvailable"));
+}
+
+/// Clusters whose binding is in a state, or points to a snapshot.
+fn clusters(hub: &Hub, field: &str, value: &str) -> Vec<&'static str> {
+    let says = |cluster: &&&str| hub.binding(cluster).is_some_and(|b| b["spec"][field] == json!(value));
+    CLUSTERS.iter().filter(says).copied().collect()
+}
+
+#[test]
+fn one_of_four_moves_at_a_time() {
+    let mut hub = Hub::new(&CLUSTERS[..4]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    hub.index.put(config_map("one", "2"));
+    for moved in 1..=4 {
+        hub.settle();
+        assert_eq!(
+            clusters(&hub, "resourceSnapshotName", "web-1-snapshot"),
+            CLUSTERS[..moved]
+        );
+        assert_eq!(
+            hub.settle().steps.len(),
+            0,
+            "nothing more moves before the cluster is available"
+        );
+        let expected = if moved < 4 {
+            "RolloutNotStartedYet"
+        } else {
+            "RolloutStarted"
+        };
+        assert_eq!(hub.condition("RolloutStarted").unwrap().1, expected);
+        available(&mut hub);
+    }
+    hub.settle();
+    assert_eq!(hub.condition("Available").unwrap().0, "True");
+}
+
+#[test]
+fn moving_to_other_clusters_keeps_within_both_budgets() {
+    let mut hub = Hub::new(&CLUSTERS);
+    hub.members = CLUSTERS
+        .iter()
+        .enumerate()
+        .map(|(i, name)| member(name, json!({"half": if i < 4 { "first" } else { "second" }})))
+        .collect();
+    let on = |half: &str| {
+        let terms = json!([{"labelSelector": {"matchLabels": {"half": half}}}]);
+        let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"clusterSelectorTerms": terms}});
+        spec(json!({"placementType": "PickN", "numberOfClusters": 4, "affinity": {"clusterAffinity": required}}))
+    };
+    hub.place(on("first"));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    hub.place(on("second"));
+    let mut serving: Vec<&str> = CLUSTERS[..4].to_vec();
+    for _ in 0..4 {
+        for _ in 0..8 {
+            hub.pass();
+            let (old, new) = (clusters(&hub, "state", "Unscheduled"), clusters(&hub, "state", "Bound"));
+            assert!(
+                old.len() + new.len() <= 5,
+                "one more than wanted at most: {old:?} {new:?}"
+            );
+            serving.retain(|cluster| old.contains(cluster) || new.contains(cluster));
+            assert!(serving.len() >= 3, "one less than wanted at most: {serving:?}");
+        }
+        hub.finish_works();
+        available(&mut hub);
+        serving = CLUSTERS
+            .into_iter()
+            .filter(|cluster| hub.binding(cluster).is_some_and(|b| b["spec"]["state"] != "Scheduled"))
+            .collect();
+    }
+    hub.settle();
+    assert_eq!(clusters(&hub, "state", "Bound"), CLUSTERS[4..]);
+    assert_eq!(hub.count(Kind::Work), 4);
+    assert_eq!(hub.condition("Available").unwrap().0, "True");
+}
+
+#[test]
+fn untrackable_resources_count_as_available_after_a_while() {
+    let mut hub = Hub::new(&CLUSTERS[..2]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.answer(true, Some("WorkNotTrackable"));
+    hub.settle();
+    hub.wait(Duration::from_secs(61));
+    hub.index.put(config_map("one", "2"));
+    hub.settle();
+    hub.answer(true, Some("WorkNotTrackable"));
+    let pass = hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-1-snapshot"), ["a"]);
+    assert_eq!(pass.requeue, Some(Duration::from_secs(60)));
+    hub.wait(Duration::from_secs(20));
+    assert_eq!(hub.settle().requeue, Some(Duration::from_secs(40)));
+    hub.wait(Duration::from_secs(40));
+    hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-1-snapshot"), ["a", "b"]);
+}
+
+#[test]
+fn a_failed_rollout_stops_and_a_repair_passes_the_budget() {
+    let mut hub = Hub::new(&CLUSTERS[..4]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    hub.index.put(config_map("one", "broken"));
+    hub.settle();
+    let work = Target::new(Kind::Work, Some("fleet-member-a"), "web-work");
+    hub.answer_work(&work, true, Some("SomeManifestsAreNotAvailable"));
+    hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-1-snapshot"), ["a"]);
+    hub.index.put(config_map("one", "repaired"));
+    hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-2-snapshot"), ["a"]);
+    for _ in 0..4 {
+        available(&mut hub);
+        hub.settle();
+    }
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-2-snapshot"), CLUSTERS[..4]);
+}
+
+#[test]
+fn an_apply_strategy_reaches_all_clusters_at_once() {
+    let mut hub = Hub::new(&CLUSTERS[..4]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    let mut changed = spec(json!({"placementType": "PickAll"}));
+    changed["strategy"]["applyStrategy"] = json!({"type": "ServerSideApply"});
+    hub.place(changed);
+    hub.settle();
+    let strategies = |kind: Kind| -> Vec<Value> {
+        let of_kind = hub.objects.iter().filter(|(t, _)| t.kind == kind);
+        of_kind
+            .map(|(_, v)| v["spec"]["applyStrategy"]["type"].clone())
+            .collect()
+    };
+    assert_eq!(
+        strategies(Kind::ClusterResourceBinding),
+        vec![json!("ServerSideApply"); 4]
+    );
+    assert_eq!(strategies(Kind::Work), vec![json!("ServerSideApply"); 4]);
+    available(&mut hub);
+    hub.settle();
+    assert_eq!(hub.condition("Available").unwrap().0, "True");
+}
+
+#[test]
+fn scaling_to_zero_cleans_all_members() {
+    let mut hub = Hub::new(&CLUSTERS[..3]);
+    hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 3})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 0})));
+    hub.settle();
+    hub.finish_works();
+    assert_eq!((hub.count(Kind::Work), hub.count(Kind::ClusterResourceBinding)), (0, 0));
+    assert_eq!(hub.placement()["status"]["conditions"].as_array().unwrap().len(), 1);
+    assert_eq!(hub.condition("Scheduled").unwrap().1, "SchedulingPolicyFulfilled");
+}

@@ -1,0 +1,143 @@
+//! Who speaks, and for which cluster it may: TokenReview and SubjectAccessReview of the hub's API server, kept for a
+//! minute (networking 16.7).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api::names::member_namespace;
+use api::text::groups;
+use http::Method;
+use kit::rest::{Call, media};
+use kube::Client;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+/// How long an answer of the API server is believed.
+const KEPT: Duration = Duration::from_secs(60);
+/// Answers that are kept at the most; a fleet has at most a thousand members.
+const MOST: usize = 4096;
+const DEADLINE: Duration = Duration::from_secs(10);
+const RESOURCE: &str = "internalserviceexports";
+/// Whoever may do all of this may write the record of an export.
+const VERBS: [&str; 3] = ["create", "update", "delete"];
+
+/// Asks the API server about identities and rights.
+pub(super) struct Auth {
+    client: Client,
+    users: Mutex<BTreeMap<[u8; 32], (Instant, User)>>,
+    rights: Mutex<BTreeMap<(String, String), (Instant, bool)>>,
+}
+
+/// Who a token stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct User {
+    /// User name.
+    pub username: String,
+    /// Uid.
+    pub uid: String,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Review {
+    status: ReviewStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ReviewStatus {
+    authenticated: bool,
+    allowed: bool,
+    user: User,
+}
+
+impl Auth {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            users: Mutex::default(),
+            rights: Mutex::default(),
+        }
+    }
+
+    /// Whom a bearer token stands for; `None` when the hub does not accept it. An error means that the hub could not
+    /// be asked.
+    pub(super) async fn authenticate(&self, token: &str) -> Result<Option<User>, kit::Error> {
+        let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if let Some(user) = fresh(&self.users, &key) {
+            return Ok(Some(user));
+        }
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token},
+        });
+        let review = self
+            .ask("/apis/authentication.k8s.io/v1/tokenreviews", "review a token", &body)
+            .await?;
+        if !review.status.authenticated {
+            return Ok(None);
+        }
+        keep(&self.users, key, review.status.user.clone());
+        Ok(Some(review.status.user))
+    }
+
+    /// Whether the user may write the export records of a cluster.
+    pub(super) async fn may_report(&self, user: &User, cluster: &str) -> Result<bool, kit::Error> {
+        let key = (
+            format!("{}\n{}", user.username, user.groups.join("\n")),
+            cluster.to_owned(),
+        );
+        if let Some(allowed) = fresh(&self.rights, &key) {
+            return Ok(allowed);
+        }
+        let mut allowed = true;
+        for verb in VERBS {
+            allowed &= self.allowed(user, cluster, verb).await?;
+        }
+        keep(&self.rights, key, allowed);
+        Ok(allowed)
+    }
+
+    async fn allowed(&self, user: &User, cluster: &str, verb: &str) -> Result<bool, kit::Error> {
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user.username, "uid": user.uid, "groups": user.groups,
+                "resourceAttributes": {
+                    "namespace": member_namespace(cluster), "verb": verb,
+                    "group": groups::NETWORKING, "resource": RESOURCE,
+                },
+            },
+        });
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        Ok(self.ask(path, "review access", &body).await?.status.allowed)
+    }
+
+    async fn ask(&self, path: &str, what: &str, body: &Value) -> Result<Review, kit::Error> {
+        let call = Call::new(Method::POST, path, what).body(media::JSON, body.to_string().into_bytes());
+        call.deadline(DEADLINE).json(&self.client).await
+    }
+}
+
+fn fresh<K: Ord, V: Clone>(kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: &K) -> Option<V> {
+    kept.lock()
+        .get(key)
+        .filter(|(since, _)| since.elapsed() < KEPT)
+        .map(|(_, value)| value.clone())
+}
+
+fn keep<K: Ord, V>(kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: K, value: V) {
+    let mut kept = kept.lock();
+    if kept.len() >= MOST {
+        kept.retain(|_, (since, _)| since.elapsed() < KEPT);
+    }
+    if kept.len() < MOST {
+        kept.insert(key, (Instant::now(), value));
+    }
+}

@@ -1,0 +1,105 @@
+//! The members' sessions: one authenticated gRPC stream per member, on which it reports its service exports.
+//!
+//! A report is acknowledged only after its InternalServiceExport is written (networking 16.1). Everything here runs on
+//! the leader; another replica does not listen, so members find the one that decides.
+
+mod auth;
+mod metrics;
+mod records;
+mod resolver;
+mod server;
+mod sessions;
+mod stream;
+mod tls;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::clock::Clock;
+use kit::writer::Writer;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use metrics::Metrics;
+
+/// Time for one write on the hub; a report that waits longer is answered `UNAVAILABLE` (networking 16.6).
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How sessions are served.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// Serving certificate, PEM; read anew for each connection, so a rotated one is used at once.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// Idle time after which the hub asks whether the member is still there.
+    pub ping_interval: Duration,
+    /// Reports that a member may have unacknowledged.
+    pub window: u32,
+    /// Largest message in bytes.
+    pub max_message: u32,
+    /// Whether reports of type, weight and public address are recorded.
+    pub traffic_manager: bool,
+}
+
+/// What the fleet knows of a cluster that wants to open a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// There is no such MemberCluster.
+    None,
+    /// It is a member.
+    Member,
+    /// It is leaving: withdrawals only.
+    Leaving,
+}
+
+/// Answers whether a cluster is a member.
+pub type Members = Arc<dyn Fn(&str) -> Membership + Send + Sync>;
+
+/// Serves sessions until `stop`.
+///
+/// # Errors
+/// When the address cannot be listened on or the certificate files cannot be used; the text says what to do.
+pub async fn run(
+    config: Config,
+    client: Client,
+    members: Members,
+    metrics: Metrics,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let tasks = TaskTracker::new();
+    let writer = Writer::new(client.clone(), WRITE_DEADLINE);
+    let sessions = sessions::Sessions::new(metrics.clone());
+    let (records, index) = records::Records::new(writer.clone(), config.traffic_manager);
+    let resolver = resolver::Resolver::new(Arc::clone(&records), Arc::clone(&sessions), writer.clone(), clock);
+    let incoming = tls::listen(&config, stop.clone(), &tasks).await?;
+    let watch = Arc::clone(&index);
+    let (watch_client, watch_stop) = (client.clone(), stop.clone());
+    tasks.spawn(async move { watch.run(watch_client, watch_stop).await });
+    let resolve_stop = stop.clone();
+    tasks.spawn(resolver.run(Arc::clone(&index), resolve_stop));
+    // A full sync is compared with the records, so no session may begin before they are known.
+    stop.run_until_cancelled(index.synced()).await;
+    let server = server::Server {
+        auth: Arc::new(auth::Auth::new(client)),
+        members,
+        sessions,
+        records,
+        metrics,
+        clock,
+        config: config.clone(),
+        stop: stop.clone(),
+    };
+    tracing::info!(address = %config.bind, "Serving the members' sessions.");
+    let served = server.serve(incoming).await;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    served
+}

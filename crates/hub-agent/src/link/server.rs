@@ -1,0 +1,276 @@
+//! The gRPC service: lets a member in, or tells it why not.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairway_core::link::session::{Admission, Greeting};
+use futures::Stream;
+use kit::clock::Clock;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+use wire::convert::time_to_wire;
+use wire::member::member_hub_server::{MemberHub, MemberHubServer};
+use wire::member::{self as pb, hub_message, member_message};
+
+use super::auth::{Auth, User};
+use super::metrics::Metrics;
+use super::records::Records;
+use super::sessions::{Place, Sessions};
+use super::stream::Conversation;
+use super::tls::Incoming;
+use super::{Config, Members, Membership};
+
+/// The protocol version that this hub speaks.
+const PROTOCOL: u32 = 1;
+/// A member says who it is within this time.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Messages that wait for a member that reads slowly; past this its stream stalls and the pings end it.
+const OUTBOUND: usize = 64;
+/// A cluster that is no member asks again after this time.
+const NOT_A_MEMBER_RETRY: Duration = Duration::from_secs(30);
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Serves sessions.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub auth: Arc<Auth>,
+    pub members: Members,
+    pub sessions: Arc<Sessions>,
+    pub records: Arc<Records>,
+    pub metrics: Metrics,
+    pub clock: Clock,
+    pub config: Config,
+    pub stop: CancellationToken,
+}
+
+/// Messages to a member.
+pub(super) type Outbound = mpsc::Sender<Result<pb::HubMessage, Status>>;
+
+impl Server {
+    /// Serves the connections until the token is cancelled.
+    pub(super) async fn serve(self, incoming: Incoming) -> Result<(), String> {
+        let stop = self.stop.clone();
+        let limit = usize::try_from(self.config.max_message).unwrap_or(usize::MAX);
+        let service = MemberHubServer::new(self)
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
+        tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(HELLO_WITHIN))
+            .max_concurrent_streams(Some(4))
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+            .await
+            .map_err(|err| {
+                format!(
+                    "The members' sessions are no longer served: {}.",
+                    kit::error::chain(&err)
+                )
+            })
+    }
+
+    /// Runs one session to its end. What it returns is said to the member as farewell.
+    async fn converse(self, user: User, mut inbound: Streaming<pb::MemberMessage>, outbound: Outbound) {
+        let bye = match self.greet(&user, &mut inbound).await {
+            Ok((hello, place, admission)) => {
+                let welcome = self.welcome(&hello, &admission);
+                if outbound.send(Ok(welcome)).await.is_err() {
+                    return;
+                }
+                let conversation = Conversation {
+                    cluster: hello.cluster,
+                    place,
+                    records: Arc::clone(&self.records),
+                    metrics: self.metrics.clone(),
+                    members: Arc::clone(&self.members),
+                    clock: self.clock,
+                    ping_interval: self.config.ping_interval,
+                    outbound: outbound.clone(),
+                };
+                conversation.run(inbound, &self.stop).await
+            }
+            Err(bye) => Some(bye),
+        };
+        if let Some(bye) = bye {
+            self.metrics
+                .ended
+                .with_label_values(&[bye.reason().as_str_name()])
+                .inc();
+            // A member that is gone already needs no farewell.
+            let _ = outbound.try_send(Ok(message(hub_message::Body::Bye(bye))));
+        }
+    }
+
+    /// Waits for the first message and checks that this caller may speak for that cluster now.
+    async fn greet(
+        &self,
+        user: &User,
+        inbound: &mut Streaming<pb::MemberMessage>,
+    ) -> Result<(pb::Hello, Place, Admission), pb::Bye> {
+        let first = tokio::time::timeout(HELLO_WITHIN, inbound.message()).await;
+        let Ok(Ok(Some(pb::MemberMessage {
+            body: Some(member_message::Body::Hello(hello)),
+        }))) = first
+        else {
+            return Err(bye(
+                pb::ByeReason::Protocol,
+                "The first message must be Hello, within 10 s.",
+            ));
+        };
+        let cluster = &hello.cluster;
+        if hello.protocol == 0 || !api::names::dns_subdomain_errors(cluster).is_empty() {
+            return Err(bye(
+                pb::ByeReason::Protocol,
+                "Hello must name a protocol version and a MemberCluster.",
+            ));
+        }
+        match self.auth.may_report(user, cluster).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let text = format!("The user {} may not report the exports of {cluster}.", user.username);
+                tracing::warn!(
+                    user = user.username,
+                    cluster,
+                    "A session was refused: the user may not speak for it."
+                );
+                return Err(bye(pb::ByeReason::Forbidden, text));
+            }
+            Err(error) => return Err(unavailable(&error)),
+        }
+        if (self.members)(cluster) == Membership::None {
+            let mut farewell = bye(
+                pb::ByeReason::NotAMember,
+                format!("There is no MemberCluster {cluster}."),
+            );
+            farewell.retry_after_ms = u64::try_from(NOT_A_MEMBER_RETRY.as_millis()).unwrap_or_default();
+            return Err(farewell);
+        }
+        let greeting = Greeting {
+            epoch: hello.epoch,
+            instance: hello.instance.clone(),
+            hub_incarnation: hello.hub_incarnation.clone(),
+        };
+        match self.sessions.enter(cluster, &greeting) {
+            Some((place, admission)) => Ok((hello, place, admission)),
+            None => Err(bye(
+                pb::ByeReason::Superseded,
+                format!("A newer agent speaks for {cluster}."),
+            )),
+        }
+    }
+
+    fn welcome(&self, hello: &pb::Hello, admission: &Admission) -> pb::HubMessage {
+        let (resume, next_seq) = match admission {
+            Admission::Continue { next_seq } => (pb::ResumeMode::Continue, *next_seq),
+            Admission::FullSync | Admission::Superseded => (pb::ResumeMode::FullSync, 0),
+        };
+        message(hub_message::Body::Welcome(pb::Welcome {
+            protocol: hello.protocol.min(PROTOCOL),
+            hub_incarnation: self.sessions.incarnation().to_owned(),
+            resume: resume.into(),
+            next_seq,
+            window: self.config.window,
+            max_message: self.config.max_message,
+            ping_interval_ms: u64::try_from(self.config.ping_interval.as_millis()).unwrap_or(u64::MAX),
+            server_time: Some(time_to_wire(self.clock.now())),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl MemberHub for Server {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<pb::HubMessage, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<pb::MemberMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let Some(token) = bearer(request.metadata()) else {
+            return Err(Status::unauthenticated(
+                "The call carries no bearer token in its authorization metadata.",
+            ));
+        };
+        let user = match self.auth.authenticate(&token).await {
+            Ok(Some(user)) => user,
+            Ok(None) => return Err(Status::unauthenticated("The hub does not accept the bearer token.")),
+            Err(error) => {
+                return Err(Status::unavailable(format!(
+                    "The hub cannot check the token now: {error}"
+                )));
+            }
+        };
+        let expiry = token_expiry(&token);
+        let (outbound, answers) = mpsc::channel(OUTBOUND);
+        let (server, now) = (self.clone(), self.clock.now());
+        tokio::spawn(async move {
+            let farewell = outbound.clone();
+            let conversation = server.converse(user, request.into_inner(), outbound);
+            match expiry.and_then(|at| Duration::try_from(at.duration_since(now)).ok()) {
+                None => conversation.await,
+                Some(left) => {
+                    if tokio::time::timeout(left, conversation).await.is_err() {
+                        let text = "The token of this session has expired; connect again with the fresh one.";
+                        let bye = bye(pb::ByeReason::Unauthenticated, text);
+                        let _ = farewell.try_send(Ok(message(hub_message::Body::Bye(bye))));
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+/// When a service account's token expires, from its claims. The API server has verified the token already, so only its
+/// time is read here; a token of another form has none.
+fn token_expiry(token: &str) -> Option<jiff::Timestamp> {
+    use base64::Engine as _;
+    let claims = token.split('.').nth(1)?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    jiff::Timestamp::from_second(claims.get("exp")?.as_i64()?).ok()
+}
+
+fn bearer(metadata: &MetadataMap) -> Option<String> {
+    let value = metadata.get("authorization")?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned())
+}
+
+/// A message around a body.
+pub(super) fn message(body: hub_message::Body) -> pb::HubMessage {
+    pb::HubMessage { body: Some(body) }
+}
+
+/// A farewell with its reason.
+pub(super) fn bye(reason: pb::ByeReason, text: impl Into<String>) -> pb::Bye {
+    pb::Bye {
+        reason: reason.into(),
+        message: text.into(),
+        retry_after_ms: 0,
+    }
+}
+
+fn unavailable(error: &kit::Error) -> pb::Bye {
+    bye(
+        pb::ByeReason::Shutdown,
+        format!("The hub cannot check the caller's rights now: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expiry_of_a_token_is_read_from_its_claims() {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.signature", encode("{}"), encode(r#"{"exp":1700000000}"#));
+        assert_eq!(token_expiry(&token), jiff::Timestamp::from_second(1_700_000_000).ok());
+        assert_eq!(token_expiry("opaque"), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! Accepts TLS connections. Certificate and key are read for each connection: simple, and immune to how a Secret is
+//! mounted.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Config;
+
+/// Time for a handshake; who takes longer is not a member on a working network.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes at a time: a thousand members that come back at once are let in one after the other.
+const HANDSHAKES: usize = 32;
+/// Connections that wait to be served.
+const WAITING: usize = 64;
+
+/// Connections whose handshake is done.
+pub(super) type Incoming = ReceiverStream<std::io::Result<TlsStream<TcpStream>>>;
+
+/// Listens until `stop`. The certificate is checked once now, so that a mistake shows at the start.
+pub(super) async fn listen(config: &Config, stop: CancellationToken, tasks: &TaskTracker) -> Result<Incoming, String> {
+    acceptor(&config.cert_file, &config.key_file)?;
+    let listener = TcpListener::bind(config.bind).await.map_err(|err| {
+        format!(
+            "The address {} for the members' sessions cannot be used: {err}. Choose another one.",
+            config.bind
+        )
+    })?;
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tasks.spawn(accept(listener, config.clone(), sender, stop));
+    Ok(ReceiverStream::new(receiver))
+}
+
+async fn accept(
+    listener: TcpListener,
+    config: Config,
+    sender: mpsc::Sender<std::io::Result<TlsStream<TcpStream>>>,
+    stop: CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(HANDSHAKES));
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
+        let Ok((socket, peer)) = accepted else { continue };
+        let (sender, config) = (sender.clone(), config.clone());
+        tokio::spawn(async move {
+            let shake = async {
+                let acceptor = acceptor(&config.cert_file, &config.key_file)?;
+                acceptor.accept(socket).await.map_err(|err| err.to_string())
+            };
+            match tokio::time::timeout(HANDSHAKE, shake).await {
+                Ok(Ok(stream)) => {
+                    // The server is gone only when the process ends.
+                    let _ = sender.send(Ok(stream)).await;
+                }
+                Ok(Err(cause)) => tracing::warn!(%peer, cause, "A connection for a session was refused."),
+                Err(_) => {
+                    tracing::warn!(%peer, "A connection for a session was given up: the handshake took too long.")
+                }
+            }
+            drop(slot);
+        });
+    }
+}
+
+fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let told = |path: &Path, cause: &dyn std::fmt::Display| {
+        format!(
+            "The file {} for the members' sessions cannot be used: {cause}. Give a PEM file.",
+            path.display()
+        )
+    };
+    let open = |path: &Path| File::open(path).map(BufReader::new).map_err(|err| told(path, &err));
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_reader_iter(open(cert)?)
+        .collect::<Result<_, _>>()
+        .map_err(|err| told(cert, &err))?;
+    let key_der = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|err| told(key, &err))?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key_der)
+        .map_err(|err| told(cert, &err))?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

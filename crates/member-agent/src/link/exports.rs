@@ -1,0 +1,349 @@
+//! Follows ServiceExports and their Services: keeps conditions and finalizers as decided, and the outbox filled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::condition::Condition;
+use api::text::{finalizers, groups};
+use fairway_core::exports::{self, ExportEvent, ExportView, Finalizer, LinkStep, ServiceView, decide};
+use fairway_core::link::{ExportKey, WithdrawReason, Withdrawal};
+use futures::StreamExt;
+use jiff::Timestamp;
+use kit::backoff::Backoff;
+use kit::clock::Clock;
+use kit::events::{Event, Recorder};
+use kit::index::Index;
+use kit::queue::{Outcome, Queue, work};
+use kit::writer::{Patch, Writer};
+use kit::{ObjectKey, Resource};
+use kube::Client;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{News, Shared};
+
+const EXPORTS: Resource = Resource::namespaced(groups::NETWORKING, "v1beta1", "ServiceExport", "serviceexports");
+const SERVICES: Resource = Resource::namespaced("", "v1", "Service", "services");
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+const WORKERS: usize = 4;
+const COMPONENT: &str = "service-export-controller";
+
+/// The queue of exports to look at.
+pub(super) fn queue() -> Queue<ExportKey> {
+    Queue::new(Backoff::new(Duration::from_millis(50), Duration::from_secs(60)))
+}
+
+/// The controller of this member's exports.
+pub(super) struct Exports {
+    shared: Arc<Shared>,
+    writer: Writer,
+    leaving: watch::Receiver<bool>,
+    recorder: Recorder,
+    clock: Clock,
+    /// When the present version of each exported Service was first seen (networking FIX 30: kept in memory).
+    since: Mutex<BTreeMap<ExportKey, (String, String, Timestamp)>>,
+}
+
+/// The two indexes that decisions read.
+struct Seen {
+    exports: Arc<Index<ExportView>>,
+    services: Arc<Index<ServiceView>>,
+}
+
+impl Exports {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        member: Client,
+        leaving: watch::Receiver<bool>,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> Self {
+        let writer = Writer::new(member, WRITE_DEADLINE);
+        Self {
+            shared,
+            writer,
+            leaving,
+            recorder,
+            clock,
+            since: Mutex::default(),
+        }
+    }
+
+    /// Runs until `stop`. `ready` turns true once every export has been looked at.
+    pub(super) async fn run(
+        self,
+        client: Client,
+        queue: Queue<ExportKey>,
+        ready: watch::Sender<bool>,
+        stop: CancellationToken,
+    ) {
+        let seen = Arc::new(indexes(&queue));
+        let (exports, services) = (Arc::clone(&seen.exports), Arc::clone(&seen.services));
+        let watch_exports = exports.run(client.clone(), stop.clone());
+        let watch_services = services.run(client, stop.clone());
+        let this = Arc::new(self);
+        let decide = async {
+            let both = async {
+                seen.exports.synced().await;
+                seen.services.synced().await;
+            };
+            if stop.run_until_cancelled(both).await.is_none() {
+                return;
+            }
+            let first: Vec<ExportKey> = seen.exports.all().iter().map(|export| export.key.clone()).collect();
+            let looks = futures::stream::iter(first).for_each_concurrent(WORKERS, |key| {
+                let (this, seen, queue) = (Arc::clone(&this), Arc::clone(&seen), queue.clone());
+                async move {
+                    if matches!(this.look(&seen, &key).await, Outcome::Retry | Outcome::RetryAfter(_)) {
+                        queue.add(key);
+                    }
+                }
+            });
+            if stop.run_until_cancelled(looks).await.is_none() {
+                return;
+            }
+            ready.send_replace(true);
+            let mut leaving = this.leaving.clone();
+            let everybody = async {
+                while leaving.changed().await.is_ok() {
+                    seen.exports
+                        .all()
+                        .iter()
+                        .for_each(|export| queue.add(export.key.clone()));
+                }
+                stop.cancelled().await;
+            };
+            let worked = work(&queue, WORKERS, &stop, |key| {
+                let (this, seen) = (Arc::clone(&this), Arc::clone(&seen));
+                async move { this.look(&seen, &key).await }
+            });
+            tokio::join!(everybody, worked);
+        };
+        let decide = async {
+            tokio::select! { () = decide => {}, () = stop.cancelled() => {} }
+        };
+        tokio::join!(watch_exports, watch_services, decide);
+    }
+
+    async fn look(&self, seen: &Seen, key: &ExportKey) -> Outcome {
+        match self.reconcile(seen, key).await {
+            Ok(()) => Outcome::Done,
+            Err(error) if error.is_not_found() => Outcome::Done,
+            Err(error) => {
+                tracing::info!(export = %key, %error, "A ServiceExport is looked at again later.");
+                error.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
+            }
+        }
+    }
+
+    async fn reconcile(&self, seen: &Seen, key: &ExportKey) -> Result<(), kit::Error> {
+        let place = ObjectKey::namespaced(&key.namespace, &key.name);
+        let Some(export) = seen.exports.get(&place) else {
+            self.vanished(key);
+            return Ok(());
+        };
+        let service = seen.services.get(&place);
+        let now = self.clock.now();
+        let since = self.seen_since(key, service.as_deref(), now);
+        let leaving = *self.leaving.borrow();
+        let decision = decide(&export, service.as_deref(), leaving, since, now);
+        let mut export = ExportView::clone(&export);
+        if decision.finalizer == Finalizer::Add {
+            let mut all = export.finalizers.clone();
+            all.push(finalizers::SERVICE_EXPORT.to_owned());
+            self.set_finalizers(seen, &place, &mut export, &all).await?;
+        }
+        let mut events = decision.events;
+        let mut wanted = decision.conditions;
+        let shown = self.hear(key, &mut export, &mut wanted, &mut events, now);
+        if let Some(conditions) = wanted {
+            self.set_conditions(seen, &place, &mut export, &conditions).await?;
+            events
+                .into_iter()
+                .for_each(|event| self.record(&place, &export.uid, event));
+        }
+        if let Some(seq) = shown {
+            self.shared.shown.lock().insert(key.clone(), seq);
+            self.shared.wake.notify_one();
+        }
+        match decision.link {
+            LinkStep::Keep => {}
+            LinkStep::Report(report) => {
+                if self.shared.outbox.lock().report(key.clone(), report) {
+                    self.shared.wake.notify_one();
+                }
+            }
+            LinkStep::Withdraw(withdrawal) => self.withdraw(seen, &place, &mut export, withdrawal).await?,
+        }
+        Ok(())
+    }
+
+    /// An export that went without us: somebody took our finalizer away.
+    fn vanished(&self, key: &ExportKey) {
+        self.since.lock().remove(key);
+        self.shared.news.lock().remove(key);
+        let mut outbox = self.shared.outbox.lock();
+        let Some(report) = outbox.desired().get(key) else {
+            return;
+        };
+        let withdrawal = Withdrawal {
+            service_uid: report.service.uid.clone(),
+            reason: WithdrawReason::ExportDeleted,
+        };
+        outbox.withdraw(key.clone(), withdrawal);
+        self.shared.wake.notify_one();
+    }
+
+    fn seen_since(&self, key: &ExportKey, service: Option<&ServiceView>, now: Timestamp) -> Timestamp {
+        let Some(service) = service else { return now };
+        let mut all = self.since.lock();
+        match all.get(key) {
+            Some((uid, version, since)) if *uid == service.uid && *version == service.resource_version => *since,
+            _ => {
+                all.insert(
+                    key.clone(),
+                    (service.uid.clone(), service.resource_version.clone(), now),
+                );
+                now
+            }
+        }
+    }
+
+    /// Adds what the hub said to the conditions that are to be written. Returns the verdict to acknowledge.
+    fn hear(
+        &self,
+        key: &ExportKey,
+        export: &mut ExportView,
+        wanted: &mut Option<Vec<Condition>>,
+        events: &mut Vec<ExportEvent>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let news = self.shared.news.lock().get(key).cloned()?;
+        if let Some(conditions) = wanted {
+            export.conditions.clone_from(conditions);
+        }
+        let (change, seq) = match &news {
+            News::Verdict(seq, verdict) => (exports::verdict(export, verdict, now), Some(*seq)),
+            News::Refused(why) => (exports::refused(export, why, now), None),
+        };
+        if let Some((conditions, event)) = change {
+            *wanted = Some(conditions);
+            events.push(event);
+        }
+        seq
+    }
+
+    /// Withdraws an export once, and takes the finalizer away when the hub has acknowledged it.
+    async fn withdraw(
+        &self,
+        seen: &Seen,
+        place: &ObjectKey,
+        export: &mut ExportView,
+        withdrawal: Withdrawal,
+    ) -> Result<(), kit::Error> {
+        let key = export.key.clone();
+        let acknowledged = {
+            let mut done = self.shared.withdrawn.lock();
+            let before = done.len();
+            done.retain(|known| *known != key);
+            done.len() != before
+        };
+        if acknowledged {
+            self.shared.news.lock().remove(&key);
+            let others: Vec<String> = export
+                .finalizers
+                .iter()
+                .filter(|name| *name != finalizers::SERVICE_EXPORT)
+                .cloned()
+                .collect();
+            let removed = self.set_finalizers(seen, place, export, &others).await;
+            if removed.as_ref().is_err_and(|error| !error.is_not_found()) {
+                self.shared.withdrawn.lock().push(key);
+            }
+            return removed;
+        }
+        let mut outbox = self.shared.outbox.lock();
+        if !outbox.is_withdrawing(&key) {
+            outbox.withdraw(key, withdrawal);
+            self.shared.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn set_finalizers(
+        &self,
+        seen: &Seen,
+        place: &ObjectKey,
+        export: &mut ExportView,
+        all: &[String],
+    ) -> Result<(), kit::Error> {
+        let body = json!({"metadata": {"resourceVersion": export.resource_version, "finalizers": all}});
+        let answer = self.writer.patch(&EXPORTS, place, None, Patch::Merge, &body).await?;
+        self.take(seen, export, answer);
+        Ok(())
+    }
+
+    async fn set_conditions(
+        &self,
+        seen: &Seen,
+        place: &ObjectKey,
+        export: &mut ExportView,
+        conditions: &[Condition],
+    ) -> Result<(), kit::Error> {
+        let body = json!({
+            "metadata": {"resourceVersion": export.resource_version},
+            "status": {"conditions": conditions},
+        });
+        let answer = self
+            .writer
+            .patch(&EXPORTS, place, Some("status"), Patch::Merge, &body)
+            .await?;
+        self.take(seen, export, answer);
+        Ok(())
+    }
+
+    fn take(&self, seen: &Seen, export: &mut ExportView, answer: Value) {
+        *export = ExportView::from_value(&answer);
+        if let Err(reason) = seen.exports.fold(answer) {
+            tracing::warn!(reason, "A written ServiceExport cannot be read back.");
+        }
+    }
+
+    fn record(&self, place: &ObjectKey, uid: &str, event: ExportEvent) {
+        self.recorder.record(Event {
+            api_version: EXPORTS.api_version(),
+            kind: EXPORTS.kind.to_string(),
+            key: place.clone(),
+            uid: uid.to_owned(),
+            warning: event.warning,
+            reason: event.reason.to_owned(),
+            message: event.note,
+            component: COMPONENT,
+        });
+    }
+}
+
+/// Indexes whose changes bring the export of that name back into the queue.
+fn indexes(queue: &Queue<ExportKey>) -> Seen {
+    let key = |place: &ObjectKey| ExportKey {
+        namespace: place.namespace.clone().unwrap_or_default(),
+        name: place.name.clone(),
+    };
+    let (of_export, of_service) = (queue.clone(), queue.clone());
+    let exports = Index::builder(EXPORTS, |value| Ok(Some(ExportView::from_value(&value))))
+        .on_change(move |change| of_export.add(key(&change.key)))
+        .build();
+    let known = Arc::clone(&exports);
+    let services = Index::builder(SERVICES, |value| Ok(Some(ServiceView::from_value(&value))))
+        .on_change(move |change| {
+            // Most Services are not exported; a look at them would find nothing to do.
+            if known.get(&change.key).is_some() {
+                of_service.add(key(&change.key));
+            }
+        })
+        .build();
+    Seen { exports, services }
+}

@@ -1,0 +1,96 @@
+//! The member's session with the hub: reports which Services are exported and shows what the hub says of them
+//! (networking sections 9 and 16).
+//!
+//! [`exports`] follows ServiceExports and Services and fills the outbox; [`connection`] keeps a stream to the hub and
+//! empties it. They share nothing but the [`Shared`] state, so a broken stream never blocks a status and an unready
+//! cache never opens a stream.
+
+mod connection;
+mod exports;
+mod metrics;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fairway_core::link::outbox::Outbox;
+use fairway_core::link::{ExportKey, Verdict};
+use kit::clock::Clock;
+use kit::events::Recorder;
+use kube::Client;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use metrics::Metrics;
+
+/// How the hub is reached and who we are.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// URL of the hub agent's sessions, `https://host:port`.
+    pub address: String,
+    /// Name that the hub's certificate must carry; the host of the address when absent.
+    pub server_name: Option<String>,
+    /// PEM file of the authority that the hub's certificate is checked against.
+    pub ca_file: PathBuf,
+    /// File with the bearer token of the member's identity on the hub, read for each connection.
+    pub token_file: PathBuf,
+    /// Name of the MemberCluster.
+    pub cluster: String,
+    /// Lease transitions of the agent's own lease; 0 without leader election.
+    pub epoch: u64,
+}
+
+/// What both halves share.
+struct Shared {
+    outbox: Mutex<Outbox>,
+    /// Something is to be sent.
+    wake: Notify,
+    /// News of an export for its users.
+    news: Mutex<BTreeMap<ExportKey, News>>,
+    /// Verdicts that users see, by the number to acknowledge.
+    shown: Mutex<BTreeMap<ExportKey, u64>>,
+    /// Exports whose withdrawal the hub has acknowledged.
+    withdrawn: Mutex<Vec<ExportKey>>,
+    /// Exports to look at again.
+    revisit: Box<dyn Fn(ExportKey) + Send + Sync>,
+    metrics: Metrics,
+}
+
+/// What the hub said of an export, the newest only.
+#[derive(Debug, Clone)]
+enum News {
+    /// A verdict under its number.
+    Verdict(u64, Verdict),
+    /// The report was refused for good, with the reason as a full sentence.
+    Refused(String),
+}
+
+/// Reports exports until `stop`. `leaving` tells that the cluster leaves the fleet, which withdraws them all.
+pub async fn run(
+    config: Config,
+    member: Client,
+    leaving: watch::Receiver<bool>,
+    recorder: Recorder,
+    metrics: Metrics,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let queue = exports::queue();
+    let revisit = queue.clone();
+    let shared = Arc::new(Shared {
+        outbox: Mutex::new(Outbox::new()),
+        wake: Notify::new(),
+        news: Mutex::default(),
+        shown: Mutex::default(),
+        withdrawn: Mutex::default(),
+        revisit: Box::new(move |key| revisit.add(key)),
+        metrics,
+    });
+    // A session starts with a full sync, which must not begin before every export has been looked at.
+    let (ready, is_ready) = watch::channel(false);
+    let exports = exports::Exports::new(Arc::clone(&shared), member.clone(), leaving, recorder, clock);
+    let follow = exports.run(member, queue, ready, stop.clone());
+    let talk = connection::run(config, shared, is_ready, stop);
+    tokio::join!(follow, talk);
+}
