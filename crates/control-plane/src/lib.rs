@@ -12,9 +12,9 @@ mod files;
 mod fleet;
 mod identity;
 pub mod kubeconfig;
-mod pki;
+pub mod pki;
 mod plane;
-mod process;
+pub mod process;
 pub mod progress;
 mod real;
 

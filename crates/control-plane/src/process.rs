@@ -75,6 +75,11 @@ impl Supervised {
         })
     }
 
+    /// Number of the guard above the process; `None` once it has ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Resolves when the process has ended.
     pub async fn exited(&mut self) -> ExitStatus {
         // A child that cannot be waited for is gone: somebody else reaped it.
