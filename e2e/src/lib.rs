@@ -1,1 +1,12 @@
-//! End-to-end scenarios, demo and benchmarks over real agents and control planes.
+//! Whole fleets on one machine: the demo, the end-to-end scenarios and the benchmarks run the real agent binaries
+//! over real or embedded control planes. No agent ever uses this crate.
+
+pub mod agents;
+pub mod bench;
+pub mod demo;
+pub mod follow;
+pub mod manifests;
+pub mod requests;
+pub mod scenarios;
+pub mod table;
+pub mod world;

@@ -1,0 +1,207 @@
+//! How long a placement takes from its creation until it is Available on every member.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use control_plane::Kind;
+use futures::{StreamExt, pin_mut};
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::runtime::watcher::{Config, Event, watcher};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::{fleet, percentile, usage_table};
+use crate::manifests::{apply, known};
+use crate::requests::Requests;
+use crate::table::align;
+use crate::world::World;
+
+const WITHIN: Duration = Duration::from_secs(60);
+/// The hub agent has seen new content long before; this only keeps the figures free of the set-up's own load.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Kind of the control planes.
+    pub kind: Kind,
+    /// Number of members.
+    pub members: usize,
+    /// Placements one after the other.
+    pub one_by_one: usize,
+    /// Placements at once.
+    pub at_once: usize,
+}
+
+/// When each placement was first seen Available.
+#[derive(Default)]
+struct Seen {
+    at: Mutex<BTreeMap<String, Instant>>,
+    news: Notify,
+}
+
+/// Measures and prints a table.
+pub async fn first_placement(plan: &Plan) -> Result<()> {
+    let world = fleet(plan.kind, plan.members).await?;
+    let total = plan.one_by_one + plan.at_once;
+    for number in 0..total {
+        content(&world, number).await?;
+    }
+    let seen = Arc::new(Seen::default());
+    let watch = tokio::spawn(follow(placements(&world), Arc::clone(&seen), plan.members));
+    tokio::time::sleep(SETTLE).await;
+    let before = Requests::of(&world.hub_client()).await?;
+    let mut single = Vec::new();
+    for number in 0..plan.one_by_one {
+        let begun = Instant::now();
+        create(&world, number).await?;
+        single.push(arrival(&seen, number).await?.duration_since(begun).as_secs_f64());
+    }
+    let after = Requests::of(&world.hub_client()).await?;
+    let burst = burst(&world, &seen, plan).await?;
+    watch.abort();
+    print(plan, &mut single, burst, &after.since(&before));
+    print!("\n{}", usage_table(&world)?);
+    world.stop().await;
+    Ok(())
+}
+
+/// Creates the rest at once and returns the seconds until the last is Available.
+async fn burst(world: &World, seen: &Seen, plan: &Plan) -> Result<f64> {
+    let begun = Instant::now();
+    let numbers: Vec<usize> = (plan.one_by_one..plan.one_by_one + plan.at_once).collect();
+    futures::future::try_join_all(numbers.iter().map(|number| create(world, *number))).await?;
+    let mut last = begun;
+    for number in numbers {
+        last = last.max(arrival(seen, number).await?);
+    }
+    Ok(last.duration_since(begun).as_secs_f64())
+}
+
+fn name(number: usize) -> String {
+    format!("bench-{number:03}")
+}
+
+async fn content(world: &World, number: usize) -> Result<()> {
+    let (hub, name) = (world.hub_client(), name(number));
+    apply(
+        &hub,
+        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+    )
+    .await?;
+    let config = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"namespace": name, "name": "settings"}, "data": {"key": "value"},
+    });
+    apply(&hub, &config).await.map(|_| ())
+}
+
+fn placements(world: &World) -> Api<DynamicObject> {
+    let (kind, plural) = ("ClusterResourcePlacement", "clusterresourceplacements");
+    known(
+        &world.hub_client(),
+        "placement.kubernetes-fleet.io",
+        "v1beta1",
+        kind,
+        plural,
+        None,
+    )
+}
+
+async fn create(world: &World, number: usize) -> Result<()> {
+    let name = name(number);
+    let object: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "placement.kubernetes-fleet.io/v1beta1",
+        "kind": "ClusterResourcePlacement",
+        "metadata": {"name": name},
+        "spec": {
+            "resourceSelectors": [{"group": "", "version": "v1", "kind": "Namespace", "name": name}],
+            "policy": {"placementType": "PickAll"},
+        },
+    }))?;
+    placements(world)
+        .create(&PostParams::default(), &object)
+        .await
+        .with_context(|| format!("{name} is refused"))?;
+    Ok(())
+}
+
+async fn follow(api: Api<DynamicObject>, seen: Arc<Seen>, members: usize) {
+    let stream = watcher(api, Config::default());
+    pin_mut!(stream);
+    while let Some(event) = stream.next().await {
+        let Ok(Event::Apply(object) | Event::InitApply(object)) = event else {
+            continue;
+        };
+        if is_available(&object, members) {
+            let name = object.metadata.name.unwrap_or_default();
+            seen.at.lock().entry(name).or_insert_with(Instant::now);
+            seen.news.notify_waiters();
+        }
+    }
+}
+
+fn is_available(object: &DynamicObject, members: usize) -> bool {
+    let generation = json!(object.metadata.generation);
+    let holds = |c: &Value| {
+        c["type"] == "ClusterResourcePlacementAvailable"
+            && c["status"] == "True"
+            && c["observedGeneration"] == generation
+    };
+    let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    let clusters = object
+        .data
+        .pointer("/status/placementStatuses")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    clusters == members && conditions.is_some_and(|all| all.iter().any(holds))
+}
+
+async fn arrival(seen: &Seen, number: usize) -> Result<Instant> {
+    let name = name(number);
+    let wait = async {
+        loop {
+            let news = seen.news.notified();
+            if let Some(at) = seen.at.lock().get(&name) {
+                return *at;
+            }
+            news.await;
+        }
+    };
+    tokio::time::timeout(WITHIN, wait)
+        .await
+        .with_context(|| format!("{name} is not Available after {WITHIN:?}"))
+}
+
+fn print(plan: &Plan, single: &mut [f64], burst: f64, requests: &Requests) {
+    single.sort_by(f64::total_cmp);
+    let lines = [
+        ["measured", "value"].map(str::to_owned).to_vec(),
+        vec!["members".to_owned(), plan.members.to_string()],
+        vec![
+            format!("{} one after the other: p50", plan.one_by_one),
+            format!("{:.3} s", percentile(single, 50)),
+        ],
+        vec!["  p90".to_owned(), format!("{:.3} s", percentile(single, 90))],
+        vec!["  max".to_owned(), format!("{:.3} s", percentile(single, 100))],
+        vec![
+            format!("{} at once: until the last", plan.at_once),
+            format!("{burst:.2} s"),
+        ],
+    ];
+    println!("\n{}", align(&lines));
+    let placements = plan.one_by_one.max(1) as f64;
+    println!(
+        "requests to the hub per placement, all agents, while {} were created one by one:",
+        plan.one_by_one
+    );
+    let mut table = vec![["request", "per placement"].map(str::to_owned).to_vec()];
+    for (request, count) in &requests.0 {
+        table.push(vec![request.to_string(), format!("{:.2}", *count as f64 / placements)]);
+    }
+    print!("{}", align(&table));
+}

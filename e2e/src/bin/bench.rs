@@ -1,0 +1,84 @@
+//! Benchmarks; `cargo xtask bench` builds the agents and starts it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use control_plane::Kind;
+use e2e::bench::{self, Plan};
+
+/// Measures a fleet on this machine.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Kind of the control planes.
+    #[arg(long, value_enum, default_value = "real", global = true)]
+    control_plane: Plane,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Plane {
+    /// In memory.
+    Embedded,
+    /// etcd, kube-apiserver and kube-controller-manager.
+    Real,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// From the creation of a placement until it is Available on every member.
+    FirstPlacement {
+        /// Number of members.
+        #[arg(long, default_value_t = 3)]
+        members: usize,
+        /// Placements one after the other.
+        #[arg(long, default_value_t = 40)]
+        one_by_one: usize,
+        /// Placements at once.
+        #[arg(long, default_value_t = 50)]
+        at_once: usize,
+    },
+    /// Writes and processor time of a fleet at rest.
+    Idle {
+        /// Seconds of rest.
+        #[arg(long, default_value_t = 120)]
+        seconds: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    kit::install_crypto();
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nThe benchmark failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let kind = match args.control_plane {
+        Plane::Embedded => Kind::Embedded,
+        Plane::Real => Kind::Real,
+    };
+    match args.what {
+        What::FirstPlacement {
+            members,
+            one_by_one,
+            at_once,
+        } => {
+            bench::first_placement(&Plan {
+                kind,
+                members,
+                one_by_one,
+                at_once,
+            })
+            .await
+        }
+        What::Idle { seconds } => bench::idle(kind, Duration::from_secs(seconds)).await,
+    }
+}

@@ -1,0 +1,342 @@
+//! A whole fleet on this machine: a hub and members with their control planes, the simulated workloads, and the real
+//! agents, each under the identity that a deployment gives it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use control_plane::progress::{SharedProgress, step};
+use control_plane::{ControlPlane, Kind, Options, TokenFile, pki};
+use futures::future::try_join_all;
+use kube::Client;
+use serde_json::{Value, json};
+use workloads::Simulator;
+
+use crate::agents::{self, Agent, HubOptions, Link, MemberOptions};
+use crate::manifests;
+
+/// Namespace of the agents on every cluster.
+const SYSTEM: &str = "fleet-system";
+
+/// How a fleet is brought up.
+#[derive(Clone)]
+pub struct Setup {
+    /// Kind of every control plane.
+    pub kind: Kind,
+    /// Where everything is kept; removed at the end unless it is named.
+    pub folder: Option<PathBuf>,
+    /// Is told about every step.
+    pub progress: SharedProgress,
+    /// Further flags of the hub agent.
+    pub hub_flags: Vec<String>,
+    /// Further flags of the member agents.
+    pub member_flags: Vec<String>,
+}
+
+/// A running fleet. Dropping it ends everything.
+pub struct World {
+    setup: Setup,
+    folder: PathBuf,
+    hub: ControlPlane,
+    hub_options: HubOptions,
+    hub_agent: Option<Agent>,
+    members: BTreeMap<String, Member>,
+    _hub_token: TokenFile,
+}
+
+/// One member cluster.
+pub struct Member {
+    plane: ControlPlane,
+    options: MemberOptions,
+    agent: Option<Agent>,
+    _simulator: Simulator,
+    _tokens: [TokenFile; 2],
+}
+
+impl World {
+    /// Starts the hub with its agent; members come with [`World::add_members`].
+    pub async fn start(setup: Setup) -> Result<Self> {
+        let hub = ControlPlane::start(setup.kind, "hub", options(&setup, "hub", hub_crds()?)).await?;
+        let folder = hub.folder().parent().unwrap_or(hub.folder()).to_owned();
+        let progress = setup.progress.clone();
+        step(
+            progress.as_ref(),
+            "hub",
+            "agent's rights",
+            apply_folder(&hub.client(), "hub-agent"),
+        )
+        .await?;
+        let (kubeconfig, token) = hub.service_account_kubeconfig(SYSTEM, "hub-agent-sa").await?;
+        let link = link(&folder)?;
+        let hub_options = HubOptions {
+            kubeconfig,
+            folder: folder.clone(),
+            link,
+            extra: setup.hub_flags.clone(),
+        };
+        let mut world = Self {
+            setup,
+            folder,
+            hub,
+            hub_options,
+            hub_agent: None,
+            members: BTreeMap::new(),
+            _hub_token: token,
+        };
+        world.start_hub_agent().await?;
+        Ok(world)
+    }
+
+    /// Starts control planes and agents of further members side by side. They join once a MemberCluster exists.
+    pub async fn add_members(&mut self, names: &[&str]) -> Result<()> {
+        let this = &*self;
+        let started = try_join_all(names.iter().map(|name| this.start_member(name))).await?;
+        for member in started {
+            self.members.insert(member.options.cluster.clone(), member);
+        }
+        Ok(())
+    }
+
+    async fn start_member(&self, name: &str) -> Result<Member> {
+        let progress = self.setup.progress.clone();
+        let plane = ControlPlane::start(self.setup.kind, name, options(&self.setup, name, member_crds())).await?;
+        step(
+            progress.as_ref(),
+            name,
+            "agent's rights",
+            apply_folder(&plane.client(), "member-agent"),
+        )
+        .await?;
+        let simulator = Simulator::start(
+            plane.client(),
+            workloads::Options {
+                controllers: self.setup.kind == Kind::Embedded,
+                ..workloads::Options::default()
+            },
+        )
+        .await?;
+        let identity = format!("fleet-member-agent-{name}");
+        let hub_token = self.hub.token_file(SYSTEM, &identity).await?;
+        let (kubeconfig, own_token) = plane.service_account_kubeconfig(SYSTEM, "member-agent-sa").await?;
+        let options = MemberOptions {
+            cluster: name.to_owned(),
+            kubeconfig,
+            hub_url: self.hub.url().to_owned(),
+            hub_ca: write(&self.folder, "hub-ca.pem", self.hub.ca_pem())?,
+            hub_token: hub_token.path().to_owned(),
+            link: self.hub_options.link.clone(),
+            folder: self.folder.clone(),
+            extra: self.setup.member_flags.clone(),
+        };
+        let agent = agents::member(&options)?;
+        Ok(Member {
+            plane,
+            options,
+            agent: Some(agent),
+            _simulator: simulator,
+            _tokens: [hub_token, own_token],
+        })
+    }
+
+    /// The hub's control plane.
+    pub fn hub(&self) -> &ControlPlane {
+        &self.hub
+    }
+
+    /// An administrator's client of the hub.
+    pub fn hub_client(&self) -> Client {
+        self.hub.client()
+    }
+
+    /// An administrator's client of a member.
+    pub fn member_client(&self, name: &str) -> Result<Client> {
+        Ok(self.member(name)?.plane.client())
+    }
+
+    /// The control plane of a member.
+    pub fn member_plane(&self, name: &str) -> Result<&ControlPlane> {
+        Ok(&self.member(name)?.plane)
+    }
+
+    /// Names of the members that were started.
+    pub fn member_names(&self) -> Vec<&str> {
+        self.members.keys().map(String::as_str).collect()
+    }
+
+    /// Where logs and kubeconfigs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The running hub agent.
+    pub fn hub_agent(&self) -> Result<&Agent> {
+        self.hub_agent.as_ref().context("the hub agent does not run")
+    }
+
+    /// The running agent of a member.
+    pub fn member_agent(&self, name: &str) -> Result<&Agent> {
+        self.member(name)?
+            .agent
+            .as_ref()
+            .with_context(|| format!("the agent of {name} does not run"))
+    }
+
+    /// Starts the hub agent, the first time or again.
+    pub async fn start_hub_agent(&mut self) -> Result<()> {
+        self.hub_agent = Some(agents::hub(&self.hub_options)?);
+        Ok(())
+    }
+
+    /// Ends the hub agent as a crash would.
+    pub async fn crash_hub_agent(&mut self) -> Result<()> {
+        self.hub_agent
+            .take()
+            .context("the hub agent does not run")?
+            .crash()
+            .await
+    }
+
+    /// Starts the agent of a member again.
+    pub fn start_member_agent(&mut self, name: &str) -> Result<()> {
+        let member = self.member_mut(name)?;
+        member.agent = Some(agents::member(&member.options)?);
+        Ok(())
+    }
+
+    /// Ends the agent of a member as a crash would.
+    pub async fn crash_member_agent(&mut self, name: &str) -> Result<()> {
+        let member = self.member_mut(name)?;
+        member
+            .agent
+            .take()
+            .context("the member agent does not run")?
+            .crash()
+            .await
+    }
+
+    /// Ends everything in order: agents first, so that their logs do not end in errors.
+    pub async fn stop(self) {
+        if let Some(agent) = self.hub_agent {
+            agent.stop().await;
+        }
+        for (_, member) in self.members {
+            if let Some(agent) = member.agent {
+                agent.stop().await;
+            }
+            member.plane.stop().await;
+        }
+        self.hub.stop().await;
+    }
+
+    fn member(&self, name: &str) -> Result<&Member> {
+        self.members
+            .get(name)
+            .with_context(|| format!("there is no member {name}"))
+    }
+
+    fn member_mut(&mut self, name: &str) -> Result<&mut Member> {
+        self.members
+            .get_mut(name)
+            .with_context(|| format!("there is no member {name}"))
+    }
+}
+
+/// The MemberCluster that lets a member of a [`World`] join.
+pub fn member_cluster(name: &str, labels: Value) -> Value {
+    json!({
+        "apiVersion": "cluster.kubernetes-fleet.io/v1",
+        "kind": "MemberCluster",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "identity": {"kind": "ServiceAccount", "name": format!("fleet-member-agent-{name}"), "namespace": SYSTEM, "apiGroup": ""},
+            "heartbeatPeriodSeconds": 15,
+        },
+    })
+}
+
+fn options(setup: &Setup, name: &str, crds: Vec<PathBuf>) -> Options {
+    Options {
+        run_folder: setup.folder.as_ref().map(|folder| folder.join(name)),
+        crds,
+        progress: setup.progress.clone(),
+        ..Options::default()
+    }
+}
+
+/// The source tree, where `deploy` and its samples are.
+pub fn source_tree() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The hub's definitions: all but AppliedWork, which lives on members, and the group that has no controllers.
+fn hub_crds() -> Result<Vec<PathBuf>> {
+    let folder = source_tree().join("deploy/crds");
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".yaml")
+            && !name.ends_with("_appliedworks.yaml")
+            && !name.starts_with("placement.kubefleet.dev_")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn member_crds() -> Vec<PathBuf> {
+    let folder = source_tree().join("deploy/crds");
+    [
+        "placement.kubernetes-fleet.io_appliedworks.yaml",
+        "networking.fleet.azure.com_serviceexports.yaml",
+    ]
+    .map(|file| folder.join(file))
+    .to_vec()
+}
+
+/// Applies what `deploy/<folder>` holds, but for the Deployment: the agent runs as a process here.
+async fn apply_folder(client: &Client, folder: &str) -> Result<()> {
+    let folder = source_tree().join("deploy").join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .with_context(|| format!("{} cannot be read", folder.display()))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    for file in files {
+        for document in manifests::read(&file)? {
+            let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+            if !matches!(kind, "Deployment" | "CustomResourceDefinition") {
+                manifests::apply(client, &document).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Address and certificates of the members' sessions.
+fn link(folder: &Path) -> Result<Link> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port is free")?;
+    let address = listener.local_addr()?.to_string();
+    let authority = pki::Authority::new("member-link")?;
+    let pair = authority.server("hub-agent", &["127.0.0.1", "localhost"])?;
+    Ok(Link {
+        address,
+        certificate: write(folder, "link.crt", &pair.cert_pem)?,
+        key: write(folder, "link.key", &pair.key_pem)?,
+        authority: write(folder, "link-ca.crt", authority.cert_pem())?,
+    })
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(path)
+}
+
+/// How long a first start may take on a small machine.
+pub const JOIN_WITHIN: Duration = Duration::from_secs(60);
