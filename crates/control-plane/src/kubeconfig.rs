@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kit::client::{Options, Source};
+use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
 use crate::files;
@@ -62,14 +63,14 @@ pub fn write(config: &Kubeconfig, path: &Path) -> Result<()> {
     files::write_secret(path, text.as_bytes())
 }
 
-/// A client for a kubeconfig's current context.
-pub async fn client(config: Kubeconfig) -> Result<kube::Client> {
-    // The provider may have been installed by somebody else: it is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
-        .await
-        .context("the kubeconfig cannot be used")?;
-    kube::Client::try_from(config).context("a client cannot be made from the kubeconfig")
+/// A client for a kubeconfig's current context, without a limit on requests.
+pub async fn client(path: &Path) -> Result<kube::Client> {
+    kit::install_crypto();
+    let options = Options {
+        rate: None,
+        ..Options::new(Source::Kubeconfig(path.to_owned()))
+    };
+    Ok(kit::client::build(options).await?)
 }
 
 fn without_nulls(value: Value) -> Value {

@@ -18,11 +18,9 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // The client reports every refused request as an error, also while a server starts: our messages say what matters.
-    let filter = "warn,kube_client=off";
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter("warn")
         .with_ansi(colours)
         .with_writer(std::io::stderr)
         .init();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -67,7 +67,7 @@ impl Authority {
         self.issue(params(common_name, &[], names)?, &usages)
     }
 
-    /// A certificate that names a user and its groups.
+    /// A certificate that names a user and its groups, of which there are at most two.
     pub fn client(&self, user: &str, groups: &[&str]) -> Result<Pair> {
         self.issue(params(user, groups, &[])?, &[ExtendedKeyUsagePurpose::ClientAuth])
     }
@@ -111,8 +111,16 @@ fn params(common_name: &str, groups: &[&str], names: &[&str]) -> Result<Certific
     let mut params = CertificateParams::new(names).context("a certificate's name is not valid")?;
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, common_name);
-    for group in groups {
-        subject.push(DnType::OrganizationName, *group);
+    // The library keeps one value per type; the same type written by its number is another one to it.
+    let organization = || DnType::CustomDnType(vec![2, 5, 4, 10]);
+    match groups {
+        [] => {}
+        [one] => subject.push(DnType::OrganizationName, *one),
+        [one, two] => {
+            subject.push(DnType::OrganizationName, *one);
+            subject.push(organization(), *two);
+        }
+        more => bail!("a certificate holds at most two groups, not {}", more.len()),
     }
     params.distinguished_name = subject;
     Ok(params)

@@ -113,7 +113,7 @@ impl ControlPlane {
         let kubeconfig = kubeconfig::build(name, &url, &ca_pem, Credential::Certificate(&admin))?;
         let kubeconfig_path = folder.path().join("kubeconfig");
         kubeconfig::write(&kubeconfig, &kubeconfig_path)?;
-        let client = kubeconfig::client(kubeconfig.clone()).await?;
+        let client = kubeconfig::client(&kubeconfig_path).await?;
         step(
             progress,
             name,
@@ -210,7 +210,7 @@ impl ControlPlane {
         }
     }
 
-    /// A kubeconfig with a client certificate for any user; the file lies in [`Self::folder`].
+    /// A kubeconfig with a client certificate for any user of at most two groups; the file lies in [`Self::folder`].
     pub async fn user_kubeconfig(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
         let config = match &self.host {
             Host::Real(real) => {

@@ -14,7 +14,6 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Service};
 use kube::api::{DeleteParams, ListParams, PostParams};
-use kube::config::Kubeconfig;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::wait::{Condition, await_condition, conditions::is_deleted};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -227,9 +226,7 @@ async fn identities_are_who_they_say_and_may_do_nothing_unasked() {
         .await
         .expect("starts");
     let who = |config: std::path::PathBuf| async move {
-        let client = kubeconfig::client(Kubeconfig::read_from(config).expect("reads"))
-            .await
-            .expect("a client");
+        let client = kubeconfig::client(&config).await.expect("a client");
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
         let request = http::Request::post("/apis/authentication.k8s.io/v1/selfsubjectreviews");
         let request = request
@@ -242,21 +239,23 @@ async fn identities_are_who_they_say_and_may_do_nothing_unasked() {
             matches!(&refused, kube::Error::Api(status) if status.code == 403),
             "{refused}"
         );
-        answer["status"]["userInfo"]["username"]
-            .as_str()
-            .expect("a name")
-            .to_owned()
+        answer["status"]["userInfo"].clone()
     };
     let user = plane
-        .user_kubeconfig("ada", &["operators"])
+        .user_kubeconfig("ada", &["operators", "auditors"])
         .await
         .expect("a kubeconfig");
-    assert_eq!(who(user).await, "ada");
+    let ada = who(user).await;
+    assert_eq!(ada["username"], "ada");
+    assert_eq!(ada["groups"], json!(["operators", "auditors", "system:authenticated"]));
     let (config, token) = plane
         .service_account_kubeconfig("fleet-system", "member")
         .await
         .expect("a kubeconfig");
-    assert_eq!(who(config).await, "system:serviceaccount:fleet-system:member");
+    assert_eq!(
+        who(config).await["username"],
+        "system:serviceaccount:fleet-system:member"
+    );
     let first = std::fs::read_to_string(token.path()).expect("a token");
     let again = TokenFile::create(
         plane.client(),

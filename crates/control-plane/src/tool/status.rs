@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use control_plane::daemon::{Cluster, Run};
 use control_plane::{kubeconfig, ready};
-use kube::config::Kubeconfig;
 use tokio::time::timeout;
 
 use super::Place;
@@ -64,8 +63,7 @@ async fn print(run: &Run) -> Result<()> {
 }
 
 async fn ask(cluster: &Cluster) -> Result<()> {
-    let config = Kubeconfig::read_from(&cluster.kubeconfig).context("its kubeconfig cannot be read")?;
-    ready(&kubeconfig::client(config).await?)
+    ready(&kubeconfig::client(&cluster.kubeconfig).await?)
         .await
         .map_err(anyhow::Error::msg)
 }
