@@ -180,3 +180,122 @@ pub fn keep_times(current: &[Condition], desired: &mut [Condition]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ConditionStatus::{False, True, Unknown};
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time(k8s_openapi::jiff::Timestamp::from_second(second).unwrap())
+    }
+
+    fn condition(status: ConditionStatus, generation: i64, second: i64) -> Condition {
+        Condition::new("Ready", status, "Reason", "message", generation, at(second))
+    }
+
+    #[test]
+    fn freshness() {
+        let table = [
+            (True, 3, Verdict::True),
+            (False, 3, Verdict::False),
+            (Unknown, 3, Verdict::Stale),
+            (True, 2, Verdict::Stale),
+            (False, 4, Verdict::Stale),
+        ];
+        for (status, generation, expected) in table {
+            let list = [condition(status, generation, 0)];
+            assert_eq!(verdict(&list, "Ready", 3), expected, "{status} of {generation}");
+            assert_eq!(is_true(&list, "Ready", 3), expected == Verdict::True);
+            assert_eq!(is_false(&list, "Ready", 3), expected == Verdict::False);
+        }
+        assert_eq!(verdict(&[], "Ready", 3), Verdict::Stale);
+    }
+
+    #[test]
+    fn setting_keeps_the_time_while_the_status_stays() {
+        let mut list = vec![];
+        assert!(set(&mut list, condition(True, 1, 10)));
+        assert!(
+            !set(&mut list, condition(True, 1, 20)),
+            "nothing but the time would change"
+        );
+        assert!(set(&mut list, condition(True, 2, 30)));
+        assert_eq!(
+            (list[0].observed_generation, &list[0].last_transition_time),
+            (2, &at(10))
+        );
+        assert!(set(&mut list, condition(False, 2, 40)));
+        assert_eq!(list[0].last_transition_time, at(40));
+        assert!(set(
+            &mut list,
+            Condition {
+                type_: "Other".into(),
+                ..condition(True, 1, 50)
+            }
+        ));
+        assert_eq!(
+            list.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(),
+            ["Ready", "Other"]
+        );
+        assert!(remove(&mut list, "Ready") && !remove(&mut list, "Ready"));
+    }
+
+    #[test]
+    fn equality_ignores_time_message_and_newer_generations() {
+        let stored = condition(True, 2, 10);
+        let table = [
+            (condition(True, 2, 99), true),
+            (
+                Condition {
+                    message: "other".into(),
+                    ..condition(True, 2, 10)
+                },
+                true,
+            ),
+            (condition(True, 1, 10), true),
+            (condition(True, 3, 10), false),
+            (condition(False, 2, 10), false),
+            (
+                Condition {
+                    reason: "Other".into(),
+                    ..condition(True, 2, 10)
+                },
+                false,
+            ),
+            (
+                Condition {
+                    type_: "Other".into(),
+                    ..condition(True, 2, 10)
+                },
+                false,
+            ),
+        ];
+        for (desired, expected) in table {
+            assert_eq!(same(Some(&stored), Some(&desired)), expected, "{desired:?}");
+            assert_eq!(same_list(std::slice::from_ref(&stored), &[desired]), expected);
+        }
+        assert!(same(None, None) && !same(Some(&stored), None) && !same(None, Some(&stored)));
+        assert!(!same_list(std::slice::from_ref(&stored), &[]));
+    }
+
+    #[test]
+    fn wanted_lists_take_over_times() {
+        let stored = [condition(True, 1, 10)];
+        let mut wanted = [
+            condition(True, 2, 20),
+            Condition {
+                type_: "Other".into(),
+                ..condition(True, 2, 20)
+            },
+        ];
+        keep_times(&stored, &mut wanted);
+        assert_eq!(
+            [&wanted[0].last_transition_time, &wanted[1].last_transition_time],
+            [&at(10), &at(20)]
+        );
+        let mut changed = [condition(False, 2, 20)];
+        keep_times(&stored, &mut changed);
+        assert_eq!(changed[0].last_transition_time, at(20));
+    }
+}

@@ -69,3 +69,88 @@ pub fn apply_strategy(strategy: &mut ApplyStrategy) {
     }
     strategy.when_to_take_over.get_or_insert(WhenToTakeOver::Always);
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Completes a spec twice and compares.
+    fn check(spec: Value, expected: Value) {
+        let mut read: PlacementSpec = serde_json::from_value(spec).unwrap();
+        placement(&mut read);
+        assert_eq!(serde_json::to_value(&read).unwrap(), expected);
+        let once = read.clone();
+        placement(&mut read);
+        assert_eq!(read, once, "a complete spec stays as it is");
+    }
+
+    #[test]
+    fn empty_specs_get_everything() {
+        let apply = json!({
+            "comparisonOption": "PartialComparison", "whenToApply": "Always", "type": "ClientSideApply", "whenToTakeOver": "Always",
+        });
+        check(
+            json!({ "resourceSelectors": [] }),
+            json!({
+                "resourceSelectors": [],
+                "policy": { "placementType": "PickAll" },
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": { "maxUnavailable": "25%", "maxSurge": "25%", "unavailablePeriodSeconds": 60 },
+                    "applyStrategy": apply,
+                },
+                "revisionHistoryLimit": 10,
+            }),
+        );
+        check(
+            json!({ "resourceSelectors": [], "strategy": { "type": "External" } }),
+            json!({
+                "resourceSelectors": [],
+                "policy": { "placementType": "PickAll" },
+                "strategy": { "type": "External", "applyStrategy": apply },
+                "revisionHistoryLimit": 10,
+            }),
+        );
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        check(
+            json!({
+                "resourceSelectors": [],
+                "policy": {
+                    "placementType": "PickN", "numberOfClusters": 2,
+                    "topologySpreadConstraints": [{ "topologyKey": "a" }, { "maxSkew": 3, "topologyKey": "b" }],
+                    "tolerations": [{ "key": "a" }, { "operator": "Exists" }],
+                },
+                "strategy": {
+                    "rollingUpdate": { "maxSurge": 0 },
+                    "applyStrategy": { "type": "ServerSideApply", "whenToTakeOver": "Never" },
+                },
+                "revisionHistoryLimit": 1,
+            }),
+            json!({
+                "resourceSelectors": [],
+                "policy": {
+                    "placementType": "PickN", "numberOfClusters": 2,
+                    "topologySpreadConstraints": [
+                        { "maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule" },
+                        { "maxSkew": 3, "topologyKey": "b", "whenUnsatisfiable": "DoNotSchedule" },
+                    ],
+                    "tolerations": [{ "key": "a", "operator": "Equal" }, { "operator": "Exists" }],
+                },
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": { "maxUnavailable": "25%", "maxSurge": 0, "unavailablePeriodSeconds": 60 },
+                    "applyStrategy": {
+                        "comparisonOption": "PartialComparison", "whenToApply": "Always", "type": "ServerSideApply",
+                        "serverSideApplyConfig": { "force": false }, "whenToTakeOver": "Never",
+                    },
+                },
+                "revisionHistoryLimit": 1,
+            }),
+        );
+    }
+}

@@ -89,3 +89,48 @@ impl JsonSchema for IntOrString {
         crate::schema::int_or_string(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scaling() {
+        let table: &[(IntOrString, i64, i64, i64)] = &[
+            (3.into(), 10, 3, 3),
+            (0.into(), 10, 0, 0),
+            ("25%".into(), 10, 3, 2),
+            ("25%".into(), 4, 1, 1),
+            ("25%".into(), 1, 1, 0),
+            ("0%".into(), 7, 0, 0),
+            ("100%".into(), 7, 7, 7),
+            ("33%".into(), 0, 0, 0),
+            ("1%".into(), i64::MAX, 92_233_720_368_547_759, 92_233_720_368_547_758),
+        ];
+        for (value, total, up, down) in table {
+            assert_eq!(value.scaled(*total, Round::Up), Ok(*up), "{value} of {total}");
+            assert_eq!(value.scaled(*total, Round::Down), Ok(*down), "{value} of {total}");
+        }
+        let bare = IntOrString::from("3").scaled(10, Round::Up).unwrap_err();
+        assert_eq!(
+            bare.to_string(),
+            "invalid value for IntOrString: invalid type: string is not a percentage"
+        );
+        assert_eq!(
+            IntOrString::from("x%").scaled(10, Round::Up),
+            Err(Error::NotInteger("x%".into()))
+        );
+    }
+
+    #[test]
+    fn forms_are_kept() {
+        for value in [json!(1), json!("1"), json!("25%")] {
+            let read: IntOrString = serde_json::from_value(value.clone()).unwrap();
+            assert_eq!(read.is_percentage(), value == json!("25%"));
+            assert_eq!(serde_json::to_value(read).unwrap(), value);
+        }
+        assert!(serde_json::from_value::<IntOrString>(json!(true)).is_err());
+    }
+}

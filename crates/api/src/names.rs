@@ -227,3 +227,134 @@ fn is_qualified_part(text: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_names() {
+        let table = [
+            (member_namespace("m"), "fleet-member-m"),
+            (member_role("m"), "fleet-role-m"),
+            (member_role_binding("m"), "fleet-rolebinding-m"),
+            (policy_snapshot("p", 0), "p-0"),
+            (master_snapshot("p", 12), "p-12-snapshot"),
+            (sub_snapshot("p", 12, 0), "p-12-0"),
+            (override_snapshot("o", 1), "o-1"),
+            (master_work(None, "p"), "p-work"),
+            (master_work(Some("ns"), "p"), "ns.p-work"),
+            (sub_work(None, "p", 0), "p-0"),
+            (sub_work(Some("ns"), "p", 3), "ns.p-3"),
+            (approval_before("r", "s"), "r-before-s"),
+            (approval_after("r", "s"), "r-after-s"),
+            (internal_service("ns", "svc"), "ns-svc"),
+            // First eight bytes of sha256 over "ConfigMap/app/web" and "ClusterResourceEnvelope//e", by sha256sum.
+            (
+                envelope_work("p-work", "ConfigMap", "app", "web"),
+                "p-work-envelope-6bf887c68ba1d670",
+            ),
+            (
+                envelope_work("p-0", "ClusterResourceEnvelope", "", "e"),
+                "p-0-envelope-219e199518acb7c8",
+            ),
+        ];
+        for (name, expected) in table {
+            assert_eq!(name, expected);
+        }
+        assert_eq!(SYSTEM_NAMESPACE, "fleet-system");
+        assert_eq!(DELETION_STAGE, "kubernetes-fleet.io/deleteStage");
+        assert_eq!(HUB_LEASE, "136224848560.hub.fleet.azure.com");
+    }
+
+    #[test]
+    fn members_of_namespaces() {
+        assert_eq!(member_of_namespace("fleet-member-m"), Some("m"));
+        assert_eq!(member_of_namespace("fleet-member-"), None);
+        assert_eq!(member_of_namespace("other"), None);
+        for (namespace, reserved) in [
+            ("fleet-x", true),
+            ("kube-x", true),
+            ("fleet", false),
+            ("default", false),
+        ] {
+            assert_eq!(is_reserved_namespace(namespace), reserved, "{namespace}");
+        }
+    }
+
+    #[test]
+    fn bindings_are_cut_to_a_label() {
+        let table = [
+            ("p", "c", "p-c-0123abcd".to_owned()),
+            (
+                &"p".repeat(26),
+                &"c".repeat(27),
+                format!("{}-{}-0123abcd", "p".repeat(26), "c".repeat(27)),
+            ),
+            (
+                &"p".repeat(63),
+                &"c".repeat(63),
+                format!("{}-{}-0123abcd", "p".repeat(26), "c".repeat(27)),
+            ),
+        ];
+        for (placement, cluster, expected) in table {
+            assert_eq!(binding(placement, cluster, "0123abcd").unwrap(), expected);
+        }
+        assert_eq!(binding(&"p".repeat(63), &"c".repeat(63), "0123abcd").unwrap().len(), 63);
+        let error = binding("p", "a.b", "0123abcd").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the generated name \"p-a.b-0123abcd\" is not valid: a lowercase RFC 1123 label")
+        );
+    }
+
+    #[test]
+    fn kubernetes_rules() {
+        let long = "a".repeat(64);
+        let part = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                    alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+        let keys: &[(&str, &[&str])] = &[
+            ("a", &[]),
+            ("A_b.c-1", &[]),
+            ("example.com/a", &[]),
+            ("a b", &[part]),
+            ("-a", &[part]),
+            ("", &["name part must be non-empty", part]),
+            ("/a", &["prefix part must be non-empty"]),
+            (&long, &["name part must be no more than 63 bytes"]),
+        ];
+        for (key, errors) in keys {
+            assert_eq!(qualified_name_errors(key), *errors, "{key:?}");
+        }
+        assert!(qualified_name_errors("A/b")[0].starts_with("prefix part a lowercase RFC 1123 subdomain must consist"));
+        assert!(
+            qualified_name_errors("a/b/c")[0]
+                .ends_with("with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")
+        );
+        for (value, legal) in [
+            ("", true),
+            ("a", true),
+            ("A.b_c-1", true),
+            ("a/b", false),
+            ("a-", false),
+            (&long, false),
+        ] {
+            assert_eq!(label_value_errors(value).is_empty(), legal, "{value:?}");
+        }
+        for (name, label, subdomain) in [
+            ("a", true, true),
+            ("a-1", true, true),
+            ("a.b", false, true),
+            ("a..b", false, false),
+            ("A", false, false),
+            ("-a", false, false),
+            ("", false, false),
+            (long.as_str(), false, true),
+        ] {
+            assert_eq!(dns_label_errors(name).is_empty(), label, "{name:?}");
+            assert_eq!(dns_subdomain_errors(name).is_empty(), subdomain, "{name:?}");
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub const PATTERN: &str = concat!(
 );
 
 const NANO: i128 = 1_000_000_000;
+/// Largest size, in nano units: no sum of two can overflow.
+const CAP: i128 = i128::MAX / 2;
 const DECIMAL: [(&str, i32); 10] = [
     ("n", -9),
     ("u", -6),
@@ -131,7 +133,7 @@ impl Add for Quantity {
     fn add(self, other: Self) -> Self {
         let format = if self.nanos == 0 { other.format } else { self.format };
         Self {
-            nanos: self.nanos.saturating_add(other.nanos),
+            nanos: (self.nanos + other.nanos).clamp(-CAP, CAP),
             format,
         }
     }
@@ -144,7 +146,7 @@ impl Sub for Quantity {
     fn sub(self, other: Self) -> Self {
         let format = if self.nanos == 0 { other.format } else { self.format };
         Self {
-            nanos: self.nanos.saturating_sub(other.nanos),
+            nanos: (self.nanos - other.nanos).clamp(-CAP, CAP),
             format,
         }
     }
@@ -227,23 +229,19 @@ fn parse_suffix(suffix: &str) -> Result<(Format, u32, i32), ParseError> {
     {
         return Ok((Format::Binary, step, 0));
     }
-    let legal = |c: char| c.is_ascii_digit() || "eEinumkKMGTP+-".contains(c);
-    let Some(exponent) = suffix.strip_prefix(['e', 'E']) else {
-        return Err(if suffix.chars().all(legal) {
-            ParseError::Suffix
-        } else {
-            ParseError::Format
-        });
-    };
-    exponent
-        .parse()
-        .map(|e| (Format::Exponent, 0, e))
-        .map_err(|_| ParseError::Suffix)
+    let rest = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
+    let rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+    if !rest.chars().all(|c| c.is_ascii_digit()) {
+        return Err(ParseError::Format);
+    }
+    let exponent = suffix
+        .strip_prefix(['e', 'E'])
+        .and_then(|exponent| exponent.parse().ok());
+    exponent.map(|e| (Format::Exponent, 0, e)).ok_or(ParseError::Suffix)
 }
 
 /// `digits * factor * 10^scale`, rounded up, capped.
 fn scale_digits(digits: &str, scale: i32, factor: i128) -> i128 {
-    const CAP: i128 = i128::MAX / 2;
     if digits.is_empty() {
         return 0;
     }
@@ -327,5 +325,133 @@ impl JsonSchema for Quantity {
             "pattern": PATTERN,
             "x-kubernetes-int-or-string": true,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn q(text: &str) -> Quantity {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn canonical_forms() {
+        let table = [
+            ("0", "0"),
+            ("-0", "0"),
+            ("0Mi", "0"),
+            ("00.50", "500m"),
+            ("1", "1"),
+            ("+5", "5"),
+            ("1000", "1k"),
+            ("1500", "1500"),
+            ("0.5", "500m"),
+            (".5", "500m"),
+            ("5.", "5"),
+            ("1000m", "1"),
+            ("1500m", "1500m"),
+            ("-1500m", "-1500m"),
+            ("100m", "100m"),
+            ("1u", "1u"),
+            ("1n", "1n"),
+            ("0.1n", "1n"),
+            ("-0.1n", "-1n"),
+            ("1.0000000001", "1000000001n"),
+            ("12e6", "12e6"),
+            ("12E6", "12e6"),
+            ("1e3", "1e3"),
+            ("1234e-3", "1234e-3"),
+            ("1e-1", "100e-3"),
+            ("1E", "1E"),
+            ("12Ei", "12Ei"),
+            ("1Ki", "1Ki"),
+            ("1024Ki", "1Mi"),
+            ("1000Mi", "1000Mi"),
+            ("1.5Gi", "1536Mi"),
+            ("512Ki", "512Ki"),
+            ("0.5Ki", "512"),
+            ("0.1Ki", "102400m"),
+            ("1.1Ki", "1127"),
+            ("-1.5Gi", "-1536Mi"),
+            ("16393244Ki", "16393244Ki"),
+            ("000000000000000000000000000000000000000000000000000000000000001", "1"),
+            (
+                "0.000000000000000000000000000000000000000000000000000000000000001",
+                "1n",
+            ),
+        ];
+        for (text, canonical) in table {
+            assert_eq!(q(text).to_string(), canonical, "{text}");
+            // A binary quantity prints no fraction; everything else keeps its value.
+            assert!(
+                q(canonical) == q(text) || text == "1.1Ki",
+                "{canonical} means the same as {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        use ParseError::{Format, Suffix};
+        let table = [
+            ("", Format),
+            ("-", Format),
+            (".", Format),
+            ("1.2.3", Format),
+            ("1 ", Format),
+            (" 1", Format),
+            ("a", Format),
+            ("1mm", Suffix),
+            ("1ki", Suffix),
+            ("1K", Suffix),
+            ("1kk", Suffix),
+            ("1e", Suffix),
+            ("1e1.5", Format),
+            ("1x", Format),
+            ("--1", Format),
+            ("1i", Suffix),
+        ];
+        for (text, error) in table {
+            assert_eq!(text.parse::<Quantity>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn order_and_arithmetic() {
+        let ascending = [
+            "-1Ki", "-1", "-1m", "0", "1n", "1m", "0.5", "1", "1k", "1Ki", "1M", "1Mi", "1e12", "1Ti", "1E",
+        ];
+        for pair in ascending.windows(2) {
+            assert!(q(pair[0]) < q(pair[1]), "{pair:?}");
+        }
+        assert_eq!(q("1024"), q("1Ki"));
+        assert_eq!((q("1500m") + q("500m")).to_string(), "2");
+        assert_eq!((q("1Gi") - q("512Mi")).to_string(), "512Mi");
+        assert_eq!(
+            (q("0") + q("1Gi")).to_string(),
+            "1Gi",
+            "zero takes over the other's format"
+        );
+        assert_eq!((q("2") - q("1Ki")).to_string(), "-1022");
+        assert_eq!(q("1e60") + q("1e60"), q("1e60"), "capped, not wrapped");
+        assert!((q("1") - q("1")).is_zero());
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!((q("1500m").value(), q("1500m").milli_value()), (Some(2), Some(1500)));
+        assert_eq!((q("-1500m").value(), q("1n").milli_value()), (Some(-1), Some(1)));
+        assert_eq!(q("1e60").value(), None);
+        assert!((q("1500m").approximate_f64() - 1.5).abs() < 1e-12);
+        assert_eq!(Quantity::from_bytes(1 << 20).to_string(), "1Mi");
+        assert_eq!(Quantity::from_milli(2500).to_string(), "2500m");
+        assert_eq!(Quantity::from_int(2000).to_string(), "2k");
+        let read: Vec<Quantity> = serde_json::from_value(json!(["1.5Gi", 3, 0.5])).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), json!(["1536Mi", "3", "500m"]));
+        assert!(serde_json::from_value::<Quantity>(json!([])).is_err());
     }
 }

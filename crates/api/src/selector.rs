@@ -166,3 +166,111 @@ fn check_value(key: &str, index: usize, value: &str) -> Result<(), SelectorError
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn labels() -> BTreeMap<String, String> {
+        [("env", "prod"), ("tier", "")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into()
+    }
+
+    #[test]
+    fn matching() {
+        let table = [
+            (json!({}), true),
+            (json!({ "matchLabels": { "env": "prod" } }), true),
+            (json!({ "matchLabels": { "env": "prod", "tier": "" } }), true),
+            (json!({ "matchLabels": { "env": "prod", "zone": "" } }), false),
+            (json!({ "matchLabels": { "env": "dev" } }), false),
+            (
+                json!({ "matchExpressions": [{ "key": "env", "operator": "In", "values": ["dev", "prod"] }] }),
+                true,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "zone", "operator": "In", "values": [""] }] }),
+                false,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "env", "operator": "NotIn", "values": ["dev"] }] }),
+                true,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "zone", "operator": "NotIn", "values": ["a"] }] }),
+                true,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "env", "operator": "NotIn", "values": ["prod"] }] }),
+                false,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "tier", "operator": "Exists" }] }),
+                true,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "zone", "operator": "Exists" }] }),
+                false,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "zone", "operator": "DoesNotExist", "values": null }] }),
+                true,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "env", "operator": "DoesNotExist" }] }),
+                false,
+            ),
+            (
+                json!({ "matchLabels": { "env": "prod" }, "matchExpressions": [{ "key": "env", "operator": "DoesNotExist" }] }),
+                false,
+            ),
+        ];
+        for (selector, expected) in table {
+            let read: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            assert_eq!(matches(Some(&read), &labels()), Ok(expected), "{selector}");
+        }
+        assert_eq!(
+            matches(None, &labels()),
+            Ok(false),
+            "an absent selector matches nothing"
+        );
+        assert!(LabelSelector::default().is_empty());
+    }
+
+    #[test]
+    fn illegal_requirements() {
+        let table = [
+            (
+                json!({ "key": "a", "operator": "Gt", "values": ["1"] }),
+                r#""Gt" is not a valid label selector operator"#,
+            ),
+            (
+                json!({ "key": "a", "operator": "In" }),
+                "values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty",
+            ),
+            (
+                json!({ "key": "a", "operator": "Exists", "values": ["b"] }),
+                r#"values: Invalid value: ["b"]: values set must be empty for exists and does not exist"#,
+            ),
+            (
+                json!({ "key": "a/b/c", "operator": "Exists" }),
+                r#"key: Invalid value: "a/b/c": a qualified name must"#,
+            ),
+            (
+                json!({ "key": "a", "operator": "In", "values": ["ok", "-"] }),
+                r#"values[1][a]: Invalid value: "-": a valid"#,
+            ),
+        ];
+        for (requirement, text) in table {
+            let selector = json!({ "matchLabels": { "env": "other" }, "matchExpressions": [requirement] });
+            let read: LabelSelector = serde_json::from_value(selector).unwrap();
+            let error = read.matches(&labels()).unwrap_err().to_string();
+            assert!(error.starts_with(text), "{error}");
+        }
+        let read: LabelSelector = serde_json::from_value(json!({ "matchLabels": { "a": "b c" } })).unwrap();
+        assert!(matches!(read.validate(), Err(SelectorError::Value { .. })));
+    }
+}

@@ -10,7 +10,7 @@ mod networking;
 mod placement;
 mod structural;
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -179,43 +179,18 @@ pub fn all() -> Vec<Crd> {
     crds
 }
 
-/// Writes the files into `directory` and removes CRD files that no kind belongs to. Returns the changed files.
-pub fn write(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(directory)?;
-    let changed = differences(directory)?;
-    let crds = all();
-    for path in &changed {
-        match crds.iter().find(|crd| path.ends_with(crd.file_name())) {
-            Some(crd) => std::fs::write(path, crd.text())?,
-            None => std::fs::remove_file(path)?,
-        }
-    }
-    Ok(changed)
+/// All files, by name.
+pub fn files() -> BTreeMap<String, String> {
+    all().iter().map(|crd| (crd.file_name(), crd.text())).collect()
 }
 
-/// The files of `directory` that are missing, differ, or belong to no kind.
-pub fn differences(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut wanted: Vec<(PathBuf, String)> = all()
-        .iter()
-        .map(|crd| (directory.join(crd.file_name()), crd.text()))
-        .collect();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "yaml") {
-            let text = std::fs::read_to_string(&path)?;
-            match wanted.iter().position(|(p, _)| *p == path) {
-                Some(position) if wanted[position].1 == text => {
-                    wanted.swap_remove(position);
-                }
-                Some(_) => {}
-                None => found.push(path),
-            }
-        }
-    }
-    found.extend(wanted.into_iter().map(|(path, _)| path));
-    found.sort();
-    Ok(found)
+/// The names of files that are missing among those `found`, differ from ours, or belong to no kind.
+pub fn differences(wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let names = wanted.keys().chain(found.keys());
+    names
+        .filter(|name| wanted.get(*name) != found.get(*name))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -8,29 +7,27 @@ use super::*;
 mod samples;
 mod table;
 
-/// Where the files are.
-fn directory() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds")
-}
-
 #[test]
+#[allow(clippy::disallowed_methods)] // The files on disk are what is tested.
 fn files_are_up_to_date() {
-    let differences = differences(&directory()).unwrap();
-    assert!(differences.is_empty(), "run `cargo xtask codegen`: {differences:?}");
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds");
+    for (name, text) in files() {
+        let found = std::fs::read_to_string(directory.join(&name)).unwrap_or_default();
+        assert!(found == text, "{name} is out of date: run `cargo xtask codegen`");
+    }
 }
 
 #[test]
-fn files_are_written_and_stale_ones_removed() {
-    let directory = std::env::temp_dir().join(format!("fairway-crds-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join("stale.yaml"), "a: 1\n").unwrap();
-    let written = write(&directory).unwrap();
-    assert_eq!(written.len(), all().len() + 1);
-    assert!(differences(&directory).unwrap().is_empty());
-    let file = directory.join(all()[0].file_name());
-    std::fs::write(&file, "a: 1\n").unwrap();
-    assert_eq!(differences(&directory).unwrap(), [file]);
-    std::fs::remove_dir_all(&directory).unwrap();
+fn missing_changed_and_stale_files_differ() {
+    let wanted = files();
+    assert!(differences(&wanted, &wanted).is_empty());
+    let mut found = wanted.clone();
+    let names: Vec<String> = wanted.keys().take(2).cloned().collect();
+    found.remove(&names[0]);
+    found.insert(names[1].clone(), "changed".to_owned());
+    found.insert("stale.yaml".to_owned(), String::new());
+    let expected = BTreeSet::from([names[0].clone(), names[1].clone(), "stale.yaml".to_owned()]);
+    assert_eq!(differences(&wanted, &found), expected);
 }
 
 /// Calls `look` with the path and each schema of a tree.

@@ -54,3 +54,6 @@ pub mod properties {
     /// Prefix of the properties that selectors resolve from `status.resourceUsage`.
     pub const RESOURCE_PREFIX: &str = "resources.kubernetes-fleet.io/";
 }
+
+#[cfg(test)]
+mod tests;
