@@ -161,3 +161,6 @@ fn say_rollout_started(binding: &mut Tracked<Binding>, started: bool, now: Times
 }
 
 const NOT_STARTED: &str = "The resources cannot be updated to the latest because of the rollout strategy.";
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use api::cluster::v1beta1::AgentType;
-use api::condition;
 use api::text::conditions::member;
+use api::{ConditionStatus, condition};
 use jiff::Timestamp;
 
 use crate::objects::Member;
@@ -29,12 +29,13 @@ pub fn eligible(member: &Member, now: Timestamp) -> Result<(), &'static str> {
     if heartbeat.is_none_or(|at| older(at, now)) {
         return Err("no recent heartbeat has been received from the member agent");
     }
-    if !condition::find(&agent.conditions, member::JOINED).is_some_and(|c| c.status == api::ConditionStatus::True) {
+    let joined = condition::find(&agent.conditions, member::JOINED);
+    if joined.is_none_or(|c| c.status != ConditionStatus::True) {
         return Err("the cluster has not joined the fleet");
     }
     match condition::find(&agent.conditions, member::HEALTHY) {
         None => Err("the health of the cluster is not known yet"),
-        Some(healthy) if healthy.status != api::ConditionStatus::True && older(healthy.last_transition_time.0, now) => {
+        Some(healthy) if healthy.status != ConditionStatus::True && older(healthy.last_transition_time.0, now) => {
             Err("the cluster has been unhealthy for too long")
         }
         Some(_) => Ok(()),

@@ -126,3 +126,6 @@ pub fn schedule(input: &Input<'_>) -> Result<Outcome, Problem> {
     }
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ impl Selection<'_> {
         !object.deleting && may_propagate(object, self.view, self.settings.enable_workload)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,3 +49,6 @@ fn annotate<T: Versioned>(snapshot: &mut Tracked<T>, key: &str, value: &str) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

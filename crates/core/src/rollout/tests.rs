@@ -1,0 +1,321 @@
+//! Tests of the budgets and of the classes of bindings.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::objects::Binding;
+
+const NOW: &str = "2026-01-01T01:00:00Z";
+
+/// A binding from a short description: cluster, state, snapshot, and what its conditions say.
+fn binding(cluster: &str, state: &str, snapshot: &str, conditions: &[(&str, &str, &str)]) -> Tracked<Binding> {
+    let conditions: Vec<Value> = conditions
+        .iter()
+        .map(|(type_, status, reason)| {
+            json!({"type": type_, "status": status, "reason": reason, "message": "", "observedGeneration": 3,
+                   "lastTransitionTime": "2026-01-01T00:59:20Z"})
+        })
+        .collect();
+    let value = json!({
+        "metadata": {"name": format!("b-{cluster}"), "generation": 3},
+        "spec": {"state": state, "resourceSnapshotName": snapshot, "schedulingPolicySnapshotName": "p",
+            "targetCluster": cluster, "clusterDecision": {"clusterName": cluster, "selected": true, "reason": ""},
+            "applyStrategy": {"type": "ClientSideApply"}},
+        "status": {"conditions": conditions},
+    });
+    Tracked::stored(Arc::new(Binding::from_value(value).unwrap()))
+}
+
+const READY: &[(&str, &str, &str)] = &[
+    ("Available", "True", "AllWorkAreAvailable"),
+    ("RolloutStarted", "True", "RolloutStarted"),
+];
+const BROKEN: &[(&str, &str, &str)] = &[("Available", "False", "NotAllWorkAreAvailable")];
+const UNTRACKABLE: &[(&str, &str, &str)] = &[("Available", "True", "NotAllWorkAreAvailabilityTrackable")];
+const ON_ITS_WAY: &[(&str, &str, &str)] = &[("Applied", "False", "ApplyInProgress")];
+const DIFF: &[(&str, &str, &str)] = &[("DiffReported", "True", "AllWorkHaveDiffReported")];
+
+fn deleting(binding: Tracked<Binding>) -> Tracked<Binding> {
+    let mut stored = (**binding.get().unwrap()).clone();
+    stored.meta.deleted = Some(NOW.parse().unwrap());
+    Tracked::stored(Arc::new(stored))
+}
+
+fn budget(target: i64, max_unavailable: i64, max_surge: i64) -> Budget {
+    Budget {
+        target,
+        max_unavailable,
+        max_surge,
+        unavailable_period: Duration::from_secs(60),
+    }
+}
+
+/// Runs a pass towards snapshot `new`. Answers the clusters that were bound to it, the removed ones, and the wait.
+fn run(bindings: &mut [Tracked<Binding>], budget: Budget) -> (Vec<String>, Vec<String>, Option<Duration>) {
+    let strategy: ApplyStrategy = serde_json::from_value(json!({"type": "ClientSideApply"})).unwrap();
+    let overrides = ('a'..='z').map(|c| (c.to_string(), Picked::default())).collect();
+    let before: Vec<Arc<Binding>> = bindings.iter().map(|b| Arc::clone(b.get().unwrap())).collect();
+    let input = Input {
+        snapshot: "new",
+        apply_strategy: &strategy,
+        budget,
+        overrides: &overrides,
+        now: NOW.parse().unwrap(),
+    };
+    let outcome = roll_out(bindings, &input);
+    let mut moved = Vec::new();
+    let mut removed = Vec::new();
+    for (before, after) in before.iter().zip(bindings.iter()) {
+        match after.get() {
+            None => removed.push(before.cluster().to_owned()),
+            Some(after) if after.spec != before.spec => {
+                assert_eq!(
+                    (after.spec.resource_snapshot_name.as_str(), after.state()),
+                    ("new", BindingState::Bound)
+                );
+                assert_eq!(after.meta.generation, 4);
+                assert!(after.condition("RolloutStarted").unwrap().is_true_for(4));
+                moved.push(after.cluster().to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+    (moved, removed, outcome.requeue)
+}
+
+/// A budget, the bindings, and the clusters that move and that are removed.
+type Arithmetic = (
+    &'static str,
+    Budget,
+    Vec<Tracked<Binding>>,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+#[test]
+fn arithmetic() {
+    let bound = |cluster: &str, conditions| binding(cluster, "Bound", "old", conditions);
+    let scheduled = |cluster: &str| binding(cluster, "Scheduled", "", &[]);
+    let unscheduled = |cluster: &str, conditions| binding(cluster, "Unscheduled", "old", conditions);
+    let four = |conditions| ["a", "b", "c", "d"].map(|c| bound(c, conditions)).into();
+    let cases: Vec<Arithmetic> = vec![
+        ("all ready, one at a time", budget(4, 1, 1), four(READY), &["a"], &[]),
+        (
+            "one moved and not ready",
+            budget(4, 1, 1),
+            vec![
+                binding("a", "Bound", "new", &[]),
+                bound("b", READY),
+                bound("c", READY),
+                bound("d", READY),
+            ],
+            &[],
+            &[],
+        ),
+        (
+            "failed ones pass the budget",
+            budget(4, 1, 1),
+            vec![
+                bound("a", BROKEN),
+                bound("b", READY),
+                bound("c", READY),
+                bound("d", READY),
+            ],
+            &["a"],
+            &[],
+        ),
+        (
+            "not fully scheduled blocks",
+            budget(10, 3, 3),
+            ["a", "b", "c", "d", "e", "f", "g"].map(|c| bound(c, READY)).into(),
+            &[],
+            &[],
+        ),
+        (
+            "other clusters",
+            budget(4, 1, 1),
+            ["a", "b", "c", "d"]
+                .map(|c| unscheduled(c, READY))
+                .into_iter()
+                .chain(["e", "f", "g", "h"].map(scheduled))
+                .collect(),
+            &["e"],
+            &["a"],
+        ),
+        (
+            "first rollout within surge",
+            budget(4, 1, 1),
+            ["a", "b", "c", "d"].map(scheduled).into(),
+            &["a", "b", "c", "d"],
+            &[],
+        ),
+        (
+            "surge counts what can become ready",
+            budget(2, 1, 1),
+            vec![
+                bound("a", READY),
+                unscheduled("b", READY),
+                unscheduled("c", &[]),
+                scheduled("d"),
+            ],
+            &[],
+            &["b"],
+        ),
+        (
+            "a failed cluster takes no surge",
+            budget(2, 0, 0),
+            vec![unscheduled("b", BROKEN), unscheduled("c", BROKEN), scheduled("d")],
+            &["d"],
+            &["b", "c"],
+        ),
+        (
+            "one on its way takes surge",
+            budget(1, 0, 0),
+            vec![binding("a", "Bound", "new", ON_ITS_WAY), scheduled("d")],
+            &[],
+            &[],
+        ),
+        (
+            "removals come before updates",
+            budget(2, 1, 0),
+            vec![bound("a", READY), unscheduled("b", READY)],
+            &[],
+            &["b"],
+        ),
+        (
+            "unready leavers wait",
+            budget(2, 1, 0),
+            vec![bound("a", READY), unscheduled("b", &[])],
+            &[],
+            &[],
+        ),
+        (
+            "scaled to nothing",
+            budget(0, 0, 0),
+            vec![unscheduled("a", READY), unscheduled("b", BROKEN)],
+            &[],
+            &["a", "b"],
+        ),
+        (
+            "difference reports take no surge",
+            budget(2, 1, 0),
+            vec![
+                binding("a", "Bound", "new", DIFF),
+                binding("b", "Bound", "new", DIFF),
+                scheduled("c"),
+            ],
+            &["c"],
+            &[],
+        ),
+        (
+            "leaving ones are already unavailable",
+            budget(2, 1, 0),
+            vec![bound("a", READY), deleting(unscheduled("b", READY))],
+            &[],
+            &[],
+        ),
+        (
+            "untrackable inside its period",
+            budget(2, 1, 0),
+            vec![bound("a", UNTRACKABLE), bound("b", READY)],
+            &[],
+            &[],
+        ),
+    ];
+    for (name, budget, mut bindings, moved, removed) in cases {
+        let (did_move, did_remove, _) = run(&mut bindings, budget);
+        assert_eq!(did_move, moved, "{name}");
+        assert_eq!(did_remove, removed, "{name}");
+    }
+}
+
+#[test]
+fn what_is_said_about_the_rollout() {
+    let mut bindings = vec![
+        binding("a", "Bound", "old", READY),
+        binding("b", "Bound", "old", READY),
+        binding("c", "Bound", "new", READY),
+    ];
+    run(&mut bindings, budget(3, 1, 1));
+    let said: Vec<_> = bindings
+        .iter()
+        .map(|b| {
+            b.get()
+                .unwrap()
+                .condition("RolloutStarted")
+                .map(|c| (c.status.as_str(), c.reason.clone()))
+                .unwrap()
+        })
+        .collect();
+    let (yes, no) = (
+        ("True", "RolloutStarted".to_owned()),
+        ("False", "RolloutNotStartedYet".to_owned()),
+    );
+    assert_eq!(said, [yes.clone(), no, yes]);
+    // A pass without candidates repairs a stale condition and says nothing twice.
+    let mut bindings = vec![
+        binding(
+            "a",
+            "Bound",
+            "new",
+            &[("RolloutStarted", "False", "RolloutNotStartedYet")],
+        ),
+        binding("b", "Bound", "new", READY),
+    ];
+    assert_eq!(run(&mut bindings, budget(2, 1, 1)).2, None);
+    assert!(
+        bindings[0]
+            .get()
+            .unwrap()
+            .condition("RolloutStarted")
+            .unwrap()
+            .is_true_for(3)
+    );
+    assert!(Arc::ptr_eq(bindings[1].get().unwrap(), bindings[1].before().unwrap()));
+}
+
+#[test]
+fn the_next_look_is_when_the_period_of_the_first_untrackable_ends() {
+    let mut bindings = vec![
+        binding("a", "Bound", "new", UNTRACKABLE),
+        binding("b", "Bound", "old", READY),
+    ];
+    assert_eq!(run(&mut bindings, budget(2, 1, 0)).2, Some(Duration::from_secs(20)));
+    let mut bindings = vec![binding("a", "Bound", "new", &[]), binding("b", "Bound", "old", READY)];
+    assert_eq!(run(&mut bindings, budget(2, 0, 0)).2, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn two_bindings_on_a_cluster_hold_up_only_that_cluster() {
+    let mut bindings = vec![
+        deleting(binding("a", "Bound", "old", READY)),
+        binding("a", "Scheduled", "", &[]),
+        binding("b", "Scheduled", "", &[]),
+    ];
+    let (moved, _, wait) = run(&mut bindings, budget(2, 1, 1));
+    assert_eq!(moved, ["b"]);
+    assert_eq!(wait, Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_cluster_that_is_not_known_is_left_alone() {
+    let mut bindings = vec![binding("Unknown", "Scheduled", "", &[])];
+    assert_eq!(run(&mut bindings, budget(1, 0, 0)), (vec![], vec![], None));
+}
+
+#[test]
+fn a_new_apply_strategy_makes_conditions_stale() {
+    let mut bindings = vec![
+        binding("a", "Bound", "old", READY),
+        deleting(binding("b", "Bound", "old", READY)),
+    ];
+    push_apply_strategy(
+        &mut bindings,
+        &serde_json::from_value(json!({"type": "ServerSideApply"})).unwrap(),
+    );
+    let generations: Vec<_> = bindings.iter().map(|b| b.get().unwrap().meta.generation).collect();
+    assert_eq!(generations, [4, 3]);
+    assert_eq!(count_targets(&bindings), 2);
+}
