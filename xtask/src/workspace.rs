@@ -15,10 +15,38 @@ pub fn root() -> PathBuf {
 
 /// Runs cargo in the workspace's root with the terminal's output; fails when cargo fails.
 pub fn cargo<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Result<()> {
+    cargo_with(args, &[])
+}
+
+/// Runs cargo as [`cargo`] does, with additions to the environment.
+pub fn cargo_with<S: AsRef<str>>(args: impl IntoIterator<Item = S>, env: &[(&str, &Path)]) -> Result<()> {
     let args: Vec<String> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-    let status = command(&args).status().context("cargo cannot be started")?;
+    let status = command(&args)
+        .envs(env.iter().copied())
+        .status()
+        .context("cargo cannot be started")?;
     if !status.success() {
         bail!("cargo {} ended with {status}", args.join(" "));
+    }
+    Ok(())
+}
+
+/// Where release binaries are.
+pub fn release_folder() -> Result<PathBuf> {
+    let text = cargo_output(&["metadata", "--no-deps", "--format-version", "1"])?;
+    let metadata: Target = serde_json::from_str(&text).context("cargo metadata cannot be read")?;
+    Ok(metadata.target_directory.join("release"))
+}
+
+/// Runs a program with the terminal's input and output; fails when it fails.
+pub fn run(program: &Path, args: &[String]) -> Result<()> {
+    let name = program.display();
+    let status = Command::new(program)
+        .args(args)
+        .status()
+        .with_context(|| format!("{name} cannot be started"))?;
+    if !status.success() {
+        bail!("{name} ended with {status}");
     }
     Ok(())
 }
@@ -66,6 +94,11 @@ pub fn packages() -> Result<BTreeMap<String, Package>> {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<RawPackage>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]

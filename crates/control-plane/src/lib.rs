@@ -18,7 +18,7 @@ pub mod process;
 pub mod progress;
 mod real;
 
-pub use binaries::{ETCD_VERSION, KUBERNETES_VERSION};
+pub use binaries::{Binaries, ETCD_VERSION, KUBERNETES_VERSION, find as find_binaries};
 pub use fleet::Fleet;
 pub use identity::{TOKEN_LIFETIME, TokenFile};
 pub use plane::{ControlPlane, Kind, Options, ready};

@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: measurements over the release binaries.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
-use crate::workspace::cargo;
+use crate::workspace::{cargo, release_folder, run};
 
 /// Measure.
 #[derive(Debug, clap::Args)]
@@ -16,31 +18,23 @@ pub struct Bench {
 impl Bench {
     /// Builds the agents and the benchmarks in release mode and runs the named one.
     pub fn run(self) -> Result<()> {
-        build_agents()?;
-        let bench = [
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "e2e",
-            "--bin",
-            "bench",
-            "--",
-        ];
-        cargo(bench.map(str::to_owned).into_iter().chain(self.args))
+        run(&build_fleet()?.join("bench"), &self.args)
     }
 }
 
-/// Builds the release binaries that demo and benchmarks start as processes.
-pub fn build_agents() -> Result<()> {
-    eprintln!("==> build the agents and control planes in release mode");
+/// Builds the agents and the programs that run fleets of them, in release mode. Returns the folder of the binaries.
+///
+/// All are built by one call: apart, cargo would choose other features for what they share and build that twice.
+pub fn build_fleet() -> Result<PathBuf> {
+    eprintln!("==> build the agents and the fleet's programs in release mode");
     let packages = [
         "--package",
         "hub-agent",
         "--package",
         "member-agent",
         "--package",
-        "control-plane",
+        "e2e",
     ];
-    cargo(["build", "--release", "--bins"].into_iter().chain(packages))
+    cargo(["build", "--release", "--bins"].into_iter().chain(packages))?;
+    release_folder()
 }

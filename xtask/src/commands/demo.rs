@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::workspace::cargo;
+use super::bench::build_fleet;
+use crate::workspace::run;
 
 /// Bring up a fleet and place the tutorial's application.
 #[derive(Debug, clap::Args)]
@@ -16,8 +17,6 @@ pub struct Demo {
 impl Demo {
     /// Builds the agents and the demo in release mode and runs it.
     pub fn run(self) -> Result<()> {
-        super::bench::build_agents()?;
-        let demo = ["run", "--quiet", "--release", "--package", "e2e", "--bin", "demo", "--"];
-        cargo(demo.map(str::to_owned).into_iter().chain(self.args))
+        run(&build_fleet()?.join("demo"), &self.args)
     }
 }

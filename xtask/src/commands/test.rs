@@ -2,20 +2,38 @@
 
 use anyhow::Result;
 
-use crate::commands::check;
+use super::bench::build_fleet;
+use super::check;
 use crate::steps::Steps;
-use crate::workspace::cargo;
+use crate::workspace::{cargo, cargo_with};
 
 /// Everything that CI runs.
 #[derive(Debug, clap::Args)]
 pub struct Test {}
 
 impl Test {
-    /// Checks first, then every test of the workspace.
+    /// Checks first, then every test of the workspace: unit and property tests, agents on the embedded API server,
+    /// the contract on both kinds of control plane, and whole fleets with the release binaries of the agents.
     pub fn run(self) -> Result<()> {
         let mut steps = Steps::new("test");
         check::run_steps(&mut steps)?;
-        steps.run("tests", || cargo(["test", "--workspace"]))?;
+        let agents = steps.run("release binaries of the agents", build_fleet)?;
+        steps.run("binaries of the real control plane", || {
+            cargo([
+                "run",
+                "--quiet",
+                "--package",
+                "control-plane",
+                "--bin",
+                "fairway-control-plane",
+                "--",
+                "binaries",
+            ])
+        })?;
+        steps.run("test binaries", || cargo(["test", "--workspace", "--no-run"]))?;
+        steps.run("tests", || {
+            cargo_with(["test", "--workspace"], &[("FAIRWAY_AGENTS", &agents)])
+        })?;
         steps.finish();
         Ok(())
     }

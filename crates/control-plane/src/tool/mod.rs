@@ -1,5 +1,6 @@
 //! The commands of the tool, one file each.
 
+mod binaries;
 mod down;
 mod serve;
 mod status;
@@ -19,6 +20,8 @@ pub enum Command {
     Down(down::Down),
     /// Tell which run and whether they are ready.
     Status(status::Status),
+    /// Find or get the programs of the real kind.
+    Binaries(binaries::Binaries),
     /// The background process of `up`.
     #[command(hide = true)]
     Serve(serve::Serve),
@@ -31,6 +34,7 @@ impl Command {
             Self::Up(command) => command.run().await,
             Self::Down(command) => command.run().await,
             Self::Status(command) => command.run().await,
+            Self::Binaries(command) => command.run().await,
             Self::Serve(command) => command.run().await,
         }
     }
