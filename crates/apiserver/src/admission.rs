@@ -29,15 +29,16 @@ pub fn on_create(core: &Core, call: &Call, value: &mut Value) -> ApiResult<()> {
         "deployments.apps" | "replicasets.apps" | "jobs.batch" | "cronjobs.batch" => value["status"] = json!({}),
         "statefulsets.apps" => value["status"] = json!({"replicas": 0, "availableReplicas": 0}),
         "daemonsets.apps" => {
-            value["status"] =
-                json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0});
+            value["status"] = json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0});
         }
         "poddisruptionbudgets.policy" => {
-            value["status"] = json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
+            value["status"] =
+                json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
         }
         CRDS => {
             let conditions = json!([]);
-            value["status"] = json!({"conditions": conditions, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []});
+            value["status"] =
+                json!({"conditions": conditions, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []});
         }
         _ => {}
     }
@@ -66,7 +67,11 @@ pub fn on_update(core: &Core, call: &Call, old: &Value, new: &mut Value) -> ApiR
 
 /// Allocates what must be unique; the last step before an object is stored.
 pub fn allocate(core: &Core, call: &Call, old: Option<&Value>, value: &mut Value) -> ApiResult<()> {
-    if &*call.resource.table == "services" { services::allocate(core, call, old, value) } else { Ok(()) }
+    if &*call.resource.table == "services" {
+        services::allocate(core, call, old, value)
+    } else {
+        Ok(())
+    }
 }
 
 fn label_namespace(value: &mut Value) {
@@ -84,7 +89,10 @@ fn check_escalation(core: &Core, call: &Call, value: &Value) -> ApiResult<()> {
     let name = object::name(value);
     let (rules, verb, target) = match call.resource.kind.as_str() {
         "Role" | "ClusterRole" => {
-            let target = crate::routes::Target { name: name.to_owned(), ..call.target.clone() };
+            let target = crate::routes::Target {
+                name: name.to_owned(),
+                ..call.target.clone()
+            };
             (items(value, &["rules"]).to_vec(), "escalate", target)
         }
         _ => {
@@ -95,7 +103,11 @@ fn check_escalation(core: &Core, call: &Call, value: &Value) -> ApiResult<()> {
                 name: role.to_owned(),
                 ..call.target.clone()
             };
-            (core.rbac.role_rules(if cluster { "" } else { namespace }, role), "bind", target)
+            (
+                core.rbac.role_rules(if cluster { "" } else { namespace }, role),
+                "bind",
+                target,
+            )
         }
     };
     if core.rbac.authorize(&call.user, verb, &target).is_ok() {
@@ -108,7 +120,12 @@ fn check_escalation(core: &Core, call: &Call, value: &Value) -> ApiResult<()> {
                 "user \"{}\" (groups={:?}) is attempting to grant RBAC permissions not currently held:\n{missing}",
                 call.user.name, call.user.groups
             );
-            Err(ApiError::forbidden(&call.resource.group, &call.resource.plural, name, &why))
+            Err(ApiError::forbidden(
+                &call.resource.group,
+                &call.resource.plural,
+                name,
+                &why,
+            ))
         }
     }
 }

@@ -16,7 +16,12 @@ pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// The user behind a request.
 pub fn authenticate(core: &Core, headers: &HeaderMap, identity: Identity) -> ApiResult<User> {
-    let bearer = |token: &str| core.tokens.verify(core, token, &[]).map(|v| v.user).ok_or_else(ApiError::unauthorized);
+    let bearer = |token: &str| {
+        core.tokens
+            .verify(core, token, &[])
+            .map(|v| v.user)
+            .ok_or_else(ApiError::unauthorized)
+    };
     let user = match identity {
         Identity::User(user) => user,
         Identity::Token(token) => bearer(&token)?,
@@ -34,8 +39,14 @@ pub fn authenticate(core: &Core, headers: &HeaderMap, identity: Identity) -> Api
 /// Acts as somebody else where the headers say so and the rules allow it.
 fn impersonate(core: &Core, headers: &HeaderMap, user: User) -> ApiResult<User> {
     let get = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let Some(name) = get("Impersonate-User") else { return Ok(user) };
-    let groups: Vec<&str> = headers.get_all("Impersonate-Group").iter().filter_map(|v| v.to_str().ok()).collect();
+    let Some(name) = get("Impersonate-User") else {
+        return Ok(user);
+    };
+    let groups: Vec<&str> = headers
+        .get_all("Impersonate-Group")
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect();
     let may = |group: &str, resource: &str, namespace: &str, name: &str| {
         let target = Target {
             group: group.into(),
@@ -47,7 +58,9 @@ fn impersonate(core: &Core, headers: &HeaderMap, user: User) -> ApiResult<User> 
         };
         core.rbac.authorize(&user, "impersonate", &target)
     };
-    let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let account = name
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'));
     match account {
         Some((namespace, account)) => may("", "serviceaccounts", namespace, account)?,
         None => may("", "users", "", &name)?,
@@ -89,7 +102,11 @@ impl Tokens {
         expires: Timestamp,
     ) -> String {
         let now = core.clock.now().as_second();
-        let audiences = if audiences.is_empty() { vec![ISSUER] } else { audiences.to_vec() };
+        let audiences = if audiences.is_empty() {
+            vec![ISSUER]
+        } else {
+            audiences.to_vec()
+        };
         let claims = json!({
             "aud": audiences, "exp": expires.as_second(), "iat": now, "nbf": now, "iss": ISSUER, "jti": core.ids.uid(),
             "sub": format!("system:serviceaccount:{namespace}:{name}"),
@@ -115,8 +132,11 @@ impl Tokens {
             return None;
         }
         let wanted = if audiences.is_empty() { &[ISSUER][..] } else { audiences };
-        let shared: Vec<String> =
-            strings(claims.get("aud")).into_iter().filter(|a| wanted.contains(a)).map(str::to_owned).collect();
+        let shared: Vec<String> = strings(claims.get("aud"))
+            .into_iter()
+            .filter(|a| wanted.contains(a))
+            .map(str::to_owned)
+            .collect();
         if shared.is_empty() {
             return None;
         }
@@ -129,8 +149,14 @@ impl Tokens {
         }
         let mut user = User::service_account(namespace, name, uid);
         let id = at(&claims, &["jti"]).and_then(Value::as_str).unwrap_or_default();
-        user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={id}")]);
-        Some(Verified { user, audiences: shared })
+        user.extra.insert(
+            "authentication.kubernetes.io/credential-id".into(),
+            vec![format!("JTI={id}")],
+        );
+        Some(Verified {
+            user,
+            audiences: shared,
+        })
     }
 }
 
@@ -143,7 +169,11 @@ fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
         *outer ^= byte;
     }
     let inner = Sha256::new().chain_update(inner_pad).chain_update(message).finalize();
-    Sha256::new().chain_update(outer_pad).chain_update(inner).finalize().into()
+    Sha256::new()
+        .chain_update(outer_pad)
+        .chain_update(inner)
+        .finalize()
+        .into()
 }
 
 /// Compares without telling by its duration where the difference is.

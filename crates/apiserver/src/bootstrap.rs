@@ -20,7 +20,10 @@ pub fn run(core: &Arc<Core>) {
         ("cluster-admin", &["system:masters"][..]),
         ("system:discovery", &["system:authenticated"]),
         ("system:basic-user", &["system:authenticated"]),
-        ("system:public-info-viewer", &["system:authenticated", "system:unauthenticated"]),
+        (
+            "system:public-info-viewer",
+            &["system:authenticated", "system:unauthenticated"],
+        ),
     ] {
         create_own(core, CLUSTER_BINDINGS, binding(role, groups));
     }
@@ -59,12 +62,52 @@ fn binding(role: &str, groups: &[&str]) -> Value {
 }
 
 fn roles() -> Vec<(&'static str, Value)> {
-    let paths = json!(["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"]);
+    let paths = json!([
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
+        "/version/"
+    ]);
     let read = json!(["get", "list", "watch"]);
-    let write = json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]);
-    let core_kinds = json!(["configmaps", "endpoints", "events", "persistentvolumeclaims", "persistentvolumeclaims/status",
-        "pods", "pods/log", "pods/status", "replicationcontrollers", "serviceaccounts", "services", "services/status"]);
-    let groups = ["apps", "batch", "autoscaling", "networking.k8s.io", "policy", "discovery.k8s.io"];
+    let write = json!([
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch"
+    ]);
+    let core_kinds = json!([
+        "configmaps",
+        "endpoints",
+        "events",
+        "persistentvolumeclaims",
+        "persistentvolumeclaims/status",
+        "pods",
+        "pods/log",
+        "pods/status",
+        "replicationcontrollers",
+        "serviceaccounts",
+        "services",
+        "services/status"
+    ]);
+    let groups = [
+        "apps",
+        "batch",
+        "autoscaling",
+        "networking.k8s.io",
+        "policy",
+        "discovery.k8s.io",
+    ];
     let kinds = |verbs: &Value| {
         vec![
             json!({"apiGroups": [""], "resources": core_kinds, "verbs": verbs}),
@@ -75,7 +118,9 @@ fn roles() -> Vec<(&'static str, Value)> {
     let mut edit = kinds(&write);
     edit.push(json!({"apiGroups": [""], "resources": ["secrets", "serviceaccounts/token"], "verbs": write}));
     let mut admin = edit.clone();
-    admin.push(json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": write}));
+    admin.push(
+        json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": write}),
+    );
     vec![
         (
             "cluster-admin",
@@ -84,7 +129,10 @@ fn roles() -> Vec<(&'static str, Value)> {
         ("admin", json!(admin)),
         ("edit", json!(edit)),
         ("view", json!(kinds(&read))),
-        ("system:discovery", json!([{"nonResourceURLs": paths, "verbs": ["get"]}])),
+        (
+            "system:discovery",
+            json!([{"nonResourceURLs": paths, "verbs": ["get"]}]),
+        ),
         (
             "system:basic-user",
             json!([

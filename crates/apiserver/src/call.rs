@@ -30,7 +30,11 @@ impl User {
         if !groups.iter().any(|g| g == "system:authenticated") {
             groups.push("system:authenticated".into());
         }
-        User { name: name.to_owned(), groups, ..User::default() }
+        User {
+            name: name.to_owned(),
+            groups,
+            ..User::default()
+        }
     }
 
     /// The administrator: member of `system:masters`, who may do everything.
@@ -41,15 +45,21 @@ impl User {
     /// The user of a service account.
     pub fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
         let namespace_group = format!("system:serviceaccounts:{namespace}");
-        let mut user =
-            User::new(&format!("system:serviceaccount:{namespace}:{name}"), &["system:serviceaccounts", &namespace_group]);
+        let mut user = User::new(
+            &format!("system:serviceaccount:{namespace}:{name}"),
+            &["system:serviceaccounts", &namespace_group],
+        );
         user.uid = uid.to_owned();
         user
     }
 
     /// Somebody without credentials.
     pub fn anonymous() -> Self {
-        User { name: "system:anonymous".into(), groups: vec!["system:unauthenticated".into()], ..User::default() }
+        User {
+            name: "system:anonymous".into(),
+            groups: vec!["system:unauthenticated".into()],
+            ..User::default()
+        }
     }
 
     /// Whether every request is allowed.
@@ -90,7 +100,11 @@ pub struct Call {
 impl Call {
     /// The namespace in which the object is stored; empty for cluster-scoped resources.
     pub fn namespace(&self) -> &str {
-        if self.resource.namespaced { &self.target.namespace } else { "" }
+        if self.resource.namespaced {
+            &self.target.namespace
+        } else {
+            ""
+        }
     }
 
     /// apiVersion of the request.
@@ -104,7 +118,10 @@ impl Call {
             [] => Ok(false),
             all if all.iter().all(|v| v == "All") => Ok(true),
             other => {
-                let message = format!("dryRun: Unsupported value: {:?}: supported values: \"All\"", other.join(","));
+                let message = format!(
+                    "dryRun: Unsupported value: {:?}: supported values: \"All\"",
+                    other.join(",")
+                );
                 Err(ApiError::new(422, "Invalid", message))
             }
         }
@@ -113,21 +130,34 @@ impl Call {
     /// The field manager: the parameter, or the first part of the user agent.
     pub fn manager(&self) -> String {
         let given = self.query.get("fieldManager");
-        let manager = if given.is_empty() { self.agent.split('/').next().unwrap_or_default() } else { given };
-        if manager.is_empty() { "unknown".into() } else { manager.chars().take(128).collect() }
+        let manager = if given.is_empty() {
+            self.agent.split('/').next().unwrap_or_default()
+        } else {
+            given
+        };
+        if manager.is_empty() {
+            "unknown".into()
+        } else {
+            manager.chars().take(128).collect()
+        }
     }
 
     /// The body as JSON.
     pub fn json_body(&self) -> ApiResult<Value> {
         if self.body.is_empty() {
-            return Err(ApiError::bad_request("Request body is empty: a JSON object is expected."));
+            return Err(ApiError::bad_request(
+                "Request body is empty: a JSON object is expected.",
+            ));
         }
         match self.content_type.as_str() {
             "" | "application/json" | "text/json" => serde_json::from_slice(&self.body)
                 .map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}"))),
             "application/yaml" => serde_yaml::from_slice(&self.body)
                 .map_err(|e| ApiError::bad_request(format!("error converting YAML to JSON: {e}"))),
-            _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"])),
+            _ => Err(ApiError::unsupported_media_type(&[
+                "application/json",
+                "application/yaml",
+            ])),
         }
     }
 

@@ -141,9 +141,16 @@ pub fn edit(core: &Arc<Core>, key: &Key, edit: &dyn Fn(&mut Value) -> bool) {
         }
         let held = !object::finalizers(&value).is_empty()
             || (*key.table == *NAMESPACES && !object::items(&value, &["spec", "finalizers"]).is_empty())
-            || object::at(&value, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) > 0;
+            || object::at(&value, &["metadata", "deletionGracePeriodSeconds"])
+                .and_then(Value::as_i64)
+                .unwrap_or(0)
+                > 0;
         let gone = object::is_terminating(&value) && !held;
-        let change = if gone { Change::Remove(value, stored.rv) } else { Change::Update(value, stored.rv) };
+        let change = if gone {
+            Change::Remove(value, stored.rv)
+        } else {
+            Change::Update(value, stored.rv)
+        };
         match core.store.commit(&key.table, change) {
             Ok(event) => return after(core, &key.table, &event),
             Err(StoreError::Changed) => {}

@@ -25,14 +25,24 @@ pub fn hold(resource: &Resource, live: &Value, finalizers: &mut Vec<String>) {
 
 /// Says in the status that the definition is going.
 pub fn mark_terminating(core: &Core, crd: &mut Value) {
-    let message =
-        "CustomResourceDefinition marked for deletion; CustomResource deletion will be initiated soon";
-    set_condition(crd, "Terminating", true, "InstanceDeletionPending", message, &core.clock.now_text());
+    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will be initiated soon";
+    set_condition(
+        crd,
+        "Terminating",
+        true,
+        "InstanceDeletionPending",
+        message,
+        &core.clock.now_text(),
+    );
 }
 
 /// Refuses instances of a definition that is going.
 pub fn check_may_create(core: &Core, call: &Call) -> ApiResult<()> {
-    let going = call.resource.crd.is_some() && core.store.get(CRDS, "", &call.resource.table).is_some_and(|d| d.terminating);
+    let going = call.resource.crd.is_some()
+        && core
+            .store
+            .get(CRDS, "", &call.resource.table)
+            .is_some_and(|d| d.terminating);
     if going {
         let message = "create not allowed while custom resource definition is terminating";
         return Err(ApiError::new(405, "MethodNotAllowed", message));
@@ -42,13 +52,16 @@ pub fn check_may_create(core: &Core, call: &Call) -> ApiResult<()> {
 
 /// Serves what a new or changed definition describes and says so in its status.
 pub fn define(core: &Arc<Core>, name: &str) {
-    let Some(stored) = core.store.get(CRDS, "", name).filter(|s| !s.terminating) else { return };
+    let Some(stored) = core.store.get(CRDS, "", name).filter(|s| !s.terminating) else {
+        return;
+    };
     let crd = stored.value();
     let now = core.clock.now_text();
-    let accepted = registry::from_crd(&crd).and_then(|resource| match registry::names_in_use(&core.registry, &resource) {
-        Some(conflict) => Err(conflict),
-        None => Ok(resource),
-    });
+    let accepted =
+        registry::from_crd(&crd).and_then(|resource| match registry::names_in_use(&core.registry, &resource) {
+            Some(conflict) => Err(conflict),
+            None => Ok(resource),
+        });
     let key = Key::new(CRDS, "", name);
     match accepted {
         Ok(resource) => {
@@ -91,7 +104,9 @@ fn establish(crd: &mut Value, now: &str) -> bool {
 
 /// Deletes the instances of a terminating definition; once there are none, the definition goes.
 pub fn undefine(core: &Arc<Core>, name: &str) {
-    let Some(stored) = core.store.get(CRDS, "", name).filter(|s| s.terminating) else { return };
+    let Some(stored) = core.store.get(CRDS, "", name).filter(|s| s.terminating) else {
+        return;
+    };
     if !object::finalizers(&stored.value()).contains(&CLEANUP) {
         return;
     }
@@ -124,7 +139,11 @@ pub fn undefine(core: &Arc<Core>, name: &str) {
 pub fn forget(core: &Core, gone: &Stored) {
     let crd = gone.value();
     let (group, plural) = (text(&crd, &["spec", "group"]), text(&crd, &["spec", "names", "plural"]));
-    if core.registry.resource(group, plural).is_some_and(|r| r.crd.as_deref() == Some(&*gone.uid)) {
+    if core
+        .registry
+        .resource(group, plural)
+        .is_some_and(|r| r.crd.as_deref() == Some(&*gone.uid))
+    {
         core.registry.remove(group, plural);
         core.store.drop_table(&gone.name);
     }

@@ -17,17 +17,25 @@ pub struct Decoded {
 /// Checks apiVersion and kind against the call. Built-in kinds may leave both out.
 pub fn check_type(call: &Call, value: &mut Value) -> ApiResult<()> {
     if !value.is_object() {
-        return Err(ApiError::bad_request("couldn't get version/kind; json parse error: the body is not a JSON object"));
+        return Err(ApiError::bad_request(
+            "couldn't get version/kind; json parse error: the body is not a JSON object",
+        ));
     }
     let wanted = call.api_version();
     let custom = call.resource.crd.is_some();
     let map = object::as_map(value);
     let given = |map: &Map<String, Value>, key: &str| {
-        map.get(key).and_then(Value::as_str).filter(|s| !s.is_empty()).map(str::to_owned)
+        map.get(key)
+            .and_then(Value::as_str)
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
     };
     match given(map, "kind") {
         None if custom => {
-            return Err(ApiError::bad_request(format!("Object 'Kind' is missing in '{}'", Value::Object(map.clone()))));
+            return Err(ApiError::bad_request(format!(
+                "Object 'Kind' is missing in '{}'",
+                Value::Object(map.clone())
+            )));
         }
         None => drop(map.insert("kind".into(), call.resource.kind.as_str().into())),
         Some(kind) if kind != call.resource.kind => {
@@ -41,9 +49,10 @@ pub fn check_type(call: &Call, value: &mut Value) -> ApiResult<()> {
         Some(_) => {}
     }
     match given(map, "apiVersion") {
-        None if custom => {
-            Err(ApiError::bad_request(format!("Object 'apiVersion' is missing in '{}'", Value::Object(map.clone()))))
-        }
+        None if custom => Err(ApiError::bad_request(format!(
+            "Object 'apiVersion' is missing in '{}'",
+            Value::Object(map.clone())
+        ))),
         None => {
             map.insert("apiVersion".into(), wanted.into());
             Ok(())
@@ -59,7 +68,9 @@ pub fn check_type(call: &Call, value: &mut Value) -> ApiResult<()> {
 pub fn conform(call: &Call, mut value: Value) -> ApiResult<Decoded> {
     let (kind, version) = (&call.resource.kind, &call.version.name);
     let type_error = |error: String| {
-        ApiError::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"))
+        ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"
+        ))
     };
     let unknown = match &call.version.schema {
         Some(schema) => {
@@ -94,7 +105,9 @@ pub fn judge_unknown(call: &Call, unknown: &[String]) -> ApiResult<Vec<String>> 
         "" | "Warn" => Ok(messages().collect()),
         "Ignore" | "Strict" => Ok(Vec::new()),
         other => {
-            let message = format!("fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
+            let message = format!(
+                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+            );
             Err(ApiError::new(422, "Invalid", message))
         }
     }

@@ -16,12 +16,23 @@ pub const GIT_VERSION: &str = "v1.34.4";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Answers a path that is no resource.
-pub fn answer(core: &Core, route: &Route, method: &Method, headers: &HeaderMap, path: &str) -> ApiResult<Response<Body>> {
+pub fn answer(
+    core: &Core,
+    route: &Route,
+    method: &Method,
+    headers: &HeaderMap,
+    path: &str,
+) -> ApiResult<Response<Body>> {
     if method != Method::GET && method != Method::HEAD {
         return Err(ApiError::method_not_allowed());
     }
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let aggregated = accept.split(',').any(|a| a.contains("as=APIGroupDiscoveryList") && a.contains("v=v2") && !a.contains("v=v2beta1"));
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let aggregated = accept
+        .split(',')
+        .any(|a| a.contains("as=APIGroupDiscoveryList") && a.contains("v=v2") && !a.contains("v=v2beta1"));
     match route {
         Route::CoreVersions if aggregated => Ok(aggregate(core, |group| group.is_empty())),
         Route::Groups if aggregated => Ok(aggregate(core, |group| !group.is_empty())),
@@ -37,7 +48,10 @@ pub fn answer(core: &Core, route: &Route, method: &Method, headers: &HeaderMap, 
                 .filter(|(group, _)| !group.is_empty())
                 .map(|(group, versions)| group_object(group, versions))
                 .collect();
-            Ok(reply::json(200, &json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})))
+            Ok(reply::json(
+                200,
+                &json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}),
+            ))
         }
         Route::Group(group) => {
             let groups = core.registry.groups();
@@ -77,7 +91,18 @@ fn other(core: &Core, headers: &HeaderMap, path: &str) -> ApiResult<Response<Bod
                 paths.push(format!("/apis/{group}"));
                 paths.extend(versions.iter().map(|v| format!("/apis/{group}/{v}")));
             }
-            paths.extend(["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+            paths.extend(
+                [
+                    "/healthz",
+                    "/livez",
+                    "/metrics",
+                    "/openapi/v2",
+                    "/openapi/v3",
+                    "/readyz",
+                    "/version",
+                ]
+                .map(str::to_owned),
+            );
             Ok(reply::json(200, &json!({ "paths": paths })))
         }
         _ => Err(ApiError::no_such_path()),
@@ -95,14 +120,26 @@ fn served<'a>(
     group: &'a str,
     version: &'a str,
 ) -> impl Iterator<Item = (&'a Arc<Resource>, &'a Arc<Version>)> {
-    snapshot.values().filter(move |r| r.group == group).filter_map(move |r| Some((r, r.version(version)?)))
+    snapshot
+        .values()
+        .filter(move |r| r.group == group)
+        .filter_map(move |r| Some((r, r.version(version)?)))
 }
 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
     if resource.traits.virtual_create {
         return vec!["create"];
     }
-    let mut verbs = vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    let mut verbs = vec![
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch",
+    ];
     if matches!(resource.plural.as_str(), "namespaces") {
         verbs.retain(|v| *v != "deletecollection");
     }
@@ -118,7 +155,11 @@ fn subresources(version: &Version, resource: &Resource) -> Vec<(&'static str, Va
         all.push(("status", own.clone(), change.clone()));
     }
     if version.scale.is_some() {
-        all.push(("scale", json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}), change));
+        all.push((
+            "scale",
+            json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}),
+            change,
+        ));
     }
     for extra in &version.extra_subresources {
         all.push(match *extra {
@@ -126,10 +167,16 @@ fn subresources(version: &Version, resource: &Resource) -> Vec<(&'static str, Va
                 let kind = json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
                 ("token", kind, vec!["create"])
             }
-            "eviction" => {
-                ("eviction", json!({"group": "policy", "version": "v1", "kind": "Eviction"}), vec!["create"])
-            }
-            "binding" => ("binding", json!({"group": "", "version": "v1", "kind": "Binding"}), vec!["create"]),
+            "eviction" => (
+                "eviction",
+                json!({"group": "policy", "version": "v1", "kind": "Eviction"}),
+                vec!["create"],
+            ),
+            "binding" => (
+                "binding",
+                json!({"group": "", "version": "v1", "kind": "Binding"}),
+                vec!["create"],
+            ),
             other => (other, own.clone(), vec!["update"]),
         });
     }
@@ -185,8 +232,9 @@ fn aggregate(core: &Core, wanted: impl Fn(&str) -> bool) -> Response<Body> {
         let versions: Vec<Value> = versions
             .iter()
             .map(|version| {
-                let list: Vec<Value> =
-                    served(&snapshot, group, version).map(|(r, v)| aggregated_resource(r, v)).collect();
+                let list: Vec<Value> = served(&snapshot, group, version)
+                    .map(|(r, v)| aggregated_resource(r, v))
+                    .collect();
                 json!({"version": version, "freshness": "Current", "resources": list})
             })
             .collect();
@@ -196,8 +244,7 @@ fn aggregate(core: &Core, wanted: impl Fn(&str) -> bool) -> Response<Body> {
         }
         items.push(json!({"metadata": metadata, "versions": versions}));
     }
-    let object =
-        json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items});
+    let object = json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items});
     let bytes = serde_json::to_vec(&object).unwrap_or_default();
     reply::with_type(200, AGGREGATED, bytes)
 }

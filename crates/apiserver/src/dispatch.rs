@@ -33,7 +33,10 @@ where
         Ok(collected) => route_request(core, &parts, query, collected.to_bytes(), identity, &agent).await,
         Err(error) if error.is::<LengthLimitError>() => {
             let message = format!("Request entity too large: limit is {MAX_BODY}");
-            (Labels::default(), Ok(Err(ApiError::new(413, "RequestEntityTooLarge", message))))
+            (
+                Labels::default(),
+                Ok(Err(ApiError::new(413, "RequestEntityTooLarge", message))),
+            )
         }
         Err(error) => return Err(io::Error::other(error)),
     };
@@ -65,7 +68,9 @@ async fn route_request(
         other => {
             let labels = Labels::default();
             let path = parts.uri.path();
-            let allowed = core.rbac.authorize_path(&user, &parts.method.as_str().to_lowercase(), path);
+            let allowed = core
+                .rbac
+                .authorize_path(&user, &parts.method.as_str().to_lowercase(), path);
             let outcome = if allowed {
                 discovery::answer(core, &other, &parts.method, &parts.headers, path)
             } else {
@@ -78,7 +83,10 @@ async fn route_request(
 
 fn path_forbidden(user: &User, verb: &str, path: &str) -> ApiError {
     let message = format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", user.name);
-    ApiError { details: Some(serde_json::json!({})), ..ApiError::new(403, "Forbidden", message) }
+    ApiError {
+        details: Some(serde_json::json!({})),
+        ..ApiError::new(403, "Forbidden", message)
+    }
 }
 
 async fn resource(
@@ -138,16 +146,26 @@ fn prepare(
     verb: Verb,
     content_type: String,
 ) -> ApiResult<Call> {
-    let resource =
-        core.registry.resource(&target.group, &target.resource).ok_or_else(ApiError::no_such_path)?;
-    let version = resource.version(&target.version).cloned().ok_or_else(ApiError::no_such_path)?;
+    let resource = core
+        .registry
+        .resource(&target.group, &target.resource)
+        .ok_or_else(ApiError::no_such_path)?;
+    let version = resource
+        .version(&target.version)
+        .cloned()
+        .ok_or_else(ApiError::no_such_path)?;
     // A collection path must fit the scope of the resource.
     let scoped = !target.namespace.is_empty() && target.resource != "namespaces";
-    let fits = if resource.namespaced { scoped || target.name.is_empty() } else { !scoped };
+    let fits = if resource.namespaced {
+        scoped || target.name.is_empty()
+    } else {
+        !scoped
+    };
     if !fits {
         return Err(ApiError::no_such_path());
     }
-    let writes_across = resource.namespaced && target.namespace.is_empty() && matches!(verb, Verb::Create | Verb::DeleteCollection);
+    let writes_across =
+        resource.namespaced && target.namespace.is_empty() && matches!(verb, Verb::Create | Verb::DeleteCollection);
     if writes_across {
         return Err(ApiError::method_not_allowed());
     }

@@ -39,15 +39,23 @@ pub fn check_schema(raw: &Value, path: &str) -> Vec<Cause> {
 }
 
 fn cause(fault: schema::FieldError) -> Cause {
-    Cause { reason: fault.kind.reason().to_owned(), message: fault.body(), field: fault.path }
+    Cause {
+        reason: fault.kind.reason().to_owned(),
+        message: fault.body(),
+        field: fault.path,
+    }
 }
 
 /// Applies a JSON patch.
 pub fn json_patch(call: &Call, doc: &Value, patch: &Value) -> ApiResult<Value> {
     merge::json_patch(doc, patch).map_err(|e| {
         let message = format!("the server rejected our request due to an error in our request: {e}");
-        let details = json!({"name": call.target.name, "kind": call.resource.plural, "causes": [{"message": e.to_string()}]});
-        ApiError { details: Some(details), ..ApiError::new(422, "Invalid", message) }
+        let details =
+            json!({"name": call.target.name, "kind": call.resource.plural, "causes": [{"message": e.to_string()}]});
+        ApiError {
+            details: Some(details),
+            ..ApiError::new(422, "Invalid", message)
+        }
     })
 }
 
@@ -96,10 +104,14 @@ pub fn apply(call: &Call, live: Option<&Value>, applied: &Value, force: bool, no
 fn apply_error(error: &SsaError) -> ApiError {
     match error {
         SsaError::Conflicts(conflicts) => {
-            let cause = |c: &ssa::Conflict| json!({"reason": "FieldManagerConflict", "message": c.message(), "field": c.path});
+            let cause =
+                |c: &ssa::Conflict| json!({"reason": "FieldManagerConflict", "message": c.message(), "field": c.path});
             let causes: Vec<Value> = conflicts.iter().map(cause).collect();
             let details = json!({ "causes": causes });
-            ApiError { details: Some(details), ..ApiError::new(409, "Conflict", error.to_string()) }
+            ApiError {
+                details: Some(details),
+                ..ApiError::new(409, "Conflict", error.to_string())
+            }
         }
         SsaError::HasManagedFields => ApiError::bad_request(error.to_string()),
         // The real server gives this one neither reason nor a client's error code.

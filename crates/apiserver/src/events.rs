@@ -16,7 +16,11 @@ const FIELDS: &[(&str, &str)] = &[
 
 /// Rewrites a core event for `events.k8s.io/v1`.
 pub fn to_events_group(event: &mut Value) {
-    rename(event, "events.k8s.io/v1", FIELDS.iter().map(|(core, new)| (*core, *new)));
+    rename(
+        event,
+        "events.k8s.io/v1",
+        FIELDS.iter().map(|(core, new)| (*core, *new)),
+    );
 }
 
 /// Rewrites an event of `events.k8s.io/v1` for storage.

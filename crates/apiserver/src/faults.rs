@@ -38,7 +38,10 @@ impl Matcher {
 
     /// Requests for a resource (plural name).
     pub fn resource(plural: &str) -> Self {
-        Matcher { resource: Some(plural.to_owned()), ..Matcher::default() }
+        Matcher {
+            resource: Some(plural.to_owned()),
+            ..Matcher::default()
+        }
     }
 
     /// Narrows to verbs.
@@ -169,7 +172,17 @@ impl Faults {
         let mut inner = self.inner.lock();
         inner.next += 1;
         let id = FaultId(inner.next);
-        inner.faults.insert(id, Fault { matcher, action, skip, left: times, hits: 0, rv });
+        inner.faults.insert(
+            id,
+            Fault {
+                matcher,
+                action,
+                skip,
+                left: times,
+                hits: 0,
+                rv,
+            },
+        );
         id
     }
 
@@ -206,14 +219,21 @@ impl Faults {
     /// Whether a cut after number `since` matches a watch.
     pub(crate) fn cut(&self, since: u64, user: &User, target: &Target) -> bool {
         let inner = self.inner.lock();
-        inner.cuts.iter().any(|(number, m)| *number > since && m.matches(user, Verb::Watch, target))
+        inner
+            .cuts
+            .iter()
+            .any(|(number, m)| *number > since && m.matches(user, Verb::Watch, target))
     }
 
     /// What the faults demand for a request; counts the hits.
     pub(crate) fn judge(&self, user: &User, verb: Verb, target: &Target) -> Verdict {
         let mut verdict = Verdict::default();
         let mut inner = self.inner.lock();
-        for fault in inner.faults.values_mut().filter(|f| f.matcher.matches(user, verb, target)) {
+        for fault in inner
+            .faults
+            .values_mut()
+            .filter(|f| f.matcher.matches(user, verb, target))
+        {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -243,7 +263,14 @@ mod tests {
     #[test]
     fn faults_count_and_match() {
         let faults = Faults::new(|| 42);
-        let (user, target) = (User::admin(), Target { resource: "works".into(), name: "w".into(), ..Target::default() });
+        let (user, target) = (
+            User::admin(),
+            Target {
+                resource: "works".into(),
+                name: "w".into(),
+                ..Target::default()
+            },
+        );
         let error = ApiError::new(503, "ServiceUnavailable", "down");
         let id = faults.add_counted(
             Matcher::resource("works").verbs(&[Verb::Patch]),
@@ -252,7 +279,11 @@ mod tests {
             Some(1),
         );
         faults.add(Matcher::any().name("w"), Action::StaleRead);
-        assert_eq!(faults.judge(&user, Verb::Patch, &target).error, None, "the first passes");
+        assert_eq!(
+            faults.judge(&user, Verb::Patch, &target).error,
+            None,
+            "the first passes"
+        );
         let verdict = faults.judge(&user, Verb::Patch, &target);
         assert_eq!((verdict.error, verdict.stale), (Some(error), Some(42)));
         assert_eq!(faults.judge(&user, Verb::Patch, &target).error, None, "only once");

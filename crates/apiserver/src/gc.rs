@@ -36,7 +36,9 @@ fn find(core: &Core, key: &Key) -> Option<Arc<Stored>> {
 }
 
 fn judge(core: &Core, namespace: &str, reference: &Value) -> Owner {
-    let Some(key) = owner_key(core, namespace, reference) else { return Owner::Solid };
+    let Some(key) = owner_key(core, namespace, reference) else {
+        return Owner::Solid;
+    };
     match find(core, &key).filter(|owner| *owner.uid == *text(reference, &["uid"])) {
         None => Owner::Dangling,
         Some(owner) if owner.terminating && blocks(reference) && has_finalizer(&owner, FOREGROUND) => Owner::Waiting,
@@ -60,7 +62,8 @@ pub fn waiting_owners(core: &Core, gone: &Stored) -> Vec<Key> {
     let value = gone.value();
     let keys = items(&value, &["metadata", "ownerReferences"]).iter();
     let keys = keys.filter_map(|reference| owner_key(core, &gone.namespace, reference));
-    keys.filter(|key| find(core, key).is_some_and(|owner| owner.terminating)).collect()
+    keys.filter(|key| find(core, key).is_some_and(|owner| owner.terminating))
+        .collect()
 }
 
 /// Attends to everything that names a vanished owner.
@@ -101,8 +104,11 @@ pub fn check_owners(core: &Arc<Core>, key: &Key) {
     } else {
         Propagation::Background
     };
-    let options =
-        Options { propagation: Some(propagation), uid: Some(stored.uid.to_string()), ..Options::default() };
+    let options = Options {
+        propagation: Some(propagation),
+        uid: Some(stored.uid.to_string()),
+        ..Options::default()
+    };
     if let Some(resource) = core.registry.by_table(&key.table) {
         // It may have been deleted meanwhile, which is as good.
         let _gone_or_marked = delete::remove(core, &resource, &key.namespace, &key.name, &options);
@@ -112,17 +118,26 @@ pub fn check_owners(core: &Arc<Core>, key: &Key) {
 fn forget_owners(core: &Arc<Core>, key: &Key, uids: &[String]) {
     edit(core, key, &|value| {
         let list = items(value, &["metadata", "ownerReferences"]);
-        let kept: Vec<Value> =
-            list.iter().filter(|r| !uids.iter().any(|uid| uid == text(r, &["uid"]))).cloned().collect();
+        let kept: Vec<Value> = list
+            .iter()
+            .filter(|r| !uids.iter().any(|uid| uid == text(r, &["uid"])))
+            .cloned()
+            .collect();
         let changed = kept.len() != list.len();
-        object::set_meta(value, "ownerReferences", (!kept.is_empty()).then_some(Value::Array(kept)));
+        object::set_meta(
+            value,
+            "ownerReferences",
+            (!kept.is_empty()).then_some(Value::Array(kept)),
+        );
         changed
     });
 }
 
 /// Works off the dependents of a terminating object and then lets it go.
 pub fn dependents(core: &Arc<Core>, key: &Key) {
-    let Some(stored) = find(core, key).filter(|s| s.terminating) else { return };
+    let Some(stored) = find(core, key).filter(|s| s.terminating) else {
+        return;
+    };
     let value = stored.value();
     let finalizers = object::finalizers(&value);
     if finalizers.contains(&ORPHAN) {
@@ -151,8 +166,11 @@ pub fn dependents(core: &Arc<Core>, key: &Key) {
 pub fn drop_finalizer(core: &Arc<Core>, key: &Key, finalizer: &str) {
     edit(core, key, &|value| {
         let before = object::finalizers(value).len();
-        let kept: Vec<String> =
-            object::finalizers(value).into_iter().filter(|f| *f != finalizer).map(str::to_owned).collect();
+        let kept: Vec<String> = object::finalizers(value)
+            .into_iter()
+            .filter(|f| *f != finalizer)
+            .map(str::to_owned)
+            .collect();
         let changed = kept.len() != before;
         object::set_finalizers(value, &kept);
         changed

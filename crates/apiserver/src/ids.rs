@@ -51,7 +51,11 @@ impl Ids {
 
     /// A number in `low..high`; `low` when the range is empty.
     pub fn between(&self, low: u64, high: u64) -> u64 {
-        if low >= high { low } else { self.0.lock().random_range(low..high) }
+        if low >= high {
+            low
+        } else {
+            self.0.lock().random_range(low..high)
+        }
     }
 }
 

@@ -60,7 +60,10 @@ impl Labels {
 
     /// Whether the request changes something.
     pub fn is_write(&self) -> bool {
-        matches!(self.verb.as_str(), "POST" | "PUT" | "PATCH" | "APPLY" | "DELETE" | "DELETECOLLECTION")
+        matches!(
+            self.verb.as_str(),
+            "POST" | "PUT" | "PATCH" | "APPLY" | "DELETE" | "DELETECOLLECTION"
+        )
     }
 }
 
@@ -77,12 +80,21 @@ impl Metrics {
 
     /// All counts by labels and user agent (its part before the version).
     pub fn counts(&self) -> Vec<(Labels, String, u64)> {
-        self.0.lock().iter().map(|((labels, agent), n)| (labels.clone(), agent.clone(), *n)).collect()
+        self.0
+            .lock()
+            .iter()
+            .map(|((labels, agent), n)| (labels.clone(), agent.clone(), *n))
+            .collect()
     }
 
     /// Number of requests whose labels and user agent satisfy `wanted`.
     pub fn total(&self, wanted: impl Fn(&Labels, &str) -> bool) -> u64 {
-        self.0.lock().iter().filter(|((labels, agent), _)| wanted(labels, agent)).map(|(_, n)| n).sum()
+        self.0
+            .lock()
+            .iter()
+            .filter(|((labels, agent), _)| wanted(labels, agent))
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// Forgets all counts.
@@ -107,7 +119,11 @@ impl Metrics {
         out.push_str("# HELP apiserver_request_by_agent_total Requests by user agent and labels of apiserver_request_total.\n# TYPE apiserver_request_by_agent_total counter\n");
         for (labels, agent, n) in &counts {
             let text = label_text(labels);
-            let _ = writeln!(out, "apiserver_request_by_agent_total{{agent=\"{}\",{text}}} {n}", escape(agent));
+            let _ = writeln!(
+                out,
+                "apiserver_request_by_agent_total{{agent=\"{}\",{text}}} {n}",
+                escape(agent)
+            );
         }
         out.push_str("# HELP apiserver_storage_objects Number of stored objects by resource.\n# TYPE apiserver_storage_objects gauge\n");
         for (table, n) in store.counts() {

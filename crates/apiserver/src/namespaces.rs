@@ -25,14 +25,18 @@ pub fn check_may_create(core: &Core, call: &Call, name: &str) -> ApiResult<()> {
         return Ok(());
     }
     let namespace = &call.target.namespace;
-    let found =
-        core.store.get(NAMESPACES, "", namespace).ok_or_else(|| ApiError::not_found("", NAMESPACES, namespace))?;
+    let found = core
+        .store
+        .get(NAMESPACES, "", namespace)
+        .ok_or_else(|| ApiError::not_found("", NAMESPACES, namespace))?;
     if !found.terminating {
         return Ok(());
     }
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
     let text = format!("namespace {namespace} is being terminated");
-    Err(call.forbidden(name, &why).with_cause("NamespaceTerminating", &text, "metadata.namespace"))
+    Err(call
+        .forbidden(name, &why)
+        .with_cause("NamespaceTerminating", &text, "metadata.namespace"))
 }
 
 /// Refuses deletion of the namespaces that the cluster needs.
@@ -125,7 +129,11 @@ pub fn empty(core: &Arc<Core>, name: &str) {
             let kept: Vec<Value> = list.iter().filter(|f| *f != "kubernetes").cloned().collect();
             let changed = kept.len() != list.len();
             let spec = object::child(value, "spec");
-            if kept.is_empty() { drop(spec.remove("finalizers")) } else { drop(spec.insert("finalizers".into(), kept.into())) }
+            if kept.is_empty() {
+                drop(spec.remove("finalizers"))
+            } else {
+                drop(spec.insert("finalizers".into(), kept.into()))
+            }
             changed
         });
     } else {
@@ -135,14 +143,28 @@ pub fn empty(core: &Arc<Core>, name: &str) {
 }
 
 fn set_conditions(value: &mut Value, remaining: &Remaining, now: &str) -> bool {
-    let resources = remaining.by_resource.iter().map(|(r, n)| format!("{r}. has {n} resource instances"));
-    let finalizers = remaining.by_finalizer.iter().map(|(f, n)| format!("{f} in {n} resource instances"));
+    let resources = remaining
+        .by_resource
+        .iter()
+        .map(|(r, n)| format!("{r}. has {n} resource instances"));
+    let finalizers = remaining
+        .by_finalizer
+        .iter()
+        .map(|(f, n)| format!("{f} in {n} resource instances"));
     let join = |parts: Vec<String>| parts.join(", ");
     let content = format!("Some resources are remaining: {}", join(resources.collect()));
-    let held = format!("Some content in the namespace has finalizers remaining: {}", join(finalizers.collect()));
+    let held = format!(
+        "Some content in the namespace has finalizers remaining: {}",
+        join(finalizers.collect())
+    );
     let any_held = !remaining.by_finalizer.is_empty();
     let wanted = [
-        ("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered"),
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            false,
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        ),
         (
             "NamespaceDeletionGroupVersionParsingFailure",
             false,
@@ -159,8 +181,16 @@ fn set_conditions(value: &mut Value, remaining: &Remaining, now: &str) -> bool {
         (
             "NamespaceFinalizersRemaining",
             any_held,
-            if any_held { "SomeFinalizersRemain" } else { "ContentHasNoFinalizers" },
-            if any_held { &held } else { "All content-preserving finalizers finished" },
+            if any_held {
+                "SomeFinalizersRemain"
+            } else {
+                "ContentHasNoFinalizers"
+            },
+            if any_held {
+                &held
+            } else {
+                "All content-preserving finalizers finished"
+            },
         ),
     ];
     let mut changed = false;
@@ -173,13 +203,19 @@ fn set_conditions(value: &mut Value, remaining: &Remaining, now: &str) -> bool {
 /// Sets a condition in `status.conditions`, keeping its time while the status stays; says whether anything changed.
 pub fn set_condition(value: &mut Value, kind: &str, status: bool, reason: &str, message: &str, now: &str) -> bool {
     let status = if status { "True" } else { "False" };
-    let slot = object::child(value, "status").entry("conditions").or_insert_with(|| json!([]));
+    let slot = object::child(value, "status")
+        .entry("conditions")
+        .or_insert_with(|| json!([]));
     let Value::Array(list) = slot else { return false };
     let new = |time: Value| json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time});
     match list.iter_mut().find(|c| object::text(c, &["type"]) == kind) {
         Some(old) => {
             let same = object::text(old, &["status"]) == status;
-            let time = if same { old["lastTransitionTime"].clone() } else { now.into() };
+            let time = if same {
+                old["lastTransitionTime"].clone()
+            } else {
+                now.into()
+            };
             let new = new(time);
             let changed = *old != new;
             *old = new;

@@ -34,7 +34,9 @@ pub fn uid(value: &Value) -> &str {
 
 /// The object's generation; 0 when it has none.
 pub fn generation(value: &Value) -> i64 {
-    at(value, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0)
+    at(value, &["metadata", "generation"])
+        .and_then(Value::as_i64)
+        .unwrap_or(0)
 }
 
 /// Whether deletion was asked for.
@@ -49,12 +51,17 @@ pub fn finalizers(value: &Value) -> Vec<&str> {
 
 /// The texts of an array; empty when it is absent.
 pub fn strings(list: Option<&Value>) -> Vec<&str> {
-    list.and_then(Value::as_array).map(|l| l.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+    list.and_then(Value::as_array)
+        .map(|l| l.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
 }
 
 /// The elements of an array at a path; empty when absent.
 pub fn items<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(value, path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    at(value, path)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// The object under `key`, made if it is absent or not an object.

@@ -16,7 +16,10 @@ const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protob
 /// The version 2 document: title and version alone. Clients use version 3 for everything that matters and want this one
 /// only to exist.
 pub fn v2(headers: &HeaderMap) -> Response<Body> {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     if accept.contains("protobuf") {
         // Document { swagger = 1: "2.0"; info = 2 { title = 1: "Kubernetes"; version = 2: ... }; paths = 8 {} }
         let field = |number: u8, bytes: &[u8]| -> Vec<u8> {
@@ -25,11 +28,22 @@ pub fn v2(headers: &HeaderMap) -> Response<Body> {
             out.extend_from_slice(bytes);
             out
         };
-        let info = [field(1, b"Kubernetes"), field(2, crate::discovery::GIT_VERSION.as_bytes())].concat();
-        return reply::with_type(200, PROTOBUF, [field(1, b"2.0"), field(2, &info), field(8, b"")].concat());
+        let info = [
+            field(1, b"Kubernetes"),
+            field(2, crate::discovery::GIT_VERSION.as_bytes()),
+        ]
+        .concat();
+        return reply::with_type(
+            200,
+            PROTOBUF,
+            [field(1, b"2.0"), field(2, &info), field(8, b"")].concat(),
+        );
     }
     let info = json!({"title": "Kubernetes", "version": crate::discovery::GIT_VERSION});
-    reply::json(200, &json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}))
+    reply::json(
+        200,
+        &json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}),
+    )
 }
 
 /// The list of version 3 documents.
@@ -37,9 +51,16 @@ pub fn index(core: &Core) -> Response<Body> {
     let mut paths = Map::new();
     for (group, versions) in core.registry.groups() {
         for version in versions {
-            let place = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let place = if group.is_empty() {
+                format!("api/{version}")
+            } else {
+                format!("apis/{group}/{version}")
+            };
             let hash = hash_of(core, &group, &version);
-            paths.insert(place.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{place}?hash={hash}")}));
+            paths.insert(
+                place.clone(),
+                json!({"serverRelativeURL": format!("/openapi/v3/{place}?hash={hash}")}),
+            );
         }
     }
     reply::json(200, &json!({ "paths": paths }))
@@ -104,7 +125,9 @@ fn schema_of(resource: &Resource, version: &str, schemas: &mut Map<String, Value
         }
         None => {
             let key = (api_version(&resource.group, version), resource.kind.clone());
-            let Some(name) = types.kinds.get(&key) else { return String::new() };
+            let Some(name) = types.kinds.get(&key) else {
+                return String::new();
+            };
             collect(name, schemas);
             (name.clone(), schemas.get(name).cloned().unwrap_or_default())
         }
@@ -120,7 +143,10 @@ fn add_object_fields(schema: &mut Value) {
     properties.insert("apiVersion".into(), text("Version of the schema of this object."));
     properties.insert("kind".into(), text("Kind of this object."));
     let reference = format!("{REF_PREFIX}{OBJECT_META}");
-    properties.insert("metadata".into(), json!({"allOf": [{"$ref": reference}], "description": "Standard metadata of objects."}));
+    properties.insert(
+        "metadata".into(),
+        json!({"allOf": [{"$ref": reference}], "description": "Standard metadata of objects."}),
+    );
 }
 
 /// Adds a built-in type and all types it refers to.
@@ -130,7 +156,9 @@ fn collect(name: &str, schemas: &mut Map<String, Value>) {
         if schemas.contains_key(&name) {
             continue;
         }
-        let Some(schema) = TYPES.definitions.get(&name) else { continue };
+        let Some(schema) = TYPES.definitions.get(&name) else {
+            continue;
+        };
         let mut references = BTreeSet::new();
         find_references(schema, &mut references);
         schemas.insert(name, schema.clone());
@@ -141,7 +169,11 @@ fn collect(name: &str, schemas: &mut Map<String, Value>) {
 fn find_references(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
         Value::Object(map) => {
-            if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix(REF_PREFIX)) {
+            if let Some(name) = map
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|r| r.strip_prefix(REF_PREFIX))
+            {
                 found.insert(name.to_owned());
             }
             map.values().for_each(|v| find_references(v, found));
@@ -153,7 +185,11 @@ fn find_references(schema: &Value, found: &mut BTreeSet<String>) {
 
 /// Adds the paths of a resource with the operations that clients look up: which of them take `fieldValidation`.
 fn add_paths(resource: &Resource, version: &str, name: &str, paths: &mut Map<String, Value>) {
-    let root = if resource.group.is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", resource.group) };
+    let root = if resource.group.is_empty() {
+        format!("/api/{version}")
+    } else {
+        format!("/apis/{}/{version}", resource.group)
+    };
     let collection = if resource.namespaced {
         format!("{root}/namespaces/{{namespace}}/{}", resource.plural)
     } else {
@@ -178,7 +214,8 @@ fn add_paths(resource: &Resource, version: &str, name: &str, paths: &mut Map<Str
     let mut patch = operation("patch", &["dryRun", "fieldManager", "fieldValidation", "force"]);
     patch["requestBody"] = json!({"content": {"application/json-patch+json": patch_body, "application/merge-patch+json": patch_body,
         "application/apply-patch+yaml": patch_body}});
-    let list = json!({"get": operation("list", &["labelSelector", "fieldSelector", "limit", "continue"]), "post": create});
+    let list =
+        json!({"get": operation("list", &["labelSelector", "fieldSelector", "limit", "continue"]), "post": create});
     let object = json!({"get": operation("get", &[]), "put": replace, "patch": patch,
         "delete": operation("delete", &["dryRun", "gracePeriodSeconds", "propagationPolicy"])});
     paths.insert(format!("{collection}/{{name}}"), object);

@@ -39,11 +39,20 @@ impl Authority {
     pub fn generate() -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::CrlSign,
+        ];
         params.distinguished_name = subject("kubernetes", &[]);
         let key = KeyPair::generate().context("generate the key of the certificate authority")?;
-        let certificate = params.self_signed(&key).context("sign the certificate of the authority")?;
-        Ok(Authority { certificate_pem: certificate.pem().into(), issuer: Arc::new(Issuer::new(params, key)) })
+        let certificate = params
+            .self_signed(&key)
+            .context("sign the certificate of the authority")?;
+        Ok(Authority {
+            certificate_pem: certificate.pem().into(),
+            issuer: Arc::new(Issuer::new(params, key)),
+        })
     }
 
     /// The authority's certificate, PEM.
@@ -56,8 +65,12 @@ impl Authority {
     /// # Errors
     /// When the key cannot be generated.
     pub fn client(&self, user: &User) -> anyhow::Result<Credential> {
-        let groups: Vec<&str> =
-            user.groups.iter().map(String::as_str).filter(|g| *g != "system:authenticated").collect();
+        let groups: Vec<&str> = user
+            .groups
+            .iter()
+            .map(String::as_str)
+            .filter(|g| *g != "system:authenticated")
+            .collect();
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(&user.name, &groups);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -79,7 +92,10 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         let key = KeyPair::generate().context("generate a key")?;
         let certificate = params.signed_by(&key, &self.issuer).context("sign a certificate")?;
-        Ok(Credential { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+        Ok(Credential {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
     }
 }
 

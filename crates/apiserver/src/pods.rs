@@ -16,9 +16,17 @@ use std::sync::Arc;
 pub fn admit(core: &Core, call: &Call, pod: &mut Value) -> ApiResult<()> {
     let spec = child(pod, "spec");
     default_with(spec, "serviceAccountName", || "default".into());
-    let account = spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let account = spec
+        .get("serviceAccountName")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     spec.insert("serviceAccount".into(), account.as_str().into());
-    let class = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let class = spec
+        .get("priorityClassName")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let priority = match class.as_str() {
         "" => json!(0),
         "system-cluster-critical" => json!(2_000_000_000),
@@ -37,9 +45,8 @@ pub fn admit(core: &Core, call: &Call, pod: &mut Value) -> ApiResult<()> {
     tolerate_node_faults(spec);
     if core.store.get("serviceaccounts", call.namespace(), &account).is_none() {
         let namespace = call.namespace();
-        let why = format!(
-            "error looking up service account {namespace}/{account}: serviceaccount \"{account}\" not found"
-        );
+        let why =
+            format!("error looking up service account {namespace}/{account}: serviceaccount \"{account}\" not found");
         return Err(call.forbidden(object::name(pod), &why));
     }
     let class = quality_of_service(pod);
@@ -63,16 +70,24 @@ fn tolerate_node_faults(spec: &mut Map<String, Value>) {
 
 /// The pod's quality of service: guaranteed when every container limits CPU and memory to what it requests.
 fn quality_of_service(pod: &Value) -> &'static str {
-    let containers: Vec<&Value> =
-        ["containers", "initContainers"].iter().flat_map(|k| items(pod, &["spec", k])).collect();
+    let containers: Vec<&Value> = ["containers", "initContainers"]
+        .iter()
+        .flat_map(|k| items(pod, &["spec", k]))
+        .collect();
     let amount = |c: &Value, kind: &str, what: &str| text(c, &["resources", kind, what]).to_owned();
     let pairs: Vec<(String, String)> = containers
         .iter()
         .flat_map(|c| ["cpu", "memory"].map(|what| (amount(c, "requests", what), amount(c, "limits", what))))
         .collect();
-    if pairs.iter().all(|(request, limit)| request.is_empty() && limit.is_empty()) {
+    if pairs
+        .iter()
+        .all(|(request, limit)| request.is_empty() && limit.is_empty())
+    {
         "BestEffort"
-    } else if pairs.iter().all(|(request, limit)| !limit.is_empty() && (request == limit || request.is_empty())) {
+    } else if pairs
+        .iter()
+        .all(|(request, limit)| !limit.is_empty() && (request == limit || request.is_empty()))
+    {
         "Guaranteed"
     } else {
         "Burstable"
@@ -85,9 +100,17 @@ pub fn bind(core: &Arc<Core>, call: &Call) -> ApiResult<Response<Body>> {
     let node = text(&binding, &["target", "name"]).to_owned();
     let name = &call.target.name;
     if node.is_empty() {
-        return Err(ApiError::invalid("", "Binding", name, &[Cause::required("target.name", "")]));
+        return Err(ApiError::invalid(
+            "",
+            "Binding",
+            name,
+            &[Cause::required("target.name", "")],
+        ));
     }
-    let pod = core.store.get("pods", call.namespace(), name).ok_or_else(|| call.not_found(name))?;
+    let pod = core
+        .store
+        .get("pods", call.namespace(), name)
+        .ok_or_else(|| call.not_found(name))?;
     let taken = text(&pod.value(), &["spec", "nodeName"]).to_owned();
     if !taken.is_empty() {
         return Err(call.conflict(name, &format!("pod {name} is already assigned to node \"{taken}\"")));
@@ -99,7 +122,9 @@ pub fn bind(core: &Arc<Core>, call: &Call) -> ApiResult<Response<Body>> {
         let conditions = as_map(status).entry("conditions").or_insert_with(|| json!([]));
         if let Value::Array(list) = conditions {
             list.retain(|c| text(c, &["type"]) != "PodScheduled");
-            list.push(json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now}));
+            list.push(
+                json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now}),
+            );
         }
         true
     });
@@ -109,22 +134,43 @@ pub fn bind(core: &Arc<Core>, call: &Call) -> ApiResult<Response<Body>> {
 /// The `eviction` subresource: deletes a pod as its budgets allow.
 pub fn evict(core: &Arc<Core>, call: &Call) -> ApiResult<Response<Body>> {
     let name = &call.target.name;
-    let pod = core.store.get("pods", call.namespace(), name).ok_or_else(|| call.not_found(name))?;
+    let pod = core
+        .store
+        .get("pods", call.namespace(), name)
+        .ok_or_else(|| call.not_found(name))?;
     let scope = crate::storage::Scope::Namespace(call.namespace().to_owned());
     for budget in core.store.list("poddisruptionbudgets.policy", &scope).items {
         let value = budget.value();
         let selected = object::at(&value, &["spec", "selector"])
             .is_some_and(|s| crate::selector::Labels::from_object(s).matches(&pod.labels));
-        let allowed = object::at(&value, &["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or(0);
+        let allowed = object::at(&value, &["status", "disruptionsAllowed"])
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
         if selected && allowed < 1 {
             let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-            let why = format!("The disruption budget {} does not allow evicting pods currently", budget.name);
+            let why = format!(
+                "The disruption budget {} does not allow evicting pods currently",
+                budget.name
+            );
             return Err(ApiError::new(429, "TooManyRequests", message).with_cause("DisruptionBudget", &why, ""));
         }
     }
-    let eviction = if call.body.is_empty() { json!({}) } else { call.json_body()? };
+    let eviction = if call.body.is_empty() {
+        json!({})
+    } else {
+        call.json_body()?
+    };
     let grace = object::at(&eviction, &["deleteOptions", "gracePeriodSeconds"]).and_then(Value::as_i64);
-    delete::remove(core, &call.resource, call.namespace(), name, &Options { grace, ..Options::default() })?;
+    delete::remove(
+        core,
+        &call.resource,
+        call.namespace(),
+        name,
+        &Options {
+            grace,
+            ..Options::default()
+        },
+    )?;
     Ok(success(201))
 }
 

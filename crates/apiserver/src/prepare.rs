@@ -8,7 +8,13 @@ use crate::status::{ApiError, ApiResult, Cause};
 use serde_json::{Map, Value};
 
 /// Fields of metadata that a client cannot set.
-const SERVER_OWNED: &[&str] = &["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
+const SERVER_OWNED: &[&str] = &[
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+];
 
 /// Settles the namespace of a new object with that of the request.
 pub fn settle_namespace(call: &Call, value: &mut Value) -> ApiResult<()> {
@@ -54,10 +60,17 @@ pub fn for_update(call: &Call, old: &Value, new: &mut Value) {
         _ if call.version.status => copy_field(old, new, "status"),
         _ => {}
     }
-    let old_meta = old.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+    let old_meta = old
+        .get("metadata")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let meta = meta_mut(new);
     meta.remove("selfLink");
-    for key in SERVER_OWNED.iter().chain(&["name", "namespace", "generateName", "resourceVersion"]) {
+    for key in SERVER_OWNED
+        .iter()
+        .chain(&["name", "namespace", "generateName", "resourceVersion"])
+    {
         match old_meta.get(*key) {
             Some(kept) => meta.insert((*key).to_owned(), kept.clone()),
             None => meta.remove(*key),
@@ -119,14 +132,27 @@ fn desired_differs(call: &Call, old: &Value, new: &Value) -> bool {
     let ignored = |key: &str| key == "metadata" || key == "apiVersion" || (key == "status" && call.version.status);
     let fields = |v: &Value| -> Map<String, Value> {
         v.as_object()
-            .map(|m| m.iter().filter(|(k, _)| !ignored(k)).map(|(k, v)| (k.clone(), v.clone())).collect())
+            .map(|m| {
+                m.iter()
+                    .filter(|(k, _)| !ignored(k))
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect()
+            })
             .unwrap_or_default()
     };
     fields(old) != fields(new)
 }
 
 fn drop_empty_metadata(meta: &mut Map<String, Value>) {
-    for key in ["labels", "annotations", "finalizers", "ownerReferences", "managedFields", "generateName", "namespace"] {
+    for key in [
+        "labels",
+        "annotations",
+        "finalizers",
+        "ownerReferences",
+        "managedFields",
+        "generateName",
+        "namespace",
+    ] {
         let empty = match meta.get(key) {
             Some(Value::Object(m)) => m.is_empty(),
             Some(Value::Array(l)) => l.is_empty(),
@@ -163,9 +189,20 @@ pub fn check_update(call: &Call, live: &Value, new: &Value) -> ApiResult<()> {
         return Ok(());
     }
     if rv.parse::<u64>().is_err() {
-        return Err(call.invalid(name, &[Cause::invalid("metadata.resourceVersion", &rv.into(), "must be a number")]));
+        return Err(call.invalid(
+            name,
+            &[Cause::invalid(
+                "metadata.resourceVersion",
+                &rv.into(),
+                "must be a number",
+            )],
+        ));
     }
-    if rv != meta_text(live, "resourceVersion") { Err(call.modified(name)) } else { Ok(()) }
+    if rv != meta_text(live, "resourceVersion") {
+        Err(call.modified(name))
+    } else {
+        Ok(())
+    }
 }
 
 /// Faults of metadata in a new or changed object.
@@ -174,7 +211,10 @@ pub fn metadata_faults(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cau
     let Some(old) = old else { return causes };
     if object::is_terminating(old) {
         let before = object::finalizers(old);
-        let added: Vec<&str> = object::finalizers(new).into_iter().filter(|f| !before.contains(f)).collect();
+        let added: Vec<&str> = object::finalizers(new)
+            .into_iter()
+            .filter(|f| !before.contains(f))
+            .collect();
         if !added.is_empty() {
             let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
             let detail = format!(

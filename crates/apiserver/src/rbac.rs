@@ -42,9 +42,10 @@ impl Rule {
             format!("{}/{}", target.resource, target.subresource)
         };
         let all_of_subresource = format!("*/{}", target.subresource);
-        let resource = self.resources.iter().any(|r| {
-            r == "*" || *r == full || (!target.subresource.is_empty() && *r == all_of_subresource)
-        });
+        let resource = self
+            .resources
+            .iter()
+            .any(|r| r == "*" || *r == full || (!target.subresource.is_empty() && *r == all_of_subresource));
         any(&self.verbs, verb)
             && any(&self.groups, &target.group)
             && resource
@@ -121,7 +122,14 @@ pub fn observe(core: &Core, table: &str, event: &Event) {
             let rules = Arc::new(items(&value, &["rules"]).iter().map(Rule::of).collect());
             let selectors = items(&value, &["aggregationRule", "clusterRoleSelectors"]);
             let aggregates = selectors.iter().map(Labels::from_object).collect();
-            index.roles.insert(name, Role { rules, labels: object.labels.clone(), aggregates });
+            index.roles.insert(
+                name,
+                Role {
+                    rules,
+                    labels: object.labels.clone(),
+                    aggregates,
+                },
+            );
         }
         _ => {
             index.unbind(&name);
@@ -158,7 +166,9 @@ impl Index {
 
     /// Rules of a role, those of roles it aggregates included.
     fn rules(&self, name: &Name) -> Vec<Arc<Vec<Rule>>> {
-        let Some(role) = self.roles.get(name) else { return Vec::new() };
+        let Some(role) = self.roles.get(name) else {
+            return Vec::new();
+        };
         let mut all = vec![role.rules.clone()];
         if !role.aggregates.is_empty() {
             let cluster = self.roles.iter().filter(|((namespace, _), _)| namespace.is_empty());
@@ -174,8 +184,14 @@ impl Index {
         for subject in subjects {
             for name in self.by_subject.get(&subject).into_iter().flatten() {
                 let in_scope = name.0.is_empty() || namespace.is_some_and(|ns| !ns.is_empty() && *name.0 == *ns);
-                let Some(binding) = self.bindings.get(name).filter(|_| in_scope) else { continue };
-                if self.rules(&binding.role).iter().any(|rules| rules.iter().any(&mut wanted)) {
+                let Some(binding) = self.bindings.get(name).filter(|_| in_scope) else {
+                    continue;
+                };
+                if self
+                    .rules(&binding.role)
+                    .iter()
+                    .any(|rules| rules.iter().any(&mut wanted))
+                {
                     return true;
                 }
             }
@@ -189,7 +205,10 @@ fn subject_key(subject: &Value) -> Option<String> {
     match text(subject, &["kind"]) {
         "User" => Some(format!("u:{name}")),
         "Group" => Some(format!("g:{name}")),
-        "ServiceAccount" => Some(format!("u:system:serviceaccount:{}:{name}", text(subject, &["namespace"]))),
+        "ServiceAccount" => Some(format!(
+            "u:system:serviceaccount:{}:{name}",
+            text(subject, &["namespace"])
+        )),
         _ => None,
     }
 }
@@ -201,7 +220,11 @@ impl Rbac {
             return Ok(());
         }
         // For the authorizer a namespace object lies in itself.
-        if self.0.read().any_rule(user, Some(&target.namespace), |rule| rule.allows(verb, target)) {
+        if self
+            .0
+            .read()
+            .any_rule(user, Some(&target.namespace), |rule| rule.allows(verb, target))
+        {
             return Ok(());
         }
         let resource = if target.subresource.is_empty() {
@@ -234,7 +257,12 @@ impl Rbac {
         }
         let (mut resources, mut paths) = (Vec::new(), Vec::new());
         self.0.read().any_rule(user, Some(namespace), |rule| {
-            if rule.paths.is_empty() { &mut resources } else { &mut paths }.push(rule.to_json());
+            if rule.paths.is_empty() {
+                &mut resources
+            } else {
+                &mut paths
+            }
+            .push(rule.to_json());
             false
         });
         (resources, paths)
@@ -246,20 +274,32 @@ impl Rbac {
             return None;
         }
         let index = self.0.read();
-        rules.iter().find(|value| !index.covers(user, namespace, &Rule::of(value))).cloned()
+        rules
+            .iter()
+            .find(|value| !index.covers(user, namespace, &Rule::of(value)))
+            .cloned()
     }
 
     /// The rules of a role, for the check that a binding grants nothing that its author lacks.
     pub fn role_rules(&self, namespace: &str, name: &str) -> Vec<Value> {
         let name = (Arc::from(namespace), Arc::from(name));
-        self.0.read().rules(&name).iter().flat_map(|rules| rules.iter().map(Rule::to_json).collect::<Vec<_>>()).collect()
+        self.0
+            .read()
+            .rules(&name)
+            .iter()
+            .flat_map(|rules| rules.iter().map(Rule::to_json).collect::<Vec<_>>())
+            .collect()
     }
 }
 
 impl Index {
     /// Whether the user holds every single permission of a rule.
     fn covers(&self, user: &User, namespace: &str, rule: &Rule) -> bool {
-        let names: Vec<String> = if rule.names.is_empty() { vec![String::new()] } else { rule.names.clone() };
+        let names: Vec<String> = if rule.names.is_empty() {
+            vec![String::new()]
+        } else {
+            rule.names.clone()
+        };
         let each = |resource: &String, group: &String, verb: &String, name: &String| {
             let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
             let target = Target {
@@ -272,14 +312,17 @@ impl Index {
             self.any_rule(user, Some(namespace), |held| held.allows(verb, &target))
         };
         let resources = rule.resources.iter().all(|resource| {
-            rule.groups
-                .iter()
-                .all(|group| rule.verbs.iter().all(|verb| names.iter().all(|name| each(resource, group, verb, name))))
+            rule.groups.iter().all(|group| {
+                rule.verbs
+                    .iter()
+                    .all(|verb| names.iter().all(|name| each(resource, group, verb, name)))
+            })
         });
-        let paths = rule
-            .paths
-            .iter()
-            .all(|path| rule.verbs.iter().all(|verb| self.any_rule(user, None, |held| held.allows_path(verb, path))));
+        let paths = rule.paths.iter().all(|path| {
+            rule.verbs
+                .iter()
+                .all(|verb| self.any_rule(user, None, |held| held.allows_path(verb, path)))
+        });
         resources && paths
     }
 }

@@ -23,7 +23,10 @@ pub enum View {
 impl View {
     /// The first representation of the `Accept` header that the server can give.
     pub fn negotiate(headers: &HeaderMap) -> ApiResult<View> {
-        let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
+        let accept = headers
+            .get(header::ACCEPT)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("*/*");
         let offers = accept.split(',').find_map(|entry| {
             let mut parts = entry.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
@@ -65,7 +68,9 @@ pub fn with_type(code: u16, content_type: &'static str, bytes: impl Into<Bytes>)
     let body = Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response
 }
 
@@ -103,7 +108,10 @@ mod tests {
         let cases = [
             (kubectl, Some(View::Table)),
             ("application/vnd.kubernetes.protobuf, */*", Some(View::Object)),
-            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(View::Metadata)),
+            (
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+                Some(View::Metadata),
+            ),
             ("text/html", None),
         ];
         for (accept, expected) in cases {

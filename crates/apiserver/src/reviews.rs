@@ -62,7 +62,10 @@ fn subject(review: &Value) -> User {
     User {
         name: text(review, &["spec", "user"]).to_owned(),
         uid: text(review, &["spec", "uid"]).to_owned(),
-        groups: strings(at(review, &["spec", "groups"])).into_iter().map(str::to_owned).collect(),
+        groups: strings(at(review, &["spec", "groups"]))
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         extra: BTreeMap::new(),
     }
 }
@@ -78,10 +81,17 @@ fn local_access(core: &Core, call: &Call, review: &Value) -> ApiResult<Value> {
 }
 
 fn access(core: &Core, call: &Call, user: &User, review: &Value) -> ApiResult<Value> {
-    let (resource, path) = (at(review, &["spec", "resourceAttributes"]), at(review, &["spec", "nonResourceAttributes"]));
+    let (resource, path) = (
+        at(review, &["spec", "resourceAttributes"]),
+        at(review, &["spec", "nonResourceAttributes"]),
+    );
     let asked_for_somebody = !user.name.is_empty() || !user.groups.is_empty();
     if !asked_for_somebody {
-        let cause = Cause::invalid("spec.user", &"".into(), "at least one of user or group must be specified");
+        let cause = Cause::invalid(
+            "spec.user",
+            &"".into(),
+            "at least one of user or group must be specified",
+        );
         return Err(call.invalid("", &[cause]));
     }
     let refusal = match (resource, path) {
@@ -96,13 +106,19 @@ fn access(core: &Core, call: &Call, user: &User, review: &Value) -> ApiResult<Va
             };
             core.rbac.authorize(user, text(resource, &["verb"]), &target).is_err()
         }
-        (None, Some(path)) => !core.rbac.authorize_path(user, text(path, &["verb"]), text(path, &["path"])),
+        (None, Some(path)) => !core
+            .rbac
+            .authorize_path(user, text(path, &["verb"]), text(path, &["path"])),
         _ => {
             let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
             return Err(call.invalid("", &[Cause::invalid("spec.resourceAttributes", &Value::Null, detail)]));
         }
     };
-    Ok(if refusal { json!({"allowed": false}) } else { json!({"allowed": true, "reason": "RBAC: allowed by the rules bound to the subject"}) })
+    Ok(if refusal {
+        json!({"allowed": false})
+    } else {
+        json!({"allowed": true, "reason": "RBAC: allowed by the rules bound to the subject"})
+    })
 }
 
 fn rules(core: &Core, call: &Call, review: &Value) -> Value {

@@ -114,7 +114,9 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Route {
         ["namespaces", namespace, rest @ ..] => (*namespace, rest),
         _ => ("", rest),
     };
-    let [resource, name_and_sub @ ..] = rest else { return Route::Other(String::new()) };
+    let [resource, name_and_sub @ ..] = rest else {
+        return Route::Other(String::new());
+    };
     let (name, subresource) = match name_and_sub {
         [] => ("", ""),
         [name] => (*name, ""),
@@ -124,7 +126,11 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Route {
     Route::Resource(Target {
         group: group.to_owned(),
         version: version.to_owned(),
-        namespace: if *resource == "namespaces" { name.to_owned() } else { namespace.to_owned() },
+        namespace: if *resource == "namespaces" {
+            name.to_owned()
+        } else {
+            namespace.to_owned()
+        },
         resource: (*resource).to_owned(),
         name: name.to_owned(),
         subresource: subresource.to_owned(),
@@ -148,7 +154,11 @@ impl Query {
 
     /// The first value; empty when absent.
     pub fn get(&self, key: &str) -> &str {
-        self.0.get(key).and_then(|v| v.first()).map(String::as_str).unwrap_or_default()
+        self.0
+            .get(key)
+            .and_then(|v| v.first())
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     /// All values.
@@ -176,7 +186,10 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
+        let hex = tail
+            .get(..2)
+            .and_then(|h| std::str::from_utf8(h).ok())
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
         match (first, hex) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -219,11 +232,23 @@ mod tests {
             ("/healthz", Route::Other("/healthz".into())),
             ("/api/v1/namespaces", target("", "v1", "", "namespaces", "", "")),
             ("/api/v1/namespaces/x", target("", "v1", "x", "namespaces", "x", "")),
-            ("/api/v1/namespaces/x/finalize", target("", "v1", "x", "namespaces", "x", "finalize")),
+            (
+                "/api/v1/namespaces/x/finalize",
+                target("", "v1", "x", "namespaces", "x", "finalize"),
+            ),
             ("/api/v1/namespaces/x/pods", target("", "v1", "x", "pods", "", "")),
-            ("/api/v1/namespaces/x/pods/p/status", target("", "v1", "x", "pods", "p", "status")),
-            ("/apis/apps/v1/deployments", target("apps", "v1", "", "deployments", "", "")),
-            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", target("rbac.authorization.k8s.io", "v1", "", "clusterroles", "system:node", "")),
+            (
+                "/api/v1/namespaces/x/pods/p/status",
+                target("", "v1", "x", "pods", "p", "status"),
+            ),
+            (
+                "/apis/apps/v1/deployments",
+                target("apps", "v1", "", "deployments", "", ""),
+            ),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
+                target("rbac.authorization.k8s.io", "v1", "", "clusterroles", "system:node", ""),
+            ),
         ];
         for (path, expected) in cases {
             assert_eq!(route(path), expected, "{path}");
@@ -232,7 +257,9 @@ mod tests {
 
     #[test]
     fn queries_are_decoded() {
-        let q = Query::parse(Some("labelSelector=a%3Db%2Cc+in+(d)&watch=1&dryRun=All&allowWatchBookmarks=false"));
+        let q = Query::parse(Some(
+            "labelSelector=a%3Db%2Cc+in+(d)&watch=1&dryRun=All&allowWatchBookmarks=false",
+        ));
         assert_eq!(q.get("labelSelector"), "a=b,c in (d)");
         assert!(q.flag("watch") && !q.flag("allowWatchBookmarks") && !q.flag("missing"));
     }

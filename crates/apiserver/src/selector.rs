@@ -27,19 +27,32 @@ impl Labels {
     /// Parses the text form (`a=b,c in (d,e),!f`).
     pub fn parse(text: &str) -> ApiResult<Self> {
         let fail = |why: &str| ApiError::bad_request(format!("unable to parse requirement: {why}"));
-        split_outside_parentheses(text).into_iter().map(|part| parse_requirement(part).map_err(|e| fail(&e))).collect::<ApiResult<_>>().map(Labels)
+        split_outside_parentheses(text)
+            .into_iter()
+            .map(|part| parse_requirement(part).map_err(|e| fail(&e)))
+            .collect::<ApiResult<_>>()
+            .map(Labels)
     }
 
     /// A `metav1.LabelSelector` object.
     pub fn from_object(selector: &Value) -> Self {
         let mut list = Vec::new();
-        for (key, value) in object::at(selector, &["matchLabels"]).and_then(Value::as_object).into_iter().flatten() {
-            list.push(Requirement::In(key.clone(), vec![value.as_str().unwrap_or_default().to_owned()]));
+        for (key, value) in object::at(selector, &["matchLabels"])
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            list.push(Requirement::In(
+                key.clone(),
+                vec![value.as_str().unwrap_or_default().to_owned()],
+            ));
         }
         for expression in object::items(selector, &["matchExpressions"]) {
             let key = object::text(expression, &["key"]).to_owned();
-            let values: Vec<String> =
-                object::strings(expression.get("values")).into_iter().map(str::to_owned).collect();
+            let values: Vec<String> = object::strings(expression.get("values"))
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
             list.push(match object::text(expression, &["operator"]) {
                 "In" => Requirement::In(key, values),
                 "NotIn" => Requirement::NotIn(key, values),
@@ -70,12 +83,23 @@ impl Labels {
 
 /// The text form of a `metav1.LabelSelector` object, or of the plain map that older kinds use.
 pub fn text_of(selector: &Value) -> String {
-    let has_parts = ["matchLabels", "matchExpressions"].iter().any(|k| selector.get(k).is_some());
-    let labels = if has_parts { selector.get("matchLabels") } else { Some(selector) };
+    let has_parts = ["matchLabels", "matchExpressions"]
+        .iter()
+        .any(|k| selector.get(k).is_some());
+    let labels = if has_parts {
+        selector.get("matchLabels")
+    } else {
+        Some(selector)
+    };
     let equal = labels.and_then(Value::as_object).into_iter().flatten();
-    let mut parts: Vec<String> = equal.filter_map(|(k, v)| Some(format!("{k}={}", v.as_str()?))).collect();
+    let mut parts: Vec<String> = equal
+        .filter_map(|(k, v)| Some(format!("{k}={}", v.as_str()?)))
+        .collect();
     for expression in object::items(selector, &["matchExpressions"]) {
-        let (key, values) = (object::text(expression, &["key"]), object::strings(expression.get("values")).join(","));
+        let (key, values) = (
+            object::text(expression, &["key"]),
+            object::strings(expression.get("values")).join(","),
+        );
         parts.push(match object::text(expression, &["operator"]) {
             "In" => format!("{key} in ({values})"),
             "NotIn" => format!("{key} notin ({values})"),
@@ -113,18 +137,30 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
     let key = |k: &str| -> Result<String, String> {
         let k = k.trim();
         let valid = !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-        if valid { Ok(k.to_owned()) } else { Err(format!("invalid label key {k:?}")) }
+        if valid {
+            Ok(k.to_owned())
+        } else {
+            Err(format!("invalid label key {k:?}"))
+        }
     };
     for (operator, negative) in [("!=", true), ("==", false), ("=", false)] {
         if let Some((k, v)) = part.split_once(operator) {
             let values = vec![v.trim().to_owned()];
-            return Ok(if negative { Requirement::NotIn(key(k)?, values) } else { Requirement::In(key(k)?, values) });
+            return Ok(if negative {
+                Requirement::NotIn(key(k)?, values)
+            } else {
+                Requirement::In(key(k)?, values)
+            });
         }
     }
     for (operator, greater) in [(">", true), ("<", false)] {
         if let Some((k, v)) = part.split_once(operator) {
             let n = v.trim().parse().map_err(|_| format!("{v:?} is not an integer"))?;
-            return Ok(if greater { Requirement::Greater(key(k)?, n) } else { Requirement::Less(key(k)?, n) });
+            return Ok(if greater {
+                Requirement::Greater(key(k)?, n)
+            } else {
+                Requirement::Less(key(k)?, n)
+            });
         }
     }
     if let Some(absent) = part.strip_prefix('!') {
@@ -133,7 +169,10 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
     let Some((head, list)) = part.split_once('(') else {
         return Ok(Requirement::Exists(key(part)?));
     };
-    let list = list.trim_end().strip_suffix(')').ok_or_else(|| format!("found {part:?}, expected: ')'"))?;
+    let list = list
+        .trim_end()
+        .strip_suffix(')')
+        .ok_or_else(|| format!("found {part:?}, expected: ')'"))?;
     let values = list.split(',').map(|v| v.trim().to_owned()).collect();
     match head.trim().rsplit_once(char::is_whitespace) {
         Some((k, "in")) => Ok(Requirement::In(key(k)?, values)),
@@ -177,9 +216,14 @@ pub struct Selectors {
 impl Selectors {
     /// The selectors of a query, checked against what the resource can select by.
     pub fn of(query: &Query, resource: &Resource, version: &str) -> ApiResult<Self> {
-        let selectors =
-            Selectors { labels: Labels::parse(query.get("labelSelector"))?, fields: Fields::parse(query.get("fieldSelector"))? };
-        let custom: &[String] = resource.version(version).map(|v| v.selectable.as_slice()).unwrap_or_default();
+        let selectors = Selectors {
+            labels: Labels::parse(query.get("labelSelector"))?,
+            fields: Fields::parse(query.get("fieldSelector"))?,
+        };
+        let custom: &[String] = resource
+            .version(version)
+            .map(|v| v.selectable.as_slice())
+            .unwrap_or_default();
         for (path, _, _) in &selectors.fields.0 {
             let known = matches!(path.as_str(), "metadata.name" | "metadata.namespace")
                 || selectable(&resource.table).contains(&path.as_str())
@@ -272,8 +316,9 @@ mod tests {
 
     #[test]
     fn label_selectors_follow_the_grammar() {
-        let labels: BTreeMap<String, String> =
-            [("app", "web"), ("tier", "front"), ("n", "5")].map(|(k, v)| (k.into(), v.into())).into();
+        let labels: BTreeMap<String, String> = [("app", "web"), ("tier", "front"), ("n", "5")]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into();
         let cases = [
             ("", true),
             ("app=web", true),
@@ -293,7 +338,8 @@ mod tests {
         for bad in ["a in (b", "a like (b)", "a>x", "a b"] {
             assert!(Labels::parse(bad).is_err(), "{bad}");
         }
-        let object = json!({"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]});
+        let object =
+            json!({"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]});
         assert!(Labels::from_object(&object).matches(&labels));
     }
 
@@ -304,7 +350,10 @@ mod tests {
         let query = Query::parse(Some("fieldSelector=involvedObject.name%3Dx%2Ctype!%3DWarning"));
         let selectors = Selectors::of(&query, &events, "v1").unwrap();
         let event = |name: &str, kind: &str| {
-            Stored::new(json!({"metadata": {"name": "e"}, "involvedObject": {"name": name}, "type": kind}), 1)
+            Stored::new(
+                json!({"metadata": {"name": "e"}, "involvedObject": {"name": name}, "type": kind}),
+                1,
+            )
         };
         assert!(selectors.matches(&event("x", "Normal")));
         assert!(!selectors.matches(&event("x", "Warning")));

@@ -40,7 +40,9 @@ impl ApiServer {
     /// # Errors
     /// When the address cannot be bound or certificates cannot be made.
     pub async fn serve(&self, address: SocketAddr) -> anyhow::Result<Serving> {
-        let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listen on {address}"))?;
         let address = listener.local_addr().context("read the address of the listener")?;
         let authority = self.authority().clone();
         let acceptor = TlsAcceptor::from(Arc::new(tls_config(&authority, address)?));
@@ -113,24 +115,35 @@ impl Drop for Serving {
 }
 
 fn tls_config(authority: &Authority, address: SocketAddr) -> anyhow::Result<rustls::ServerConfig> {
-    let mut names: Vec<String> =
-        ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "::1", "10.0.0.1"]
-            .map(str::to_owned)
-            .into();
+    let mut names: Vec<String> = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "127.0.0.1",
+        "::1",
+        "10.0.0.1",
+    ]
+    .map(str::to_owned)
+    .into();
     let own = address.ip().to_string();
     if !names.contains(&own) && !address.ip().is_unspecified() {
         names.push(own);
     }
     let credential = authority.server(&names)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let ca = CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes()).context("read the authority's certificate")?;
+    let ca = CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes())
+        .context("read the authority's certificate")?;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca).context("trust the authority")?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .allow_unauthenticated()
         .build()
         .context("build the verifier of client certificates")?;
-    let chain = vec![CertificateDer::from_pem_slice(credential.certificate_pem.as_bytes()).context("read the serving certificate")?];
+    let chain = vec![
+        CertificateDer::from_pem_slice(credential.certificate_pem.as_bytes())
+            .context("read the serving certificate")?,
+    ];
     let key = PrivateKeyDer::from_pem_slice(credential.key_pem.as_bytes()).context("read the serving key")?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -133,13 +133,21 @@ impl ApiServer {
 
     /// A client that acts as a service account, in process, without a token.
     pub fn client_as_service_account(&self, namespace: &str, name: &str) -> kube::Client {
-        let uid = self.0.store.get("serviceaccounts", namespace, name).map(|s| s.uid.to_string()).unwrap_or_default();
+        let uid = self
+            .0
+            .store
+            .get("serviceaccounts", namespace, name)
+            .map(|s| s.uid.to_string())
+            .unwrap_or_default();
         self.client_for(User::service_account(namespace, name, &uid), "fairway-in-process")
     }
 
     /// A client that authenticates with a bearer token, in process.
     pub fn client_with_token(&self, token: &str) -> kube::Client {
-        kube::Client::new(self.service(Identity::Token(token.to_owned()), "fairway-in-process"), "default")
+        kube::Client::new(
+            self.service(Identity::Token(token.to_owned()), "fairway-in-process"),
+            "default",
+        )
     }
 
     /// A client that acts as `user` and calls itself `agent` in the metrics.
@@ -149,7 +157,11 @@ impl ApiServer {
 
     /// The server as a `tower` service for one identity.
     pub fn service(&self, identity: Identity, agent: &str) -> InProcess {
-        InProcess { server: self.clone(), identity, agent: agent.to_owned() }
+        InProcess {
+            server: self.clone(),
+            identity,
+            agent: agent.to_owned(),
+        }
     }
 
     /// The switchboard of faults.
@@ -179,7 +191,12 @@ impl ApiServer {
 
     /// Issues a token for a service account, valid for `seconds`, without checking that the account exists.
     pub fn issue_token(&self, namespace: &str, name: &str, seconds: i64) -> String {
-        let uid = self.0.store.get("serviceaccounts", namespace, name).map(|s| s.uid.to_string()).unwrap_or_default();
+        let uid = self
+            .0
+            .store
+            .get("serviceaccounts", namespace, name)
+            .map(|s| s.uid.to_string())
+            .unwrap_or_default();
         let expires = crate::clock::plus_seconds(self.0.clock.now(), seconds);
         self.0.tokens.issue(&self.0, namespace, name, &uid, &[], expires)
     }

@@ -35,7 +35,10 @@ fn offset(address: &str) -> Option<u16> {
 
 fn node_ports(service: &Value) -> Vec<u16> {
     let ports = items(service, &["spec", "ports"]).iter();
-    ports.filter_map(|p| p.get("nodePort")?.as_u64()?.try_into().ok()).filter(|p| *p > 0).collect()
+    ports
+        .filter_map(|p| p.get("nodePort")?.as_u64()?.try_into().ok())
+        .filter(|p| *p > 0)
+        .collect()
 }
 
 impl Addresses {
@@ -96,7 +99,9 @@ pub fn allocate(core: &Core, call: &Call, old: Option<&Value>, service: &mut Val
     let kind = text(service, &["spec", "type"]).to_owned();
     if kind == "ExternalName" {
         let spec = child(service, "spec");
-        ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"].iter().for_each(|k| drop(spec.remove(*k)));
+        ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
+            .iter()
+            .for_each(|k| drop(spec.remove(*k)));
         return Ok(());
     }
     keep_allocated(old, service, &kind);
@@ -112,7 +117,10 @@ pub fn allocate(core: &Core, call: &Call, old: Option<&Value>, service: &mut Val
     let no_ports = spec.get("allocateLoadBalancerNodePorts") == Some(&Value::Bool(false));
     let wants_ports = kind == "NodePort" || (kind == "LoadBalancer" && !no_ports);
     if let (true, Some(Value::Array(ports))) = (wants_ports, spec.get_mut("ports")) {
-        for port in ports.iter_mut().filter(|p| p.get("nodePort").and_then(Value::as_u64).unwrap_or(0) == 0) {
+        for port in ports
+            .iter_mut()
+            .filter(|p| p.get("nodePort").and_then(Value::as_u64).unwrap_or(0) == 0)
+        {
             port["nodePort"] = core.addresses.port().into();
         }
     }
@@ -140,7 +148,9 @@ fn keep_allocated(old: Option<&Value>, service: &mut Value, kind: &str) {
         return;
     }
     let old_ports = items(old, &["spec", "ports"]).to_vec();
-    let Some(Value::Array(ports)) = child(service, "spec").get_mut("ports") else { return };
+    let Some(Value::Array(ports)) = child(service, "spec").get_mut("ports") else {
+        return;
+    };
     for port in ports.iter_mut().filter(|p| p.get("nodePort").is_none()) {
         let same = |o: &&Value| o.get("port") == port.get("port") && o.get("protocol") == port.get("protocol");
         if let Some(kept) = old_ports.iter().find(same).and_then(|o| o.get("nodePort")).cloned() {
@@ -156,7 +166,8 @@ fn check_address(call: &Call, old: Option<&Value>, service: &Value) -> ApiResult
     if wanted.is_empty() || wanted == before {
         return Ok(());
     }
-    let fault = |detail: &str| Err(call.invalid(name, &[Cause::invalid("spec.clusterIPs[0]", &json!([wanted]), detail)]));
+    let fault =
+        |detail: &str| Err(call.invalid(name, &[Cause::invalid("spec.clusterIPs[0]", &json!([wanted]), detail)]));
     if !before.is_empty() {
         return fault("may not change once set");
     }

@@ -35,11 +35,19 @@ pub struct Cause {
 
 impl Cause {
     fn new(field: impl Into<String>, reason: &str, message: String) -> Self {
-        Cause { field: field.into(), reason: reason.into(), message }
+        Cause {
+            field: field.into(),
+            reason: reason.into(),
+            message,
+        }
     }
     /// `Required value: detail` (or without detail when empty).
     pub fn required(field: impl Into<String>, detail: &str) -> Self {
-        let message = if detail.is_empty() { "Required value".into() } else { format!("Required value: {detail}") };
+        let message = if detail.is_empty() {
+            "Required value".into()
+        } else {
+            format!("Required value: {detail}")
+        };
         Cause::new(field, "FieldValueRequired", message)
     }
     /// `Invalid value: <value>: detail`; the value in JSON form.
@@ -56,14 +64,26 @@ impl Cause {
     }
     /// `Unsupported value: <value>: supported values: "a", "b"`.
     pub fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
-        let list = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
-        Cause::new(field, "FieldValueNotSupported", format!("Unsupported value: {value}: supported values: {list}"))
+        let list = supported
+            .iter()
+            .map(|s| format!("{s:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Cause::new(
+            field,
+            "FieldValueNotSupported",
+            format!("Unsupported value: {value}: supported values: {list}"),
+        )
     }
 }
 
 /// `resource.group`, or `resource` in the core group.
 pub fn qualified(group: &str, resource: &str) -> String {
-    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+    if group.is_empty() {
+        resource.to_owned()
+    } else {
+        format!("{resource}.{group}")
+    }
 }
 
 fn named_details(group: &str, resource: &str, name: &str) -> Value {
@@ -79,17 +99,21 @@ fn named_details(group: &str, resource: &str, name: &str) -> Value {
 impl ApiError {
     /// An error of any code and reason, without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        ApiError { code, reason, message: message.into(), details: None, retry_after: None, plain: false }
+        ApiError {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+            retry_after: None,
+            plain: false,
+        }
     }
 
-    fn named(
-        code: u16,
-        reason: &'static str,
-        message: String,
-        (group, resource): (&str, &str),
-        name: &str,
-    ) -> Self {
-        ApiError { details: Some(named_details(group, resource, name)), ..ApiError::new(code, reason, message) }
+    fn named(code: u16, reason: &'static str, message: String, (group, resource): (&str, &str), name: &str) -> Self {
+        ApiError {
+            details: Some(named_details(group, resource, name)),
+            ..ApiError::new(code, reason, message)
+        }
     }
 
     /// 404: the object does not exist.
@@ -100,7 +124,10 @@ impl ApiError {
 
     /// 404 as plain text: nothing is served at this path.
     pub fn no_such_path() -> Self {
-        ApiError { plain: true, ..ApiError::new(404, "NotFound", "404 page not found\n") }
+        ApiError {
+            plain: true,
+            ..ApiError::new(404, "NotFound", "404 page not found\n")
+        }
     }
 
     /// 409: an object of that name exists.
@@ -111,7 +138,10 @@ impl ApiError {
 
     /// 409: a precondition does not hold.
     pub fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(group, resource));
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            qualified(group, resource)
+        );
         Self::named(409, "Conflict", message, (group, resource), name)
     }
 
@@ -128,7 +158,13 @@ impl ApiError {
         } else {
             format!("{} \"{name}\" is", qualified(group, resource))
         };
-        Self::named(403, "Forbidden", format!("{object} forbidden: {why}"), (group, resource), name)
+        Self::named(
+            403,
+            "Forbidden",
+            format!("{object} forbidden: {why}"),
+            (group, resource),
+            name,
+        )
     }
 
     /// 422 with the faults of fields.
@@ -140,8 +176,10 @@ impl ApiError {
         };
         let message = format!("{} \"{name}\" is invalid: {text}", qualified(group, kind));
         let mut error = Self::named(422, "Invalid", message, (group, kind), name);
-        let list: Vec<Value> =
-            causes.iter().map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field})).collect();
+        let list: Vec<Value> = causes
+            .iter()
+            .map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field}))
+            .collect();
         if let Some(details) = error.details.as_mut() {
             details["causes"] = Value::Array(list);
         }
@@ -161,7 +199,10 @@ impl ApiError {
     /// 405.
     pub fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        ApiError { details: Some(json!({})), ..ApiError::new(405, "MethodNotAllowed", message) }
+        ApiError {
+            details: Some(json!({})),
+            ..ApiError::new(405, "MethodNotAllowed", message)
+        }
     }
 
     /// 410: the asked resourceVersion is no longer in the watch history.
@@ -207,7 +248,9 @@ impl ApiError {
             status["details"] = details.clone();
         }
         if let Some(seconds) = self.retry_after {
-            let details = status.as_object_mut().map(|s| s.entry("details").or_insert_with(|| json!({})));
+            let details = status
+                .as_object_mut()
+                .map(|s| s.entry("details").or_insert_with(|| json!({})));
             if let Some(details) = details {
                 details["retryAfterSeconds"] = seconds.into();
             }
@@ -243,7 +286,11 @@ mod tests {
                     "Service",
                     "s",
                     &[
-                        Cause::invalid("spec.ports[0].port", &json!(0), "must be between 1 and 65535, inclusive"),
+                        Cause::invalid(
+                            "spec.ports[0].port",
+                            &json!(0),
+                            "must be between 1 and 65535, inclusive",
+                        ),
                         Cause::unsupported("spec.type", &json!("Foo"), &["ClusterIP", "NodePort"]),
                     ],
                 ),
@@ -255,6 +302,9 @@ mod tests {
             assert_eq!(error.to_status()["message"], message);
         }
         let status = ApiError::not_found("apps", "deployments", "d").to_status();
-        assert_eq!(status["details"], json!({"name": "d", "group": "apps", "kind": "deployments"}));
+        assert_eq!(
+            status["details"],
+            json!({"name": "d", "group": "apps", "kind": "deployments"})
+        );
     }
 }

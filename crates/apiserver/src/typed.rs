@@ -6,9 +6,10 @@ use crate::object::as_map;
 use k8s_openapi::Resource;
 use k8s_openapi::api::{
     admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
-    authorization::v1 as authorization, autoscaling::v2 as autoscaling, batch::v1 as batch, coordination::v1 as coordination,
-    core::v1 as core, discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
-    rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
+    authorization::v1 as authorization, autoscaling::v2 as autoscaling, batch::v1 as batch,
+    coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
+    networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling,
+    storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -50,7 +51,10 @@ struct Collector {
 impl Collector {
     fn add<T: JsonSchema + Resource>(&mut self) {
         let _reference: Schema = self.generator.subschema_for::<T>();
-        self.kinds.insert((T::API_VERSION.to_owned(), T::KIND.to_owned()), T::schema_name().into_owned());
+        self.kinds.insert(
+            (T::API_VERSION.to_owned(), T::KIND.to_owned()),
+            T::schema_name().into_owned(),
+        );
     }
 }
 
@@ -61,7 +65,10 @@ macro_rules! collect {
 /// The types, gathered at first use.
 pub static TYPES: LazyLock<Types> = LazyLock::new(|| {
     let generator = SchemaSettings::openapi3().into_generator();
-    let mut all = Collector { generator, kinds: BTreeMap::new() };
+    let mut all = Collector {
+        generator,
+        kinds: BTreeMap::new(),
+    };
     collect!(all; core::Namespace, core::ConfigMap, core::Secret, core::Service, core::ServiceAccount, core::Pod, core::Node,
         core::Endpoints, core::Event, core::PersistentVolumeClaim, core::PersistentVolume, core::LimitRange,
         core::ResourceQuota, core::PodTemplate, core::ReplicationController);
@@ -78,7 +85,10 @@ pub static TYPES: LazyLock<Types> = LazyLock::new(|| {
         authorization::LocalSubjectAccessReview);
     let _reference: Schema = all.generator.subschema_for::<ObjectMeta>();
     let definitions = all.generator.take_definitions(true).into_iter().collect();
-    Types { definitions, kinds: all.kinds }
+    Types {
+        definitions,
+        kinds: all.kinds,
+    }
 });
 
 /// Fits an object of a built-in kind; returns the paths of dropped fields, or the type error as Go words it.
@@ -108,7 +118,9 @@ struct Walk {
 
 impl Walk {
     fn metadata(&mut self, value: &mut Value) -> Result<(), String> {
-        let metadata = as_map(value).entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+        let metadata = as_map(value)
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(Map::new()));
         self.path.push("metadata".into());
         let done = self.reference(metadata, OBJECT_META);
         self.path.pop();
@@ -122,7 +134,9 @@ impl Walk {
         if name == QUANTITY {
             return self.quantity(value);
         }
-        let Some(schema) = TYPES.definitions.get(name) else { return Ok(()) };
+        let Some(schema) = TYPES.definitions.get(name) else {
+            return Ok(());
+        };
         let short = name.rsplit('.').next().unwrap_or_default().to_owned();
         let outer = std::mem::replace(&mut self.holder, short);
         let done = self.value(value, schema);
@@ -136,12 +150,18 @@ impl Walk {
         }
         if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
             let fits = value.is_string() || value.is_i64() || value.is_u64();
-            return if fits { Ok(()) } else { Err(self.mismatch(value, "intstr.IntOrString")) };
+            return if fits {
+                Ok(())
+            } else {
+                Err(self.mismatch(value, "intstr.IntOrString"))
+            };
         }
         match schema.get("type").and_then(Value::as_str) {
             Some("object") => self.object(value, schema),
             Some("array") => {
-                let Value::Array(list) = value else { return Err(self.mismatch(value, "[]interface {}")) };
+                let Value::Array(list) = value else {
+                    return Err(self.mismatch(value, "[]interface {}"));
+                };
                 let item = schema.get("items").unwrap_or(&Value::Null);
                 for (i, element) in list.iter_mut().enumerate() {
                     self.path.push(format!("[{i}]"));
@@ -154,7 +174,11 @@ impl Walk {
             Some("string") if !value.is_string() => Err(self.mismatch(value, "string")),
             Some("boolean") if !value.is_boolean() => Err(self.mismatch(value, "bool")),
             Some("integer") if !(value.is_i64() || value.is_u64()) => {
-                let format = schema.get("format").and_then(Value::as_str).unwrap_or("int64").to_owned();
+                let format = schema
+                    .get("format")
+                    .and_then(Value::as_str)
+                    .unwrap_or("int64")
+                    .to_owned();
                 Err(self.mismatch(value, &format))
             }
             Some("number") if !value.is_number() => Err(self.mismatch(value, "float64")),
@@ -165,7 +189,9 @@ impl Walk {
     fn object(&mut self, value: &mut Value, schema: &Value) -> Result<(), String> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let values = schema.get("additionalProperties").filter(|a| a.is_object());
-        let Value::Object(map) = value else { return Err(self.mismatch(value, "map[string]interface {}")) };
+        let Value::Object(map) = value else {
+            return Err(self.mismatch(value, "map[string]interface {}"));
+        };
         if let Some(properties) = properties {
             let required = crate::object::strings(schema.get("required"));
             let keys: Vec<String> = map.keys().cloned().collect();
@@ -222,7 +248,12 @@ impl Walk {
     /// The path of a field below the present place.
     fn join(&self, key: &str) -> String {
         let mut text = String::new();
-        for part in self.path.iter().map(String::as_str).chain(Some(key).filter(|k| !k.is_empty())) {
+        for part in self
+            .path
+            .iter()
+            .map(String::as_str)
+            .chain(Some(key).filter(|k| !k.is_empty()))
+        {
             if !text.is_empty() && !part.starts_with('[') {
                 text.push('.');
             }
@@ -240,15 +271,25 @@ impl Walk {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        let fields: Vec<&str> = self.path.iter().map(String::as_str).filter(|p| !p.starts_with('[')).collect();
+        let fields: Vec<&str> = self
+            .path
+            .iter()
+            .map(String::as_str)
+            .filter(|p| !p.starts_with('['))
+            .collect();
         let path = fields.join(".");
-        format!("json: cannot unmarshal {found} into Go struct field {}.{path} of type {wanted}", self.holder)
+        format!(
+            "json: cannot unmarshal {found} into Go struct field {}.{path} of type {wanted}",
+            self.holder
+        )
     }
 }
 
 /// The type a schema refers to, possibly wrapped to carry a description.
 fn reference_of(schema: &Value) -> Option<&str> {
-    let direct = schema.get("$ref").or_else(|| schema.get("allOf")?.as_array()?.first()?.get("$ref"));
+    let direct = schema
+        .get("$ref")
+        .or_else(|| schema.get("allOf")?.as_array()?.first()?.get("$ref"));
     direct?.as_str()?.strip_prefix(REF_PREFIX)
 }
 

@@ -56,11 +56,22 @@ pub fn watch(core: &Arc<Core>, call: Call) -> ApiResult<Response<Body>> {
         "" => 0,
         text => read::parse_rv(text)?,
     };
-    let fresh = if call.query.has("sendInitialEvents") { send_initial } else { rv == 0 };
+    let fresh = if call.query.has("sendInitialEvents") {
+        send_initial
+    } else {
+        rv == 0
+    };
     let started = if fresh {
-        let (snapshot, cursor) = core.store.list_and_cursor(&table, &scope).ok_or_else(ApiError::no_such_path)?;
+        let (snapshot, cursor) = core
+            .store
+            .list_and_cursor(&table, &scope)
+            .ok_or_else(ApiError::no_such_path)?;
         let mut first = Vec::new();
-        for item in snapshot.items.iter().filter(|i| selectors.matches(i) && names(&call, i)) {
+        for item in snapshot
+            .items
+            .iter()
+            .filter(|i| selectors.matches(i) && names(&call, i))
+        {
             push(&call, "ADDED", item, &mut first);
         }
         if send_initial && bookmarks {
@@ -69,13 +80,18 @@ pub fn watch(core: &Arc<Core>, call: Call) -> ApiResult<Response<Body>> {
         Ok((cursor, first))
     } else {
         let from = if rv == 0 { core.store.rv() } else { rv };
-        core.store.cursor(&table, &scope, from).map(|cursor| (cursor, Vec::new()))
+        core.store
+            .cursor(&table, &scope, from)
+            .map(|cursor| (cursor, Vec::new()))
     };
     let (cursor, first, ended) = match started {
         Ok((cursor, first)) => (cursor, first, false),
         // As the real server has it: the failure is the stream's only event.
         Err(StoreError::Expired) => {
-            let (_, cursor) = core.store.list_and_cursor(&table, &scope).ok_or_else(ApiError::no_such_path)?;
+            let (_, cursor) = core
+                .store
+                .list_and_cursor(&table, &scope)
+                .ok_or_else(ApiError::no_such_path)?;
             (cursor, error_event(&too_old(rv, core.store.rv())), true)
         }
         Err(_) => return Err(ApiError::no_such_path()),
@@ -105,13 +121,18 @@ fn respond(watcher: Watcher) -> Response<Body> {
         Some((chunk.map(Frame::data), watcher))
     });
     let mut response = Response::new(StreamBody::new(stream).boxed_unsync());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// Rules for `sendInitialEvents` and `resourceVersionMatch`.
 fn check_initial_events(call: &Call) -> ApiResult<()> {
-    let (given, matching) = (call.query.has("sendInitialEvents"), call.query.get("resourceVersionMatch"));
+    let (given, matching) = (
+        call.query.has("sendInitialEvents"),
+        call.query.get("resourceVersionMatch"),
+    );
     let fault = match (given, matching) {
         (false, "") | (true, "NotOlderThan") => return Ok(()),
         (false, _) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
@@ -155,8 +176,10 @@ fn push_bookmark(call: &Call, rv: u64, initial_end: bool, out: &mut Vec<u8>) {
     let object = match call.view {
         View::Object => json!({"kind": call.resource.kind, "apiVersion": call.api_version(), "metadata": metadata}),
         View::Metadata => present::partial(&json!({ "metadata": metadata })),
-        View::Table => json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": rv.to_string()},
-            "columnDefinitions": [], "rows": [{"cells": [], "object": present::partial(&json!({ "metadata": metadata }))}]}),
+        View::Table => {
+            json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": rv.to_string()},
+            "columnDefinitions": [], "rows": [{"cells": [], "object": present::partial(&json!({ "metadata": metadata }))}]})
+        }
     };
     out.extend_from_slice(&line("BOOKMARK", &object));
 }
@@ -194,14 +217,21 @@ impl Watcher {
                 Wake::End => return None,
                 Wake::Break => {
                     self.ended = true;
-                    return Some(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the watch was cut by a fault")));
+                    return Some(Err(io::Error::new(
+                        io::ErrorKind::ConnectionReset,
+                        "the watch was cut by a fault",
+                    )));
                 }
             }
         }
     }
 
     async fn wait(&mut self) -> Wake {
-        let bookmark_at = if self.bookmarks { self.next_bookmark } else { self.deadline };
+        let bookmark_at = if self.bookmarks {
+            self.next_bookmark
+        } else {
+            self.deadline
+        };
         tokio::select! {
             biased;
             alive = self.cursor.changed() => if alive { Wake::Look } else { Wake::End },

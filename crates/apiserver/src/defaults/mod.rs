@@ -13,7 +13,11 @@ pub fn apply(table: &str, value: &mut Value) {
         "pods" => pods::spec(child(value, "spec")),
         "services" => service(value),
         "secrets" => secret(value),
-        "persistentvolumeclaims" => drop(child(value, "spec").entry("volumeMode").or_insert_with(|| "Filesystem".into())),
+        "persistentvolumeclaims" => drop(
+            child(value, "spec")
+                .entry("volumeMode")
+                .or_insert_with(|| "Filesystem".into()),
+        ),
         "persistentvolumes" => {
             let spec = child(value, "spec");
             default_with(spec, "volumeMode", || "Filesystem".into());
@@ -42,7 +46,10 @@ pub fn apply(table: &str, value: &mut Value) {
 }
 
 fn each<'a>(list: Option<&'a mut Value>) -> impl Iterator<Item = &'a mut Map<String, Value>> {
-    list.and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+    list.and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
 }
 
 fn ports(list: Option<&mut Value>) {
@@ -69,7 +76,11 @@ fn service(value: &mut Value) {
         spec.remove("allocateLoadBalancerNodePorts");
     }
     if spec.get("sessionAffinity").is_some_and(|a| a == "ClientIP") {
-        default_with(spec, "sessionAffinityConfig", || json!({"clientIP": {"timeoutSeconds": 10800}}));
+        default_with(
+            spec,
+            "sessionAffinityConfig",
+            || json!({"clientIP": {"timeoutSeconds": 10800}}),
+        );
     }
     each(spec.get_mut("ports")).for_each(|port| {
         default_with(port, "protocol", || "TCP".into());
@@ -86,7 +97,9 @@ fn service(value: &mut Value) {
 fn secret(value: &mut Value) {
     let secret = crate::object::as_map(value);
     default_with(secret, "type", || "Opaque".into());
-    let Some(Value::Object(plain)) = secret.remove("stringData") else { return };
+    let Some(Value::Object(plain)) = secret.remove("stringData") else {
+        return;
+    };
     let data = crate::object::as_map(secret.entry("data").or_insert_with(|| json!({})));
     for (key, text) in plain {
         data.insert(key, STANDARD.encode(text.as_str().unwrap_or_default()).into());
@@ -103,7 +116,13 @@ fn network_policy(value: &mut Value) {
     let spec = child(value, "spec");
     let egress = spec.get("egress").is_some_and(|e| !e.is_null());
     default_with(spec, "podSelector", || json!({}));
-    default_with(spec, "policyTypes", || if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
+    default_with(spec, "policyTypes", || {
+        if egress {
+            json!(["Ingress", "Egress"])
+        } else {
+            json!(["Ingress"])
+        }
+    });
     for direction in ["ingress", "egress"] {
         each(spec.get_mut(direction)).for_each(|rule| {
             each(rule.get_mut("ports")).for_each(|port| default_with(port, "protocol", || "TCP".into()));
@@ -146,8 +165,11 @@ mod tests {
     fn services_and_secrets_get_what_the_server_adds() {
         let mut service = json!({"spec": {"type": "LoadBalancer", "ports": [{"port": 80}, {"port": 1, "targetPort": "x", "protocol": "UDP"}]}});
         apply("services", &mut service);
-        assert_eq!(service["spec"]["ports"], json!([
-            {"port": 80, "protocol": "TCP", "targetPort": 80}, {"port": 1, "targetPort": "x", "protocol": "UDP"}]));
+        assert_eq!(
+            service["spec"]["ports"],
+            json!([
+            {"port": 80, "protocol": "TCP", "targetPort": 80}, {"port": 1, "targetPort": "x", "protocol": "UDP"}])
+        );
         assert_eq!(service["spec"]["externalTrafficPolicy"], "Cluster");
         let mut secret = json!({"data": {"a": "MQ=="}, "stringData": {"b": "2"}});
         apply("secrets", &mut secret);
@@ -161,7 +183,10 @@ mod tests {
         apply("deployments.apps", &mut deployment);
         let spec = &deployment["spec"];
         assert_eq!(spec["replicas"], 1);
-        assert_eq!(spec["strategy"], json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}));
+        assert_eq!(
+            spec["strategy"],
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}})
+        );
         let container = &spec["template"]["spec"]["containers"][0];
         assert_eq!(container["imagePullPolicy"], "IfNotPresent");
         assert_eq!(container["ports"][0]["protocol"], "TCP");

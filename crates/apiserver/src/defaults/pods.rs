@@ -26,8 +26,14 @@ pub fn spec(spec: &mut Map<String, Value>) {
 fn container(container: &mut Map<String, Value>, host_network: bool) {
     default_with(container, "terminationMessagePath", || "/dev/termination-log".into());
     default_with(container, "terminationMessagePolicy", || "File".into());
-    let image = container.get("image").and_then(Value::as_str).unwrap_or_default().to_owned();
-    default_with(container, "imagePullPolicy", || if is_latest(&image) { "Always" } else { "IfNotPresent" }.into());
+    let image = container
+        .get("image")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    default_with(container, "imagePullPolicy", || {
+        if is_latest(&image) { "Always" } else { "IfNotPresent" }.into()
+    });
     default_with(container, "resources", || json!({}));
     if let Some(Value::Object(resources)) = container.get_mut("resources") {
         requests_from_limits(resources);
@@ -69,7 +75,9 @@ fn is_latest(image: &str) -> bool {
 }
 
 fn requests_from_limits(resources: &mut Map<String, Value>) {
-    let Some(Value::Object(limits)) = resources.get("limits").cloned() else { return };
+    let Some(Value::Object(limits)) = resources.get("limits").cloned() else {
+        return;
+    };
     let requests = as_map(resources.entry("requests").or_insert_with(|| json!({})));
     for (name, amount) in limits {
         requests.entry(name).or_insert(amount);
@@ -77,7 +85,12 @@ fn requests_from_limits(resources: &mut Map<String, Value>) {
 }
 
 fn probe(probe: &mut Map<String, Value>) {
-    for (key, default) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+    for (key, default) in [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ] {
         default_with(probe, key, || default.into());
     }
     http_get(probe);

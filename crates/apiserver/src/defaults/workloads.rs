@@ -61,13 +61,18 @@ fn stateful_set(spec: &mut Map<String, Value>) {
         let rolling = as_map(strategy.entry("rollingUpdate").or_insert_with(|| json!({})));
         default_with(rolling, "partition", || 0.into());
     }
-    let retention = as_map(spec.entry("persistentVolumeClaimRetentionPolicy").or_insert_with(|| json!({})));
+    let retention = as_map(
+        spec.entry("persistentVolumeClaimRetentionPolicy")
+            .or_insert_with(|| json!({})),
+    );
     default_with(retention, "whenDeleted", || "Retain".into());
     default_with(retention, "whenScaled", || "Retain".into());
     if let Some(Value::Array(claims)) = spec.get_mut("volumeClaimTemplates") {
         for claim in claims {
             as_map(claim).entry("apiVersion").or_insert_with(|| "v1".into());
-            as_map(claim).entry("kind").or_insert_with(|| "PersistentVolumeClaim".into());
+            as_map(claim)
+                .entry("kind")
+                .or_insert_with(|| "PersistentVolumeClaim".into());
             default_with(child(claim, "spec"), "volumeMode", || "Filesystem".into());
             default_with(child(claim, "status"), "phase", || "Pending".into());
         }
@@ -94,11 +99,22 @@ fn job(spec: &mut Map<String, Value>) {
     }
     default_with(spec, "parallelism", || 1.into());
     let per_index = spec.get("backoffLimitPerIndex").is_some();
-    default_with(spec, "backoffLimit", || if per_index { i32::MAX.into() } else { 6.into() });
+    default_with(
+        spec,
+        "backoffLimit",
+        || if per_index { i32::MAX.into() } else { 6.into() },
+    );
     default_with(spec, "completionMode", || "NonIndexed".into());
     default_with(spec, "suspend", || false.into());
     let failure_policy = spec.get("podFailurePolicy").is_some();
-    default_with(spec, "podReplacementPolicy", || if failure_policy { "Failed" } else { "TerminatingOrFailed" }.into());
+    default_with(spec, "podReplacementPolicy", || {
+        if failure_policy {
+            "Failed"
+        } else {
+            "TerminatingOrFailed"
+        }
+        .into()
+    });
     template(spec);
 }
 

@@ -5,7 +5,14 @@ use crate::status::qualified;
 use std::sync::Arc;
 
 /// One row: group, version, plural, kind, short names, flags.
-struct Row(&'static str, &'static str, &'static str, &'static str, &'static [&'static str], u16);
+struct Row(
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    u16,
+);
 
 /// Objects live in namespaces.
 const NS: u16 = 1;
@@ -42,16 +49,51 @@ const ROWS: &[Row] = &[
     Row(CORE, "v1", "nodes", "Node", &["no"], ST),
     Row(CORE, "v1", "endpoints", "Endpoints", &["ep"], NS | UPSERT),
     Row(CORE, "v1", "events", "Event", &["ev"], NS | UPSERT),
-    Row(CORE, "v1", "persistentvolumeclaims", "PersistentVolumeClaim", &["pvc"], NS | ST | RET),
+    Row(
+        CORE,
+        "v1",
+        "persistentvolumeclaims",
+        "PersistentVolumeClaim",
+        &["pvc"],
+        NS | ST | RET,
+    ),
     Row(CORE, "v1", "persistentvolumes", "PersistentVolume", &["pv"], ST | RET),
     Row(CORE, "v1", "limitranges", "LimitRange", &["limits"], NS | UPSERT),
     Row(CORE, "v1", "resourcequotas", "ResourceQuota", &["quota"], NS | ST | RET),
     Row(CORE, "v1", "podtemplates", "PodTemplate", &[], NS | GEN | RET),
-    Row(CORE, "v1", "replicationcontrollers", "ReplicationController", &["rc"], NS | ST | SC | GEN | ALL),
-    Row("apps", "v1", "deployments", "Deployment", &["deploy"], NS | ST | SC | GEN | ALL),
-    Row("apps", "v1", "statefulsets", "StatefulSet", &["sts"], NS | ST | SC | GEN | ALL),
+    Row(
+        CORE,
+        "v1",
+        "replicationcontrollers",
+        "ReplicationController",
+        &["rc"],
+        NS | ST | SC | GEN | ALL,
+    ),
+    Row(
+        "apps",
+        "v1",
+        "deployments",
+        "Deployment",
+        &["deploy"],
+        NS | ST | SC | GEN | ALL,
+    ),
+    Row(
+        "apps",
+        "v1",
+        "statefulsets",
+        "StatefulSet",
+        &["sts"],
+        NS | ST | SC | GEN | ALL,
+    ),
     Row("apps", "v1", "daemonsets", "DaemonSet", &["ds"], NS | ST | GEN | ALL),
-    Row("apps", "v1", "replicasets", "ReplicaSet", &["rs"], NS | ST | SC | GEN | ALL),
+    Row(
+        "apps",
+        "v1",
+        "replicasets",
+        "ReplicaSet",
+        &["rs"],
+        NS | ST | SC | GEN | ALL,
+    ),
     Row("apps", "v1", "controllerrevisions", "ControllerRevision", &[], NS),
     Row("batch", "v1", "jobs", "Job", &[], NS | ST | GEN | ALL),
     Row("batch", "v1", "cronjobs", "CronJob", &["cj"], NS | ST | GEN | ALL),
@@ -60,19 +102,96 @@ const ROWS: &[Row] = &[
     Row(RBAC, "v1", "clusterroles", "ClusterRole", &[], UPSERT),
     Row(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", &[], UPSERT),
     Row("coordination.k8s.io", "v1", "leases", "Lease", &[], NS | COND | UPSERT),
-    Row("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", &[], NS | GEN),
-    Row("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"], NS | ST | GEN),
-    Row("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", &["netpol"], NS | GEN),
+    Row(
+        "discovery.k8s.io",
+        "v1",
+        "endpointslices",
+        "EndpointSlice",
+        &[],
+        NS | GEN,
+    ),
+    Row(
+        "networking.k8s.io",
+        "v1",
+        "ingresses",
+        "Ingress",
+        &["ing"],
+        NS | ST | GEN,
+    ),
+    Row(
+        "networking.k8s.io",
+        "v1",
+        "networkpolicies",
+        "NetworkPolicy",
+        &["netpol"],
+        NS | GEN,
+    ),
     Row("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[], GEN),
-    Row("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"], NS | ST | GEN | COND),
+    Row(
+        "policy",
+        "v1",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        &["pdb"],
+        NS | ST | GEN | COND,
+    ),
     Row("storage.k8s.io", "v1", "storageclasses", "StorageClass", &["sc"], RET),
-    Row("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", &["pc"], GEN),
-    Row("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", &["hpa"], NS | ST | ALL),
-    Row("apiregistration.k8s.io", "v1", "apiservices", "APIService", &[], ST | COND),
-    Row(ADMISSION, "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", &[], GEN | COND),
-    Row(ADMISSION, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", &[], GEN | COND),
-    Row(ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", &[], ST | GEN | COND),
-    Row(ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", &[], GEN | COND),
+    Row(
+        "scheduling.k8s.io",
+        "v1",
+        "priorityclasses",
+        "PriorityClass",
+        &["pc"],
+        GEN,
+    ),
+    Row(
+        "autoscaling",
+        "v2",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        &["hpa"],
+        NS | ST | ALL,
+    ),
+    Row(
+        "apiregistration.k8s.io",
+        "v1",
+        "apiservices",
+        "APIService",
+        &[],
+        ST | COND,
+    ),
+    Row(
+        ADMISSION,
+        "v1",
+        "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration",
+        &[],
+        GEN | COND,
+    ),
+    Row(
+        ADMISSION,
+        "v1",
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        &[],
+        GEN | COND,
+    ),
+    Row(
+        ADMISSION,
+        "v1",
+        "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicy",
+        &[],
+        ST | GEN | COND,
+    ),
+    Row(
+        ADMISSION,
+        "v1",
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        &[],
+        GEN | COND,
+    ),
     Row(
         "apiextensions.k8s.io",
         "v1",
@@ -85,9 +204,30 @@ const ROWS: &[Row] = &[
     Row(AUTHN, "v1", "tokenreviews", "TokenReview", &[], VIRT),
     Row(AUTHN, "v1", "selfsubjectreviews", "SelfSubjectReview", &[], VIRT),
     Row(AUTHZ, "v1", "subjectaccessreviews", "SubjectAccessReview", &[], VIRT),
-    Row(AUTHZ, "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", &[], VIRT),
-    Row(AUTHZ, "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", &[], VIRT),
-    Row(AUTHZ, "v1", "localsubjectaccessreviews", "LocalSubjectAccessReview", &[], VIRT | NS),
+    Row(
+        AUTHZ,
+        "v1",
+        "selfsubjectaccessreviews",
+        "SelfSubjectAccessReview",
+        &[],
+        VIRT,
+    ),
+    Row(
+        AUTHZ,
+        "v1",
+        "selfsubjectrulesreviews",
+        "SelfSubjectRulesReview",
+        &[],
+        VIRT,
+    ),
+    Row(
+        AUTHZ,
+        "v1",
+        "localsubjectaccessreviews",
+        "LocalSubjectAccessReview",
+        &[],
+        VIRT | NS,
+    ),
 ];
 
 /// All built-in resources.
@@ -99,7 +239,11 @@ fn resource(row: &Row) -> Resource {
     let Row(group, version, plural, kind, short, flags) = row;
     let has = |flag: u16| flags & flag != 0;
     // Events are one storage seen through two groups.
-    let owner = if *group == "events.k8s.io" { ("", "v1") } else { (*group, *version) };
+    let owner = if *group == "events.k8s.io" {
+        ("", "v1")
+    } else {
+        (*group, *version)
+    };
     let mut categories = Vec::new();
     if has(ALL) {
         categories.push("all".to_owned());

@@ -12,7 +12,10 @@ pub fn from_crd(crd: &Value) -> Result<Resource, String> {
     let names = at(crd, &["spec", "names"]).cloned().unwrap_or_default();
     let plural = text(&names, &["plural"]);
     let kind = text(&names, &["kind"]);
-    let mut versions = items(crd, &["spec", "versions"]).iter().map(|v| version(v).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+    let mut versions = items(crd, &["spec", "versions"])
+        .iter()
+        .map(|v| version(v).map(Arc::new))
+        .collect::<Result<Vec<_>, _>>()?;
     versions.sort_by(|a, b| super::compare_versions(&b.name, &a.name));
     let storage_version = items(crd, &["spec", "versions"])
         .iter()
@@ -32,7 +35,10 @@ pub fn from_crd(crd: &Value) -> Result<Resource, String> {
         versions,
         storage_version,
         table: crate::status::qualified(group, plural).into(),
-        traits: Traits { generation: true, ..Traits::default() },
+        traits: Traits {
+            generation: true,
+            ..Traits::default()
+        },
         crd: Some(crate::object::uid(crd).to_owned()),
     })
 }
@@ -43,7 +49,9 @@ fn or_default(given: &str, default: impl FnOnce() -> String) -> String {
 
 fn version(spec: &Value) -> Result<Version, String> {
     let name = text(spec, &["name"]).to_owned();
-    let raw = at(spec, &["schema", "openAPIV3Schema"]).cloned().unwrap_or_else(|| serde_json::json!({"type": "object"}));
+    let raw = at(spec, &["schema", "openAPIV3Schema"])
+        .cloned()
+        .unwrap_or_else(|| serde_json::json!({"type": "object"}));
     let schema = crate::engine::parse_schema(&raw)?;
     let flag = |key: &str| spec.get(key) == Some(&Value::Bool(true));
     let scale = at(spec, &["subresources", "scale"]).map(|s| ScalePaths {
@@ -62,7 +70,10 @@ fn version(spec: &Value) -> Result<Version, String> {
         schema: Some(Arc::new(schema)),
         raw_schema: Some(Arc::new(raw)),
         deprecation,
-        selectable: items(spec, &["selectableFields"]).iter().map(|f| text(f, &["jsonPath"]).to_owned()).collect(),
+        selectable: items(spec, &["selectableFields"])
+            .iter()
+            .map(|f| text(f, &["jsonPath"]).to_owned())
+            .collect(),
         name,
     })
 }
@@ -81,7 +92,9 @@ fn column(spec: &Value) -> Column {
 /// The first name that another definition of the group already holds, as the message of `NamesAccepted`.
 pub fn names_in_use(registry: &Registry, wanted: &Resource) -> Option<String> {
     let snapshot = registry.snapshot();
-    let others = snapshot.values().filter(|r| r.group == wanted.group && r.plural != wanted.plural);
+    let others = snapshot
+        .values()
+        .filter(|r| r.group == wanted.group && r.plural != wanted.plural);
     for other in others {
         if other.kind == wanted.kind || other.list_kind == wanted.kind {
             return Some(format!("\"{}\" is already in use", wanted.kind));

@@ -139,7 +139,11 @@ impl Resource {
 
 /// `group/version`, or the version alone in the core group.
 pub fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// `(group, version)` of an apiVersion.
@@ -154,7 +158,10 @@ pub struct Registry(RwLock<Arc<Map>>);
 
 impl Default for Registry {
     fn default() -> Self {
-        let map = builtins().into_iter().map(|r| ((r.group.clone(), r.plural.clone()), Arc::new(r))).collect();
+        let map = builtins()
+            .into_iter()
+            .map(|r| ((r.group.clone(), r.plural.clone()), Arc::new(r)))
+            .collect();
         Registry(RwLock::new(Arc::new(map)))
     }
 }
@@ -210,7 +217,9 @@ impl Registry {
             }
         }
         groups.retain(|_, versions| !versions.is_empty());
-        groups.values_mut().for_each(|versions| versions.sort_by(|a, b| compare_versions(b, a)));
+        groups
+            .values_mut()
+            .for_each(|versions| versions.sort_by(|a, b| compare_versions(b, a)));
         groups
     }
 }
@@ -248,17 +257,32 @@ mod tests {
     fn versions_are_ordered_by_stability() {
         let mut versions = ["v1alpha1", "foo", "v1", "v2beta1", "v10", "v1beta2", "v1beta1"];
         versions.sort_by(|a, b| compare_versions(b, a));
-        assert_eq!(versions, ["v10", "v1", "v2beta1", "v1beta2", "v1beta1", "v1alpha1", "foo"]);
+        assert_eq!(
+            versions,
+            ["v10", "v1", "v2beta1", "v1beta2", "v1beta1", "v1alpha1", "foo"]
+        );
     }
 
     #[test]
     fn every_builtin_kind_can_be_found() {
         let registry = Registry::default();
         for ((group, plural), resource) in registry.snapshot().iter() {
-            assert_eq!(registry.resource(group, plural).map(|r| r.kind.clone()), Some(resource.kind.clone()));
-            assert!(resource.version(&resource.storage_version).is_some(), "{plural} is served in its storage version");
+            assert_eq!(
+                registry.resource(group, plural).map(|r| r.kind.clone()),
+                Some(resource.kind.clone())
+            );
+            assert!(
+                resource.version(&resource.storage_version).is_some(),
+                "{plural} is served in its storage version"
+            );
         }
-        assert_eq!(registry.by_kind("events.k8s.io", "Event").map(|r| r.is_alias()), Some(true));
-        assert_eq!(registry.by_table("deployments.apps").map(|r| r.kind.clone()), Some("Deployment".into()));
+        assert_eq!(
+            registry.by_kind("events.k8s.io", "Event").map(|r| r.is_alias()),
+            Some(true)
+        );
+        assert_eq!(
+            registry.by_table("deployments.apps").map(|r| r.kind.clone()),
+            Some("Deployment".into())
+        );
     }
 }

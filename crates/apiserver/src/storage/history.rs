@@ -1,6 +1,6 @@
 //! A bounded list of the latest events, from which watches resume and old states are rebuilt.
 
-use super::{Stored, StoreError};
+use super::{StoreError, Stored};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -42,7 +42,12 @@ pub struct History {
 impl History {
     /// An empty history that begins after version `floor`.
     pub fn new(floor: u64, limit: usize) -> Self {
-        History { events: VecDeque::new(), floor, limit, wake: tokio::sync::watch::Sender::new(floor) }
+        History {
+            events: VecDeque::new(),
+            floor,
+            limit,
+            wake: tokio::sync::watch::Sender::new(floor),
+        }
     }
 
     /// Reading after any version from here on is complete.

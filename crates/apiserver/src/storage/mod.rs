@@ -28,7 +28,11 @@ pub struct Key {
 impl Key {
     /// A key from its parts.
     pub fn new(table: &str, namespace: &str, name: &str) -> Self {
-        Key { table: table.into(), namespace: namespace.into(), name: name.into() }
+        Key {
+            table: table.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -86,7 +90,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // Bounds memory: a watcher that lags more than this lists again, as with a real server after compaction.
-        Limits { table_events: 4096, namespace_events: 256 }
+        Limits {
+            table_events: 4096,
+            namespace_events: 256,
+        }
     }
 }
 
@@ -116,7 +123,12 @@ pub struct Store(Mutex<Inner>);
 impl Store {
     /// An empty store at resourceVersion 1.
     pub fn new(limits: Limits) -> Self {
-        Store(Mutex::new(Inner { rv: 1, tables: BTreeMap::new(), dependents: HashMap::new(), limits }))
+        Store(Mutex::new(Inner {
+            rv: 1,
+            tables: BTreeMap::new(),
+            dependents: HashMap::new(),
+            limits,
+        }))
     }
 
     /// The latest resourceVersion.
@@ -151,13 +163,25 @@ impl Store {
 
     /// One object.
     pub fn get(&self, table: &str, namespace: &str, name: &str) -> Option<Arc<Stored>> {
-        self.0.lock().tables.get(table)?.spaces.get(namespace)?.objects.get(name).cloned()
+        self.0
+            .lock()
+            .tables
+            .get(table)?
+            .spaces
+            .get(namespace)?
+            .objects
+            .get(name)
+            .cloned()
     }
 
     /// One object as it was at `rv`.
     pub fn get_at(&self, table: &str, namespace: &str, name: &str, rv: u64) -> Result<Option<Arc<Stored>>, StoreError> {
         let scope = Scope::Namespace(namespace.to_owned());
-        let found = self.list_at(table, &scope, rv)?.items.into_iter().find(|s| &*s.name == name);
+        let found = self
+            .list_at(table, &scope, rv)?
+            .items
+            .into_iter()
+            .find(|s| &*s.name == name);
         Ok(found)
     }
 
@@ -168,29 +192,37 @@ impl Store {
         Snapshot { rv: inner.rv, items }
     }
 
-
     /// All objects of a scope as they were at `rv`, rebuilt by undoing the history.
     pub fn list_at(&self, table: &str, scope: &Scope, rv: u64) -> Result<Snapshot, StoreError> {
         let inner = self.0.lock();
         if rv > inner.rv {
             return Err(StoreError::Future(inner.rv));
         }
-        let Some(table) = inner.tables.get(table) else { return Ok(Snapshot { rv, items: Vec::new() }) };
+        let Some(table) = inner.tables.get(table) else {
+            return Ok(Snapshot { rv, items: Vec::new() });
+        };
         let items = table.items(scope);
-        let Some(history) = table.history(scope) else { return Ok(Snapshot { rv, items }) };
+        let Some(history) = table.history(scope) else {
+            return Ok(Snapshot { rv, items });
+        };
         let before = history.states_before(rv)?;
         if before.is_empty() {
             return Ok(Snapshot { rv, items });
         }
-        let mut map: BTreeMap<(Arc<str>, Arc<str>), Arc<Stored>> =
-            items.into_iter().map(|s| ((s.namespace.clone(), s.name.clone()), s)).collect();
+        let mut map: BTreeMap<(Arc<str>, Arc<str>), Arc<Stored>> = items
+            .into_iter()
+            .map(|s| ((s.namespace.clone(), s.name.clone()), s))
+            .collect();
         for (key, state) in before {
             match state {
                 Some(old) => map.insert(key, old),
                 None => map.remove(&key),
             };
         }
-        Ok(Snapshot { rv, items: map.into_values().collect() })
+        Ok(Snapshot {
+            rv,
+            items: map.into_values().collect(),
+        })
     }
 
     /// Applies a change and returns the event it made.
@@ -200,20 +232,32 @@ impl Store {
 
     /// Objects that name `uid` as an owner.
     pub fn dependents(&self, uid: &str) -> Vec<Key> {
-        self.0.lock().dependents.get(uid).map(|set| set.iter().cloned().collect()).unwrap_or_default()
+        self.0
+            .lock()
+            .dependents
+            .get(uid)
+            .map(|set| set.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Opens a reader of events after `rv`.
     pub fn cursor(&self, table: &str, scope: &Scope, rv: u64) -> Result<Cursor, StoreError> {
         let mut inner = self.0.lock();
         let limits = inner.limits;
-        let Some(table) = inner.tables.get_mut(table) else { return Err(StoreError::Missing) };
+        let Some(table) = inner.tables.get_mut(table) else {
+            return Err(StoreError::Missing);
+        };
         let name = table.name.clone();
         let history = table.history_or_new(scope, limits);
         if rv < history.floor() {
             return Err(StoreError::Expired);
         }
-        Ok(Cursor { table: name, scope: scope.clone(), rv, wake: history.subscribe() })
+        Ok(Cursor {
+            table: name,
+            scope: scope.clone(),
+            rv,
+            wake: history.subscribe(),
+        })
     }
 
     /// A consistent read together with a reader of what follows it.
@@ -222,8 +266,19 @@ impl Store {
         let (limits, rv) = (inner.limits, inner.rv);
         let table = inner.tables.get_mut(table)?;
         let wake = table.history_or_new(scope, limits).subscribe();
-        let cursor = Cursor { table: table.name.clone(), scope: scope.clone(), rv, wake };
-        Some((Snapshot { rv, items: table.items(scope) }, cursor))
+        let cursor = Cursor {
+            table: table.name.clone(),
+            scope: scope.clone(),
+            rv,
+            wake,
+        };
+        Some((
+            Snapshot {
+                rv,
+                items: table.items(scope),
+            },
+            cursor,
+        ))
     }
 
     /// Events after the cursor, at most `limit`, and the version up to which the reader is then complete.
@@ -277,9 +332,11 @@ impl Table {
     fn items(&self, scope: &Scope) -> Vec<Arc<Stored>> {
         match scope {
             Scope::All => self.spaces.values().flat_map(|s| s.objects.values().cloned()).collect(),
-            Scope::Namespace(ns) => {
-                self.spaces.get(ns.as_str()).map(|s| s.objects.values().cloned().collect()).unwrap_or_default()
-            }
+            Scope::Namespace(ns) => self
+                .spaces
+                .get(ns.as_str())
+                .map(|s| s.objects.values().cloned().collect())
+                .unwrap_or_default(),
         }
     }
 
@@ -326,8 +383,17 @@ impl Inner {
             _ => {}
         }
         let object = Arc::new(Stored::new(value, rv));
-        let event = Arc::new(Event { rv, kind, object: object.clone(), previous: previous.clone() });
-        let key = Key { table: table.name.clone(), namespace: namespace.clone(), name: name.clone() };
+        let event = Arc::new(Event {
+            rv,
+            kind,
+            object: object.clone(),
+            previous: previous.clone(),
+        });
+        let key = Key {
+            table: table.name.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
         let space = table.space(&namespace, limits);
         if kind == EventKind::Deleted {
             space.objects.remove(&name);
@@ -337,8 +403,16 @@ impl Inner {
         space.history.push(event.clone());
         table.history.push(event.clone());
         self.rv = rv;
-        let owners = if kind == EventKind::Deleted { &[][..] } else { &object.owners };
-        self.index_owners(&key, previous.as_ref().map(|p| p.owners.as_slice()).unwrap_or_default(), owners);
+        let owners = if kind == EventKind::Deleted {
+            &[][..]
+        } else {
+            &object.owners
+        };
+        self.index_owners(
+            &key,
+            previous.as_ref().map(|p| p.owners.as_slice()).unwrap_or_default(),
+            owners,
+        );
         Ok(event)
     }
 
@@ -377,36 +451,63 @@ mod tests {
         let s = store(Limits::default());
         let a = s.commit("configmaps", Change::Create(object("x", "a", 1))).unwrap().rv;
         let b = s.commit("configmaps", Change::Create(object("y", "b", 1))).unwrap().rv;
-        assert_eq!(s.commit("configmaps", Change::Create(object("x", "a", 2))).err(), Some(StoreError::Exists));
-        assert_eq!(s.commit("configmaps", Change::Update(object("x", "a", 2), b)).err(), Some(StoreError::Changed));
+        assert_eq!(
+            s.commit("configmaps", Change::Create(object("x", "a", 2))).err(),
+            Some(StoreError::Exists)
+        );
+        assert_eq!(
+            s.commit("configmaps", Change::Update(object("x", "a", 2), b)).err(),
+            Some(StoreError::Changed)
+        );
         s.commit("configmaps", Change::Update(object("x", "a", 2), a)).unwrap();
         s.commit("configmaps", Change::Remove(object("y", "b", 1), b)).unwrap();
         let data = |snapshot: Snapshot| -> Vec<String> {
-            snapshot.items.iter().map(|i| format!("{}={}", i.name, crate::object::text(&i.value(), &["data", "n"]))).collect()
+            snapshot
+                .items
+                .iter()
+                .map(|i| format!("{}={}", i.name, crate::object::text(&i.value(), &["data", "n"])))
+                .collect()
         };
         assert_eq!(data(s.list("configmaps", &Scope::All)), ["a=2"]);
         assert_eq!(data(s.list_at("configmaps", &Scope::All, b).unwrap()), ["a=1", "b=1"]);
-        assert_eq!(data(s.list_at("configmaps", &Scope::Namespace("y".into()), b).unwrap()), ["b=1"]);
-        assert_eq!(s.list_at("configmaps", &Scope::All, 99).err(), Some(StoreError::Future(s.rv())));
+        assert_eq!(
+            data(s.list_at("configmaps", &Scope::Namespace("y".into()), b).unwrap()),
+            ["b=1"]
+        );
+        assert_eq!(
+            s.list_at("configmaps", &Scope::All, 99).err(),
+            Some(StoreError::Future(s.rv()))
+        );
         s.compact();
         assert_eq!(s.list_at("configmaps", &Scope::All, b).err(), Some(StoreError::Expired));
-        assert_eq!(s.cursor("configmaps", &Scope::Namespace("new".into()), b).err(), Some(StoreError::Expired));
+        assert_eq!(
+            s.cursor("configmaps", &Scope::Namespace("new".into()), b).err(),
+            Some(StoreError::Expired)
+        );
     }
 
     #[tokio::test]
     async fn a_reader_sees_its_namespace_only_and_expires_when_it_lags() {
-        let s = store(Limits { table_events: 4, namespace_events: 2 });
+        let s = store(Limits {
+            table_events: 4,
+            namespace_events: 2,
+        });
         let mut cursor = s.cursor("configmaps", &Scope::Namespace("x".into()), s.rv()).unwrap();
         for n in 0..10 {
-            s.commit("configmaps", Change::Create(object("other", &format!("o{n}"), n))).unwrap();
+            s.commit("configmaps", Change::Create(object("other", &format!("o{n}"), n)))
+                .unwrap();
         }
-        assert!(s.read(&mut cursor, 10).unwrap().is_empty(), "other namespaces do not count against the history");
+        assert!(
+            s.read(&mut cursor, 10).unwrap().is_empty(),
+            "other namespaces do not count against the history"
+        );
         s.commit("configmaps", Change::Create(object("x", "a", 1))).unwrap();
         assert!(cursor.changed().await);
         assert_eq!(s.read(&mut cursor, 10).unwrap().len(), 1);
         assert_eq!(cursor.rv(), s.rv());
         for n in 0..3 {
-            s.commit("configmaps", Change::Create(object("x", &format!("n{n}"), n))).unwrap();
+            s.commit("configmaps", Change::Create(object("x", &format!("n{n}"), n)))
+                .unwrap();
         }
         assert_eq!(s.read(&mut cursor, 10).err(), Some(StoreError::Expired));
         s.drop_table("configmaps");

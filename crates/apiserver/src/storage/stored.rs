@@ -37,13 +37,20 @@ impl Stored {
         crate::object::set_meta(&mut value, "resourceVersion", (rv > 0).then(|| rv.to_string().into()));
         let labels = crate::object::at(&value, &["metadata", "labels"])
             .and_then(Value::as_object)
-            .map(|m| m.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect())
+            .map(|m| {
+                m.iter()
+                    .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+                    .collect()
+            })
             .unwrap_or_default();
         let owners = crate::object::items(&value, &["metadata", "ownerReferences"])
             .iter()
             .filter_map(|o| o.get("uid")?.as_str().map(Arc::from))
             .collect();
-        let (namespace, name) = (crate::object::namespace(&value).into(), crate::object::name(&value).into());
+        let (namespace, name) = (
+            crate::object::namespace(&value).into(),
+            crate::object::name(&value).into(),
+        );
         let uid = crate::object::uid(&value).into();
         let terminating = crate::object::is_terminating(&value);
         let api_version = crate::object::text(&value, &["apiVersion"]).into();
@@ -56,7 +63,18 @@ impl Stored {
         if let Some(first) = tail.first_mut() {
             *first = b',';
         }
-        Stored { rv, namespace, name, labels, uid, owners, terminating, api_version, kind, tail: tail.into() }
+        Stored {
+            rv,
+            namespace,
+            name,
+            labels,
+            uid,
+            owners,
+            terminating,
+            api_version,
+            kind,
+            tail: tail.into(),
+        }
     }
 
     /// Appends the whole object, under another apiVersion if one is given.

@@ -19,15 +19,30 @@ pub struct Col {
 }
 
 const fn col(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Col {
-    Col { name, wide: false, number: false, cell }
+    Col {
+        name,
+        wide: false,
+        number: false,
+        cell,
+    }
 }
 
 const fn num(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Col {
-    Col { name, wide: false, number: true, cell }
+    Col {
+        name,
+        wide: false,
+        number: true,
+        cell,
+    }
 }
 
 const fn wide(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Col {
-    Col { name, wide: true, number: false, cell }
+    Col {
+        name,
+        wide: true,
+        number: false,
+        cell,
+    }
 }
 
 const NAME: Col = col("Name", name);
@@ -48,7 +63,9 @@ static PODS: &[Col] = &[
 ];
 static DEPLOYMENTS: &[Col] = &[
     NAME,
-    col("Ready", |v, _| ratio(v, &["status", "readyReplicas"], &["spec", "replicas"])),
+    col("Ready", |v, _| {
+        ratio(v, &["status", "readyReplicas"], &["spec", "replicas"])
+    }),
     num("Up-to-date", |v, _| number(v, &["status", "updatedReplicas"])),
     num("Available", |v, _| number(v, &["status", "availableReplicas"])),
     AGE,
@@ -68,7 +85,9 @@ static REPLICA_SETS: &[Col] = &[
 ];
 static STATEFUL_SETS: &[Col] = &[
     NAME,
-    col("Ready", |v, _| ratio(v, &["status", "readyReplicas"], &["spec", "replicas"])),
+    col("Ready", |v, _| {
+        ratio(v, &["status", "readyReplicas"], &["spec", "replicas"])
+    }),
     AGE,
     wide("Containers", containers),
     wide("Images", images),
@@ -80,7 +99,9 @@ static DAEMON_SETS: &[Col] = &[
     num("Ready", |v, _| number(v, &["status", "numberReady"])),
     num("Up-to-date", |v, _| number(v, &["status", "updatedNumberScheduled"])),
     num("Available", |v, _| number(v, &["status", "numberAvailable"])),
-    col("Node Selector", |v, _| map_text(v, &["spec", "template", "spec", "nodeSelector"])),
+    col("Node Selector", |v, _| {
+        map_text(v, &["spec", "template", "spec", "nodeSelector"])
+    }),
     AGE,
     wide("Containers", containers),
     wide("Images", images),
@@ -89,7 +110,9 @@ static DAEMON_SETS: &[Col] = &[
 static JOBS: &[Col] = &[
     NAME,
     col("Status", job_status),
-    col("Completions", |v, _| ratio(v, &["status", "succeeded"], &["spec", "completions"])),
+    col("Completions", |v, _| {
+        ratio(v, &["status", "succeeded"], &["spec", "completions"])
+    }),
     col("Duration", job_duration),
     AGE,
     wide("Containers", containers),
@@ -102,7 +125,9 @@ static CRON_JOBS: &[Col] = &[
     col("Timezone", |v, _| or_none(v, &["spec", "timeZone"])),
     col("Suspend", |v, _| flag(v, &["spec", "suspend"])),
     num("Active", |v, _| count(v, &["status", "active"])),
-    col("Last Schedule", |v, now| age_of(v, &["status", "lastScheduleTime"], now)),
+    col("Last Schedule", |v, now| {
+        age_of(v, &["status", "lastScheduleTime"], now)
+    }),
     AGE,
 ];
 static SERVICES: &[Col] = &[
@@ -124,11 +149,20 @@ static NODES: &[Col] = &[
     wide("Internal-IP", |v, _| node_address(v, "InternalIP")),
     wide("External-IP", |v, _| node_address(v, "ExternalIP")),
     wide("OS-Image", |v, _| or_unknown(v, &["status", "nodeInfo", "osImage"])),
-    wide("Kernel-Version", |v, _| or_unknown(v, &["status", "nodeInfo", "kernelVersion"])),
-    wide("Container-Runtime", |v, _| or_unknown(v, &["status", "nodeInfo", "containerRuntimeVersion"])),
+    wide("Kernel-Version", |v, _| {
+        or_unknown(v, &["status", "nodeInfo", "kernelVersion"])
+    }),
+    wide("Container-Runtime", |v, _| {
+        or_unknown(v, &["status", "nodeInfo", "containerRuntimeVersion"])
+    }),
 ];
 static CONFIG_MAPS: &[Col] = &[NAME, num("Data", data_count), AGE];
-static SECRETS: &[Col] = &[NAME, col("Type", |v, _| plain(v, &["type"])), num("Data", data_count), AGE];
+static SECRETS: &[Col] = &[
+    NAME,
+    col("Type", |v, _| plain(v, &["type"])),
+    num("Data", data_count),
+    AGE,
+];
 static SERVICE_ACCOUNTS: &[Col] = &[NAME, num("Secrets", |v, _| count(v, &["secrets"])), AGE];
 static ENDPOINTS: &[Col] = &[NAME, col("Endpoints", endpoints), AGE];
 static ENDPOINT_SLICES: &[Col] = &[
@@ -165,7 +199,9 @@ static VOLUMES: &[Col] = &[
     NAME,
     col("Capacity", |v, _| plain(v, &["spec", "capacity", "storage"])),
     col("Access Modes", |v, _| access_modes(v, &["spec", "accessModes"])),
-    col("Reclaim Policy", |v, _| plain(v, &["spec", "persistentVolumeReclaimPolicy"])),
+    col("Reclaim Policy", |v, _| {
+        plain(v, &["spec", "persistentVolumeReclaimPolicy"])
+    }),
     col("Status", |v, _| plain(v, &["status", "phase"])),
     col("Claim", volume_claim),
     col("StorageClass", |v, _| plain(v, &["spec", "storageClassName"])),
@@ -188,10 +224,21 @@ static INGRESSES: &[Col] = &[
     col("Class", |v, _| or_none(v, &["spec", "ingressClassName"])),
     col("Hosts", ingress_hosts),
     col("Address", |v, _| load_balancer(v).into()),
-    col("Ports", |v, _| if v.pointer("/spec/tls").is_some() { "80, 443" } else { "80" }.into()),
+    col("Ports", |v, _| {
+        if v.pointer("/spec/tls").is_some() {
+            "80, 443"
+        } else {
+            "80"
+        }
+        .into()
+    }),
     AGE,
 ];
-static NETWORK_POLICIES: &[Col] = &[NAME, col("Pod-Selector", |v, _| selector_at(v, &["spec", "podSelector"])), AGE];
+static NETWORK_POLICIES: &[Col] = &[
+    NAME,
+    col("Pod-Selector", |v, _| selector_at(v, &["spec", "podSelector"])),
+    AGE,
+];
 static INGRESS_CLASSES: &[Col] = &[
     NAME,
     col("Controller", |v, _| plain(v, &["spec", "controller"])),
@@ -201,8 +248,12 @@ static INGRESS_CLASSES: &[Col] = &[
 static BUDGETS: &[Col] = &[
     NAME,
     col("Min Available", |v, _| or_not_available(v, &["spec", "minAvailable"])),
-    col("Max Unavailable", |v, _| or_not_available(v, &["spec", "maxUnavailable"])),
-    num("Allowed Disruptions", |v, _| number(v, &["status", "disruptionsAllowed"])),
+    col("Max Unavailable", |v, _| {
+        or_not_available(v, &["spec", "maxUnavailable"])
+    }),
+    num("Allowed Disruptions", |v, _| {
+        number(v, &["status", "disruptionsAllowed"])
+    }),
     AGE,
 ];
 static STORAGE_CLASSES: &[Col] = &[

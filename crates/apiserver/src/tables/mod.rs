@@ -53,9 +53,7 @@ impl<'a> Shape<'a> {
     }
 
     fn definitions(&self) -> Vec<Value> {
-        let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i64| {
-            json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority})
-        };
+        let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i64| json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority});
         match self {
             Shape::Builtin(columns) => columns
                 .iter()
@@ -67,7 +65,9 @@ impl<'a> Shape<'a> {
                 .collect(),
             Shape::Custom(columns) => {
                 let mut all = vec![definition("Name", "string", "name", "Name of the object.", 0)];
-                let each = columns.iter().map(|c| definition(&c.name, &c.kind, &c.format, &c.description, c.priority));
+                let each = columns
+                    .iter()
+                    .map(|c| definition(&c.name, &c.kind, &c.format, &c.description, c.priority));
                 all.extend(each);
                 all
             }

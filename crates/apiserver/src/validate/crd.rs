@@ -7,22 +7,39 @@ use serde_json::Value;
 /// Faults of a definition.
 pub fn faults(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let (group, plural) = (text(new, &["spec", "group"]), text(new, &["spec", "names", "plural"]));
-    for path in [["spec", "group"].as_slice(), &["spec", "names", "plural"], &["spec", "names", "kind"]] {
+    for path in [
+        ["spec", "group"].as_slice(),
+        &["spec", "names", "plural"],
+        &["spec", "names", "kind"],
+    ] {
         if text(new, path).is_empty() {
             causes.push(Cause::required(path.join("."), ""));
         }
     }
     if name(new) != format!("{plural}.{group}") {
-        causes.push(Cause::invalid("metadata.name", &name(new).into(), "must be spec.names.plural+\".\"+spec.group"));
+        causes.push(Cause::invalid(
+            "metadata.name",
+            &name(new).into(),
+            "must be spec.names.plural+\".\"+spec.group",
+        ));
     }
     let scope = text(new, &["spec", "scope"]);
     if !matches!(scope, "Namespaced" | "Cluster") {
-        causes.push(Cause::unsupported("spec.scope", &scope.into(), &["Cluster", "Namespaced"]));
+        causes.push(Cause::unsupported(
+            "spec.scope",
+            &scope.into(),
+            &["Cluster", "Namespaced"],
+        ));
     }
     protected_group(new, group, causes);
     versions(new, causes);
     let Some(old) = old else { return };
-    for path in [["spec", "group"].as_slice(), &["spec", "scope"], &["spec", "names", "plural"], &["spec", "names", "kind"]] {
+    for path in [
+        ["spec", "group"].as_slice(),
+        &["spec", "scope"],
+        &["spec", "names", "plural"],
+        &["spec", "names", "kind"],
+    ] {
         if at(old, path) != at(new, path) {
             let shown = at(new, path).cloned().unwrap_or_default();
             causes.push(Cause::invalid(path.join("."), &shown, "field is immutable"));
@@ -33,11 +50,16 @@ pub fn faults(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
 
 /// Groups under `k8s.io` need an approval.
 fn protected_group(new: &Value, group: &str, causes: &mut Vec<Cause>) {
-    let protected = ["k8s.io", "kubernetes.io"].iter().any(|p| group == *p || group.ends_with(&format!(".{p}")));
+    let protected = ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|p| group == *p || group.ends_with(&format!(".{p}")));
     let approval = at(new, &["metadata", "annotations"]).and_then(|a| a.get("api-approved.kubernetes.io"));
     if protected && approval.is_none() {
         let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
-        causes.push(Cause::required("metadata.annotations[api-approved.kubernetes.io]", detail));
+        causes.push(Cause::required(
+            "metadata.annotations[api-approved.kubernetes.io]",
+            detail,
+        ));
     }
 }
 
@@ -47,7 +69,10 @@ fn versions(new: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::required("spec.versions", ""));
         return;
     }
-    let storage = list.iter().filter(|v| v.get("storage") == Some(&Value::Bool(true))).count();
+    let storage = list
+        .iter()
+        .filter(|v| v.get("storage") == Some(&Value::Bool(true)))
+        .count();
     if storage != 1 {
         let detail = "must have exactly one version marked as storage version";
         causes.push(Cause::invalid("spec.versions", &Value::Array(Vec::new()), detail));
@@ -59,20 +84,33 @@ fn versions(new: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::duplicate(format!("{field}.name"), &name.into()));
         }
         match at(version, &["schema", "openAPIV3Schema"]) {
-            None => causes.push(Cause::required(format!("{field}.schema.openAPIV3Schema"), "schemas are required")),
+            None => causes.push(Cause::required(
+                format!("{field}.schema.openAPIV3Schema"),
+                "schemas are required",
+            )),
             Some(schema) => {
-                causes.extend(crate::engine::check_schema(schema, &format!("{field}.schema.openAPIV3Schema")));
+                causes.extend(crate::engine::check_schema(
+                    schema,
+                    &format!("{field}.schema.openAPIV3Schema"),
+                ));
             }
         }
     }
 }
 
 fn stored_versions(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
-    let names: Vec<&str> = items(new, &["spec", "versions"]).iter().map(|v| text(v, &["name"])).collect();
+    let names: Vec<&str> = items(new, &["spec", "versions"])
+        .iter()
+        .map(|v| text(v, &["name"]))
+        .collect();
     for (i, stored) in strings(at(old, &["status", "storedVersions"])).into_iter().enumerate() {
         if !names.contains(&stored) {
             let detail = "missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in it and removes it from status.storedVersions".replacen("v1", stored, 1);
-            causes.push(Cause::invalid(format!("status.storedVersions[{i}]"), &stored.into(), &detail));
+            causes.push(Cause::invalid(
+                format!("status.storedVersions[{i}]"),
+                &stored.into(),
+                &detail,
+            ));
         }
     }
 }

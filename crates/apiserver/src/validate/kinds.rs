@@ -19,7 +19,11 @@ pub fn faults(table: &str, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         "jobs.batch" => job(new, old, c),
         "cronjobs.batch" => {
             required(new, &["spec", "schedule"], c);
-            containers("spec.jobTemplate.spec.template.spec", at(new, &["spec", "jobTemplate", "spec", "template", "spec"]), c);
+            containers(
+                "spec.jobTemplate.spec.template.spec",
+                at(new, &["spec", "jobTemplate", "spec", "template", "spec"]),
+                c,
+            );
         }
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             role_binding(new, old, c);
@@ -47,13 +51,21 @@ fn required(value: &Value, path: &[&str], causes: &mut Vec<Cause>) {
 fn immutable(new: &Value, old: Option<&Value>, path: &[&str], causes: &mut Vec<Cause>) {
     let (Some(old), new) = (old, at(new, path)) else { return };
     if at(old, path) != new {
-        causes.push(Cause::invalid(path.join("."), new.unwrap_or(&Value::Null), "field is immutable"));
+        causes.push(Cause::invalid(
+            path.join("."),
+            new.unwrap_or(&Value::Null),
+            "field is immutable",
+        ));
     }
 }
 
 fn not_negative(value: &Value, path: &[&str], causes: &mut Vec<Cause>) {
     if let Some(n) = at(value, path).and_then(Value::as_i64).filter(|n| *n < 0) {
-        causes.push(Cause::invalid(path.join("."), &n.into(), "must be greater than or equal to 0"));
+        causes.push(Cause::invalid(
+            path.join("."),
+            &n.into(),
+            "must be greater than or equal to 0",
+        ));
     }
 }
 
@@ -75,13 +87,21 @@ fn containers(field: &str, spec: Option<&Value>, causes: &mut Vec<Cause>) {
             causes.push(Cause::required(format!("{field}.containers[{i}].image"), ""));
         }
         for (j, port) in items(container, &["ports"]).iter().enumerate() {
-            port_number(&format!("{field}.containers[{i}].ports[{j}].containerPort"), port.get("containerPort"), causes);
+            port_number(
+                &format!("{field}.containers[{i}].ports[{j}].containerPort"),
+                port.get("containerPort"),
+                causes,
+            );
         }
     }
     let policy = text(spec, &["restartPolicy"]);
     if !matches!(policy, "" | "Always" | "OnFailure" | "Never") {
         let supported = ["Always", "OnFailure", "Never"];
-        causes.push(Cause::unsupported(format!("{field}.restartPolicy"), &policy.into(), &supported));
+        causes.push(Cause::unsupported(
+            format!("{field}.restartPolicy"),
+            &policy.into(),
+            &supported,
+        ));
     }
 }
 
@@ -89,7 +109,11 @@ fn port_number(field: &str, port: Option<&Value>, causes: &mut Vec<Cause>) {
     match port.and_then(Value::as_i64) {
         None | Some(0) => causes.push(Cause::required(field, "")),
         Some(n) if !(1..=65535).contains(&n) => {
-            causes.push(Cause::invalid(field, &n.into(), "must be between 1 and 65535, inclusive"));
+            causes.push(Cause::invalid(
+                field,
+                &n.into(),
+                "must be between 1 and 65535, inclusive",
+            ));
         }
         Some(_) => {}
     }
@@ -100,7 +124,13 @@ fn pod(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let Some(old) = old else { return };
     let comparable = |pod: &Value| {
         let mut spec = pod.get("spec").cloned().unwrap_or_default();
-        for key in ["tolerations", "activeDeadlineSeconds", "terminationGracePeriodSeconds", "nodeName", "ephemeralContainers"] {
+        for key in [
+            "tolerations",
+            "activeDeadlineSeconds",
+            "terminationGracePeriodSeconds",
+            "nodeName",
+            "ephemeralContainers",
+        ] {
             crate::object::as_map(&mut spec).remove(key);
         }
         for list in ["containers", "initContainers"] {
@@ -111,7 +141,8 @@ fn pod(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         }
         spec
     };
-    let node_moved = !text(old, &["spec", "nodeName"]).is_empty() && at(old, &["spec", "nodeName"]) != at(new, &["spec", "nodeName"]);
+    let node_moved = !text(old, &["spec", "nodeName"]).is_empty()
+        && at(old, &["spec", "nodeName"]) != at(new, &["spec", "nodeName"]);
     if node_moved || comparable(old) != comparable(new) {
         let detail = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
         causes.push(Cause::forbidden("spec", detail));
@@ -129,10 +160,18 @@ fn workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             labels("spec.selector.matchLabels", selector.get("matchLabels"), causes);
             let parsed = Labels::from_object(selector);
             if parsed.is_empty() {
-                causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment"));
+                causes.push(Cause::invalid(
+                    "spec.selector",
+                    selector,
+                    "empty selector is invalid for deployment",
+                ));
             } else if !parsed.matches(&label_map(template_labels)) {
                 let shown = template_labels.cloned().unwrap_or_default();
-                causes.push(Cause::invalid("spec.template.metadata.labels", &shown, "`selector` does not match template `labels`"));
+                causes.push(Cause::invalid(
+                    "spec.template.metadata.labels",
+                    &shown,
+                    "`selector` does not match template `labels`",
+                ));
             }
         }
     }
@@ -140,7 +179,11 @@ fn workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     containers("spec.template.spec", at(new, &["spec", "template", "spec"]), causes);
     let policy = text(new, &["spec", "template", "spec", "restartPolicy"]);
     if matches!(policy, "OnFailure" | "Never") {
-        causes.push(Cause::unsupported("spec.template.spec.restartPolicy", &policy.into(), &["Always"]));
+        causes.push(Cause::unsupported(
+            "spec.template.spec.restartPolicy",
+            &policy.into(),
+            &["Always"],
+        ));
     }
     if old.is_some_and(|o| at(o, &["spec", "selector"]) != selector) {
         immutable(new, old, &["spec", "selector"], causes);
@@ -149,7 +192,8 @@ fn workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
 
 fn label_map(value: Option<&Value>) -> BTreeMap<String, String> {
     let map = value.and_then(Value::as_object).into_iter().flatten();
-    map.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+    map.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+        .collect()
 }
 
 fn job(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
@@ -198,7 +242,11 @@ fn service(new: &Value, causes: &mut Vec<Cause>) {
             Some(n) if (1..=65535).contains(&n) => {}
             n => {
                 let detail = "must be between 1 and 65535, inclusive";
-                causes.push(Cause::invalid(format!("spec.ports[{i}].port"), &n.unwrap_or(0).into(), detail));
+                causes.push(Cause::invalid(
+                    format!("spec.ports[{i}].port"),
+                    &n.unwrap_or(0).into(),
+                    detail,
+                ));
             }
         }
         let protocol = text(port, &["protocol"]);
@@ -211,7 +259,8 @@ fn service(new: &Value, causes: &mut Vec<Cause>) {
 
 fn data(table: &str, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     for (key, _) in new.get("data").and_then(Value::as_object).into_iter().flatten() {
-        let valid = !key.is_empty() && key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let valid =
+            !key.is_empty() && key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         if !valid {
             let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
             causes.push(Cause::invalid(format!("data[{key}]"), &key.as_str().into(), detail));
@@ -228,7 +277,10 @@ fn data(table: &str, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) 
             }
         }
         if new.get("immutable") != Some(&Value::Bool(true)) {
-            causes.push(Cause::forbidden("immutable", "field is immutable when `immutable` is set"));
+            causes.push(Cause::forbidden(
+                "immutable",
+                "field is immutable when `immutable` is set",
+            ));
         }
     }
 }
@@ -241,10 +293,16 @@ fn role(new: &Value, causes: &mut Vec<Cause>) {
         }
         if items(rule, &["nonResourceURLs"]).is_empty() {
             if items(rule, &["apiGroups"]).is_empty() {
-                causes.push(Cause::required(field("apiGroups"), "resource rules must supply at least one api group"));
+                causes.push(Cause::required(
+                    field("apiGroups"),
+                    "resource rules must supply at least one api group",
+                ));
             }
             if items(rule, &["resources"]).is_empty() {
-                causes.push(Cause::required(field("resources"), "resource rules must supply at least one resource"));
+                causes.push(Cause::required(
+                    field("resources"),
+                    "resource rules must supply at least one resource",
+                ));
             }
         }
     }
@@ -254,7 +312,11 @@ fn role_binding(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     required(new, &["roleRef", "name"], causes);
     let kind = text(new, &["roleRef", "kind"]);
     if !matches!(kind, "Role" | "ClusterRole") {
-        causes.push(Cause::unsupported("roleRef.kind", &kind.into(), &["ClusterRole", "Role"]));
+        causes.push(Cause::unsupported(
+            "roleRef.kind",
+            &kind.into(),
+            &["ClusterRole", "Role"],
+        ));
     }
     for (i, subject) in items(new, &["subjects"]).iter().enumerate() {
         if text(subject, &["name"]).is_empty() {
@@ -265,17 +327,28 @@ fn role_binding(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             causes.push(Cause::required(format!("subjects[{i}].namespace"), ""));
         } else if !matches!(kind, "ServiceAccount" | "User" | "Group") {
             let supported = ["Group", "ServiceAccount", "User"];
-            causes.push(Cause::unsupported(format!("subjects[{i}].kind"), &kind.into(), &supported));
+            causes.push(Cause::unsupported(
+                format!("subjects[{i}].kind"),
+                &kind.into(),
+                &supported,
+            ));
         }
     }
     if old.is_some_and(|o| o.get("roleRef") != new.get("roleRef")) {
-        causes.push(Cause::invalid("roleRef", new.get("roleRef").unwrap_or(&Value::Null), "cannot change roleRef"));
+        causes.push(Cause::invalid(
+            "roleRef",
+            new.get("roleRef").unwrap_or(&Value::Null),
+            "cannot change roleRef",
+        ));
     }
 }
 
 fn claim(new: &Value, causes: &mut Vec<Cause>) {
     if items(new, &["spec", "accessModes"]).is_empty() {
-        causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
+        causes.push(Cause::required(
+            "spec.accessModes",
+            "at least 1 access mode is required",
+        ));
     }
     if at(new, &["spec", "resources", "requests", "storage"]).is_none() {
         causes.push(Cause::required("spec.resources[storage]", ""));
@@ -283,10 +356,21 @@ fn claim(new: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn event(new: &Value, causes: &mut Vec<Cause>) {
-    let (own, involved) = (crate::object::namespace(new), text(new, &["involvedObject", "namespace"]));
+    let (own, involved) = (
+        crate::object::namespace(new),
+        text(new, &["involvedObject", "namespace"]),
+    );
     // Events about cluster-scoped objects live in `default`.
-    let fits = if involved.is_empty() { matches!(own, "default" | "kube-system") } else { own == involved };
+    let fits = if involved.is_empty() {
+        matches!(own, "default" | "kube-system")
+    } else {
+        own == involved
+    };
     if !fits {
-        causes.push(Cause::invalid("involvedObject.namespace", &involved.into(), "does not match event.namespace"));
+        causes.push(Cause::invalid(
+            "involvedObject.namespace",
+            &involved.into(),
+            "does not match event.namespace",
+        ));
     }
 }

@@ -43,7 +43,11 @@ pub fn metadata(call: &Call, value: &Value) -> Vec<Cause> {
         causes.push(Cause::invalid("metadata.name", &name.into(), detail));
     }
     if name.len() > 253 {
-        causes.push(Cause::invalid("metadata.name", &name.into(), "must be no more than 253 bytes"));
+        causes.push(Cause::invalid(
+            "metadata.name",
+            &name.into(),
+            "must be no more than 253 bytes",
+        ));
     }
     labels("metadata.labels", at(value, &["metadata", "labels"]), &mut causes);
     annotations(value, &mut causes);
@@ -58,21 +62,29 @@ pub fn metadata(call: &Call, value: &Value) -> Vec<Cause> {
             }
         }
     }
-    let controllers = items(value, &["metadata", "ownerReferences"]).iter().filter(|o| o.get("controller") == Some(&Value::Bool(true)));
+    let controllers = items(value, &["metadata", "ownerReferences"])
+        .iter()
+        .filter(|o| o.get("controller") == Some(&Value::Bool(true)));
     if controllers.count() > 1 {
         let detail = "Only one reference can have Controller set to true";
         causes.push(Cause::invalid("metadata.ownerReferences", &Value::from("[]"), detail));
     }
     for (i, finalizer) in object::finalizers(value).into_iter().enumerate() {
         if let Some(detail) = names::qualified(finalizer) {
-            causes.push(Cause::invalid(format!("metadata.finalizers[{i}]"), &finalizer.into(), &detail));
+            causes.push(Cause::invalid(
+                format!("metadata.finalizers[{i}]"),
+                &finalizer.into(),
+                &detail,
+            ));
         }
     }
     causes
 }
 
 fn annotations(value: &Value, causes: &mut Vec<Cause>) {
-    let Some(Value::Object(map)) = at(value, &["metadata", "annotations"]) else { return };
+    let Some(Value::Object(map)) = at(value, &["metadata", "annotations"]) else {
+        return;
+    };
     let mut size = 0;
     for (key, text) in map {
         // Annotation keys are compared in lower case.

@@ -31,7 +31,11 @@ fn subdomain(name: &str) -> Option<&'static str> {
 }
 
 fn dns_label(name: &str) -> Option<&'static str> {
-    if !is_label(name) { Some(LABEL) } else { (name.len() > 63).then_some(TOO_LONG_LABEL) }
+    if !is_label(name) {
+        Some(LABEL)
+    } else {
+        (name.len() > 63).then_some(TOO_LONG_LABEL)
+    }
 }
 
 fn service(name: &str) -> Option<&'static str> {
@@ -101,7 +105,14 @@ mod tests {
         ] {
             assert_eq!(rule(table)(name).is_none(), valid, "{table} {name}");
         }
-        for (key, valid) in [("a/b", true), ("Example.com/b", false), ("x_y.z", true), ("/b", false), ("a/", false), ("a b", false)] {
+        for (key, valid) in [
+            ("a/b", true),
+            ("Example.com/b", false),
+            ("x_y.z", true),
+            ("/b", false),
+            ("a/", false),
+            ("a b", false),
+        ] {
             assert_eq!(qualified(key).is_none(), valid, "{key}");
         }
         assert!(label_value("").is_none() && label_value("-x").is_some());

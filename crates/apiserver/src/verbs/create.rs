@@ -23,7 +23,11 @@ pub fn create(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
 /// Creates an object.
 pub fn from_value(core: &Arc<Core>, call: &Call, body: Value) -> ApiResult<Written> {
     if !object::meta_text(&body, "resourceVersion").is_empty() {
-        return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
+        return Err(ApiError::new(
+            500,
+            "",
+            "resourceVersion should not be set on objects to be created",
+        ));
     }
     let decoded = decode::conform(call, body)?;
     let warnings = decode::judge_unknown(call, &decoded.unknown)?;
@@ -54,7 +58,11 @@ fn attempt(core: &Arc<Core>, call: &Call, mut value: Value) -> ApiResult<Written
     namespaces::check_may_create(core, call, &name)?;
     let dry_run = call.dry_run()?;
     if core.store.get(&call.resource.table, call.namespace(), &name).is_some() {
-        return Err(ApiError::already_exists(&call.resource.group, &call.resource.plural, &name));
+        return Err(ApiError::already_exists(
+            &call.resource.group,
+            &call.resource.plural,
+            &name,
+        ));
     }
     prepare::for_create(call, &mut value, &core.clock, &core.ids);
     admission::on_create(core, call, &mut value)?;
@@ -68,15 +76,26 @@ fn attempt(core: &Arc<Core>, call: &Call, mut value: Value) -> ApiResult<Written
     }
     to_storage(call, &mut value);
     if dry_run {
-        return Ok(Written { object: unstored(value), created: true, warnings: Vec::new() });
+        return Ok(Written {
+            object: unstored(value),
+            created: true,
+            warnings: Vec::new(),
+        });
     }
     admission::allocate(core, call, None, &mut value)?;
-    let event = core.store.commit(&call.resource.table, Change::Create(value)).map_err(|e| match e {
-        StoreError::Exists => ApiError::already_exists(&call.resource.group, &call.resource.plural, &name),
-        _ => ApiError::no_such_path(),
-    })?;
+    let event = core
+        .store
+        .commit(&call.resource.table, Change::Create(value))
+        .map_err(|e| match e {
+            StoreError::Exists => ApiError::already_exists(&call.resource.group, &call.resource.plural, &name),
+            _ => ApiError::no_such_path(),
+        })?;
     controllers::after(core, &call.resource.table, &event);
-    Ok(Written { object: event.object.clone(), created: true, warnings: Vec::new() })
+    Ok(Written {
+        object: event.object.clone(),
+        created: true,
+        warnings: Vec::new(),
+    })
 }
 
 /// Brings an object from the request's version into that of the store.

@@ -55,7 +55,11 @@ pub struct Removal {
 
 impl Options {
     fn of(call: &Call) -> ApiResult<Options> {
-        let body = if call.body.is_empty() { json!({}) } else { call.json_body()? };
+        let body = if call.body.is_empty() {
+            json!({})
+        } else {
+            call.json_body()?
+        };
         let invalid = |cause: Cause| ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[cause]);
         let policy = match body.get("propagationPolicy").and_then(Value::as_str) {
             Some(given) => given.to_owned(),
@@ -63,7 +67,10 @@ impl Options {
         };
         let orphan = match body.get("orphanDependents") {
             Some(Value::Bool(flag)) => Some(*flag),
-            _ => call.query.has("orphanDependents").then(|| call.query.flag("orphanDependents")),
+            _ => call
+                .query
+                .has("orphanDependents")
+                .then(|| call.query.flag("orphanDependents")),
         };
         let propagation = match (policy.as_str(), orphan) {
             ("", None) => None,
@@ -76,7 +83,11 @@ impl Options {
             }
             (other, None) => {
                 let supported = ["Foreground", "Background", "Orphan", "nil"];
-                return Err(invalid(Cause::unsupported("propagationPolicy", &other.into(), &supported)));
+                return Err(invalid(Cause::unsupported(
+                    "propagationPolicy",
+                    &other.into(),
+                    &supported,
+                )));
             }
         };
         let grace = match body.get("gracePeriodSeconds").and_then(Value::as_i64) {
@@ -84,9 +95,8 @@ impl Options {
             given => given,
         };
         let in_body = object::items(&body, &["dryRun"]).iter().any(|v| v == "All");
-        let precondition = |key: &str| {
-            Some(object::text(&body, &["preconditions", key]).to_owned()).filter(|text| !text.is_empty())
-        };
+        let precondition =
+            |key: &str| Some(object::text(&body, &["preconditions", key]).to_owned()).filter(|text| !text.is_empty());
         Ok(Options {
             propagation,
             uid: precondition("uid"),
@@ -152,13 +162,23 @@ pub fn remove(
             return Ok(Removal { object: stored, gone });
         }
         if options.dry_run {
-            return Ok(Removal { object: unstored(marked), gone });
+            return Ok(Removal {
+                object: unstored(marked),
+                gone,
+            });
         }
-        let change = if gone { Change::Remove(marked, stored.rv) } else { Change::Update(marked, stored.rv) };
+        let change = if gone {
+            Change::Remove(marked, stored.rv)
+        } else {
+            Change::Update(marked, stored.rv)
+        };
         match core.store.commit(&resource.table, change) {
             Ok(event) => {
                 controllers::after(core, &resource.table, &event);
-                return Ok(Removal { object: event.object.clone(), gone });
+                return Ok(Removal {
+                    object: event.object.clone(),
+                    gone,
+                });
             }
             Err(StoreError::Changed) => {}
             Err(_) => return Err(ApiError::not_found(group, plural, name)),
@@ -168,7 +188,10 @@ pub fn remove(
 
 fn check_preconditions(stored: &Stored, options: &Options) -> Result<(), String> {
     if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != &*stored.uid) {
-        return Err(format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", stored.uid));
+        return Err(format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            stored.uid
+        ));
     }
     if let Some(rv) = options.rv.as_deref().filter(|rv| *rv != stored.rv.to_string()) {
         let live = stored.rv;

@@ -33,13 +33,27 @@ pub fn parse(call: &Call) -> ApiResult<Value> {
         _ => false,
     };
     if !known {
-        let all: &[&str] = if custom { &[JSON, MERGE, APPLY] } else { &[JSON, MERGE, STRATEGIC, APPLY] };
+        let all: &[&str] = if custom {
+            &[JSON, MERGE, APPLY]
+        } else {
+            &[JSON, MERGE, STRATEGIC, APPLY]
+        };
         return Err(ApiError::unsupported_media_type(all));
     }
-    let patch: Value = serde_json::from_slice(&call.body)
-        .map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
-    let fits = if call.content_type == JSON { patch.is_array() } else { patch.is_object() };
-    if fits { Ok(patch) } else { Err(ApiError::bad_request("error decoding patch: the patch has the wrong JSON type")) }
+    let patch: Value =
+        serde_json::from_slice(&call.body).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
+    let fits = if call.content_type == JSON {
+        patch.is_array()
+    } else {
+        patch.is_object()
+    };
+    if fits {
+        Ok(patch)
+    } else {
+        Err(ApiError::bad_request(
+            "error decoding patch: the patch has the wrong JSON type",
+        ))
+    }
 }
 
 /// The live object with the patch applied.
@@ -75,8 +89,8 @@ fn apply(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
         let cause = Cause::required("fieldManager", "is required for apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
     }
-    let mut applied: Value = serde_yaml::from_slice(&call.body)
-        .map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let mut applied: Value =
+        serde_yaml::from_slice(&call.body).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
     decode::check_type(call, &mut applied)?;
     if object::at(&applied, &["metadata", "managedFields"]).is_some_and(|v| !v.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
@@ -104,7 +118,10 @@ fn apply(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
             super::create::from_value(core, call, new)
         } else {
             let uid = object::uid(&applied);
-            return Err(call.conflict(name, &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found")));
+            return Err(call.conflict(
+                name,
+                &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found"),
+            ));
         };
         // Somebody created or deleted it between the look and the write: look again.
         match outcome {
@@ -132,7 +149,12 @@ fn check_declared(call: &Call, applied: &Value) -> ApiResult<()> {
     let Some(first) = unknown.first() else { return Ok(()) };
     let message = format!(
         "failed to create typed patch object ({}; {}, Kind={}): .{first}: field not declared in schema",
-        [call.namespace(), &call.target.name].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join("/"),
+        [call.namespace(), &call.target.name]
+            .iter()
+            .filter(|s| !s.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("/"),
         call.api_version(),
         call.resource.kind,
     );

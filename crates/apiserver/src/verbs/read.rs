@@ -19,7 +19,10 @@ pub fn get(core: &Core, call: &Call) -> ApiResult<Response<Body>> {
     let (name, namespace) = (&call.target.name, call.namespace());
     check_not_future(core, call.query.get("resourceVersion"))?;
     let found = match call.stale {
-        Some(rv) => core.store.get_at(&call.resource.table, namespace, name, rv).map_err(|e| read_error(e, rv))?,
+        Some(rv) => core
+            .store
+            .get_at(&call.resource.table, namespace, name, rv)
+            .map_err(|e| read_error(e, rv))?,
         None => core.store.get(&call.resource.table, namespace, name),
     };
     let found = found.ok_or_else(|| call.not_found(name))?;
@@ -84,12 +87,17 @@ fn page(core: &Core, call: &Call, selectors: &Selectors) -> ApiResult<Page> {
     let scope = scope(call);
     let wanted = match call.query.get("limit") {
         "" => 0,
-        text => text.parse::<usize>().map_err(|_| ApiError::bad_request("limit must be a whole number"))?,
+        text => text
+            .parse::<usize>()
+            .map_err(|_| ApiError::bad_request("limit must be a whole number"))?,
     };
     let limit = if wanted == 0 { usize::MAX } else { wanted };
     let token = decode_token(call.query.get("continue"))?;
     let snapshot = match (&token, call.stale) {
-        (Some(token), _) => core.store.list_at(table, &scope, token.rv).map_err(|_| ApiError::expired(CONTINUE_EXPIRED))?,
+        (Some(token), _) => core
+            .store
+            .list_at(table, &scope, token.rv)
+            .map_err(|_| ApiError::expired(CONTINUE_EXPIRED))?,
         (None, Some(rv)) => core.store.list_at(table, &scope, rv).map_err(|e| read_error(e, rv))?,
         (None, None) => snapshot_for(core, call, table, &scope)?,
     };
@@ -103,13 +111,24 @@ fn page(core: &Core, call: &Call, selectors: &Selectors) -> ApiResult<Page> {
     }
     let remaining = items.len().saturating_sub(limit);
     items.truncate(limit);
-    let next = if remaining > 0 { items.last().map(|last| encode_token(rv, last)) } else { None };
-    Ok(Page { snapshot: Snapshot { rv, items }, next, remaining })
+    let next = if remaining > 0 {
+        items.last().map(|last| encode_token(rv, last))
+    } else {
+        None
+    };
+    Ok(Page {
+        snapshot: Snapshot { rv, items },
+        next,
+        remaining,
+    })
 }
 
 /// The list at the version that `resourceVersion` and `resourceVersionMatch` ask for.
 fn snapshot_for(core: &Core, call: &Call, table: &str, scope: &Scope) -> ApiResult<Snapshot> {
-    let (rv, matching) = (call.query.get("resourceVersion"), call.query.get("resourceVersionMatch"));
+    let (rv, matching) = (
+        call.query.get("resourceVersion"),
+        call.query.get("resourceVersionMatch"),
+    );
     let refuse = |why: &str| {
         let cause = Cause::forbidden("resourceVersionMatch", why);
         Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[cause]))
@@ -142,7 +161,11 @@ fn snapshot_for(core: &Core, call: &Call, table: &str, scope: &Scope) -> ApiResu
 /// Parses a resourceVersion.
 pub fn parse_rv(text: &str) -> ApiResult<u64> {
     text.parse().map_err(|_| {
-        let cause = Cause::invalid("resourceVersion", &text.into(), "strconv.ParseUint: parsing: invalid syntax");
+        let cause = Cause::invalid(
+            "resourceVersion",
+            &text.into(),
+            "strconv.ParseUint: parsing: invalid syntax",
+        );
         ApiError::invalid("meta.k8s.io", "ListOptions", "", &[cause])
     })
 }
@@ -153,7 +176,11 @@ fn check_not_future(core: &Core, rv: &str) -> ApiResult<()> {
         return Ok(());
     }
     let (asked, now) = (parse_rv(rv)?, core.store.rv());
-    if asked > now { Err(read_error(StoreError::Future(now), asked)) } else { Ok(()) }
+    if asked > now {
+        Err(read_error(StoreError::Future(now), asked))
+    } else {
+        Ok(())
+    }
 }
 
 /// The failure of a read at a version.
@@ -162,7 +189,9 @@ pub fn read_error(error: StoreError, asked: u64) -> ApiError {
         StoreError::Future(now) => {
             let message = format!("Too large resource version: {asked}, current: {now}");
             ApiError {
-                details: Some(json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1})),
+                details: Some(
+                    json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1}),
+                ),
                 retry_after: Some(1),
                 ..ApiError::new(504, "Timeout", format!("Timeout: {message}"))
             }
@@ -188,7 +217,10 @@ fn decode_token(text: &str) -> ApiResult<Option<Token>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let value: Option<Value> = URL_SAFE_NO_PAD.decode(text).ok().and_then(|b| serde_json::from_slice(&b).ok());
+    let value: Option<Value> = URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .and_then(|b| serde_json::from_slice(&b).ok());
     let token = value.and_then(|v| {
         Some(Token {
             rv: v.get("rv")?.as_u64()?,
@@ -196,5 +228,7 @@ fn decode_token(text: &str) -> ApiResult<Option<Token>> {
             name: object::text(&v, &["start"]).to_owned(),
         })
     });
-    token.map(Some).ok_or_else(|| ApiError::bad_request("continue key is not valid: it was not issued by this server"))
+    token
+        .map(Some)
+        .ok_or_else(|| ApiError::bad_request("continue key is not valid: it was not issued by this server"))
 }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 /// Reads or changes the scale of an object.
 pub fn scale(core: &Arc<Core>, call: &Call, verb: Verb) -> ApiResult<Response<Body>> {
-    let Some(paths) = &call.version.scale else { return Err(ApiError::no_such_path()) };
+    let Some(paths) = &call.version.scale else {
+        return Err(ApiError::no_such_path());
+    };
     let object = match verb {
         Verb::Get => core
             .store
@@ -50,9 +52,9 @@ fn view(call: &Call, paths: &ScalePaths, live: &Value) -> Value {
     let number = |path: &str| object::at(live, &keys(path)).and_then(Value::as_i64).unwrap_or(0);
     let selector = match &paths.selector {
         Some(path) => object::text(live, &keys(path)).to_owned(),
-        None if call.resource.crd.is_none() => {
-            object::at(live, &["spec", "selector"]).map(crate::selector::text_of).unwrap_or_default()
-        }
+        None if call.resource.crd.is_none() => object::at(live, &["spec", "selector"])
+            .map(crate::selector::text_of)
+            .unwrap_or_default(),
         None => String::new(),
     };
     let mut status = json!({"replicas": number(&paths.status)});
@@ -70,7 +72,9 @@ fn view(call: &Call, paths: &ScalePaths, live: &Value) -> Value {
 }
 
 fn rescaled(call: &Call, paths: &ScalePaths, live: &Value, wanted: &Value) -> ApiResult<Value> {
-    let replicas = object::at(wanted, &["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+    let replicas = object::at(wanted, &["spec", "replicas"])
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     if replicas < 0 {
         let cause = Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
         return Err(ApiError::invalid("autoscaling", "Scale", &call.target.name, &[cause]));

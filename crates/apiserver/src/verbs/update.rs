@@ -17,7 +17,10 @@ const TRIES: usize = 5;
 pub fn replace(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
     let mut body = call.json_body()?;
     decode::check_type(call, &mut body)?;
-    let missing = core.store.get(&call.resource.table, call.namespace(), &call.target.name).is_none();
+    let missing = core
+        .store
+        .get(&call.resource.table, call.namespace(), &call.target.name)
+        .is_none();
     if missing && call.resource.traits.create_on_update && call.target.subresource.is_empty() {
         if object::name(&body).is_empty() {
             object::set_meta(&mut body, "name", Some(call.target.name.as_str().into()));
@@ -37,7 +40,11 @@ pub fn replace(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
 }
 
 /// Computes a changed object from the live one (both in the request's version) and stores it.
-pub fn change(core: &Arc<Core>, call: &Call, compute: &mut dyn FnMut(&Value) -> ApiResult<Value>) -> ApiResult<Written> {
+pub fn change(
+    core: &Arc<Core>,
+    call: &Call,
+    compute: &mut dyn FnMut(&Value) -> ApiResult<Value>,
+) -> ApiResult<Written> {
     let name = &call.target.name;
     for _ in 0..TRIES {
         let stored = core
@@ -80,19 +87,35 @@ fn store_change(
         new = engine::update_managers(call, Some(live), &new, &core.clock.now_text());
     }
     if unchanged(live, &new) {
-        return Ok(Some(Written { object: stored.clone(), created: false, warnings }));
+        return Ok(Some(Written {
+            object: stored.clone(),
+            created: false,
+            warnings,
+        }));
     }
     super::create::to_storage(call, &mut new);
     if call.dry_run()? {
-        return Ok(Some(Written { object: unstored(new), created: false, warnings }));
+        return Ok(Some(Written {
+            object: unstored(new),
+            created: false,
+            warnings,
+        }));
     }
     admission::allocate(core, call, Some(live), &mut new)?;
     let gone = may_be_removed(call, &new);
-    let change = if gone { Change::Remove(new, stored.rv) } else { Change::Update(new, stored.rv) };
+    let change = if gone {
+        Change::Remove(new, stored.rv)
+    } else {
+        Change::Update(new, stored.rv)
+    };
     match core.store.commit(&call.resource.table, change) {
         Ok(event) => {
             controllers::after(core, &call.resource.table, &event);
-            Ok(Some(Written { object: event.object.clone(), created: false, warnings }))
+            Ok(Some(Written {
+                object: event.object.clone(),
+                created: false,
+                warnings,
+            }))
         }
         Err(StoreError::Changed) if pinned => Err(call.modified(&call.target.name)),
         Err(StoreError::Changed) => Ok(None),
@@ -103,7 +126,10 @@ fn store_change(
 
 /// An explicit empty list (or one empty entry) asks to forget all managers.
 fn resets_managers(new: &Value) -> bool {
-    match object::at(new, &["metadata", "managedFields"]).and_then(Value::as_array).map(Vec::as_slice) {
+    match object::at(new, &["metadata", "managedFields"])
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+    {
         Some([]) => true,
         Some([one]) => one.as_object().is_some_and(serde_json::Map::is_empty),
         _ => false,
@@ -112,8 +138,11 @@ fn resets_managers(new: &Value) -> bool {
 
 /// Whether a terminating object holds nothing back any more.
 fn may_be_removed(call: &Call, value: &Value) -> bool {
-    let held_by_spec = &*call.resource.table == "namespaces" && !object::items(value, &["spec", "finalizers"]).is_empty();
-    let grace = object::at(value, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0);
+    let held_by_spec =
+        &*call.resource.table == "namespaces" && !object::items(value, &["spec", "finalizers"]).is_empty();
+    let grace = object::at(value, &["metadata", "deletionGracePeriodSeconds"])
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     object::is_terminating(value) && object::finalizers(value).is_empty() && !held_by_spec && grace == 0
 }
 
@@ -121,7 +150,9 @@ fn may_be_removed(call: &Call, value: &Value) -> bool {
 fn unchanged(live: &Value, new: &Value) -> bool {
     let managers = |v: &Value| -> Vec<Value> {
         let mut list = object::items(v, &["metadata", "managedFields"]).to_vec();
-        list.iter_mut().filter_map(Value::as_object_mut).for_each(|m| drop(m.remove("time")));
+        list.iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(|m| drop(m.remove("time")));
         list
     };
     let rest = |v: &Value| -> Value {

@@ -88,8 +88,14 @@ pub fn ratio(v: &Value, done: &[&str], wanted: &[&str]) -> Value {
 /// A map as `a=b,c=d`, or `<none>`.
 pub fn map_text(v: &Value, path: &[&str]) -> Value {
     let pairs = at(v, path).and_then(Value::as_object).into_iter().flatten();
-    let list: Vec<String> = pairs.map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
-    if list.is_empty() { NONE.into() } else { list.join(",").into() }
+    let list: Vec<String> = pairs
+        .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default()))
+        .collect();
+    if list.is_empty() {
+        NONE.into()
+    } else {
+        list.join(",").into()
+    }
 }
 
 /// A label selector as text, or `<none>`.
@@ -107,7 +113,11 @@ pub fn selector(v: &Value, _: Timestamp) -> Value {
 
 fn of_containers(v: &Value, key: &str) -> Value {
     let list = items(v, &["spec", "template", "spec", "containers"]);
-    list.iter().map(|c| text(c, &[key])).collect::<Vec<_>>().join(",").into()
+    list.iter()
+        .map(|c| text(c, &[key]))
+        .collect::<Vec<_>>()
+        .join(",")
+        .into()
 }
 
 /// Names of a workload's containers.
@@ -122,7 +132,12 @@ pub fn images(v: &Value, _: Timestamp) -> Value {
 
 /// Number of entries of a ConfigMap or Secret.
 pub fn data_count(v: &Value, _: Timestamp) -> Value {
-    let len = |key: &str| v.get(key).and_then(Value::as_object).map(serde_json::Map::len).unwrap_or(0);
+    let len = |key: &str| {
+        v.get(key)
+            .and_then(Value::as_object)
+            .map(serde_json::Map::len)
+            .unwrap_or(0)
+    };
     (len("data") + len("binaryData")).into()
 }
 
@@ -151,7 +166,11 @@ pub fn pod_status(v: &Value, _: Timestamp) -> Value {
 /// Restarts of a pod's containers.
 pub fn pod_restarts(v: &Value, _: Timestamp) -> Value {
     let restarts = items(v, &["status", "containerStatuses"]).iter();
-    restarts.map(|s| integer(s, &["restartCount"])).sum::<i64>().to_string().into()
+    restarts
+        .map(|s| integer(s, &["restartCount"]))
+        .sum::<i64>()
+        .to_string()
+        .into()
 }
 
 /// `Complete`, `Failed`, `Suspended` or `Running`.
@@ -167,7 +186,9 @@ pub fn job_status(v: &Value, _: Timestamp) -> Value {
 /// How long a job ran, or has been running.
 pub fn job_duration(v: &Value, now: Timestamp) -> Value {
     let time = |key: &str| text(v, &["status", key]).parse::<Timestamp>().ok();
-    let Some(start) = time("startTime") else { return "".into() };
+    let Some(start) = time("startTime") else {
+        return "".into();
+    };
     let end = time("completionTime").unwrap_or(now);
     table::human_duration(end.duration_since(start).as_secs()).into()
 }
@@ -207,12 +228,18 @@ pub fn service_ports(v: &Value, _: Timestamp) -> Value {
         node => format!("{}:{node}/{}", integer(p, &["port"]), text(p, &["protocol"])),
     };
     let list: Vec<String> = items(v, &["spec", "ports"]).iter().map(port).collect();
-    if list.is_empty() { NONE.into() } else { list.join(",").into() }
+    if list.is_empty() {
+        NONE.into()
+    } else {
+        list.join(",").into()
+    }
 }
 
 /// Readiness of a node, and whether it takes pods.
 pub fn node_status(v: &Value, _: Timestamp) -> Value {
-    let ready = items(v, &["status", "conditions"]).iter().find(|c| text(c, &["type"]) == "Ready");
+    let ready = items(v, &["status", "conditions"])
+        .iter()
+        .find(|c| text(c, &["type"]) == "Ready");
     let mut status = match ready.map(|c| text(c, &["status"])) {
         Some("True") => "Ready",
         Some(_) => "NotReady",
@@ -227,15 +254,24 @@ pub fn node_status(v: &Value, _: Timestamp) -> Value {
 
 /// Roles of a node, from its labels.
 pub fn node_roles(v: &Value, _: Timestamp) -> Value {
-    let labels = at(v, &["metadata", "labels"]).and_then(Value::as_object).into_iter().flatten();
+    let labels = at(v, &["metadata", "labels"])
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
     let roles = labels.filter_map(|(k, _)| k.strip_prefix("node-role.kubernetes.io/").filter(|r| !r.is_empty()));
     let roles: Vec<&str> = roles.collect();
-    if roles.is_empty() { NONE.into() } else { roles.join(",").into() }
+    if roles.is_empty() {
+        NONE.into()
+    } else {
+        roles.join(",").into()
+    }
 }
 
 /// A node's address of some type.
 pub fn node_address(v: &Value, kind: &str) -> Value {
-    let found = items(v, &["status", "addresses"]).iter().find(|a| text(a, &["type"]) == kind);
+    let found = items(v, &["status", "addresses"])
+        .iter()
+        .find(|a| text(a, &["type"]) == kind);
     found.map(|a| plain(a, &["address"])).unwrap_or_else(|| NONE.into())
 }
 
@@ -263,20 +299,38 @@ fn shortened(all: &[String]) -> Value {
 
 /// Ports of an EndpointSlice.
 pub fn slice_ports(v: &Value, _: Timestamp) -> Value {
-    let ports: Vec<String> = items(v, &["ports"]).iter().map(|p| integer(p, &["port"]).to_string()).collect();
-    if ports.is_empty() { "<unset>".into() } else { shortened(&ports) }
+    let ports: Vec<String> = items(v, &["ports"])
+        .iter()
+        .map(|p| integer(p, &["port"]).to_string())
+        .collect();
+    if ports.is_empty() {
+        "<unset>".into()
+    } else {
+        shortened(&ports)
+    }
 }
 
 /// First addresses of an EndpointSlice.
 pub fn slice_endpoints(v: &Value, _: Timestamp) -> Value {
-    let addresses = items(v, &["endpoints"]).iter().flat_map(|e| strings(e.get("addresses")));
+    let addresses = items(v, &["endpoints"])
+        .iter()
+        .flat_map(|e| strings(e.get("addresses")));
     let all: Vec<String> = addresses.map(str::to_owned).collect();
-    if all.is_empty() { "<unset>".into() } else { shortened(&all) }
+    if all.is_empty() {
+        "<unset>".into()
+    } else {
+        shortened(&all)
+    }
 }
 
 /// When an event was seen last.
 pub fn event_seen(v: &Value, now: Timestamp) -> Value {
-    let paths: [&[&str]; 4] = [&["series", "lastObservedTime"], &["lastTimestamp"], &["eventTime"], &["firstTimestamp"]];
+    let paths: [&[&str]; 4] = [
+        &["series", "lastObservedTime"],
+        &["lastTimestamp"],
+        &["eventTime"],
+        &["firstTimestamp"],
+    ];
     match paths.iter().map(|p| text(v, p)).find(|t| !t.is_empty()) {
         Some(time) => table::age(time, now).into(),
         None => "<unknown>".into(),
@@ -285,13 +339,26 @@ pub fn event_seen(v: &Value, now: Timestamp) -> Value {
 
 /// What an event is about.
 pub fn event_object(v: &Value, _: Timestamp) -> Value {
-    let about = if v.get("regarding").is_some() { "regarding" } else { "involvedObject" };
-    format!("{}/{}", text(v, &[about, "kind"]).to_lowercase(), text(v, &[about, "name"])).into()
+    let about = if v.get("regarding").is_some() {
+        "regarding"
+    } else {
+        "involvedObject"
+    };
+    format!(
+        "{}/{}",
+        text(v, &[about, "kind"]).to_lowercase(),
+        text(v, &[about, "name"])
+    )
+    .into()
 }
 
 /// An event's message.
 pub fn event_message(v: &Value) -> Value {
-    let message = if v.get("note").is_some() { text(v, &["note"]) } else { text(v, &["message"]) };
+    let message = if v.get("note").is_some() {
+        text(v, &["note"])
+    } else {
+        text(v, &["message"])
+    };
     message.trim().into()
 }
 
@@ -304,7 +371,12 @@ pub fn access_modes(v: &Value, path: &[&str]) -> Value {
         "ReadWriteOncePod" => "RWOP".to_owned(),
         other => other.to_owned(),
     };
-    strings(at(v, path)).into_iter().map(short).collect::<Vec<_>>().join(",").into()
+    strings(at(v, path))
+        .into_iter()
+        .map(short)
+        .collect::<Vec<_>>()
+        .join(",")
+        .into()
 }
 
 /// The claim of a volume.
@@ -332,9 +404,16 @@ pub fn subjects(v: &Value, kind: &str) -> Value {
 
 /// Hosts of an Ingress.
 pub fn ingress_hosts(v: &Value, _: Timestamp) -> Value {
-    let hosts: Vec<&str> =
-        items(v, &["spec", "rules"]).iter().map(|r| text(r, &["host"])).filter(|h| !h.is_empty()).collect();
-    if hosts.is_empty() { "*".into() } else { hosts.join(",").into() }
+    let hosts: Vec<&str> = items(v, &["spec", "rules"])
+        .iter()
+        .map(|r| text(r, &["host"]))
+        .filter(|h| !h.is_empty())
+        .collect();
+    if hosts.is_empty() {
+        "*".into()
+    } else {
+        hosts.join(",").into()
+    }
 }
 
 /// What an autoscaler scales.
@@ -348,5 +427,7 @@ pub fn autoscaler_target(v: &Value, _: Timestamp) -> Value {
 pub fn revision_controller(v: &Value, _: Timestamp) -> Value {
     let owners = items(v, &["metadata", "ownerReferences"]);
     let owner = owners.iter().find(|o| o.get("controller") == Some(&Value::Bool(true)));
-    owner.map(|o| format!("{}/{}", text(o, &["kind"]).to_lowercase(), text(o, &["name"])).into()).unwrap_or_else(|| NONE.into())
+    owner
+        .map(|o| format!("{}/{}", text(o, &["kind"]).to_lowercase(), text(o, &["name"])).into())
+        .unwrap_or_else(|| NONE.into())
 }
