@@ -104,6 +104,13 @@ impl FlagSet {
         self
     }
 
+    /// Adds a switch that is accepted for compatibility and has no effect.
+    #[must_use]
+    pub fn ignored_switch(mut self, name: &'static str) -> Self {
+        self.add(name, "", "", true, true);
+        self
+    }
+
     fn add(&mut self, name: &'static str, default: &'static str, help: &'static str, switch: bool, hidden: bool) {
         self.known.insert(
             name,

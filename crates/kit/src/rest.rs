@@ -30,6 +30,7 @@ pub struct Call {
     method: Method,
     path: String,
     what: String,
+    accept: &'static str,
     content: Option<(&'static str, Vec<u8>)>,
     deadline: Duration,
 }
@@ -41,6 +42,7 @@ impl Call {
             method,
             path: path.into(),
             what: what.into(),
+            accept: media::JSON,
             content: None,
             deadline: Duration::from_secs(30),
         }
@@ -50,6 +52,13 @@ impl Call {
     #[must_use]
     pub fn body(mut self, media: &'static str, body: Vec<u8>) -> Self {
         self.content = Some((media, body));
+        self
+    }
+
+    /// Asks for other media types than plain JSON.
+    #[must_use]
+    pub fn accept(mut self, media: &'static str) -> Self {
+        self.accept = media;
         self
     }
 
@@ -131,13 +140,14 @@ impl Call {
             method,
             path,
             what,
+            accept,
             content,
             ..
         } = self;
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::ACCEPT, media::JSON);
+            .header(header::ACCEPT, accept);
         let body = match content {
             Some((media, body)) => {
                 request = request.header(header::CONTENT_TYPE, media);

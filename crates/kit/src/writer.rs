@@ -16,6 +16,7 @@ use crate::trim::Trimmed;
 pub struct Writer {
     client: Client,
     deadline: Duration,
+    manager: Option<&'static str>,
 }
 
 /// What came of a write.
@@ -59,7 +60,20 @@ pub struct Deletion<'a> {
 impl Writer {
     /// Writes through a client; each write must be answered within the deadline.
     pub fn new(client: Client, deadline: Duration) -> Self {
-        Self { client, deadline }
+        Self {
+            client,
+            deadline,
+            manager: None,
+        }
+    }
+
+    /// The same writer under the name of another field manager than the agent's.
+    #[must_use]
+    pub fn managed_by(&self, manager: &'static str) -> Self {
+        Self {
+            manager: Some(manager),
+            ..self.clone()
+        }
     }
 
     /// The client underneath.
@@ -88,7 +102,7 @@ impl Writer {
         let key = ObjectKey::new(namespace, name);
         let call = Call::new(
             Method::POST,
-            resource.collection(namespace),
+            self.managed(resource.collection(namespace)),
             what("create", resource, &key),
         );
         self.object(call.body(media::JSON, text(object))).await
@@ -107,7 +121,7 @@ impl Writer {
     ) -> Result<Value, Error> {
         let call = Call::new(
             Method::PUT,
-            resource.object(key, subresource),
+            self.managed(resource.object(key, subresource)),
             what("update", resource, key),
         );
         self.object(call.body(media::JSON, text(object))).await
@@ -125,14 +139,14 @@ impl Writer {
         patch: Patch<'_>,
         body: &Value,
     ) -> Result<Value, Error> {
-        let mut path = resource.object(key, subresource);
-        let (verb, media) = match patch {
-            Patch::Merge => ("patch", media::MERGE_PATCH),
-            Patch::Json => ("patch", media::JSON_PATCH),
-            Patch::Strategic => ("patch", media::STRATEGIC_PATCH),
+        let path = resource.object(key, subresource);
+        let (verb, media, path) = match patch {
+            Patch::Merge => ("patch", media::MERGE_PATCH, self.managed(path)),
+            Patch::Json => ("patch", media::JSON_PATCH, self.managed(path)),
+            Patch::Strategic => ("patch", media::STRATEGIC_PATCH, self.managed(path)),
             Patch::Apply { manager, force } => {
-                path.push_str(&format!("?fieldManager={}&force={force}", query_value(manager)));
-                ("apply", media::APPLY_PATCH)
+                let path = format!("{path}?fieldManager={}&force={force}", query_value(manager));
+                ("apply", media::APPLY_PATCH, path)
             }
         };
         let verb = if subresource.is_some() {
@@ -184,6 +198,13 @@ impl Writer {
             Ok(answer) => Ok(Answer::Object(answer)),
             Err(err) if err.is_not_found() => Ok(Answer::Gone(None)),
             Err(err) => Err(err),
+        }
+    }
+
+    fn managed(&self, path: String) -> String {
+        match self.manager {
+            Some(manager) => format!("{path}?fieldManager={}", query_value(manager)),
+            None => path,
         }
     }
 

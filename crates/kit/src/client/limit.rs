@@ -16,7 +16,7 @@ pub struct RateLimit {
 
 /// The bucket. Each caller takes its place in line at once and then waits outside of the lock.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     interval: Duration,
     slack: Duration,
     /// The time at which the bucket would be full again.
@@ -31,7 +31,8 @@ impl RateLimit {
 }
 
 impl Bucket {
-    pub(super) fn new(limit: RateLimit) -> Self {
+    /// A full bucket.
+    pub fn new(limit: RateLimit) -> Self {
         let interval = Duration::from_secs_f64(1.0 / limit.qps.max(0.001));
         Self {
             interval,
@@ -41,17 +42,22 @@ impl Bucket {
     }
 
     /// Waits for a token.
-    pub(super) async fn take(&self) {
-        let now = Instant::now();
-        let start = {
-            let mut full_at = self.full_at.lock();
-            let turn = full_at.map_or(now, |at| at.max(now));
-            *full_at = Some(turn + self.interval);
-            turn.checked_sub(self.slack).unwrap_or(now)
-        };
-        if start > now {
-            tokio::time::sleep_until(start).await;
+    pub async fn take(&self) {
+        let wait = self.reserve();
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Takes a token and answers how long to wait until it may be used.
+    pub fn reserve(&self) -> Duration {
+        let now = Instant::now();
+        let mut full_at = self.full_at.lock();
+        let turn = full_at.map_or(now, |at| at.max(now));
+        *full_at = Some(turn + self.interval);
+        turn.checked_sub(self.slack)
+            .unwrap_or(now)
+            .saturating_duration_since(now)
     }
 }
 

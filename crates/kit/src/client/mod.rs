@@ -20,7 +20,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tower::ServiceBuilder;
 
-pub use limit::RateLimit;
+pub use limit::{Bucket, RateLimit};
 use token::Bearer;
 use transport::Transport;
 

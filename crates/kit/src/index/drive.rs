@@ -23,7 +23,7 @@ use crate::rest::{Call, query_value};
 use crate::trim::Trimmed;
 
 /// Objects on one page of a list: bounds the memory that reading takes.
-const PAGE: usize = 200;
+const PAGE: u32 = 200;
 
 /// A watch that lived this long was healthy: the next failure starts the back-off anew.
 const HEALTHY: Duration = Duration::from_secs(20);
@@ -102,6 +102,7 @@ impl<T: Send + Sync + 'static> Index<T> {
             };
             self.lists.fetch_add(1, Ordering::Relaxed);
             self.synced.send_replace(true);
+            self.revision.send_modify(|revision| *revision += 1);
             loop {
                 let start = Instant::now();
                 let end = self.watch(client, &mut version).await;
@@ -262,7 +263,7 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     fn list_path(&self, next: Option<&str>) -> String {
         let mut path = self.base_path();
-        path.push_str(&format!("limit={PAGE}"));
+        path.push_str(&format!("limit={}", self.scope.page.unwrap_or(PAGE)));
         if let Some(next) = next {
             path.push_str(&format!("&continue={}", query_value(next)));
         }

@@ -38,6 +38,7 @@ pub struct Index<T> {
     order: Mutex<()>,
     state: RwLock<State<T>>,
     synced: watch::Sender<bool>,
+    revision: watch::Sender<u64>,
     skipped: AtomicU64,
     lists: AtomicU64,
 }
@@ -51,6 +52,8 @@ pub struct Scope {
     pub labels: Option<String>,
     /// Only those with such fields, in the notation of field selectors.
     pub fields: Option<String>,
+    /// Objects on one page of a list, for APIs with large objects; 200 unless set.
+    pub page: Option<u32>,
 }
 
 /// What happened to one object. At least one of `old` and `new` is there.
@@ -62,6 +65,8 @@ pub struct Change<T> {
     pub old: Option<Arc<T>>,
     /// As it is; `None` when it is gone.
     pub new: Option<Arc<T>>,
+    /// The resourceVersion of `new`; empty when it is gone.
+    pub version: String,
     /// Who said so.
     pub origin: Origin,
 }
@@ -150,6 +155,11 @@ impl<T: Send + Sync + 'static> Index<T> {
         let _ = synced.wait_for(|done| *done).await;
     }
 
+    /// A number that rises with every change and with the end of the first list, for those who wait for either.
+    pub fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
     /// Objects that were skipped so far because they could not be read.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
@@ -214,6 +224,7 @@ impl<T: Send + Sync + 'static> Builder<T> {
             order: Mutex::default(),
             state: RwLock::default(),
             synced: watch::Sender::new(false),
+            revision: watch::Sender::new(0),
             skipped: AtomicU64::new(0),
             lists: AtomicU64::new(0),
         })

@@ -133,7 +133,7 @@ impl<T: Send + Sync + 'static> Index<T> {
                 Some(item) => {
                     let entry = Entry {
                         item: Arc::clone(item),
-                        version: version.into(),
+                        version: version.as_str().into(),
                         uid: uid.into(),
                     };
                     state.items.insert(key.clone(), entry)
@@ -141,10 +141,12 @@ impl<T: Send + Sync + 'static> Index<T> {
                 None => state.items.remove(&key),
             }
         };
+        let version = if item.is_some() { version } else { String::new() };
         self.tell(Change {
             key,
             old: old.map(|entry| entry.item),
             new: item,
+            version,
             origin,
         });
         Ok(())
@@ -169,6 +171,7 @@ impl<T: Send + Sync + 'static> Index<T> {
                 key: key.clone(),
                 old: Some(old.item),
                 new: None,
+                version: String::new(),
                 origin,
             });
         }
@@ -190,6 +193,7 @@ impl<T: Send + Sync + 'static> Index<T> {
         for handler in &self.handlers {
             handler(&change);
         }
+        self.revision.send_modify(|revision| *revision += 1);
     }
 }
 
