@@ -1,0 +1,343 @@
+//! Wires the agent together and runs it (hub-behaviour 11.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairway_core::members;
+use kit::client::{Bucket, ClientError, Options, Source};
+use kit::clock::Clock;
+use kit::events::{self, Recorder};
+use kit::lease::{self, Elector};
+use kit::metrics::Metrics;
+use kit::shutdown::{Tasks, VitalTaskEnded};
+use kit::writer::Writer;
+use kit::{admin, queue};
+use kube::Client;
+use prometheus::IntCounterVec;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Config;
+use crate::controllers::member::MemberController;
+use crate::controllers::overrides::OverrideController;
+use crate::controllers::placement::PlacementController;
+use crate::execute::Executor;
+use crate::metrics::{HubMetrics, controllers};
+use crate::required::{self, Missing};
+use crate::resources::Resources;
+use crate::store::Store;
+use crate::wake::Wake;
+
+/// Time for one write.
+const WRITE_DEADLINE: Duration = Duration::from_secs(15);
+/// Time for running work to finish when the agent ends.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
+const RESOURCES_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The two clients of the agent, with separate rate limits.
+#[derive(Clone)]
+pub struct Clients {
+    /// For everything but the lease.
+    pub general: Client,
+    /// For the lease.
+    pub election: Client,
+    /// Counts requests; shown with the metrics.
+    pub counter: Option<IntCounterVec>,
+}
+
+/// Why the agent ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something it needs is not installed.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// An address cannot be used.
+    #[error(transparent)]
+    Bind(#[from] admin::BindError),
+    /// The metrics cannot be set up.
+    #[error("The metrics cannot be set up: {0}.")]
+    Metrics(#[from] prometheus::Error),
+    /// A part that it cannot live without ended.
+    #[error(transparent)]
+    Vital(#[from] VitalTaskEnded),
+}
+
+impl Clients {
+    /// Builds the clients that the command line asks for.
+    ///
+    /// # Errors
+    /// When a kubeconfig or certificate cannot be used.
+    pub async fn build(config: &Config) -> Result<Self, ClientError> {
+        let counter = kit::client::request_counter().ok();
+        let mut general = Options::new(Source::infer(&config.hub.kubeconfig));
+        general.rate = config.hub.rate;
+        general.user_agent = concat!("hub-agent/", env!("CARGO_PKG_VERSION")).to_owned();
+        general.counter = counter.clone();
+        let election = Options {
+            rate: config.election.rate,
+            ..general.clone()
+        };
+        Ok(Self {
+            general: kit::client::build(general).await?,
+            election: kit::client::build(election).await?,
+            counter,
+        })
+    }
+
+    /// One client for both purposes, as tests in process use it.
+    pub fn shared(client: Client) -> Self {
+        Self {
+            general: client.clone(),
+            election: client,
+            counter: None,
+        }
+    }
+}
+
+/// Runs the agent until `stop`.
+///
+/// # Errors
+/// When it cannot start, loses its lease, or a vital part ends.
+pub async fn run(config: Config, clients: Clients, stop: CancellationToken) -> Result<(), Failure> {
+    let registry = Metrics::new()?;
+    if let Some(counter) = &clients.counter {
+        registry.register(counter.clone())?;
+    }
+    let metrics = Arc::new(HubMetrics::new(&registry)?);
+    let agent = Agent::new(config, &clients, metrics);
+    let mut tasks = Tasks::new(stop.clone());
+    agent.serve(registry, &mut tasks).await?;
+    agent.watch(&mut tasks);
+    let start = async {
+        required::wait(agent.config.features, agent.resources.definitions()).await?;
+        agent.watch_fleet(&mut tasks);
+        Ok::<_, Missing>(agent.lead(&mut tasks).await)
+    };
+    match stop.run_until_cancelled(start).await {
+        Some(Ok(true)) => {}
+        Some(Ok(false)) | None => return Ok(tasks.join(GRACE).await?),
+        Some(Err(missing)) => {
+            stop.cancel();
+            tasks.join(GRACE).await?;
+            return Err(missing.into());
+        }
+    }
+    agent.work(&mut tasks).await;
+    Ok(tasks.join(GRACE).await?)
+}
+
+/// The parts of the agent.
+struct Agent {
+    config: Config,
+    clients: Clients,
+    clock: Clock,
+    wake: Arc<Wake>,
+    store: Arc<Store>,
+    resources: Arc<Resources>,
+    metrics: Arc<HubMetrics>,
+    writer: Writer,
+}
+
+impl Agent {
+    fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>) -> Self {
+        let clock = Clock::System;
+        let wake = Arc::new(Wake::new(config.queues.backoff));
+        let store = Arc::new(Store::new(&wake, config.features.resource_placement, clock));
+        let resources = Arc::new(Resources::new(
+            config.selection.apis.clone(),
+            config.selection.namespaces.clone(),
+            Arc::clone(&store.interner),
+            Arc::clone(&store.interest),
+            Arc::clone(&wake),
+        ));
+        let writer = Writer::new(clients.general.clone(), WRITE_DEADLINE);
+        Self {
+            config,
+            clients: clients.clone(),
+            clock,
+            wake,
+            store,
+            resources,
+            metrics,
+            writer,
+        }
+    }
+
+    /// Probes and metrics.
+    async fn serve(&self, registry: Metrics, tasks: &mut Tasks) -> Result<(), Failure> {
+        let (resources, indexes) = (Arc::clone(&self.resources), self.store.indexes());
+        let ready = Arc::new(move || {
+            resources.ready()?;
+            match indexes.values().find(|index| !index.is_synced()) {
+                Some(index) => Err(format!("The watch of {} is not complete yet.", index.resource())),
+                None => Ok(()),
+            }
+        });
+        let process = &self.config.process;
+        if let Some(probes) = admin::probes(&process.probes, ready).await? {
+            tasks.spawn("probes", probes.run(tasks.stop().clone()));
+        }
+        if let Some(metrics) = admin::metrics(&process.metrics, registry).await? {
+            tasks.spawn("metrics", metrics.run(tasks.stop().clone()));
+        }
+        Ok(())
+    }
+
+    /// Watches of selectable resources; every replica keeps them.
+    fn watch(&self, tasks: &mut Tasks) {
+        let resources = Arc::clone(&self.resources);
+        tasks.spawn_endless(
+            "resource watches",
+            resources.run(self.clients.general.clone(), tasks.stop().clone()),
+        );
+    }
+
+    /// Watches of the fleet's own objects, once their kinds are there.
+    fn watch_fleet(&self, tasks: &mut Tasks) {
+        for index in self.store.indexes().into_values() {
+            tasks.spawn_endless(
+                "fleet watch",
+                index.run(self.clients.general.clone(), tasks.stop().clone()),
+            );
+        }
+    }
+
+    /// Waits to be the leader. `false` when asked to end first.
+    async fn lead(&self, tasks: &mut Tasks) -> bool {
+        let election = &self.config.election;
+        if !election.enabled {
+            return true;
+        }
+        let options = lease::Options {
+            namespace: election.namespace.clone(),
+            name: api::names::HUB_LEASE.to_owned(),
+            identity: lease::Options::identity(),
+            lease_duration: election.lease_duration,
+            renew_deadline: election.renew_deadline,
+            retry_period: election.retry_period,
+        };
+        let mut elector = Elector::new(self.clients.election.clone(), options, self.clock);
+        if !elector.acquire(tasks.stop()).await {
+            return false;
+        }
+        tasks.spawn("leader lease", elector.keep(tasks.stop().clone()));
+        true
+    }
+
+    /// Starts the controllers, once everything they read is there.
+    async fn work(&self, tasks: &mut Tasks) {
+        let stop = tasks.stop().clone();
+        if stop.run_until_cancelled(self.synced()).await.is_none() {
+            return;
+        }
+        let (recorder, events) = events::channel(self.writer.clone(), self.clock);
+        tasks.spawn_endless("events", events.run(stop));
+        let on = self.config.controllers;
+        if on.members {
+            self.work_on_members(tasks, recorder.clone());
+        }
+        if on.overrides {
+            self.work_on_overrides(tasks);
+        }
+        if on.any_stage() {
+            self.work_on_placements(tasks, recorder);
+        }
+        tracing::info!("Working.");
+    }
+
+    /// Waits until the indexes are complete.
+    async fn synced(&self) {
+        let indexes = self.store.indexes();
+        for index in indexes.values() {
+            index.wait_synced().await;
+        }
+        if tokio::time::timeout(RESOURCES_PATIENCE, self.resources.wait_ready())
+            .await
+            .is_err()
+        {
+            let reason = self.resources.ready().err().unwrap_or_default();
+            tracing::warn!(reason, "Some kinds are not known yet; placements that need them wait.");
+        }
+    }
+
+    fn executor(&self) -> Executor {
+        Executor::new(self.writer.clone(), Arc::clone(&self.store), Arc::clone(&self.wake))
+    }
+
+    fn repetitions(&self) -> Bucket {
+        Bucket::new(self.config.queues.repetitions)
+    }
+
+    fn work_on_members(&self, tasks: &mut Tasks, recorder: Recorder) {
+        let rules = self.config.members;
+        let controller = Arc::new(MemberController {
+            store: Arc::clone(&self.store),
+            executor: self.executor().managed_by(api::text::managers::MEMBER_CLUSTER),
+            wake: Arc::clone(&self.wake),
+            settings: members::Settings {
+                expected_agents: members::expected_agents(rules.networking),
+                force_delete_wait: rules.force_delete_wait,
+            },
+            recorder,
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+            repetitions: self.repetitions(),
+        });
+        let workers = self.config.queues.member_workers();
+        let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
+        tasks.spawn_endless("member controller", async move {
+            let handle = |name| {
+                let controller = Arc::clone(&controller);
+                async move { controller.reconcile(name).await }
+            };
+            queue::work(&wake.members, workers, &stop, handle).await;
+        });
+    }
+
+    fn work_on_overrides(&self, tasks: &mut Tasks) {
+        let controller = Arc::new(OverrideController {
+            store: Arc::clone(&self.store),
+            executor: self.executor().managed_by(api::text::managers::OVERRIDE),
+            wake: Arc::clone(&self.wake),
+            metrics: Arc::clone(&self.metrics),
+            repetitions: self.repetitions(),
+        });
+        let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
+        tasks.spawn_endless("override controller", async move {
+            let handle = |key| {
+                let controller = Arc::clone(&controller);
+                async move { controller.reconcile(key).await }
+            };
+            queue::work(&wake.overrides, 1, &stop, handle).await;
+        });
+    }
+
+    fn work_on_placements(&self, tasks: &mut Tasks, recorder: Recorder) {
+        let queues = self.config.queues;
+        let workers = queues.placement_workers();
+        for controller in [controllers::CLUSTER_PLACEMENT, controllers::PLACEMENT] {
+            self.metrics.limit(controller, workers);
+        }
+        let controller = Arc::new(PlacementController {
+            store: Arc::clone(&self.store),
+            resources: Arc::clone(&self.resources),
+            executor: self.executor(),
+            wake: Arc::clone(&self.wake),
+            settings: self.config.planner.clone(),
+            longest_wait: queues.backoff.max,
+            recorder,
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
+            repetitions: self.repetitions(),
+            memory: parking_lot::Mutex::default(),
+        });
+        let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
+        tasks.spawn_endless("placement controller", async move {
+            let handle = |key| {
+                let controller = Arc::clone(&controller);
+                async move { controller.reconcile(key).await }
+            };
+            queue::work(&wake.placements, workers, &stop, handle).await;
+        });
+    }
+}

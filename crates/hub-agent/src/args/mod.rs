@@ -1,0 +1,85 @@
+//! The command line of the hub agent (hub-behaviour 11.2). All mistakes are reported together.
+
+mod flags;
+mod sections;
+
+#[cfg(test)]
+mod tests;
+
+use fairway_core::placement::Settings;
+use kit::flags::{ParseError, Values};
+
+pub use sections::{
+    Admission, Controllers, Election, Features, HubConnection, MemberRules, Process, QueueLimits, Selection, Webhooks,
+};
+
+/// Everything that the command line says, one part per concern.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How to reach the hub's API server.
+    pub hub: HubConnection,
+    /// Leader election.
+    pub election: Election,
+    /// Probes, metrics, logging.
+    pub process: Process,
+    /// Which groups of APIs are on.
+    pub features: Features,
+    /// Which resources may be selected.
+    pub selection: Selection,
+    /// Sizes and speeds of queues.
+    pub queues: QueueLimits,
+    /// Rules about members.
+    pub members: MemberRules,
+    /// Webhooks and their certificates.
+    pub webhooks: Webhooks,
+    /// What admission forbids.
+    pub admission: Admission,
+    /// Which controllers run.
+    pub controllers: Controllers,
+    /// What the planner decides by.
+    pub planner: Settings,
+}
+
+impl Config {
+    /// Reads arguments (without the program's name).
+    ///
+    /// # Errors
+    /// When help is asked for or anything is wrong; all mistakes at once.
+    pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Self, ParseError> {
+        let values = flags::set().parse(arguments)?;
+        Self::from_values(values).map_err(ParseError::Invalid)
+    }
+
+    fn from_values(mut values: Values) -> Result<Self, Vec<String>> {
+        let v = &mut values;
+        let hub = HubConnection::read(v);
+        let election = Election::read(v);
+        let process = Process::read(v);
+        let features = Features::read(v);
+        let selection = Selection::read(v);
+        let queues = QueueLimits::read(v);
+        let members = MemberRules::read(v);
+        let webhooks = Webhooks::read(v);
+        let admission = Admission::read(v);
+        let controllers = Controllers::read(v);
+        let planner = sections::planner(v, &selection, &controllers, admission.workloads_on_hub);
+        v.require(
+            !webhooks.use_cert_manager || admission.workloads_on_hub,
+            "The flag --use-cert-manager needs --enable-workload.",
+        );
+        let config = Self {
+            hub,
+            election,
+            process,
+            features,
+            selection,
+            queues,
+            members,
+            webhooks,
+            admission,
+            controllers,
+            planner,
+        };
+        values.finish(config)
+    }
+}

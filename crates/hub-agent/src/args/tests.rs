@@ -1,0 +1,103 @@
+use super::*;
+use std::time::Duration;
+
+fn parse(arguments: &[&str]) -> Result<Config, ParseError> {
+    Config::parse(arguments.iter().map(|a| (*a).to_owned()))
+}
+
+fn problems(arguments: &[&str]) -> Vec<String> {
+    match parse(arguments) {
+        Err(ParseError::Invalid(problems)) => problems,
+        other => panic!("expected mistakes, got {other:?}"),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_specification() {
+    let config = parse(&[]).unwrap();
+    assert!(!config.election.enabled && config.webhooks.enabled && config.features.resource_placement);
+    assert_eq!(config.election.lease_duration, Duration::from_secs(60));
+    assert_eq!(config.process.probes, ":8081");
+    assert_eq!(config.members.force_delete_wait, Duration::from_secs(900));
+    assert_eq!(
+        (config.queues.placement_workers(), config.queues.member_workers()),
+        (40, 1)
+    );
+    assert_eq!(config.planner.snapshot_minimum_interval, Duration::from_secs(30));
+    assert_eq!(config.planner.snapshot_collection, Duration::from_secs(15));
+    assert!(config.controllers.any_stage() && config.controllers.members && config.controllers.overrides);
+}
+
+#[test]
+fn the_command_line_of_the_reference_chart_is_accepted() {
+    let config = parse(&[
+        "-leader-elect=true",
+        "-enable-webhook=true",
+        "-webhook-service-name=fleetwebhook",
+        "-enable-guard-rail=true",
+        "-enable-workload=false",
+        "-whitelisted-users=system:serviceaccount:fleet-system:hub-agent-sa",
+        "-webhook-client-connection-type=service",
+        "-v=5",
+        "-add_dir_header",
+        "-force-delete-wait-time=15m0s",
+        "-cluster-unhealthy-threshold=3m0s",
+        "-enable-v1beta1-apis=true",
+        "-max-concurrent-cluster-placement=200",
+        "-concurrent-resource-change-syncs=20",
+        "--log_file_max_size=",
+        "-hub-api-qps=250",
+        "-hub-api-burst=1000",
+        "-enable-pprof=true",
+        "-pprof-port=6065",
+        "-resource-snapshot-creation-minimum-interval=0s",
+        "-resource-changes-collection-duration=0s",
+    ])
+    .unwrap();
+    assert!(config.election.enabled && config.webhooks.by_service && config.admission.guard_rail);
+    assert_eq!(config.process.verbosity, 5);
+    assert_eq!(config.planner.snapshot_collection, Duration::ZERO);
+    assert!(
+        config
+            .admission
+            .whitelisted_users
+            .contains("system:serviceaccount:fleet-system:hub-agent-sa")
+    );
+}
+
+#[test]
+fn all_mistakes_come_together() {
+    let found = problems(&[
+        "--hub-api-qps=500",
+        "--hub-api-burst=100",
+        "--enable-v1beta1-apis=false",
+        "--rate-limiter-qps=200",
+        "--allowed-propagating-apis=apps",
+        "--skipped-propagating-apis=batch",
+        "--use-cert-manager",
+        "--controllers=placement,nothing",
+        "--max-fleet-size=1000",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "The flag --hub-api-burst must not be below --hub-api-qps.",
+            "The flag --enable-v1beta1-apis must stay true.",
+            "Only one of --allowed-propagating-apis and --skipped-propagating-apis can be set.",
+            "The flag --rate-limiter-qps must not be above --rate-limiter-bucket-size.",
+            "The flag --max-fleet-size must be between 30 and 200, not 1000.",
+            "The flag --controllers names \"nothing\"; known are placement, scheduler, rollout, work-generator, \
+         membercluster, override and *.",
+            "The flag --use-cert-manager needs --enable-workload.",
+        ]
+    );
+}
+
+#[test]
+fn controllers_can_be_named_or_left_out() {
+    let on = |text: &str| parse(&[&format!("--controllers={text}")]).unwrap().controllers;
+    let all_but = on("*,-scheduler");
+    assert!(!all_but.stages.schedule && all_but.stages.rollout && all_but.members);
+    let only = on("membercluster");
+    assert!(only.members && !only.any_stage() && !only.overrides);
+}

@@ -1,0 +1,239 @@
+//! Executes steps of writes. It knows nothing of their meaning: it sends them and folds the answers into the indexes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairway_core::objects::Digest;
+use fairway_core::placement::{Kind, Target, Write};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use kit::writer::{Answer, Deletion, Patch, Writer};
+use kit::{Class, Error, ObjectKey};
+use serde_json::{Value, json};
+
+use crate::store::{AnyIndex, Store, resource};
+use crate::wake::Wake;
+
+/// Writes of one step that are on their way at the same time.
+const AT_ONCE: usize = 64;
+
+/// On whose behalf writes are executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A placement's own pass, which has taken its writes into account already.
+    Placement,
+    /// Somebody else; placements whose Works it writes must look again.
+    Other,
+}
+
+/// What came of the steps.
+#[derive(Debug, Default)]
+pub struct Execution {
+    /// Writes that were sent.
+    pub sent: usize,
+    /// Writes that failed; no later step was begun.
+    pub failures: Vec<Failure>,
+    /// Whether somebody else wrote one of the objects meanwhile, so that another pass is due.
+    pub others_wrote: bool,
+    /// Targets that were written successfully.
+    pub written: Vec<Target>,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which object.
+    pub target: Target,
+    /// Which write, to recognise it when it comes again.
+    pub fingerprint: Digest,
+    /// Why.
+    pub error: Error,
+}
+
+/// Sends writes to the hub.
+pub struct Executor {
+    writer: Writer,
+    store: Arc<Store>,
+    indexes: BTreeMap<Kind, Arc<dyn AnyIndex>>,
+    wake: Arc<Wake>,
+}
+
+impl Execution {
+    /// The gravest class among the failures; `None` when all went well.
+    pub fn class(&self) -> Option<Class> {
+        self.failures.iter().map(|failure| failure.error.class()).max()
+    }
+
+    /// How long the server asks us to stay away.
+    pub fn retry_after(&self) -> Duration {
+        self.failures
+            .iter()
+            .filter_map(|failure| failure.error.retry_after())
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+impl Failure {
+    /// Whether the server will give the same answer again: the write is wrong, too large or forbidden.
+    pub fn is_final(&self) -> bool {
+        match &self.error {
+            Error::Status { code, reason, .. } => {
+                matches!(code, 400 | 413 | 422) || (*code == 403 && reason != "NamespaceTerminating")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Executor {
+    /// Writes through a writer into the API server, and through the store's indexes into what is known.
+    pub fn new(writer: Writer, store: Arc<Store>, wake: Arc<Wake>) -> Self {
+        Self {
+            writer,
+            indexes: store.indexes(),
+            store,
+            wake,
+        }
+    }
+
+    /// The same under the name of another field manager.
+    pub fn managed_by(&self, manager: &'static str) -> Self {
+        Self {
+            writer: self.writer.managed_by(manager),
+            store: Arc::clone(&self.store),
+            indexes: self.indexes.clone(),
+            wake: Arc::clone(&self.wake),
+        }
+    }
+
+    /// Executes the steps in order, the writes of a step side by side. A step with a failure is the last one.
+    pub async fn run(&self, steps: &[Vec<Write>], caller: Caller) -> Execution {
+        let mut execution = Execution::default();
+        for step in steps {
+            let mut waiting = step.iter();
+            let mut running = FuturesUnordered::new();
+            loop {
+                while running.len() < AT_ONCE
+                    && let Some(write) = waiting.next()
+                {
+                    running.push(self.one(write, caller));
+                }
+                let Some((write, result, others_wrote)) = running.next().await else {
+                    break;
+                };
+                execution.sent += 1;
+                execution.others_wrote |= others_wrote;
+                let target = write.target().clone();
+                match result {
+                    Ok(()) => execution.written.push(target),
+                    Err(error) => {
+                        execution.failures.push(Failure {
+                            target,
+                            fingerprint: write.fingerprint(),
+                            error,
+                        });
+                    }
+                }
+            }
+            if !execution.failures.is_empty() {
+                break;
+            }
+        }
+        execution
+    }
+
+    async fn one<'w>(&self, write: &'w Write, caller: Caller) -> (&'w Write, Result<(), Error>, bool) {
+        let target = write.target();
+        self.wake.departs(target);
+        let result = self.send(write).await;
+        let version = result.as_ref().ok().map(|answer| match answer {
+            Answer::Object(object) => text(object, "/metadata/resourceVersion").to_owned(),
+            Answer::Gone(_) => String::new(),
+        });
+        let placement = (caller == Caller::Other && target.kind == Kind::Work)
+            .then(|| self.store.placement_of_work(target))
+            .flatten();
+        let result = result.map(|answer| self.fold(write, answer));
+        let others_wrote = self.wake.landed(target, version.as_deref());
+        if let Some(key) = placement {
+            self.wake.placements.add(key);
+        }
+        (write, result, others_wrote)
+    }
+
+    async fn send(&self, write: &Write) -> Result<Answer, Error> {
+        let target = write.target();
+        let (api, key) = (
+            resource(target.kind),
+            ObjectKey::new(target.namespace.as_deref(), &target.name),
+        );
+        match write {
+            Write::Create { object, .. } => self
+                .writer
+                .create(&api, target.namespace.as_deref(), object)
+                .await
+                .map(Answer::Object),
+            Write::MergePatch {
+                body,
+                status,
+                resource_version,
+                ..
+            } => {
+                let bound = resource_version.as_ref().map(|version| bind(body, version));
+                let subresource = status.then_some("status");
+                let body = bound.as_ref().unwrap_or(body);
+                self.writer
+                    .patch(&api, &key, subresource, Patch::Merge, body)
+                    .await
+                    .map(Answer::Object)
+            }
+            Write::Delete { uid, .. } => {
+                self.writer
+                    .delete(
+                        &api,
+                        &key,
+                        Deletion {
+                            uid: uid.as_deref(),
+                            ..Deletion::default()
+                        },
+                    )
+                    .await
+            }
+        }
+    }
+
+    /// Takes the answer in, so that the next pass need not wait for the watch.
+    fn fold(&self, write: &Write, answer: Answer) {
+        let target = write.target();
+        let Some(index) = self.indexes.get(&target.kind) else {
+            return;
+        };
+        match answer {
+            // What cannot be read has been reported by the index.
+            Answer::Object(object) => drop(index.fold(object)),
+            Answer::Gone(answered) => {
+                let uid = match write {
+                    Write::Delete { uid: Some(uid), .. } => Some(uid.clone()),
+                    _ => answered,
+                };
+                index.fold_deleted(
+                    &ObjectKey::new(target.namespace.as_deref(), &target.name),
+                    uid.as_deref(),
+                );
+            }
+        }
+    }
+}
+
+/// A patch that applies to one version only.
+fn bind(body: &Value, version: &str) -> Value {
+    let mut bound = body.clone();
+    bound["metadata"]["resourceVersion"] = json!(version);
+    bound
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

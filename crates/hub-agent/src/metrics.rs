@@ -1,0 +1,333 @@
+//! The hub agent's metrics, named and labelled as dashboards know them (hub-behaviour 11.1).
+
+use std::time::Duration;
+
+use fairway_core::objects::PlacementKey;
+use fairway_core::placement::PlacementFact;
+use jiff::Timestamp;
+use kit::metrics::Metrics;
+use parking_lot::Mutex;
+use prometheus::{
+    CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+};
+use std::collections::BTreeMap;
+
+/// Controllers with a queue of their own, whose series have the prefix `fleet_workload`.
+pub mod controllers {
+    /// ClusterResourcePlacements.
+    pub const CLUSTER_PLACEMENT: &str = "cluster-resource-placement-controller-v1beta1";
+    /// ResourcePlacements.
+    pub const PLACEMENT: &str = "resource-placement-controller";
+    /// MemberClusters.
+    pub const MEMBER: &str = "membercluster-controller";
+    /// ClusterResourceOverrides.
+    pub const CLUSTER_OVERRIDE: &str = "clusterresourceoverride-controller";
+    /// ResourceOverrides.
+    pub const OVERRIDE: &str = "resourceoverride-controller";
+}
+
+/// How work on a key ended, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultLabel {
+    /// All done.
+    Success,
+    /// It failed and is repeated.
+    Error,
+    /// All done; another look is due at once.
+    Requeue,
+    /// All done; another look is due later.
+    RequeueAfter,
+}
+
+/// The series of the hub agent.
+pub struct HubMetrics {
+    placement_status: GaugeVec,
+    scheduling_duration: HistogramVec,
+    scheduling_active: IntGauge,
+    reconciles: IntCounterVec,
+    errors: IntCounterVec,
+    time: HistogramVec,
+    workers: IntGaugeVec,
+    active: IntGaugeVec,
+    other_reconciles: IntCounterVec,
+    other_errors: IntCounterVec,
+    other_time: HistogramVec,
+    other_active: IntGaugeVec,
+    /// `join_result_counter`.
+    joins: CounterVec,
+    /// `leave_result_counter`.
+    leaves: CounterVec,
+    /// Labels under which a placement's status is shown now.
+    shown: Mutex<BTreeMap<PlacementKey, [String; 6]>>,
+}
+
+const TIME_BUCKETS: [f64; 40] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5,
+    1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
+];
+
+const CYCLE_BUCKETS: [f64; 8] = [10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10_000.0, 50_000.0];
+
+impl HubMetrics {
+    /// Registers all series.
+    ///
+    /// # Errors
+    /// When one of them is registered already.
+    pub fn new(registry: &Metrics) -> Result<Self, Error> {
+        let placement_labels = ["namespace", "name", "generation", "conditionType", "status", "reason"];
+        let result = ["controller", "result"];
+        let controller = ["controller"];
+        let time = |name: &str, help: &str| {
+            HistogramVec::new(
+                HistogramOpts::new(name, help).buckets(TIME_BUCKETS.to_vec()),
+                &controller,
+            )
+        };
+        Ok(Self {
+            placement_status: registry.register(GaugeVec::new(
+                Opts::new(
+                    "fleet_workload_placement_status_last_timestamp_seconds",
+                    "When the status of a placement was last seen like this.",
+                ),
+                &placement_labels,
+            )?)?,
+            scheduling_duration: registry.register(HistogramVec::new(
+                HistogramOpts::new(
+                    "scheduling_cycle_duration_milliseconds",
+                    "Duration of scheduling cycles.",
+                )
+                .buckets(CYCLE_BUCKETS.to_vec()),
+                &["is_failed", "needs_requeue"],
+            )?)?,
+            scheduling_active: registry.register(IntGauge::new(
+                "scheduling_active_workers",
+                "Scheduling cycles that run now.",
+            )?)?,
+            reconciles: registry.register(counter(
+                "fleet_workload_reconcile_total",
+                "Reconciles by result.",
+                &result,
+            )?)?,
+            errors: registry.register(counter(
+                "fleet_workload_reconcile_errors_total",
+                "Reconciles that failed.",
+                &controller,
+            )?)?,
+            time: registry.register(time("fleet_workload_reconcile_time_seconds", "Time of reconciles.")?)?,
+            workers: registry.register(gauge(
+                "fleet_workload_max_concurrent_reconciles",
+                "Reconciles that may run at once.",
+                &controller,
+            )?)?,
+            active: registry.register(gauge(
+                "fleet_workload_active_workers",
+                "Reconciles that run now.",
+                &controller,
+            )?)?,
+            other_reconciles: registry.register(counter(
+                "controller_runtime_reconcile_total",
+                "Reconciles by result.",
+                &result,
+            )?)?,
+            other_errors: registry.register(counter(
+                "controller_runtime_reconcile_errors_total",
+                "Reconciles that failed.",
+                &controller,
+            )?)?,
+            other_time: registry.register(time(
+                "controller_runtime_reconcile_time_seconds",
+                "Time of reconciles.",
+            )?)?,
+            other_active: registry.register(gauge(
+                "controller_runtime_active_workers",
+                "Reconciles that run now.",
+                &controller,
+            )?)?,
+            joins: registry.register(CounterVec::new(
+                Opts::new("join_result_counter", "Members that joined."),
+                &["result"],
+            )?)?,
+            leaves: registry.register(CounterVec::new(
+                Opts::new("leave_result_counter", "Members that left."),
+                &["result"],
+            )?)?,
+            shown: Mutex::default(),
+        })
+    }
+
+    /// How many keys of a controller with its own queue may be worked on at once.
+    pub fn limit(&self, controller: &str, workers: usize) {
+        self.workers
+            .with_label_values(&[controller])
+            .set(i64::try_from(workers).unwrap_or(i64::MAX));
+    }
+
+    /// Work on a key begins.
+    pub fn begin(&self, controller: &str) {
+        self.active_of(controller).with_label_values(&[controller]).inc();
+    }
+
+    /// Work on a key ended.
+    pub fn end(&self, controller: &str, result: ResultLabel, took: Duration) {
+        let own = has_own_queue(controller);
+        let (total, errors, time) = if own {
+            (&self.reconciles, &self.errors, &self.time)
+        } else {
+            (&self.other_reconciles, &self.other_errors, &self.other_time)
+        };
+        let label = match result {
+            ResultLabel::Success => "success",
+            ResultLabel::Error => "error",
+            ResultLabel::Requeue => "requeue",
+            ResultLabel::RequeueAfter => "requeue_after",
+        };
+        total.with_label_values(&[controller, label]).inc();
+        if result == ResultLabel::Error {
+            errors.with_label_values(&[controller]).inc();
+        }
+        time.with_label_values(&[controller]).observe(took.as_secs_f64());
+        self.active_of(controller).with_label_values(&[controller]).dec();
+    }
+
+    /// A scheduling cycle ran.
+    pub fn scheduled(&self, failed: bool, requeue: bool, took: Duration) {
+        let labels = [
+            if failed { "true" } else { "false" },
+            if requeue { "true" } else { "false" },
+        ];
+        self.scheduling_duration
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64() * 1000.0);
+    }
+
+    /// A scheduling cycle begins (1) or ends (-1).
+    pub fn scheduling(&self, change: i64) {
+        self.scheduling_active.add(change);
+    }
+
+    /// Shows what a placement's status says.
+    pub fn placement(&self, key: &PlacementKey, fact: &PlacementFact, now: Timestamp) {
+        let labels = [
+            key.namespace.clone().unwrap_or_default(),
+            key.name.clone(),
+            fact.generation.to_string(),
+            fact.condition.clone(),
+            fact.status.clone(),
+            fact.reason.clone(),
+        ];
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of our age are exact in a double"
+        )]
+        let seconds = now.as_millisecond() as f64 / 1000.0;
+        self.placement_status
+            .with_label_values(&labels.each_ref().map(String::as_str))
+            .set(seconds);
+        self.shown.lock().insert(key.clone(), labels);
+    }
+
+    /// Removes all series of a placement.
+    pub fn forget_placement(&self, key: &PlacementKey) {
+        if self.shown.lock().remove(key).is_none() {
+            return;
+        }
+        // Earlier generations and conditions have series of their own.
+        let wanted = (key.namespace.clone().unwrap_or_default(), key.name.clone());
+        let families = prometheus::core::Collector::collect(&self.placement_status);
+        for metric in families.iter().flat_map(prometheus::proto::MetricFamily::get_metric) {
+            let labels: BTreeMap<&str, &str> = metric
+                .get_label()
+                .iter()
+                .map(|pair| (pair.name(), pair.value()))
+                .collect();
+            if labels.get("namespace") == Some(&wanted.0.as_str()) && labels.get("name") == Some(&wanted.1.as_str()) {
+                let order = ["namespace", "name", "generation", "conditionType", "status", "reason"];
+                let values: Vec<&str> = order.iter().filter_map(|name| labels.get(name).copied()).collect();
+                let _ = self.placement_status.remove_label_values(&values);
+            }
+        }
+    }
+
+    /// A member joined.
+    pub fn joined(&self) {
+        self.joins.with_label_values(&["success"]).inc();
+    }
+
+    /// A member left.
+    pub fn left(&self) {
+        self.leaves.with_label_values(&["success"]).inc();
+    }
+
+    fn active_of(&self, controller: &str) -> &IntGaugeVec {
+        if has_own_queue(controller) {
+            &self.active
+        } else {
+            &self.other_active
+        }
+    }
+}
+
+fn has_own_queue(controller: &str) -> bool {
+    matches!(controller, controllers::CLUSTER_PLACEMENT | controllers::PLACEMENT)
+}
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+    IntCounterVec::new(Opts::new(name, help), labels)
+}
+
+fn gauge(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+    IntGaugeVec::new(Opts::new(name, help), labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_have_the_names_and_labels_of_dashboards() {
+        let registry = Metrics::new().unwrap();
+        let metrics = HubMetrics::new(&registry).unwrap();
+        let key = PlacementKey::namespaced("n", "p");
+        let fact = |condition: &str, generation| PlacementFact {
+            generation,
+            condition: condition.into(),
+            status: "True".into(),
+            reason: "R".into(),
+        };
+        let now: Timestamp = "1970-01-01T00:00:05.5Z".parse().unwrap();
+        metrics.placement(&key, &fact("Completed", 1), now);
+        metrics.placement(&key, &fact("Completed", 2), now);
+        metrics.begin(controllers::CLUSTER_PLACEMENT);
+        metrics.end(
+            controllers::CLUSTER_PLACEMENT,
+            ResultLabel::RequeueAfter,
+            Duration::from_millis(30),
+        );
+        metrics.begin(controllers::MEMBER);
+        metrics.end(controllers::MEMBER, ResultLabel::Error, Duration::from_millis(30));
+        metrics.scheduled(true, false, Duration::from_millis(70));
+        metrics.joined();
+        let text = registry.text().unwrap();
+        for line in [
+            "fleet_workload_placement_status_last_timestamp_seconds{conditionType=\"Completed\",generation=\"2\",\
+             name=\"p\",namespace=\"n\",reason=\"R\",status=\"True\"} 5.5",
+            "fleet_workload_reconcile_total{controller=\"cluster-resource-placement-controller-v1beta1\",\
+             result=\"requeue_after\"} 1",
+            "fleet_workload_reconcile_time_seconds_bucket{controller=\"cluster-resource-placement-controller-v1beta1\",\
+             le=\"0.025\"} 0",
+            "fleet_workload_active_workers{controller=\"cluster-resource-placement-controller-v1beta1\"} 0",
+            "controller_runtime_reconcile_errors_total{controller=\"membercluster-controller\"} 1",
+            "scheduling_cycle_duration_milliseconds_bucket{is_failed=\"true\",needs_requeue=\"false\",le=\"100\"} 1",
+            "join_result_counter{result=\"success\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+        metrics.forget_placement(&key);
+        assert!(
+            !registry
+                .text()
+                .unwrap()
+                .contains("fleet_workload_placement_status_last_timestamp_seconds{")
+        );
+    }
+}

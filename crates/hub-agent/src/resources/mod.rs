@@ -1,0 +1,229 @@
+//! The selectable resources of the hub: one watch per enabled kind, read by the planner as a [`ResourceView`].
+
+pub mod crds;
+pub mod discovery;
+mod follow;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::names;
+use fairway_core::objects::{Interner, PlacementKey};
+use fairway_core::placement::{Api, ApiKey, ResourceView, Selectable};
+use fairway_core::select::{ApiLists, NamespaceRule, take_in};
+use kit::index::{Change, Index};
+use kit::{ObjectKey, Resource};
+use parking_lot::RwLock;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Interest;
+use crate::wake::Wake;
+use crds::Definition;
+use discovery::ServedApi;
+
+/// The index of selectable resources.
+pub struct Resources {
+    lists: ApiLists,
+    namespaces: NamespaceRule,
+    interner: Arc<Interner>,
+    interest: Arc<Interest>,
+    wake: Arc<Wake>,
+    definitions: Arc<Index<Definition>>,
+    definitions_changed: Arc<Notify>,
+    table: RwLock<Table>,
+    /// Whether discovery has answered at least once.
+    discovered: watch::Sender<bool>,
+}
+
+/// What is watched.
+#[derive(Default)]
+struct Table {
+    /// By group and kind.
+    watched: BTreeMap<(String, String), Watched>,
+}
+
+struct Watched {
+    served: ServedApi,
+    key: ApiKey,
+    index: Arc<Index<Selectable>>,
+    stop: CancellationToken,
+}
+
+impl Resources {
+    /// Nothing yet; changes will wake placements that have an interest in them.
+    pub fn new(
+        lists: ApiLists,
+        namespaces: NamespaceRule,
+        interner: Arc<Interner>,
+        interest: Arc<Interest>,
+        wake: Arc<Wake>,
+    ) -> Self {
+        let definitions_changed = Arc::new(Notify::new());
+        Self {
+            lists,
+            namespaces,
+            interner,
+            interest,
+            wake,
+            definitions: crds::index(&definitions_changed),
+            definitions_changed,
+            table: RwLock::default(),
+            discovered: watch::Sender::new(false),
+        }
+    }
+
+    /// The CustomResourceDefinitions of the hub.
+    pub fn definitions(&self) -> &Arc<Index<Definition>> {
+        &self.definitions
+    }
+
+    /// Whether every watched kind is completely known, or which one is not.
+    ///
+    /// # Errors
+    /// A sentence that names what is missing.
+    pub fn ready(&self) -> Result<(), String> {
+        let table = self.table.read();
+        if !*self.discovered.borrow() || table.watched.is_empty() {
+            return Err("No kind of resources is watched yet.".to_owned());
+        }
+        match table.watched.values().find(|watched| !watched.index.is_synced()) {
+            Some(watched) => Err(format!(
+                "The watch of {} is not complete yet.",
+                watched.index.resource()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until every kind that is watched after the first discovery is completely known.
+    pub async fn wait_ready(&self) {
+        let mut discovered = self.discovered.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = discovered.wait_for(|done| *done).await;
+        let indexes: Vec<_> = self
+            .table
+            .read()
+            .watched
+            .values()
+            .map(|watched| Arc::clone(&watched.index))
+            .collect();
+        for index in indexes {
+            index.synced().await;
+        }
+    }
+
+    /// The API under which a kind is watched.
+    fn api(watched: &Watched) -> Api {
+        Api {
+            key: watched.key.clone(),
+            namespaced: watched.served.namespaced,
+            synced: watched.index.is_synced(),
+        }
+    }
+
+    fn index_of(&self, api: &ApiKey) -> Option<Arc<Index<Selectable>>> {
+        let table = self.table.read();
+        table
+            .watched
+            .get(&(api.group.clone(), api.kind.clone()))
+            .map(|watched| Arc::clone(&watched.index))
+    }
+
+    /// An index of one kind whose changes reach those concerned.
+    fn watch_of(
+        self: &Arc<Self>,
+        group: &str,
+        kind: &str,
+        served: &ServedApi,
+        version: &str,
+    ) -> Arc<Index<Selectable>> {
+        let resource = Resource {
+            group: group.to_owned().into(),
+            version: version.to_owned().into(),
+            kind: kind.to_owned().into(),
+            plural: served.plural.clone().into(),
+            namespaced: served.namespaced,
+        };
+        let interner = Arc::clone(&self.interner);
+        let read = move |value: Value| {
+            let namespace = value
+                .pointer("/metadata/namespace")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            if names::is_reserved_namespace(namespace) {
+                return Ok(None);
+            }
+            let mut object = take_in(value).map_err(|err| err.to_string())?;
+            object.manifest = interner.share(object.manifest);
+            Ok(Some(object))
+        };
+        let all = Arc::downgrade(self);
+        Index::builder(resource, read)
+            .on_change(move |change: &Change<Selectable>| {
+                if let Some(all) = all.upgrade() {
+                    all.changed(change.old.as_deref(), change.new.as_deref());
+                }
+            })
+            .build()
+    }
+
+    /// Wakes the placements that a change of a resource concerns (hub-behaviour 2.9).
+    fn changed(&self, old: Option<&Selectable>, new: Option<&Selectable>) {
+        if old == new {
+            return;
+        }
+        let Some(object) = new.or(old) else { return };
+        let namespace = object.manifest.id.namespace.as_str();
+        // What lies in a namespace that is never propagated can only be selected from within.
+        let around = if namespace.is_empty() || !self.namespaces.allows(namespace) {
+            None
+        } else {
+            self.index_of(&ApiKey::new("", "v1", "Namespace"))
+                .and_then(|index| index.get(&ObjectKey::cluster(namespace)))
+        };
+        for key in self.interest.in_object(old, new, around.as_deref()) {
+            self.wake_one(key);
+        }
+    }
+
+    fn wake_one(&self, key: PlacementKey) {
+        self.wake.placements.add(key);
+    }
+}
+
+impl ResourceView for Resources {
+    fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<Api> {
+        let table = self.table.read();
+        let watched = table.watched.get(&(group.to_owned(), kind.to_owned()))?;
+        watched
+            .served
+            .versions
+            .iter()
+            .any(|v| v == version)
+            .then(|| Self::api(watched))
+    }
+
+    fn get(&self, api: &ApiKey, namespace: Option<&str>, name: &str) -> Option<Arc<Selectable>> {
+        self.index_of(api)?.get(&ObjectKey::new(namespace, name))
+    }
+
+    fn list(&self, api: &ApiKey, namespace: Option<&str>) -> Vec<Arc<Selectable>> {
+        match (self.index_of(api), namespace) {
+            (None, _) => Vec::new(),
+            (Some(index), None) => index.all(),
+            (Some(index), Some(namespace)) => index.in_namespace(namespace),
+        }
+    }
+
+    fn namespaced(&self) -> Vec<Api> {
+        let table = self.table.read();
+        table
+            .watched
+            .values()
+            .filter(|watched| watched.served.namespaced)
+            .map(Self::api)
+            .collect()
+    }
+}

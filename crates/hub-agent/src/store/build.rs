@@ -1,0 +1,324 @@
+//! Builds the indexes and says whom each change wakes (hub-behaviour 3.1, 4.2, 5.1, 7.1, all of which end in the
+//! placement's one pass; 1.1 for members; 6.2 for overrides).
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use api::names;
+use api::placement::v1beta1::PlacementStatus;
+use api::text::labels;
+use fairway_core::objects::{
+    Binding, Interner, Member, Meta, OverrideKind, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot,
+    ResourceSnapshot, Work,
+};
+use fairway_core::overrides::snapshots::Override;
+use fairway_core::placement::{Kind, Target};
+use kit::ObjectKey;
+use kit::clock::Clock;
+use kit::index::{Change, Index};
+use serde_json::Value;
+
+use super::{Family, Groups, Interest, MemberObject, Roster, StatusCopy, Store, resource};
+use crate::wake::Wake;
+
+/// Makes a view of an object.
+type Read<T> = fn(Value, &Interner) -> Result<T, String>;
+
+pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
+    let interest = Arc::new(Interest::default());
+    let interner = Arc::new(Interner::default());
+    let family = FamilyBuilder {
+        wake,
+        interner: &interner,
+        namespaced,
+    };
+    let all_members = Arc::new(Roster::default());
+    let snapshots_of_override = Arc::new(Groups::default());
+    let all_override_snapshots = Arc::new(Roster::default());
+    let override_snapshots =
+        |kind| override_snapshots(kind, wake, &interest, &snapshots_of_override, &all_override_snapshots);
+    Store {
+        placements: placements(wake, &interest, namespaced),
+        policy_snapshots: family.of(
+            (Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot),
+            |value, _| text(PolicySnapshot::from_value(value)),
+            |snapshot: &PolicySnapshot| parent(&snapshot.meta),
+        ),
+        resource_snapshots: family.of(
+            (Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot),
+            |value, interner| {
+                let mut snapshot = text(ResourceSnapshot::from_value(value))?;
+                snapshot.intern(interner);
+                Ok(snapshot)
+            },
+            |snapshot: &ResourceSnapshot| parent(&snapshot.meta),
+        ),
+        bindings: family.of(
+            (Kind::ClusterResourceBinding, Kind::ResourceBinding),
+            |value, _| text(Binding::from_value(value)),
+            |binding: &Binding| parent(&binding.meta),
+        ),
+        works: FamilyBuilder {
+            namespaced: false,
+            ..family
+        }
+        .of(
+            (Kind::Work, Kind::Work),
+            |value, _| text(Work::from_value(value)),
+            placement_of_work,
+        ),
+        status_copies: FamilyBuilder {
+            namespaced: false,
+            ..family
+        }
+        .of(
+            (
+                Kind::ClusterResourcePlacementStatus,
+                Kind::ClusterResourcePlacementStatus,
+            ),
+            |value, _| read_status_copy(value),
+            |copy: &StatusCopy| Some(PlacementKey::cluster(&copy.name)),
+        ),
+        overrides: (
+            overrides(Kind::ClusterResourceOverride, wake),
+            overrides(Kind::ResourceOverride, wake),
+        ),
+        override_snapshots: (
+            override_snapshots(Kind::ClusterResourceOverrideSnapshot),
+            override_snapshots(Kind::ResourceOverrideSnapshot),
+        ),
+        members: members(wake, &interest, &all_members, clock),
+        internal_members: whole(Kind::InternalMemberCluster, wake),
+        namespaces: whole(Kind::Namespace, wake),
+        roles: whole(Kind::Role, wake),
+        role_bindings: whole(Kind::RoleBinding, wake),
+        interest,
+        interner,
+        snapshots_of_override,
+        all_override_snapshots,
+        all_members,
+    }
+}
+
+/// What indexes grouped by placement have in common.
+#[derive(Clone, Copy)]
+struct FamilyBuilder<'a> {
+    wake: &'a Arc<Wake>,
+    interner: &'a Arc<Interner>,
+    namespaced: bool,
+}
+
+impl FamilyBuilder<'_> {
+    fn of<T: Send + Sync + 'static>(
+        &self,
+        kinds: (Kind, Kind),
+        read: Read<T>,
+        owner: fn(&T) -> Option<PlacementKey>,
+    ) -> Family<T> {
+        let groups = Arc::new(Groups::default());
+        Family {
+            kinds,
+            cluster: self.index(kinds.0, read, owner, &groups),
+            namespaced: self.namespaced.then(|| self.index(kinds.1, read, owner, &groups)),
+            groups,
+        }
+    }
+
+    fn index<T: Send + Sync + 'static>(
+        &self,
+        kind: Kind,
+        read: Read<T>,
+        owner: fn(&T) -> Option<PlacementKey>,
+        groups: &Arc<Groups<PlacementKey, T>>,
+    ) -> Arc<Index<T>> {
+        let (wake, groups, interner) = (Arc::clone(self.wake), Arc::clone(groups), Arc::clone(self.interner));
+        Index::builder(resource(kind), move |value| read(value, &interner).map(Some))
+            .on_change(move |change: &Change<T>| {
+                groups.apply(change, owner);
+                if !wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                    return;
+                }
+                for item in [&change.old, &change.new].into_iter().flatten() {
+                    if let Some(key) = owner(item) {
+                        wake.placements.add(key);
+                    }
+                }
+            })
+            .build()
+    }
+}
+
+fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> Family<Placement> {
+    let build = |kind: Kind| {
+        let (wake, interest) = (Arc::clone(wake), Arc::clone(interest));
+        Index::builder(resource(kind), |value| text(Placement::from_value(value)).map(Some))
+            .on_change(move |change: &Change<Placement>| {
+                let key = PlacementKey {
+                    namespace: change.key.namespace.clone(),
+                    name: change.key.name.clone(),
+                };
+                interest.set(&key, change.new.as_ref());
+                if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                    wake.placements.add(key);
+                }
+            })
+            .build()
+    };
+    Family {
+        kinds: (Kind::ClusterResourcePlacement, Kind::ResourcePlacement),
+        cluster: build(Kind::ClusterResourcePlacement),
+        namespaced: namespaced.then(|| build(Kind::ResourcePlacement)),
+        groups: Arc::default(),
+    }
+}
+
+fn overrides(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Override>> {
+    let wake = Arc::clone(wake);
+    Index::builder(resource(kind), move |value| read_override(kind, value).map(Some))
+        .on_change(move |change: &Change<Override>| {
+            if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                wake.overrides.add(change.key.clone());
+            }
+        })
+        .build()
+}
+
+fn override_snapshots(
+    kind: Kind,
+    wake: &Arc<Wake>,
+    interest: &Arc<Interest>,
+    groups: &Arc<Groups<ObjectKey, OverrideSnapshot>>,
+    roster: &Arc<Roster<(Kind, ObjectKey), OverrideSnapshot>>,
+) -> Arc<Index<OverrideSnapshot>> {
+    let (wake, interest) = (Arc::clone(wake), Arc::clone(interest));
+    let (groups, roster) = (Arc::clone(groups), Arc::clone(roster));
+    let parent =
+        |snapshot: &OverrideSnapshot| Some(ObjectKey::new(snapshot.meta.namespace.as_deref(), snapshot.parent()?));
+    Index::builder(resource(kind), |value| {
+        text(OverrideSnapshot::from_value(value)).map(Some)
+    })
+    .on_change(move |change: &Change<OverrideSnapshot>| {
+        groups.apply(change, parent);
+        roster.set((kind, change.key.clone()), change.new.clone());
+        let news = wake.is_news(&target(kind, &change.key), &change.version, change.origin);
+        for snapshot in [&change.old, &change.new].into_iter().flatten() {
+            // Placements never write these, so whoever did: it is news to them.
+            interest
+                .in_override(snapshot)
+                .into_iter()
+                .for_each(|key| wake.placements.add(key));
+            if let Some(key) = parent(snapshot).filter(|_| news) {
+                wake.overrides.add(key);
+            }
+        }
+    })
+    .build()
+}
+
+fn members(
+    wake: &Arc<Wake>,
+    interest: &Arc<Interest>,
+    roster: &Arc<Roster<String, Member>>,
+    clock: Clock,
+) -> Arc<Index<MemberObject>> {
+    let (wake, interest, roster) = (Arc::clone(wake), Arc::clone(interest), Arc::clone(roster));
+    let read = |value: Value| {
+        let view = Arc::new(text(Member::from_value(value.clone()))?);
+        Ok(Some(MemberObject { value, view }))
+    };
+    Index::builder(resource(Kind::MemberCluster), read)
+        .on_change(move |change: &Change<MemberObject>| {
+            let [old, new] = [&change.old, &change.new].map(|side| side.as_ref().map(|member| &member.view));
+            roster.set(change.key.name.clone(), new.cloned());
+            // Placements never write members, so whoever did: it is news to them.
+            let concerned = interest.in_member(old.map(|m| &**m), new.map(|m| &**m), clock.now());
+            concerned.into_iter().for_each(|key| wake.placements.add(key));
+            let target = target(Kind::MemberCluster, &change.key);
+            if wake.is_news(&target, &change.version, change.origin) {
+                wake.members.add(change.key.name.clone());
+            }
+        })
+        .build()
+}
+
+/// Whole objects in (or being) the namespaces of members.
+fn whole(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Value>> {
+    let wake = Arc::clone(wake);
+    let keep = move |value: Value| {
+        let member = member_of(&ObjectKey::of(&value)).map(str::to_owned);
+        let name = value
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let ours = member.is_some_and(|member| match kind {
+            Kind::Role => name == names::member_role(&member),
+            Kind::RoleBinding => name == names::member_role_binding(&member),
+            _ => true,
+        });
+        Ok(ours.then_some(value))
+    };
+    Index::builder(resource(kind), keep)
+        .on_change(move |change: &Change<Value>| {
+            if wake.is_news(&target(kind, &change.key), &change.version, change.origin)
+                && let Some(member) = member_of(&change.key)
+            {
+                wake.members.add(member.to_owned());
+            }
+        })
+        .build()
+}
+
+/// The member that a namespace, or an object in it, belongs to.
+fn member_of(key: &ObjectKey) -> Option<&str> {
+    names::member_of_namespace(key.namespace.as_deref().unwrap_or(&key.name))
+}
+
+fn target(kind: Kind, key: &ObjectKey) -> Target {
+    Target::new(kind, key.namespace.as_deref(), &key.name)
+}
+
+/// The placement that a snapshot or binding belongs to.
+fn parent(meta: &Meta) -> Option<PlacementKey> {
+    let name = meta.label(labels::PARENT_PLACEMENT)?.to_owned();
+    Some(PlacementKey {
+        namespace: meta.namespace.clone(),
+        name,
+    })
+}
+
+/// The placement that a Work belongs to.
+pub(super) fn placement_of_work(work: &Work) -> Option<PlacementKey> {
+    let name = work.meta.label(labels::PARENT_PLACEMENT)?.to_owned();
+    Some(PlacementKey {
+        namespace: work.meta.label(labels::PARENT_NAMESPACE).map(str::to_owned),
+        name,
+    })
+}
+
+fn read_status_copy(mut value: Value) -> Result<StatusCopy, String> {
+    let key = ObjectKey::of(&value);
+    let status = value.get_mut("sourceStatus").map(Value::take).unwrap_or_default();
+    let status: Option<PlacementStatus> = text(serde_json::from_value(status))?;
+    let namespace = key.namespace.unwrap_or_default();
+    Ok(StatusCopy {
+        name: key.name,
+        namespace,
+        status: Arc::new(status.unwrap_or_default()),
+    })
+}
+
+fn read_override(kind: Kind, mut value: Value) -> Result<Override, String> {
+    let spec = value.get_mut("spec").map(Value::take).unwrap_or_default();
+    let meta: Meta = text(serde_json::from_value(
+        value.get_mut("metadata").map(Value::take).unwrap_or_default(),
+    ))?;
+    let what = match kind {
+        Kind::ClusterResourceOverride => OverrideKind::Cluster(text(serde_json::from_value(spec.clone()))?),
+        _ => OverrideKind::Namespaced(text(serde_json::from_value(spec.clone()))?),
+    };
+    Ok(Override { meta, kind: what, spec })
+}
+
+fn text<T, E: Display>(result: Result<T, E>) -> Result<T, String> {
+    result.map_err(|err| err.to_string())
+}

@@ -1,0 +1,270 @@
+//! What the hub agent knows of the fleet's own objects: one index per kind, and what belongs to what.
+//!
+//! Views are decoded once, when a watch delivers the object or a write is answered. Nothing here asks the API server.
+
+mod any;
+mod build;
+mod groups;
+mod interest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use api::names;
+use api::placement::v1beta1::PlacementStatus;
+use fairway_core::objects::{
+    Binding, Interner, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
+};
+use fairway_core::overrides::snapshots::Override;
+use fairway_core::placement::{Kind, Target};
+use kit::clock::Clock;
+use kit::index::Index;
+use kit::{ObjectKey, Resource};
+use serde_json::Value;
+
+pub use any::AnyIndex;
+pub use groups::{Groups, Roster};
+pub use interest::Interest;
+
+use crate::wake::Wake;
+
+/// Indexes of one kind of objects in both scopes, grouped by placement.
+pub struct Family<T> {
+    kinds: (Kind, Kind),
+    cluster: Arc<Index<T>>,
+    namespaced: Option<Arc<Index<T>>>,
+    groups: Arc<Groups<PlacementKey, T>>,
+}
+
+/// A MemberCluster: whole, because patches are made from differences, and as placements see it.
+pub struct MemberObject {
+    /// The object.
+    pub value: Value,
+    /// The view.
+    pub view: Arc<Member>,
+}
+
+/// All fixed indexes.
+pub struct Store {
+    /// Placements and what their selectors name.
+    pub interest: Arc<Interest>,
+    /// Content of manifests, held once.
+    pub interner: Arc<Interner>,
+    placements: Family<Placement>,
+    policy_snapshots: Family<PolicySnapshot>,
+    resource_snapshots: Family<ResourceSnapshot>,
+    bindings: Family<Binding>,
+    works: Family<Work>,
+    status_copies: Family<StatusCopy>,
+    overrides: (Arc<Index<Override>>, Arc<Index<Override>>),
+    override_snapshots: (Arc<Index<OverrideSnapshot>>, Arc<Index<OverrideSnapshot>>),
+    snapshots_of_override: Arc<Groups<ObjectKey, OverrideSnapshot>>,
+    all_override_snapshots: Arc<Roster<(Kind, ObjectKey), OverrideSnapshot>>,
+    members: Arc<Index<MemberObject>>,
+    all_members: Arc<Roster<String, Member>>,
+    internal_members: Arc<Index<Value>>,
+    namespaces: Arc<Index<Value>>,
+    roles: Arc<Index<Value>>,
+    role_bindings: Arc<Index<Value>>,
+}
+
+/// One placement's part of the store.
+pub struct Gathered {
+    /// The placement, unless it is gone.
+    pub placement: Option<Arc<Placement>>,
+    /// All members by name.
+    pub members: Arc<Vec<Arc<Member>>>,
+    /// Its policy snapshots.
+    pub policy_snapshots: Vec<Arc<PolicySnapshot>>,
+    /// Its resource snapshots.
+    pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
+    /// Its bindings.
+    pub bindings: Vec<Arc<Binding>>,
+    /// Its Works.
+    pub works: Vec<Arc<Work>>,
+    /// All override snapshots.
+    pub overrides: Arc<Vec<Arc<OverrideSnapshot>>>,
+    /// The copy of its status in the namespace that it selects.
+    pub status_copy: Option<Arc<PlacementStatus>>,
+}
+
+/// A ClusterResourcePlacementStatus.
+pub struct StatusCopy {
+    /// Name of it and of its placement.
+    pub name: String,
+    /// Where it is.
+    pub namespace: String,
+    /// What it says.
+    pub status: Arc<PlacementStatus>,
+}
+
+/// The objects of one member.
+pub struct GatheredMember {
+    /// The MemberCluster.
+    pub member: Arc<MemberObject>,
+    /// Its namespace.
+    pub namespace: Option<Arc<Value>>,
+    /// The Role in it.
+    pub role: Option<Arc<Value>>,
+    /// The RoleBinding in it.
+    pub role_binding: Option<Arc<Value>>,
+    /// The InternalMemberCluster in it.
+    pub internal: Option<Arc<Value>>,
+    /// Names of the Works in it that carry a finalizer.
+    pub held_works: Vec<String>,
+}
+
+/// The objects of one override.
+pub struct GatheredOverride {
+    /// The override.
+    pub over: Arc<Override>,
+    /// Its snapshots.
+    pub snapshots: Vec<Arc<OverrideSnapshot>>,
+    /// Names of snapshots in its namespace that bindings use.
+    pub in_use: BTreeSet<String>,
+}
+
+/// The API of a kind.
+pub fn resource(kind: Kind) -> Resource {
+    if kind.is_namespaced() {
+        Resource::namespaced(kind.group(), kind.version(), kind.name(), kind.plural())
+    } else {
+        Resource::cluster(kind.group(), kind.version(), kind.name(), kind.plural())
+    }
+}
+
+impl Store {
+    /// Empty indexes that wake the queues; ResourcePlacements and their kin only if they are served.
+    pub fn new(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Self {
+        build::store(wake, namespaced, clock)
+    }
+
+    /// All indexes by kind. Kinds that are written without being read have none.
+    pub fn indexes(&self) -> BTreeMap<Kind, Arc<dyn AnyIndex>> {
+        let mut all: BTreeMap<Kind, Arc<dyn AnyIndex>> = BTreeMap::new();
+        self.placements.collect(&mut all);
+        self.policy_snapshots.collect(&mut all);
+        self.resource_snapshots.collect(&mut all);
+        self.bindings.collect(&mut all);
+        self.works.collect(&mut all);
+        self.status_copies.collect(&mut all);
+        all.insert(Kind::ClusterResourceOverride, Arc::clone(&self.overrides.0) as _);
+        all.insert(Kind::ResourceOverride, Arc::clone(&self.overrides.1) as _);
+        all.insert(
+            Kind::ClusterResourceOverrideSnapshot,
+            Arc::clone(&self.override_snapshots.0) as _,
+        );
+        all.insert(
+            Kind::ResourceOverrideSnapshot,
+            Arc::clone(&self.override_snapshots.1) as _,
+        );
+        all.insert(Kind::MemberCluster, Arc::clone(&self.members) as _);
+        all.insert(Kind::InternalMemberCluster, Arc::clone(&self.internal_members) as _);
+        all.insert(Kind::Namespace, Arc::clone(&self.namespaces) as _);
+        all.insert(Kind::Role, Arc::clone(&self.roles) as _);
+        all.insert(Kind::RoleBinding, Arc::clone(&self.role_bindings) as _);
+        all
+    }
+
+    /// Everything that belongs to a placement.
+    pub fn gather(&self, key: &PlacementKey) -> Gathered {
+        let placement = self.interest.placement(key);
+        Gathered {
+            status_copy: placement.as_ref().and_then(|placement| self.status_copy(placement)),
+            placement,
+            members: self.all_members.list(),
+            policy_snapshots: self.policy_snapshots.groups.of(key),
+            resource_snapshots: self.resource_snapshots.groups.of(key),
+            bindings: self.bindings.groups.of(key),
+            works: self.works.groups.of(key),
+            overrides: self.all_override_snapshots.list(),
+        }
+    }
+
+    /// The copy of a placement's status; one of the same name in another namespace than the selected one is not ours.
+    fn status_copy(&self, placement: &Placement) -> Option<Arc<PlacementStatus>> {
+        let terms = &placement.spec.resource_selectors;
+        let selected = terms
+            .iter()
+            .find(|t| t.group.is_empty() && t.version == "v1" && t.kind == "Namespace")?;
+        let copies = self.status_copies.groups.of(&placement.key());
+        copies
+            .iter()
+            .find(|copy| copy.namespace == selected.name)
+            .map(|copy| Arc::clone(&copy.status))
+    }
+
+    /// Everything that belongs to a member.
+    pub fn gather_member(&self, name: &str) -> Option<GatheredMember> {
+        let member = self.members.get(&ObjectKey::cluster(name))?;
+        let namespace = names::member_namespace(name);
+        let inside = |name: &str| ObjectKey::namespaced(&namespace, name);
+        let works = self.works.cluster.in_namespace(&namespace);
+        let held = works
+            .iter()
+            .filter(|work| !work.meta.finalizers.is_empty())
+            .map(|work| work.meta.name.clone());
+        Some(GatheredMember {
+            member,
+            namespace: self.namespaces.get(&ObjectKey::cluster(&namespace)),
+            role: self.roles.get(&inside(&names::member_role(name))),
+            role_binding: self.role_bindings.get(&inside(&names::member_role_binding(name))),
+            internal: self.internal_members.get(&inside(name)),
+            held_works: held.collect(),
+        })
+    }
+
+    /// Everything that belongs to an override.
+    pub fn gather_override(&self, key: &ObjectKey) -> Option<GatheredOverride> {
+        let index = if key.namespace.is_some() {
+            &self.overrides.1
+        } else {
+            &self.overrides.0
+        };
+        let over = index.get(key)?;
+        let snapshots = self.snapshots_of_override.of(key);
+        Some(GatheredOverride {
+            over,
+            snapshots,
+            in_use: self.snapshots_in_use(key.namespace.as_deref()),
+        })
+    }
+
+    /// Override snapshots of a namespace (or the cluster-scoped ones) that bindings name.
+    fn snapshots_in_use(&self, namespace: Option<&str>) -> BTreeSet<String> {
+        let mut used = BTreeSet::new();
+        for binding in self.bindings.everything() {
+            match namespace {
+                None => used.extend(binding.spec.cluster_resource_override_snapshots.iter().cloned()),
+                Some(namespace) => {
+                    let named = binding.spec.resource_override_snapshots.iter();
+                    used.extend(named.filter(|n| n.namespace == namespace).map(|n| n.name.clone()));
+                }
+            }
+        }
+        used
+    }
+
+    /// The placement that an object of a Work target belongs to, for writers other than the placement's own passes.
+    pub fn placement_of_work(&self, target: &Target) -> Option<PlacementKey> {
+        let work = self
+            .works
+            .cluster
+            .get(&ObjectKey::new(target.namespace.as_deref(), &target.name))?;
+        build::placement_of_work(&work)
+    }
+}
+
+impl<T: Send + Sync + 'static> Family<T> {
+    fn collect(&self, all: &mut BTreeMap<Kind, Arc<dyn AnyIndex>>) {
+        all.insert(self.kinds.0, Arc::clone(&self.cluster) as _);
+        if let Some(index) = &self.namespaced {
+            all.insert(self.kinds.1, Arc::clone(index) as _);
+        }
+    }
+
+    fn everything(&self) -> impl Iterator<Item = Arc<T>> {
+        let namespaced = self.namespaced.iter().flat_map(|index| index.all());
+        self.cluster.all().into_iter().chain(namespaced.collect::<Vec<_>>())
+    }
+}
