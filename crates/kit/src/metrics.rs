@@ -37,6 +37,11 @@ impl Metrics {
         Ok(collector)
     }
 
+    /// The registry underneath, for collectors that register themselves.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// All metrics in the text format.
     ///
     /// # Errors
