@@ -5,6 +5,7 @@ use api::text::reasons::manifest as reasons;
 use serde_json::Value;
 
 use super::availability::Availability;
+use super::comparable::manifest_hash;
 use super::owners::Owner;
 
 /// How the processing of a manifest ended (member-behaviour 4.9).
@@ -92,6 +93,8 @@ pub struct Live {
     pub resource_version: String,
     /// Whether our AppliedWork is among its owners.
     pub owned: bool,
+    /// Digest of what counts in comparisons, to tell changes of status from changes of content.
+    pub digest: String,
     /// The part of its status that is reported back, when the Work asks for it.
     pub status: Option<Value>,
 }
@@ -145,6 +148,7 @@ impl Live {
                 .unwrap_or_default(),
             resource_version: text("/metadata/resourceVersion"),
             owned: owner.owns(object),
+            digest: manifest_hash(object),
             status: object.get("status").filter(|_| mirror).cloned(),
         }
     }

@@ -61,6 +61,11 @@ pub struct Backoff {
 const MAX_COUNT: u32 = 199;
 
 impl Backoff {
+    /// Whether a finding differs from the one before, so that [`Backoff::next`] would start over.
+    pub fn is_changed_by(&self, finding: &Finding) -> bool {
+        self.seen != Some((finding.generation, finding.results))
+    }
+
     /// The wait until the next periodic pass. A change of generation or of results starts over.
     pub fn next(&mut self, settings: &Settings, finding: &Finding) -> Duration {
         let seen = Some((finding.generation, finding.results));
