@@ -1,0 +1,268 @@
+//! Puts the agent together: clients, leases, probes, and the tasks that it cannot live without.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::names::member_namespace;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use kit::client::{self, Identity, Options, Source};
+use kit::clock::Clock;
+use kit::lease::{self, Elector};
+use kit::metrics::Metrics;
+use kit::queue;
+use kit::rest::Call;
+use kit::shutdown::Tasks;
+use kit::writer::Writer;
+use kit::{admin, events};
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Election, Settings};
+use crate::link;
+use crate::member::Member;
+use crate::membership::{self, Collector, Speaker};
+use crate::metrics::Counters;
+use crate::works::{self, APPLIED_WORKS, Applier, WORKERS};
+
+/// Everything the agent is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name of the MemberCluster on the hub.
+    pub member_name: String,
+    /// How to reach the hub.
+    pub hub: Options,
+    /// What the flags say.
+    pub settings: Settings,
+}
+
+/// Clients of both clusters.
+#[derive(Clone)]
+pub struct Clients {
+    /// Towards the hub.
+    pub hub: Client,
+    /// Towards the member.
+    pub member: Client,
+    /// PEM text of the member's certificate authority, as reported to the hub.
+    pub member_ca: Option<String>,
+}
+
+/// Leases on the member. The first is also taken by agents of older releases, so that two never run together.
+const LEASES: [&str; 2] = ["136224848560.hub.fleet.azure.com", "136224848560.member.fleet.azure.com"];
+
+/// Time for one request.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Time that tasks get to finish when the agent ends.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often the member is asked for the AppliedWork kind, which may be installed together with the agent.
+const CRD_RETRY: kit::backoff::Backoff =
+    kit::backoff::Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+
+/// Runs the agent until `stop`: builds clients, serves probes and metrics, takes the leases, then works.
+///
+/// An unreachable or forbidding hub ends nothing: the agent joins by itself once it is let in.
+///
+/// # Errors
+/// When it cannot start, or a vital part ends (a lost lease, for example): the reason, as a sentence part.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> {
+    let Config { member_name, mut hub, settings } = config;
+    let token_file = match &hub.source {
+        Source::Explicit { identity: Identity::TokenFile(path), .. } => path.clone(),
+        _ => PathBuf::new(),
+    };
+    let text = |err: &dyn std::fmt::Display| err.to_string();
+    let metrics = Metrics::new().map_err(|err| text(&err))?;
+    let requests = client::request_counter().map_err(|err| text(&err))?;
+    let requests = metrics.register(requests).map_err(|err| text(&err))?;
+    let source = Source::infer(&settings.kubeconfig);
+    let member_ca = authority(&source);
+    let mut member = Options::new(source);
+    member.rate = settings.member_rate;
+    member.counter = Some(requests.clone());
+    hub.counter = Some(requests);
+    let clients = Clients {
+        hub: client::build(hub).await.map_err(|err| text(&err))?,
+        member: client::build(member).await.map_err(|err| text(&err))?,
+        member_ca,
+    };
+    let mut tasks = Tasks::new(stop.clone());
+    // The reference's probes answer as soon as the process lives, also while it waits to lead.
+    for address in &settings.probe_addresses {
+        let server = admin::probes(address, Arc::new(|| Ok(()))).await.map_err(|err| text(&err))?;
+        if let Some(server) = server {
+            tasks.spawn("probes", server.run(stop.clone()));
+        }
+    }
+    for address in &settings.metrics_addresses {
+        let server = admin::metrics(address, metrics.clone()).await.map_err(|err| text(&err))?;
+        if let Some(server) = server {
+            tasks.spawn("metrics", server.run(stop.clone()));
+        }
+    }
+    let mut epoch = 0;
+    if let Some(election) = &settings.election {
+        for name in LEASES {
+            let mut elector = elector(&clients.member, election, name);
+            if !elector.acquire(&stop).await {
+                return Ok(());
+            }
+            epoch = elector.transitions();
+            tasks.spawn(name, elector.keep(stop.clone()));
+        }
+    }
+    let link = settings.link.as_ref().map(|link| link::Config {
+        address: link.address.clone(),
+        server_name: link.server_name.clone(),
+        ca_file: link.ca_file.clone(),
+        token_file: token_file.clone(),
+        cluster: member_name.clone(),
+        epoch,
+    });
+    spawn(&mut tasks, &clients, &member_name, settings, &metrics, link).await?;
+    tasks.join(GRACE).await.map_err(|err| text(&err))
+}
+
+/// Runs the agent on ready clients until `stop`, without probes and leases; for tests and tools.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    clients: Clients,
+    member_name: &str,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let metrics = Metrics::new().map_err(|err| err.to_string())?;
+    let mut tasks = Tasks::new(stop);
+    spawn(&mut tasks, &clients, member_name, settings, &metrics, None).await?;
+    tasks.join(GRACE).await.map_err(|err| err.to_string())
+}
+
+/// Starts everything that works for the fleet.
+async fn spawn(
+    tasks: &mut Tasks,
+    clients: &Clients,
+    member_name: &str,
+    settings: Settings,
+    metrics: &Metrics,
+    link: Option<link::Config>,
+) -> Result<(), String> {
+    let stop = tasks.stop().clone();
+    if stop.run_until_cancelled(wait_for_applied_works(&clients.member)).await.is_none() {
+        return Ok(());
+    }
+    let counters = Counters::new(metrics).map_err(|err| err.to_string())?;
+    let namespace = member_namespace(member_name);
+    let hub = Writer::new(clients.hub.clone(), DEADLINE);
+    let clock = Clock::System;
+    let collector =
+        Collector::new(clients.member.clone(), clients.member_ca.clone(), settings.property_provider.as_deref());
+    let applier = Applier::new(works::Parts {
+        namespace: namespace.clone(),
+        hub: hub.clone(),
+        member: Member::new(clients.member.clone(), Writer::new(clients.member.clone(), DEADLINE)),
+        clock,
+        settings,
+        counters: counters.clone(),
+    });
+    let (recorder, event_writer) = events::channel(hub.clone(), clock);
+    let (nodes, pods) = (Arc::clone(collector.nodes()), Arc::clone(collector.pods()));
+    let speaker = Speaker::new(membership::Parts {
+        namespace,
+        name: member_name.to_owned(),
+        hub,
+        collector,
+        applier: Arc::clone(&applier),
+        events: recorder,
+        counters,
+        clock,
+    });
+    let (hub, member) = (&clients.hub, &clients.member);
+    if let Some(config) = link {
+        let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
+        let link_metrics = link::Metrics::register(metrics.registry()).map_err(|err| err.to_string())?;
+        let session = link::run(config, member.clone(), speaker.leaving(), recorder, link_metrics, clock, stop.clone());
+        tasks.spawn_endless("session with the hub", session);
+        tasks.spawn_endless("events on the member", event_writer.run(stop.clone()));
+    }
+    tasks.spawn_endless("watch of InternalMemberClusters", follow(speaker.index(), hub, &stop));
+    tasks.spawn_endless("watch of Works", follow(applier.works(), hub, &stop));
+    tasks.spawn_endless("watch of AppliedWorks", follow(applier.applied_works(), member, &stop));
+    tasks.spawn_endless("watch of Nodes", follow(&nodes, member, &stop));
+    tasks.spawn_endless("watch of Pods", follow(&pods, member, &stop));
+    tasks.spawn_endless("watches of placed objects", Arc::clone(applier.placed()).run(stop.clone()));
+    tasks.spawn_endless("events", event_writer.run(stop.clone()));
+    tasks.spawn_endless("membership", speaker.run(stop.clone()));
+    tasks.spawn_endless("works", async move {
+        let handle = |name| Arc::clone(&applier).handle(name);
+        queue::work(applier.queue(), WORKERS, &stop, handle).await;
+    });
+    Ok(())
+}
+
+fn follow<T: Send + Sync + 'static>(
+    index: &Arc<kit::index::Index<T>>,
+    client: &Client,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (index, client, stop) = (Arc::clone(index), client.clone(), stop.clone());
+    async move { index.run(client, stop).await }
+}
+
+fn elector(client: &Client, election: &Election, name: &str) -> Elector {
+    let options = lease::Options {
+        namespace: election.namespace.clone(),
+        name: name.to_owned(),
+        identity: lease::Options::identity(),
+        lease_duration: election.lease_duration,
+        renew_deadline: election.renew_deadline,
+        retry_period: election.retry_period,
+    };
+    Elector::new(client.clone(), options, Clock::System)
+}
+
+/// Waits until the member serves AppliedWorks: a fresh installation creates the definition beside the agent.
+async fn wait_for_applied_works(member: &Client) {
+    let mut failures = 0;
+    loop {
+        let path = format!("{}?limit=1", APPLIED_WORKS.collection(None));
+        match Call::new(Method::GET, path, "look for AppliedWorks").send(member).await {
+            Ok(_) => return,
+            Err(err) => {
+                failures += 1;
+                tracing::warn!(error = %err, failures, "The member does not serve AppliedWorks yet.");
+                tokio::time::sleep(CRD_RETRY.delay(failures)).await;
+            }
+        }
+    }
+}
+
+/// PEM text of the authority that a source names; `None` when it names none or it cannot be read.
+fn authority(source: &Source) -> Option<String> {
+    let read = |path: &Path| match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(err) => {
+            tracing::warn!(path = %path.display(), error = %err, "The member's authority cannot be read and is not reported.");
+            None
+        }
+    };
+    match source {
+        Source::InCluster => read(Path::new("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")),
+        Source::Kubeconfig(path) => {
+            let file = kube::config::Kubeconfig::read_from(path).ok()?;
+            let context = file.contexts.iter().find(|c| Some(&c.name) == file.current_context.as_ref())?;
+            let wanted = &context.context.as_ref()?.cluster;
+            let cluster = file.clusters.iter().find(|c| c.name == *wanted)?.cluster.as_ref()?;
+            match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+                (Some(data), _) => String::from_utf8(STANDARD.decode(data).ok()?).ok(),
+                (None, Some(file)) => read(Path::new(file)),
+                (None, None) => None,
+            }
+        }
+        Source::Explicit { .. } => None,
+    }
+}

@@ -1,0 +1,321 @@
+//! Command line and environment of the member agent (member-behaviour 2.1, 8.2).
+
+mod environment;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fairway_core::apply;
+use kit::client::RateLimit;
+use kit::flags::{FlagSet, ParseError, Values};
+
+use crate::app::Config;
+pub use environment::Environment;
+
+/// Everything that flags set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Whether the agent proves its identity to the hub with a certificate instead of a token.
+    pub use_ca_auth: bool,
+    /// Whether the hub's certificate is not checked.
+    pub tls_insecure: bool,
+    /// Addresses of the probes.
+    pub probe_addresses: [String; 2],
+    /// Addresses of the metrics.
+    pub metrics_addresses: [String; 2],
+    /// Limit of requests to the hub; `None` means unlimited.
+    pub hub_rate: Option<RateLimit>,
+    /// Limit of requests to the member; `None` means unlimited.
+    pub member_rate: Option<RateLimit>,
+    /// Leader election, when it is on.
+    pub election: Option<Election>,
+    /// How long the garbage collector gets before objects with other owners are unblocked.
+    pub deletion_wait: Duration,
+    /// Back-off of periodic passes.
+    pub requeue: apply::Settings,
+    /// Property provider other than the built-in one that was asked for.
+    pub property_provider: Option<String>,
+    /// Session with the hub, when there is to be one.
+    pub link: Option<Link>,
+    /// Path of the member's kubeconfig, empty for the usual places.
+    pub kubeconfig: String,
+    /// Verbosity of the log.
+    pub verbosity: u8,
+}
+
+/// Where the hub agent takes in sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// URL.
+    pub address: String,
+    /// PEM file of the authority.
+    pub ca_file: PathBuf,
+    /// Name in the certificate, where it is not the host of the URL.
+    pub server_name: Option<String>,
+}
+
+/// Times of the leader election, and where its leases are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Election {
+    /// Namespace of the leases on the member.
+    pub namespace: String,
+    /// How long others wait after our last sign of life.
+    pub lease_duration: Duration,
+    /// How long we try to renew.
+    pub renew_deadline: Duration,
+    /// Time between tries.
+    pub retry_period: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            use_ca_auth: false,
+            tls_insecure: false,
+            probe_addresses: [":8081".to_owned(), ":8091".to_owned()],
+            metrics_addresses: [":8080".to_owned(), ":8090".to_owned()],
+            hub_rate: RateLimit::from_flags(50.0, 500),
+            member_rate: RateLimit::from_flags(250.0, 1000),
+            election: None,
+            deletion_wait: Duration::from_secs(300),
+            requeue: apply::Settings::default(),
+            property_provider: None,
+            link: None,
+            kubeconfig: String::new(),
+            verbosity: 0,
+        }
+    }
+}
+
+const BACKOFF: &str = "Back-off of the periodic look at a Work.";
+
+fn flags() -> FlagSet {
+    FlagSet::new("member-agent", "Applies Works on this cluster and reports to the hub.")
+        .switch("use-ca-auth", false, "Use a client certificate instead of a token towards the hub.")
+        .switch("tls-insecure", false, "Do not check the hub's certificate.")
+        .value("hub-health-probe-bind-address", ":8081", "Address of the probes; 0 switches them off.")
+        .value("health-probe-bind-address", ":8091", "Second address of the probes; 0 switches them off.")
+        .value("hub-metrics-bind-address", ":8080", "Address of the metrics; 0 switches them off.")
+        .value("metrics-bind-address", ":8090", "Second address of the metrics; 0 switches them off.")
+        .ignored("hub-pprof-port", "6066")
+        .ignored("pprof-port", "6065")
+        .switch("enable-pprof", false, "Accepted for compatibility: there is no Go profile to serve.")
+        .value("hub-api-qps", "50", "Requests a second to the hub; negative means unlimited.")
+        .value("hub-api-burst", "500", "Requests to the hub at once.")
+        .value("member-api-qps", "250", "Requests a second to the member; negative means unlimited.")
+        .value("member-api-burst", "1000", "Requests to the member at once.")
+        .switch("leader-elect", false, "Work only while holding the leases on the member.")
+        .value("leader-lease-duration", "15s", "How long others wait after our last sign of life.")
+        .value("leader-renew-deadline", "10s", "How long we try to renew a lease.")
+        .value("leader-retry-period", "2s", "Time between tries to get or renew a lease.")
+        .value("leader-election-namespace", "kube-system", "Namespace of the leases on the member.")
+        .value("deletion-wait-time", "5", "Minutes that the garbage collector gets before objects are unblocked.")
+        .switch("enable-work-applier-priority-queue", false, "Accepted for compatibility: no Work waits for others here.")
+        .value("work-applier-priority-linear-equation-coeff-a", "-3", "Accepted and checked for compatibility.")
+        .value("work-applier-priority-linear-equation-coeff-b", "100", "Accepted and checked for compatibility.")
+        .value("work-applier-requeue-rate-limiter-attempts-with-fixed-delay", "1", BACKOFF)
+        .value("work-applier-requeue-rate-limiter-fixed-delay-seconds", "5", BACKOFF)
+        .value("work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff", "1.2", BACKOFF)
+        .value("work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds", "2", BACKOFF)
+        .value("work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds", "15", BACKOFF)
+        .value("work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff", "1.5", BACKOFF)
+        .value("work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds", "900", BACKOFF)
+        .switch(
+            "work-applier-requeue-rate-limiter-skip-to-fast-backoff-for-available-or-diff-reported-work-objs",
+            true,
+            "Whether Works that are fine leave the slow phase of the back-off at once.",
+        )
+        .value("region", "", "Region of the cluster, for property providers.")
+        .value("property-provider", "none", "Property provider; none means the built-in one.")
+        .value("cloud-config", "/etc/kubernetes/provider/config.json", "Accepted for compatibility; never read.")
+        .switch("use-cost-properties-in-azure-provider", true, "For the azure property provider.")
+        .switch("use-available-res-properties-in-azure-provider", true, "For the azure property provider.")
+        .switch("enable-namespace-collection-in-property-provider", false, "For the azure property provider.")
+        .switch("enable-v1beta1-apis", true, "Accepted for compatibility: there are no other versions.")
+        .value("hub-link-address", "", "URL of the hub agent's sessions; empty means that no exports are reported.")
+        .value("hub-link-ca-file", "", "PEM file of the authority that the sessions' certificate is checked against.")
+        .value("hub-link-server-name", "", "Name in the sessions' certificate; empty means the host of the address.")
+        .value("kubeconfig", "", "Kubeconfig of the member; empty means KUBECONFIG, the pod, or the home folder.")
+}
+
+/// Reads a command line (without the program's name).
+///
+/// # Errors
+/// When help is asked for, a flag is unknown, or a value is out of its range: one sentence per mistake.
+pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, ParseError> {
+    let mut values = flags().parse(arguments)?;
+    let requeue = requeue(&mut values);
+    values.number("work-applier-priority-linear-equation-coeff-a", -100..=-1);
+    values.number("work-applier-priority-linear-equation-coeff-b", 1..=1000);
+    for name in [
+        "enable-pprof",
+        "enable-v1beta1-apis",
+        "enable-work-applier-priority-queue",
+        "use-cost-properties-in-azure-provider",
+        "use-available-res-properties-in-azure-provider",
+        "enable-namespace-collection-in-property-provider",
+    ] {
+        values.switch(name);
+    }
+    let provider = values.text("property-provider");
+    let settings = Settings {
+        use_ca_auth: values.switch("use-ca-auth"),
+        tls_insecure: values.switch("tls-insecure"),
+        probe_addresses: [values.text("hub-health-probe-bind-address"), values.text("health-probe-bind-address")],
+        metrics_addresses: [values.text("hub-metrics-bind-address"), values.text("metrics-bind-address")],
+        hub_rate: rate(&mut values, "hub-api-qps", 1000.0, "hub-api-burst", 2000),
+        member_rate: rate(&mut values, "member-api-qps", 10_000.0, "member-api-burst", 20_000),
+        election: election(&mut values),
+        deletion_wait: Duration::from_secs(60 * values.number::<u64>("deletion-wait-time", 1..=60)),
+        requeue,
+        property_provider: (!matches!(provider.as_str(), "" | "none")).then_some(provider),
+        link: link(&mut values),
+        kubeconfig: values.text("kubeconfig"),
+        verbosity: values.verbosity(),
+    };
+    values.finish(settings).map_err(ParseError::Invalid)
+}
+
+/// Puts settings and environment together.
+///
+/// # Errors
+/// What is missing or contradicts itself, one sentence each.
+pub fn configure(settings: Settings, environment: &Environment) -> Result<Config, Vec<String>> {
+    let mut problems = Vec::new();
+    let requeue = &settings.requeue;
+    for (rate, name) in [(settings.hub_rate, "hub"), (settings.member_rate, "member")] {
+        if rate.is_some_and(|rate| f64::from(rate.burst) < rate.qps) {
+            problems.push(format!("The burst of requests to the {name} must not be below its rate."));
+        }
+    }
+    if requeue.initial_slow_delay > requeue.max_slow_delay || requeue.max_slow_delay > requeue.max_fast_delay {
+        problems.push("The delays of the back-off must grow: initial slow, maximum slow, maximum fast.".to_owned());
+    }
+    if requeue.fast_base < requeue.slow_base {
+        problems.push("The base of the fast back-off must not be below that of the slow one.".to_owned());
+    }
+    if settings.link.is_some() && settings.use_ca_auth {
+        problems.push("A session with the hub needs a token: the flags --hub-link-address and --use-ca-auth exclude each other.".to_owned());
+    }
+    let hub = environment.hub(&settings).map_err(|mut more| problems.append(&mut more)).ok();
+    match hub {
+        Some((member_name, hub)) if problems.is_empty() => Ok(Config { member_name, hub, settings }),
+        _ => Err(problems),
+    }
+}
+
+fn rate(
+    values: &mut Values,
+    qps_flag: &'static str,
+    max_qps: f64,
+    burst_flag: &'static str,
+    max_burst: u32,
+) -> Option<RateLimit> {
+    let qps = values.number_or(qps_flag, 10.0..=max_qps, |qps| qps < 0.0);
+    let burst = values.number(burst_flag, 10..=max_burst);
+    RateLimit::from_flags(qps, burst)
+}
+
+fn link(values: &mut Values) -> Option<Link> {
+    let text = |values: &Values, name| Some(values.text(name)).filter(|text| !text.is_empty());
+    let address = text(values, "hub-link-address")?;
+    let ca_file = text(values, "hub-link-ca-file");
+    values.require(ca_file.is_some(), "The flag --hub-link-address needs the flag --hub-link-ca-file.");
+    let server_name = text(values, "hub-link-server-name");
+    Some(Link { address, ca_file: ca_file?.into(), server_name })
+}
+
+fn election(values: &mut Values) -> Option<Election> {
+    let any = Duration::ZERO..=Duration::MAX;
+    let election = Election {
+        namespace: values.text("leader-election-namespace"),
+        lease_duration: values.duration("leader-lease-duration", any.clone()),
+        renew_deadline: values.duration("leader-renew-deadline", any.clone()),
+        retry_period: values.duration("leader-retry-period", any),
+    };
+    values.switch("leader-elect").then_some(election)
+}
+
+fn requeue(values: &mut Values) -> apply::Settings {
+    let mut seconds = |name, min, max| Duration::from_secs(values.number::<u64>(name, min..=max));
+    let fixed_delay = seconds("work-applier-requeue-rate-limiter-fixed-delay-seconds", 2, 300);
+    let initial_slow_delay =
+        seconds("work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds", 2, u64::MAX);
+    let max_slow_delay = seconds("work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds", 2, u64::MAX);
+    let max_fast_delay = seconds("work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds", 1, 3600);
+    apply::Settings {
+        attempts_with_fixed_delay: values
+            .number("work-applier-requeue-rate-limiter-attempts-with-fixed-delay", 1..=40),
+        fixed_delay,
+        slow_base: values.number("work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff", 1.05..=2.0),
+        initial_slow_delay,
+        max_slow_delay,
+        // The lower bound itself is excluded.
+        fast_base: values
+            .number("work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff", 1.0 + f64::EPSILON..=2.0),
+        max_fast_delay,
+        skip_to_fast_when_fine: values.switch(
+            "work-applier-requeue-rate-limiter-skip-to-fast-backoff-for-available-or-diff-reported-work-objs",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(arguments: &[&str]) -> Result<Settings, ParseError> {
+        parse(arguments.iter().map(|a| (*a).to_owned()))
+    }
+
+    #[test]
+    fn defaults_and_what_the_chart_passes() {
+        assert_eq!(of(&[]).unwrap(), Settings::default());
+        let chart = of(&[
+            "--leader-elect=true",
+            "--v=5",
+            "-add_dir_header",
+            "--enable-pprof=true",
+            "--pprof-port=6065",
+            "--hub-pprof-port=6066",
+            "--enable-v1beta1-apis",
+            "--property-provider=azure",
+        ])
+        .unwrap();
+        assert_eq!(chart.election.unwrap().namespace, "kube-system");
+        assert_eq!((chart.verbosity, chart.property_provider.as_deref()), (5, Some("azure")));
+    }
+
+    #[test]
+    fn values_out_of_range_and_unknown_flags_are_named() {
+        for argument in [
+            "--hub-api-qps=5",
+            "--member-api-burst=20001",
+            "--deletion-wait-time=0",
+            "--work-applier-priority-linear-equation-coeff-a=0",
+            "--work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff=1",
+            "--work-applier-requeue-rate-limiter-attempts-with-fixed-delay=41",
+            "--leader-lease-duration=soon",
+            "--no-such-flag",
+        ] {
+            let name = argument.split('=').next().unwrap();
+            let err = of(&[argument]).unwrap_err().to_string();
+            assert!(err.contains(name), "{argument}: {err}");
+        }
+        assert_eq!(of(&["--hub-api-qps=-1"]).unwrap().hub_rate, None);
+    }
+
+    #[test]
+    fn contradictions_are_reported_together() {
+        let settings = of(&[
+            "--hub-api-qps=600",
+            "--work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds=1000",
+            "--work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff=1.8",
+        ])
+        .unwrap();
+        let problems = configure(settings, &Environment::default()).unwrap_err();
+        for part in ["burst of requests to the hub", "delays", "base of the fast", "HUB_SERVER_URL", "MEMBER_CLUSTER_NAME"] {
+            assert!(problems.iter().any(|p| p.contains(part)), "{part}: {problems:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The member's API server: requests for objects of any kind, and which kinds it serves.
+
+mod mapper;
+
+use api::text::managers;
+use fairway_core::apply::{self, Answer, Ask, Failure, FailureKind, Identity, PatchFormat};
+use http::Method;
+use kit::rest::{Call, media};
+use kit::writer::{Deletion, Writer};
+use kit::{Error, ObjectKey};
+use kube::Client;
+use serde_json::Value;
+
+pub(crate) use mapper::{Mapper, NotServed};
+
+/// Sends requests for placed objects. Manifests travel as JSON, and all of it.
+#[derive(Clone)]
+pub(crate) struct Member {
+    client: Client,
+    writer: Writer,
+}
+
+/// Where an object is: its kind, namespace (empty for none) and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) resource: apply::Resource,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Place {
+    /// The place of a manifest's object.
+    pub(crate) fn new(resource: &apply::Resource, identity: &Identity) -> Self {
+        Self { resource: resource.clone(), namespace: identity.namespace.clone(), name: identity.name.clone() }
+    }
+
+    /// Path of the collection. The namespace is taken verbatim from the manifest, even if it does not fit the kind: then the
+    /// server says so.
+    fn collection(&self) -> String {
+        let resource = kit::Resource { namespaced: true, ..kit_resource(&self.resource) };
+        resource.collection(Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty()))
+    }
+
+    fn object(&self) -> String {
+        format!("{}/{}", self.collection(), self.name)
+    }
+
+    fn what(&self, verb: &str) -> String {
+        format!("{verb} {} {}", self.resource.kind, ObjectKey::new(Some(&self.namespace), &self.name))
+    }
+}
+
+/// The same API in the words of the runtime.
+pub(crate) fn kit_resource(resource: &apply::Resource) -> kit::Resource {
+    kit::Resource {
+        group: resource.group.clone().into(),
+        version: resource.version.clone().into(),
+        kind: resource.kind.clone().into(),
+        plural: resource.plural.clone().into(),
+        namespaced: resource.namespaced,
+    }
+}
+
+impl Member {
+    pub(crate) fn new(client: Client, writer: Writer) -> Self {
+        Self { client, writer }
+    }
+
+    /// Reads and writes of kinds known at compile time.
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Does what a manifest's pipeline asks for. [`Ask::Works`] concerns the hub and is refused here.
+    pub(crate) async fn ask(&self, place: &Place, ask: Ask) -> Answer {
+        let sent = match ask {
+            Ask::Read => self.read(place).await,
+            Ask::Replace(object) => self.replace(place, &object).await,
+            Ask::DryRun(manifest) => {
+                let query = "dryRun=All&force=true";
+                self.patch(place, query, media::APPLY_PATCH, &manifest).await
+            }
+            Ask::Create(object) => self.create(place, &object).await,
+            Ask::Patch { format: PatchFormat::Strategic, body } => {
+                self.patch(place, "", media::STRATEGIC_PATCH, &body).await
+            }
+            Ask::Patch { format: PatchFormat::Merge, body } => self.patch(place, "", media::MERGE_PATCH, &body).await,
+            Ask::Apply { body, force } => {
+                self.patch(place, &format!("force={force}"), media::APPLY_PATCH, &body).await
+            }
+            Ask::Works(_) => {
+                let message = "Works are on the hub".to_owned();
+                return Answer::Failed(Failure { kind: FailureKind::Other, message });
+            }
+        };
+        match sent {
+            Ok(object) => Answer::Object(object),
+            Err(err) => Answer::Failed(failure(&err)),
+        }
+    }
+
+    /// Reads an object with everything in it.
+    ///
+    /// # Errors
+    /// When it does not exist or the request fails.
+    pub(crate) async fn read(&self, place: &Place) -> Result<Value, Error> {
+        Call::new(Method::GET, place.object(), place.what("get")).json(&self.client).await
+    }
+
+    /// Replaces an object; its resource version guards the write.
+    ///
+    /// # Errors
+    /// When it was changed in between, is gone, or the request fails.
+    pub(crate) async fn replace(&self, place: &Place, object: &Value) -> Result<Value, Error> {
+        let path = format!("{}?fieldManager={}", place.object(), managers::WORK_AGENT);
+        self.send(Call::new(Method::PUT, path, place.what("update")), media::JSON, object).await
+    }
+
+    /// Deletes an incarnation of an object and, in the background, what it owns. That it is gone already is success.
+    ///
+    /// # Errors
+    /// When the request fails.
+    pub(crate) async fn delete(&self, place: &Place, uid: &str) -> Result<(), Error> {
+        let resource = kit::Resource { namespaced: true, ..kit_resource(&place.resource) };
+        let key = ObjectKey::new(Some(&place.namespace), &place.name);
+        let how = Deletion { uid: Some(uid), propagation: Some("Background"), ..Deletion::default() };
+        match self.writer.delete(&resource, &key, how).await {
+            // Another incarnation took its place: ours is gone.
+            Err(err) if err.is_conflict() => Ok(()),
+            Err(err) => Err(err),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn create(&self, place: &Place, object: &Value) -> Result<Value, Error> {
+        let path = format!("{}?fieldManager={}", place.collection(), managers::WORK_AGENT);
+        self.send(Call::new(Method::POST, path, place.what("create")), media::JSON, object).await
+    }
+
+    async fn patch(&self, place: &Place, query: &str, media: &'static str, body: &Value) -> Result<Value, Error> {
+        let more = if query.is_empty() { "" } else { "&" };
+        let path = format!("{}?fieldManager={}{more}{query}", place.object(), managers::WORK_AGENT);
+        self.send(Call::new(Method::PATCH, path, place.what("patch")), media, body).await
+    }
+
+    async fn send(&self, call: Call, media: &'static str, body: &Value) -> Result<Value, Error> {
+        call.body(media, body.to_string().into_bytes()).json(&self.client).await
+    }
+}
+
+/// A failed request in the words of decisions; the message is the server's own.
+fn failure(err: &Error) -> Failure {
+    let kind = match err.code() {
+        Some(404) => FailureKind::NotFound,
+        Some(409) if err.is_already_exists() => FailureKind::AlreadyExists,
+        Some(409) => FailureKind::Conflict,
+        Some(422) => FailureKind::Invalid,
+        _ => FailureKind::Other,
+    };
+    let message = match err {
+        Error::Status { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    Failure { kind, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_take_the_namespace_verbatim() {
+        let place = |group: &str, namespace: &str, namespaced| Place {
+            resource: apply::Resource {
+                group: group.into(),
+                version: "v1".into(),
+                kind: "Odd".into(),
+                plural: "odds".into(),
+                namespaced,
+            },
+            namespace: namespace.into(),
+            name: "a".into(),
+        };
+        assert_eq!(place("", "n", true).object(), "/api/v1/namespaces/n/odds/a");
+        assert_eq!(place("", "", true).object(), "/api/v1/odds/a");
+        assert_eq!(place("x.io", "n", false).object(), "/apis/x.io/v1/namespaces/n/odds/a");
+    }
+}

@@ -1,0 +1,263 @@
+//! Joining, heartbeats and leaving (member-behaviour 3).
+
+mod collect;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::RootKind as _;
+use api::cluster::v1beta1::InternalMemberCluster;
+use fairway_core::heartbeat::{self, Membership, Update, Wanted};
+use jiff::Timestamp;
+use kit::backoff::Backoff;
+use kit::clock::Clock;
+use kit::events::{Event, Recorder};
+use kit::index::{Index, Scope};
+use kit::writer::{Patch, Writer};
+use kit::{Error, ObjectKey, Resource};
+use rand::Rng as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use collect::Collector;
+
+use crate::metrics::Counters;
+use crate::works::Applier;
+
+/// The API of InternalMemberClusters on the hub.
+static MEMBERSHIPS: Resource = Resource::namespaced(
+    InternalMemberCluster::GROUP,
+    InternalMemberCluster::VERSION,
+    InternalMemberCluster::KIND,
+    InternalMemberCluster::PLURAL,
+);
+
+/// Who events are from; dashboards know the name.
+const COMPONENT: &str = "v1beta1InternalMemberClusterController";
+
+/// Retries after failures; never longer than the heartbeat period.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+
+/// Tries to write a status that others write too.
+const TRIES: usize = 4;
+
+/// Speaks for the member in its InternalMemberCluster.
+pub(crate) struct Speaker {
+    key: ObjectKey,
+    hub: Writer,
+    index: Arc<Index<Membership>>,
+    /// Moves with every change of what the hub wants.
+    changed: watch::Receiver<u64>,
+    collector: Collector,
+    applier: Arc<Applier>,
+    events: Recorder,
+    counters: Counters,
+    clock: Clock,
+    /// Whether the hub wants the member to leave.
+    leaving: watch::Sender<bool>,
+}
+
+/// What the speaker stands on.
+pub(crate) struct Parts {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) hub: Writer,
+    pub(crate) collector: Collector,
+    pub(crate) applier: Arc<Applier>,
+    pub(crate) events: Recorder,
+    pub(crate) counters: Counters,
+    pub(crate) clock: Clock,
+}
+
+impl Speaker {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { namespace, name, hub, collector, applier, events, counters, clock } = parts;
+        let (sender, changed) = watch::channel(0);
+        let scope = Scope {
+            namespace: Some(namespace.clone()),
+            fields: Some(format!("metadata.name={name}")),
+            ..Scope::default()
+        };
+        let wanted = name.clone();
+        let decode = move |object| Ok(Some(Membership::decode(&object)).filter(|membership| membership.name == wanted));
+        let builder = Index::builder(MEMBERSHIPS.clone(), decode).scope(scope);
+        // Statuses are our own words; only what the hub wants is news.
+        let index = builder.on_change(move |change| {
+            let facts = |m: &Membership| (m.uid.clone(), m.generation);
+            if change.old.as_deref().map(facts) != change.new.as_deref().map(facts) {
+                sender.send_modify(|count| *count += 1);
+            }
+        });
+        let index = index.build();
+        let key = ObjectKey::namespaced(&namespace, &name);
+        let leaving = watch::Sender::new(false);
+        Self { key, hub, index, changed, collector, applier, events, counters, clock, leaving }
+    }
+
+    pub(crate) fn index(&self) -> &Arc<Index<Membership>> {
+        &self.index
+    }
+
+    /// Tells whether the member is leaving the fleet.
+    pub(crate) fn leaving(&self) -> watch::Receiver<bool> {
+        self.leaving.subscribe()
+    }
+
+    /// Speaks until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        stop.clone().run_until_cancelled_owned(async move { self.speak().await }).await;
+    }
+
+    async fn speak(&mut self) {
+        self.index.synced().await;
+        let mut failures = 0;
+        loop {
+            self.changed.mark_unchanged();
+            let Some(membership) = self.index.get(&self.key) else {
+                // There is none, or it is gone: wait for one.
+                if self.changed.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let ended = self.turn(&membership).await;
+            let wait = match &ended {
+                Ok(wait) => {
+                    failures = 0;
+                    *wait
+                }
+                Err(reason) => {
+                    failures += 1;
+                    tracing::warn!(member = membership.name, %reason, failures, "The heartbeat is incomplete; trying again.");
+                    Some(RETRY.delay(failures).min(membership.period))
+                }
+            };
+            let again = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = again => {}
+                changed = self.changed.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// One look at what the hub wants. Answers when to look again; `None` waits for a change.
+    async fn turn(&self, membership: &Membership) -> Result<Option<Duration>, String> {
+        self.leaving.send_replace(membership.wanted == Wanted::Leave);
+        match &membership.wanted {
+            Wanted::Join => self.join(membership).await.map(|()| Some(jittered(membership.period))),
+            Wanted::Leave if heartbeat::has_left(membership) => Ok(None),
+            Wanted::Leave => self.leave(membership).await.map(|()| None),
+            Wanted::Other(word) => {
+                tracing::warn!(member = membership.name, state = word, "The hub wants something unknown.");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn join(&self, membership: &Membership) -> Result<(), String> {
+        self.applier.join().await;
+        let (findings, failure) = self.collector.collect(&self.clock).await;
+        let update = self.write(membership, |fresh, now| heartbeat::joined(fresh, &findings, now)).await?;
+        if let Some(update) = update {
+            self.tell(membership, &update);
+            if update.is_transition {
+                self.counters.joined();
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn leave(&self, membership: &Membership) -> Result<(), String> {
+        let failure = self.applier.leave().await.err().map(|err| err.to_string());
+        let update = self.write(membership, |fresh, now| heartbeat::left(fresh, failure.as_deref(), now)).await?;
+        if let Some(update) = update {
+            self.tell(membership, &update);
+            if update.is_transition {
+                self.counters.left();
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Writes what `say` makes of the object as it is. Others write into it too, so a conflict is met with a fresh look.
+    /// `None` when the object is gone or has changed its mind, which the watch tells.
+    async fn write(
+        &self,
+        membership: &Membership,
+        say: impl Fn(&Membership, &api::Time) -> Update,
+    ) -> Result<Option<Update>, String> {
+        let deadline = Instant::now() + membership.period;
+        let mut base = membership.clone();
+        let mut last = String::new();
+        for attempt in 0..TRIES {
+            let update = say(&base, &self.now());
+            let sent = self.hub.patch(&MEMBERSHIPS, &self.key, Some("status"), Patch::Merge, &update.patch);
+            let answer = match tokio::time::timeout_at(deadline, sent).await {
+                Ok(answer) => answer,
+                Err(_) => return Err("the status could not be written within a heartbeat period".to_owned()),
+            };
+            match answer {
+                Ok(object) => {
+                    // What cannot be read has been reported by the index.
+                    let _ = self.index.fold(object);
+                    return Ok(Some(update));
+                }
+                Err(err) if err.is_not_found() => return Ok(None),
+                Err(err) if err.is_conflict() => match self.hub.get(&MEMBERSHIPS, &self.key).await {
+                    Ok(object) => {
+                        base = Membership::decode(&object);
+                        if base.wanted != membership.wanted || base.uid != membership.uid {
+                            return Ok(None);
+                        }
+                        last = err.to_string();
+                    }
+                    Err(err) if err.is_not_found() => return Ok(None),
+                    Err(err) => last = err.to_string(),
+                },
+                Err(err) if is_passing(&err) => {
+                    last = err.to_string();
+                    let wait = err.retry_after().unwrap_or_else(|| RETRY.delay(u32::try_from(attempt).unwrap_or_default()));
+                    tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
+                }
+                Err(err) => return Err(err.to_string()),
+            }
+        }
+        Err(last)
+    }
+
+    fn tell(&self, membership: &Membership, update: &Update) {
+        for notice in &update.notices {
+            self.events.record(Event {
+                api_version: InternalMemberCluster::API_VERSION.to_owned(),
+                kind: InternalMemberCluster::KIND.to_owned(),
+                key: self.key.clone(),
+                uid: membership.uid.clone(),
+                warning: notice.warning,
+                reason: notice.reason.to_owned(),
+                message: notice.message.clone(),
+                component: COMPONENT,
+            });
+        }
+    }
+
+    fn now(&self) -> api::Time {
+        let now = self.clock.now();
+        api::Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+    }
+}
+
+/// Failures that are gone a moment later.
+fn is_passing(err: &Error) -> bool {
+    matches!(err.code(), None | Some(429 | 503 | 504))
+}
+
+/// The period with up to a twentieth more or less, so that members do not speak in chorus.
+fn jittered(period: Duration) -> Duration {
+    period.mul_f64(rand::rng().random_range(0.95..1.05))
+}

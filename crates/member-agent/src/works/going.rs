@@ -1,0 +1,90 @@
+//! A Work that is being deleted: what it placed goes first (member-behaviour 4.13).
+
+use std::time::Duration;
+
+use fairway_core::apply::deletion::{self, Step};
+use fairway_core::apply::{AppliedWork, Owner, Work};
+use kit::queue::Outcome;
+use kit::{Error, ObjectKey};
+use serde_json::Value;
+
+use super::Applier;
+use crate::member::Place;
+
+/// How soon a deletion is looked at again; the end of the AppliedWork wakes it earlier.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+impl Applier {
+    pub(super) async fn clean_up(&self, key: &ObjectKey, work: &Work) -> Result<Outcome, Error> {
+        let applied_work = self.applied_works.get(&ObjectKey::cluster(&work.name));
+        let patience = self.settings.deletion_wait;
+        match (deletion::next(work, applied_work.as_deref(), self.clock.now(), patience), applied_work) {
+            (Step::Done, _) => {}
+            (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key).await?,
+            (Step::DeleteOwner, Some(owner)) => return self.delete_owner(key, work, &owner, "Foreground").await,
+            (Step::Abandon, Some(owner)) => {
+                self.change_each(work, &owner, deletion::abandoned).await?;
+                return self.delete_owner(key, work, &owner, "Orphan").await;
+            }
+            (Step::Wait, Some(_)) => return Ok(Outcome::After(LOOK_AGAIN)),
+            (Step::Unblock, Some(owner)) => {
+                self.change_each(work, &owner, deletion::unblocked).await?;
+                return Ok(Outcome::After(LOOK_AGAIN));
+            }
+        }
+        self.memories.forget(&work.name);
+        self.placed.forget(&work.name);
+        Ok(Outcome::Done)
+    }
+
+    async fn delete_owner(&self, key: &ObjectKey, work: &Work, owner: &AppliedWork, how: &str) -> Result<Outcome, Error> {
+        self.delete_applied_work(owner, how).await?;
+        if self.applied_works.get(&ObjectKey::cluster(&work.name)).is_some() {
+            return Ok(Outcome::After(LOOK_AGAIN));
+        }
+        self.remove_finalizer(key).await?;
+        self.memories.forget(&work.name);
+        self.placed.forget(&work.name);
+        Ok(Outcome::Done)
+    }
+
+    /// Replaces each placed object that `change` has something to say about. One failure does not keep the others from it.
+    async fn change_each(
+        &self,
+        work: &Work,
+        owner: &AppliedWork,
+        change: fn(&Value, &Owner) -> Option<Value>,
+    ) -> Result<(), Error> {
+        let reference = Owner { name: owner.name.clone(), uid: owner.uid.clone() };
+        let entries = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
+        let mut result = Ok(());
+        for identifier in entries.chain(owner.applied.iter().chain(&owner.held).map(|item| &item.identifier)) {
+            let Some(place) = self.place_of(identifier).await? else { continue };
+            if let Err(err) = self.change_one(&place, &reference, change).await {
+                tracing::warn!(work = work.name, error = %err, "A placed object could not be released; trying again.");
+                result = Err(err);
+            }
+        }
+        result
+    }
+
+    async fn change_one(
+        &self,
+        place: &Place,
+        owner: &Owner,
+        change: fn(&Value, &Owner) -> Option<Value>,
+    ) -> Result<(), Error> {
+        let live = match self.member.read(place).await {
+            Ok(live) => live,
+            Err(err) if err.is_not_found() => return Ok(()),
+            Err(err) => return Err(err),
+        };
+        match change(&live, owner) {
+            Some(object) => match self.member.replace(place, &object).await {
+                Err(err) if err.is_not_found() => Ok(()),
+                changed => changed.map(|_| ()),
+            },
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What is remembered of each Work between its turns.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fairway_core::apply::{Backoff, Entry, Finding, Settings, Subject};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// What a Work needs at its next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// A look at what the watches say of its objects.
+    Refresh,
+    /// A pass over all manifests.
+    Pass,
+}
+
+/// How the last pass over a Work ended.
+#[derive(Debug, Clone)]
+pub(super) struct Settled {
+    pub(super) subject: Subject,
+    pub(super) entries: Vec<Entry>,
+    /// UID of the AppliedWork.
+    pub(super) owner: String,
+}
+
+#[derive(Default)]
+struct Memory {
+    need: Option<Need>,
+    /// When the periodic pass is due.
+    due: Option<Instant>,
+    backoff: Backoff,
+    settled: Option<Settled>,
+    /// Earliest next pass that a change on the member may ask for.
+    repair_after: Option<Instant>,
+    /// Whether a pass is going on: it looks at changes itself when it ends.
+    passing: bool,
+}
+
+/// Passes that changes on the member ask for are at least this far apart, so that no storm of them outruns the periodic ones.
+const REPAIR_SPACING: Duration = Duration::from_secs(2);
+
+/// Memories of all Works, by name.
+#[derive(Default)]
+pub(super) struct Memories {
+    all: Mutex<BTreeMap<String, Memory>>,
+}
+
+impl Memories {
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Memory) -> T) -> T {
+        act(self.all.lock().entry(name.to_owned()).or_default())
+    }
+
+    /// Notes what the next turn is for; a pass includes a refresh.
+    pub(super) fn need(&self, name: &str, need: Need) {
+        self.with(name, |memory| memory.need = memory.need.max(Some(need)));
+    }
+
+    /// Notes that a change on the member asks for a pass. Answers how long that has to wait.
+    pub(super) fn need_repair(&self, name: &str, now: Instant) -> Duration {
+        self.with(name, |memory| match memory.repair_after.filter(|after| *after > now) {
+            Some(after) => {
+                memory.due = Some(memory.due.map_or(after, |due| due.min(after)));
+                after - now
+            }
+            None => {
+                memory.repair_after = Some(now + REPAIR_SPACING);
+                memory.need = Some(Need::Pass);
+                Duration::ZERO
+            }
+        })
+    }
+
+    /// What this turn is for.
+    pub(super) fn take_need(&self, name: &str, now: Instant) -> Need {
+        self.with(name, |memory| {
+            let need = memory.need.take();
+            let is_due = memory.due.is_none_or(|due| due <= now);
+            if need == Some(Need::Pass) || is_due || memory.settled.is_none() {
+                memory.due = None;
+                memory.passing = true;
+                return Need::Pass;
+            }
+            Need::Refresh
+        })
+    }
+
+    /// Looks at the last pass's end, unless there was none or another pass is going on.
+    pub(super) fn inspect<T>(&self, name: &str, look: impl FnOnce(&Settled) -> T) -> Option<T> {
+        let all = self.all.lock();
+        let memory = all.get(name).filter(|memory| !memory.passing)?;
+        memory.settled.as_ref().map(look)
+    }
+
+    /// The last pass's end.
+    pub(super) fn settled(&self, name: &str) -> Option<Settled> {
+        self.with(name, |memory| memory.settled.clone())
+    }
+
+    /// Remembers a pass's end. Answers when the next periodic pass is due.
+    pub(super) fn settle(&self, name: &str, settled: Settled, settings: &Settings, finding: &Finding) -> Duration {
+        self.with(name, |memory| {
+            let wait = memory.backoff.next(settings, finding);
+            memory.due = Some(Instant::now() + wait);
+            memory.settled = Some(settled);
+            memory.passing = false;
+            wait
+        })
+    }
+
+    /// Brings the periodic pass forward.
+    pub(super) fn hurry(&self, name: &str, wait: Duration) {
+        self.with(name, |memory| {
+            let at = Instant::now() + wait;
+            memory.due = Some(memory.due.map_or(at, |due| due.min(at)));
+        });
+    }
+
+    /// Remembers what a refresh found. Changed results start the back-off anew.
+    pub(super) fn refreshed(&self, name: &str, settled: Settled, settings: &Settings, finding: &Finding) {
+        self.with(name, |memory| {
+            if memory.backoff.is_changed_by(finding) {
+                memory.due = Some(Instant::now() + memory.backoff.next(settings, finding));
+            }
+            memory.settled = Some(settled);
+        });
+    }
+
+    /// How long it is until the periodic pass.
+    pub(super) fn until_due(&self, name: &str) -> Duration {
+        self.with(name, |memory| memory.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now())))
+    }
+
+    /// Forgets a Work that is gone.
+    pub(super) fn forget(&self, name: &str) {
+        self.all.lock().remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled() -> Settled {
+        Settled { subject: Subject { generation: 1, only_reports: false, mirror: false, size: 0 }, entries: vec![], owner: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_a_pass_when_asked_for_or_due() {
+        let memories = Memories::default();
+        let now = Instant::now();
+        assert_eq!(memories.take_need("w", now), Need::Pass, "nothing is known yet");
+        let finding = Finding { generation: 1, results: 1, fine: true };
+        let wait = memories.settle("w", settled(), &Settings::default(), &finding);
+        memories.need("w", Need::Refresh);
+        assert_eq!(memories.take_need("w", now), Need::Refresh);
+        memories.need("w", Need::Pass);
+        memories.need("w", Need::Refresh);
+        assert_eq!(memories.take_need("w", now), Need::Pass);
+        memories.settle("w", settled(), &Settings::default(), &finding);
+        assert_eq!(memories.take_need("w", now + wait), Need::Pass, "the periodic pass is due");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repairs_keep_their_distance() {
+        let memories = Memories::default();
+        let finding = Finding { generation: 1, results: 1, fine: true };
+        memories.settle("w", settled(), &Settings::default(), &finding);
+        let now = Instant::now();
+        assert_eq!(memories.need_repair("w", now), Duration::ZERO);
+        assert_eq!(memories.take_need("w", now), Need::Pass);
+        memories.settle("w", settled(), &Settings::default(), &finding);
+        let soon = now + Duration::from_millis(500);
+        assert_eq!(memories.need_repair("w", soon), Duration::from_millis(1500));
+        assert_eq!(memories.take_need("w", soon), Need::Refresh);
+        assert_eq!(memories.take_need("w", now + REPAIR_SPACING), Need::Pass);
+    }
+}

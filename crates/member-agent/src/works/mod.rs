@@ -1,0 +1,270 @@
+//! Works: what is known of each, whose turn it is, and what they have in common.
+
+mod going;
+mod memory;
+mod pass;
+mod placed;
+mod prelude;
+mod refresh;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::RootKind as _;
+use api::placement::v1beta1 as v1beta1;
+use fairway_core::apply::{AppliedWork, Work};
+use jiff::Timestamp;
+use kit::backoff::Backoff;
+use kit::clock::Clock;
+use kit::index::{Change, Index, Scope};
+use kit::queue::{Outcome, Queue};
+use kit::writer::Writer;
+use kit::{Class, Error, ObjectKey, Resource};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::RwLock;
+
+use crate::args::Settings;
+use crate::member::{Mapper, Member};
+use crate::metrics::Counters;
+use memory::{Memories, Need};
+use placed::Placed;
+
+/// The API of Works on the hub.
+pub(crate) const WORKS: Resource = Resource::namespaced(
+    v1beta1::Work::GROUP,
+    v1beta1::Work::VERSION,
+    v1beta1::Work::KIND,
+    v1beta1::Work::PLURAL,
+);
+
+/// The API of AppliedWorks on the member.
+pub(crate) const APPLIED_WORKS: Resource = Resource::cluster(
+    v1beta1::AppliedWork::GROUP,
+    v1beta1::AppliedWork::VERSION,
+    v1beta1::AppliedWork::KIND,
+    v1beta1::AppliedWork::PLURAL,
+);
+
+/// Works that are processed at once.
+pub(crate) const WORKERS: usize = 5;
+
+/// Requests for manifests of one Work at once.
+const MANIFESTS_AT_ONCE: usize = 8;
+
+/// How soon a Work is looked at again while the member has not joined.
+const NOT_JOINED: Duration = Duration::from_secs(5);
+
+/// Retries after failures of a pass.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(60));
+
+/// A Work as the index holds it. The manifests are there until a pass has taken care of them.
+pub(crate) struct Item {
+    /// Everything but the manifests.
+    work: Work,
+    manifests: Mutex<Option<Vec<Value>>>,
+}
+
+impl Item {
+    fn decode(object: Value) -> Result<Self, String> {
+        let mut work = Work::decode(object).map_err(|err| err.to_string())?;
+        let manifests = Mutex::new(Some(std::mem::take(&mut work.manifests)));
+        Ok(Self { work, manifests })
+    }
+}
+
+/// Processes Works.
+pub(crate) struct Applier {
+    namespace: String,
+    hub: Writer,
+    member: Member,
+    mapper: Mapper,
+    works: Arc<Index<Item>>,
+    applied_works: Arc<Index<AppliedWork>>,
+    queue: Queue<String>,
+    memories: Arc<Memories>,
+    placed: Arc<Placed>,
+    /// Whether the member has joined. Passes hold it for reading, so that leaving can wait for them.
+    joined: RwLock<bool>,
+    clock: Clock,
+    settings: Settings,
+    counters: Counters,
+}
+
+/// What the applier stands on.
+pub(crate) struct Parts {
+    pub(crate) namespace: String,
+    pub(crate) hub: Writer,
+    pub(crate) member: Member,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) counters: Counters,
+}
+
+impl Applier {
+    /// An applier whose indexes are still empty.
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts { namespace, hub, member, clock, settings, counters } = parts;
+        let queue: Queue<String> = Queue::new(RETRY);
+        let memories = Arc::new(Memories::default());
+        let works = {
+            let (queue, memories) = (queue.clone(), Arc::clone(&memories));
+            let scope = Scope { namespace: Some(namespace.clone()), ..Scope::default() };
+            let builder = Index::builder(WORKS, |object| Item::decode(object).map(Some)).scope(scope);
+            builder.on_change(move |change| on_work(change, &queue, &memories)).build()
+        };
+        let applied_works = {
+            let (queue, memories) = (queue.clone(), Arc::clone(&memories));
+            let decode = |object| AppliedWork::decode(&object).map(Some).map_err(|err| err.to_string());
+            let builder = Index::builder(APPLIED_WORKS, decode);
+            builder.on_change(move |change| on_applied_work(change, &queue, &memories)).build()
+        };
+        let placed = Placed::new(member.writer().client().clone(), queue.clone(), Arc::clone(&memories));
+        Arc::new(Self {
+            namespace,
+            hub,
+            mapper: Mapper::new(member.writer().client().clone()),
+            member,
+            works,
+            applied_works,
+            queue,
+            memories,
+            placed,
+            joined: RwLock::new(false),
+            clock,
+            settings,
+            counters,
+        })
+    }
+
+    pub(crate) fn works(&self) -> &Arc<Index<Item>> {
+        &self.works
+    }
+
+    pub(crate) fn applied_works(&self) -> &Arc<Index<AppliedWork>> {
+        &self.applied_works
+    }
+
+    pub(crate) fn queue(&self) -> &Queue<String> {
+        &self.queue
+    }
+
+    pub(crate) fn placed(&self) -> &Arc<Placed> {
+        &self.placed
+    }
+
+    /// Starts to process Works.
+    pub(crate) async fn join(&self) {
+        let mut joined = self.joined.write().await;
+        if !*joined {
+            *joined = true;
+            for key in self.works.entries().into_keys() {
+                self.memories.need(&key.name, Need::Pass);
+                self.queue.add(key.name);
+            }
+        }
+    }
+
+    /// Stops to process Works, waits for those in hand, and takes our finalizer off all of them. Nothing is withdrawn.
+    ///
+    /// # Errors
+    /// When a finalizer cannot be removed.
+    pub(crate) async fn leave(&self) -> Result<(), Error> {
+        let mut joined = self.joined.write().await;
+        *joined = false;
+        self.works.synced().await;
+        for (key, item) in self.works.entries() {
+            if item.work.has_finalizer() {
+                self.remove_finalizer(&key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Works on one Work until there is nothing to do for it at the moment.
+    pub(crate) async fn handle(self: Arc<Self>, name: String) -> Outcome {
+        let joined = self.joined.read().await;
+        if !*joined {
+            return Outcome::After(NOT_JOINED);
+        }
+        self.works.synced().await;
+        self.applied_works.synced().await;
+        let key = ObjectKey::namespaced(&self.namespace, &name);
+        let Some(item) = self.works.get(&key) else {
+            self.memories.forget(&name);
+            self.placed.forget(&name);
+            return Outcome::Done;
+        };
+        let now = tokio::time::Instant::now();
+        let ended = if item.work.is_deleting {
+            self.clean_up(&key, &item.work).await
+        } else if self.memories.take_need(&name, now) == Need::Pass {
+            self.pass(&key, &item).await
+        } else {
+            self.refresh(&key, &item).await
+        };
+        match ended {
+            Ok(outcome) => outcome,
+            Err(err) => {
+                self.memories.need(&name, Need::Pass);
+                match err.class() {
+                    Class::Expected | Class::User => tracing::debug!(work = name, error = %err, "Trying again."),
+                    Class::ApiServer | Class::Unexpected => {
+                        tracing::warn!(work = name, error = %err, "A pass failed; trying again.");
+                    }
+                }
+                err.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
+            }
+        }
+    }
+
+    /// The time in whole seconds, as statuses hold it.
+    fn now(&self) -> api::Time {
+        let now = self.clock.now();
+        api::Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+    }
+
+    /// Which of these Works are on the hub. The index knows the ones it holds; the hub is asked for the others.
+    async fn existing(&self, names: Vec<String>) -> Result<BTreeSet<String>, Error> {
+        let mut found = BTreeSet::new();
+        for name in names {
+            let key = ObjectKey::namespaced(&self.namespace, &name);
+            let exists = self.works.get(&key).is_some()
+                || match self.hub.get(&WORKS, &key).await {
+                    Ok(_) => true,
+                    Err(err) if err.is_not_found() => false,
+                    Err(err) => return Err(err),
+                };
+            if exists {
+                found.insert(name);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Folds the hub's answer to a write; what cannot be read has been reported by the index.
+    fn fold(&self, object: Value) {
+        let _ = self.works.fold(object);
+    }
+}
+
+/// New, changed and deleted Works get a pass; our own writes of status and finalizers do not.
+fn on_work(change: &Change<Item>, queue: &Queue<String>, memories: &Memories) {
+    let facts = |item: &Item| (item.work.uid.clone(), item.work.generation, item.work.is_deleting);
+    if change.old.as_deref().map(facts) == change.new.as_deref().map(facts) {
+        return;
+    }
+    memories.need(&change.key.name, Need::Pass);
+    queue.add(change.key.name.clone());
+}
+
+/// An AppliedWork that goes or vanishes is what a deletion waits for; anything else is our own doing.
+fn on_applied_work(change: &Change<AppliedWork>, queue: &Queue<String>, memories: &Memories) {
+    let going = |item: &AppliedWork| (item.uid.clone(), item.deleted);
+    let (old, new) = (change.old.as_deref().map(going), change.new.as_deref().map(going));
+    if old.is_some() && old != new {
+        memories.need(&change.key.name, Need::Pass);
+        queue.add(change.key.name.clone());
+    }
+}

@@ -1,0 +1,287 @@
+//! One pass over a Work: prepare, apply wave by wave, report (member-behaviour 4.2).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use api::condition;
+use api::placement::v1beta1::WorkStatus;
+use api::text::conditions::work as types;
+use api::text::reasons::manifest as reasons;
+use fairway_core::apply::{
+    self, Answer, AppliedWork, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner, Pipeline,
+    Record, ResultType, Subject, Terms, Work,
+};
+use futures::FutureExt as _;
+use futures::stream::{self, StreamExt as _};
+use kit::queue::Outcome;
+use kit::writer::Patch;
+use kit::{Error, ObjectKey};
+use serde_json::{Value, json};
+
+use super::memory::Settled;
+use super::placed::{Verdict, View};
+use super::prelude::Ground;
+use super::{APPLIED_WORKS, Applier, Item, MANIFESTS_AT_ONCE, WORKS};
+use crate::member::Place;
+
+/// How soon a kind that the Work itself defines is looked for again.
+const DEFINITION_PENDING: Duration = Duration::from_millis(500);
+
+/// How soon a Work is looked at again whose former AppliedWork is still going, should its end be missed.
+const FORMER_LIFE: Duration = Duration::from_secs(5);
+
+impl Applier {
+    pub(super) async fn pass(&self, key: &ObjectKey, item: &Item) -> Result<Outcome, Error> {
+        let taken = item.manifests.lock().take();
+        let manifests = match taken {
+            Some(manifests) => manifests,
+            None => match self.fetch(key, &item.work).await? {
+                Some(manifests) => manifests,
+                // It has changed: the watch brings the news and the next turn.
+                None => return Ok(Outcome::Retry),
+            },
+        };
+        let work = &item.work;
+        let mut records: Vec<_> = manifests.into_iter().enumerate().map(|(n, m)| Record::decode(n, m)).collect();
+        self.map_kinds(&mut records).await;
+        let ended = self.process(key, work, &mut records).await;
+        let fine = matches!(&ended, Ok((_, true)));
+        self.put_back(key, work, records, fine);
+        ended.map(|(outcome, _)| outcome)
+    }
+
+    /// The manifests of this generation of a Work, from the hub.
+    async fn fetch(&self, key: &ObjectKey, work: &Work) -> Result<Option<Vec<Value>>, Error> {
+        let object = match self.hub.get(&WORKS, key).await {
+            Ok(object) => object,
+            Err(err) if err.is_not_found() => return Ok(None),
+            Err(err) => return Err(err),
+        };
+        let fresh = Work::decode(object)
+            .map_err(|err| Error::Answer { what: format!("get Work {key}"), cause: err.to_string() })?;
+        Ok((fresh.uid == work.uid && fresh.generation == work.generation).then_some(fresh.manifests))
+    }
+
+    /// Keeps the manifests in memory while the Work needs attention, and drops them once it is fine.
+    fn put_back(&self, key: &ObjectKey, work: &Work, records: Vec<Record>, fine: bool) {
+        let Some(current) = self.works.get(key) else { return };
+        if current.work.uid != work.uid || current.work.generation != work.generation {
+            return;
+        }
+        let manifests = (!fine).then(|| records.into_iter().map(|record| record.manifest).collect());
+        *current.manifests.lock() = manifests;
+    }
+
+    /// Finds the resources of all records that have none yet.
+    async fn map_kinds(&self, records: &mut [Record]) {
+        for record in records.iter_mut().filter(|record| record.is_unmapped()) {
+            let Some(identity) = &record.identity else { continue };
+            match self.mapper.find(identity).await {
+                Ok(resource) => record.found(resource),
+                Err(why) => record.not_found(&why.to_string()),
+            }
+        }
+        apply::refuse_nameless_and_duplicates(records);
+    }
+
+    /// Everything between reading the manifests and the next look. Answers also whether all is as wanted.
+    async fn process(&self, key: &ObjectKey, work: &Work, records: &mut [Record]) -> Result<(Outcome, bool), Error> {
+        let Ground::Ready { applied_work, status } = self.prepare(key, work, records).await? else {
+            return Ok((Outcome::After(FORMER_LIFE), false));
+        };
+        let terms = Terms {
+            owner: Owner { name: applied_work.name.clone(), uid: applied_work.uid.clone() },
+            strategy: work.strategy.clone(),
+            mirror: work.mirror,
+        };
+        self.placed.register(&work.name, places(records), work.mirror);
+        let mut ends = self.apply_in_waves(&terms, &status, records).await;
+        let mut entries: Vec<_> = records
+            .iter()
+            .map(|record| Entry { identifier: record.identifier(), outcome: end_of(record, &mut ends) })
+            .collect();
+        let view = View { owner: &terms.owner.uid, mirror: work.mirror };
+        for (entry, record) in entries.iter_mut().zip(&*records) {
+            if let Some(place) = place_of(record) {
+                self.placed.look(entry, &place, view);
+            }
+        }
+        let subject = Subject::of(work);
+        let report = apply::report(&subject, &status, &entries, &self.now());
+        if report.must_write {
+            self.write_status(key, work, &report.status).await?;
+        }
+        self.record_applied(&applied_work, subject.only_reports, &entries).await?;
+        self.counters.pass(&report.status, work.generation);
+        let fine = is_fine(&report.status, work.generation);
+        let finding = Finding { generation: work.generation, results: digest(&entries), fine };
+        let settled = Settled { subject, entries: entries.clone(), owner: terms.owner.uid.clone() };
+        let mut wait = self.memories.settle(&work.name, settled, &self.settings.requeue, &finding);
+        if defines_unmapped(records) {
+            wait = wait.min(DEFINITION_PENDING);
+            self.memories.hurry(&work.name, wait);
+        }
+        // Changes that arrived while the pass was going on woke nobody.
+        for (entry, record) in entries.iter_mut().zip(&*records) {
+            if let Some(place) = place_of(record) {
+                self.wake_if(&work.name, self.placed.look(entry, &place, view));
+            }
+        }
+        Ok((Outcome::After(wait), fine))
+    }
+
+    /// Applies the records in ascending waves; what depends on definitions of an earlier wave is found in between.
+    async fn apply_in_waves(&self, terms: &Terms, status: &WorkStatus, records: &mut [Record]) -> BTreeMap<usize, End> {
+        let seen = seen(status);
+        let mut ends = BTreeMap::new();
+        loop {
+            let open = |record: &&Record| record.refusal.is_none() && !ends.contains_key(&record.ordinal);
+            let wave_of = |record: &Record| {
+                record.resource.as_ref().filter(|_| !terms.strategy.only_reports()).map_or(0, |r| apply::wave(&r.group, &r.plural))
+            };
+            let Some(wave) = records.iter().filter(open).map(wave_of).min() else { return ends };
+            let current: Vec<_> = records.iter().filter(open).filter(|record| wave_of(record) == wave).collect();
+            let defines = current.iter().any(|record| is_definition(record));
+            let work: Vec<_> = current.into_iter().filter_map(|record| {
+                let place = place_of(record)?;
+                let unseen = record.identity.as_ref().is_none_or(|identity| !seen.contains(identity));
+                Some(async move { (record.ordinal, self.run_pipeline(terms, record, &place, unseen).await) }.boxed())
+            }).collect();
+            let done: Vec<_> = stream::iter(work).buffer_unordered(MANIFESTS_AT_ONCE).collect().await;
+            ends.extend(done);
+            if defines && records.iter().any(Record::is_unmapped) {
+                self.map_kinds(records).await;
+            }
+        }
+    }
+
+    async fn run_pipeline(&self, terms: &Terms, record: &Record, place: &Place, unseen: bool) -> End {
+        let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource);
+        let mut next = pipeline.start(unseen);
+        loop {
+            let answer = match next {
+                Next::Done(end) => return end,
+                Next::Ask(Ask::Works(names)) => match self.existing(names).await {
+                    Ok(names) => Answer::Works(names),
+                    Err(err) => Answer::Failed(Failure { kind: FailureKind::Other, message: err.to_string() }),
+                },
+                Next::Ask(ask) => self.member.ask(place, ask).await,
+            };
+            next = pipeline.answer(answer);
+        }
+    }
+
+    /// Writes what the AppliedWork has to say after a pass.
+    async fn record_applied(&self, applied_work: &AppliedWork, only_reports: bool, entries: &[Entry]) -> Result<(), Error> {
+        let news = apply::record(applied_work, only_reports, entries);
+        let key = ObjectKey::cluster(&applied_work.name);
+        let writer = self.member.writer();
+        if let Some(held) = news.held {
+            let text = if held.is_empty() { Value::Null } else { Value::String(json!(held).to_string()) };
+            let body = json!({"metadata": {"uid": applied_work.uid, "annotations": {(apply::HELD_ANNOTATION): text}}});
+            self.fold_applied_work(writer.patch(&APPLIED_WORKS, &key, None, Patch::Merge, &body).await?)?;
+        }
+        if let Some(applied) = news.applied {
+            let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
+            self.fold_applied_work(writer.patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body).await?)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a Work again when its objects are not as its last turn left them.
+    pub(super) fn wake_if(&self, work: &str, verdict: Verdict) {
+        match verdict {
+            Verdict::Holds => {}
+            Verdict::Moved => {
+                self.memories.need(work, super::memory::Need::Refresh);
+                self.queue.add(work.to_owned());
+            }
+            Verdict::Drifted => {
+                let wait = self.memories.need_repair(work, tokio::time::Instant::now());
+                self.queue.add_after(work.to_owned(), wait);
+            }
+        }
+    }
+}
+
+fn place_of(record: &Record) -> Option<Place> {
+    Some(Place::new(record.resource.as_ref()?, record.identity.as_ref()?)).filter(|_| record.refusal.is_none())
+}
+
+fn places(records: &[Record]) -> BTreeSet<Place> {
+    records.iter().filter_map(place_of).collect()
+}
+
+/// The end of a record: its pipeline's, or its refusal.
+fn end_of(record: &Record, ends: &mut BTreeMap<usize, End>) -> End {
+    ends.remove(&record.ordinal).unwrap_or_else(|| match &record.refusal {
+        Some(refusal) => End::new(refusal.result, refusal.error.clone()),
+        None => End::new(ResultType::ManifestApplyFailed, "the manifest was not processed"),
+    })
+}
+
+/// Identities whose objects were applied before, so that they most likely exist.
+fn seen(status: &WorkStatus) -> BTreeSet<Identity> {
+    let is_new = |conditions: &[api::Condition]| {
+        condition::find(conditions, types::APPLIED).is_some_and(|c| c.reason == reasons::PREPARING_TO_PROCESS)
+    };
+    let entries = status.manifest_conditions.iter().filter(|entry| !is_new(&entry.conditions));
+    entries.filter_map(|entry| Identity::of(&entry.identifier)).collect()
+}
+
+fn is_definition(record: &Record) -> bool {
+    record.resource.as_ref().is_some_and(|r| r.group == "apiextensions.k8s.io" && r.plural == "customresourcedefinitions")
+}
+
+/// Whether a definition in the Work itself will serve a record that cannot be mapped yet.
+fn defines_unmapped(records: &[Record]) -> bool {
+    let names = |record: &Record, path: &str| record.manifest.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    let defined: BTreeSet<_> = records
+        .iter()
+        .filter(|record| is_definition(record))
+        .filter_map(|record| Some((names(record, "/spec/group")?, names(record, "/spec/names/kind")?)))
+        .collect();
+    let unmapped = records.iter().filter(|record| record.is_unmapped()).filter_map(|record| record.identity.as_ref());
+    unmapped.into_iter().any(|identity| defined.contains(&(identity.group.clone(), identity.kind.clone())))
+}
+
+/// Whether nothing is left to wish for: the Work is available, or has reported its differences.
+pub(super) fn is_fine(status: &WorkStatus, generation: i64) -> bool {
+    [types::AVAILABLE, types::DIFF_REPORTED].iter().any(|kind| condition::is_true(&status.conditions, kind, generation))
+}
+
+/// Digest of all results, to notice that something has changed.
+pub(super) fn digest(entries: &[Entry]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for Entry { outcome, .. } in entries {
+        (outcome.result.reason(), outcome.availability.word()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_definitions_are_recognised() {
+        let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "odds.x.io"},
+            "spec": {"group": "x.io", "names": {"kind": "Odd"}}});
+        let odd = |group: &str| json!({"apiVersion": format!("{group}/v1"), "kind": "Odd", "metadata": {"name": "a"}});
+        let records = |other: Value| {
+            let mut records = vec![Record::decode(0, crd.clone()), Record::decode(1, other)];
+            records[0].found(apply::Resource {
+                group: "apiextensions.k8s.io".into(),
+                version: "v1".into(),
+                kind: "CustomResourceDefinition".into(),
+                plural: "customresourcedefinitions".into(),
+                namespaced: false,
+            });
+            records[1].not_found("no match");
+            records
+        };
+        assert!(defines_unmapped(&records(odd("x.io"))));
+        assert!(!defines_unmapped(&records(odd("y.io"))));
+    }
+}

@@ -1,0 +1,261 @@
+//! Watches over the objects that were placed, so that their becoming available or drifting is noticed at once.
+//!
+//! One watch per kind that we placed, and of what it delivers only facts about our own objects are kept. Kinds beyond a
+//! limit are left to the periodic passes, as is everything while a watch is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use fairway_core::apply::{self, Availability, Entry, Identity, Resource};
+use kit::ObjectKey;
+use kit::index::{Change, Index};
+use kit::queue::Queue;
+use kube::Client;
+use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::memory::{Memories, Need};
+use crate::member::{Place, kit_resource};
+
+/// Kinds that are watched at most.
+const MAX_KINDS: usize = 32;
+
+/// What is kept of a placed object.
+pub(super) struct Facts {
+    uid: String,
+    version: String,
+    generation: i64,
+    digest: String,
+    availability: Availability,
+    /// UIDs of all owners.
+    owners: Vec<String>,
+    /// Kept only where a Work wants it reported back.
+    status: Option<Value>,
+}
+
+/// From whose point of view facts are judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    /// UID of the Work's AppliedWork.
+    pub(super) owner: &'a str,
+    /// Whether the status of objects is reported back.
+    pub(super) mirror: bool,
+}
+
+/// What a look at the facts says about the last pass's end for an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verdict {
+    /// It still holds.
+    Holds,
+    /// Availability or status have moved.
+    Moved,
+    /// The object is not as the pass left it.
+    Drifted,
+}
+
+/// Works by the objects that they placed, for one kind, and whether each wants the status reported back.
+type Registry = RwLock<BTreeMap<ObjectKey, BTreeMap<String, bool>>>;
+
+struct Kind {
+    registry: Arc<Registry>,
+    index: Arc<Index<Facts>>,
+    stop: CancellationToken,
+}
+
+/// All watches over placed objects.
+pub(crate) struct Placed {
+    client: Client,
+    queue: Queue<String>,
+    memories: Arc<Memories>,
+    stop: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    kinds: BTreeMap<Resource, Kind>,
+    by_work: BTreeMap<String, BTreeSet<Place>>,
+}
+
+impl Placed {
+    pub(super) fn new(client: Client, queue: Queue<String>, memories: Arc<Memories>) -> Arc<Self> {
+        let stop = CancellationToken::new();
+        Arc::new(Self { client, queue, memories, stop, state: Mutex::default() })
+    }
+
+    /// Runs until `stop`, then ends all watches.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        stop.cancelled().await;
+        self.stop.cancel();
+    }
+
+    /// Notes what a Work is about to place, so that nothing that happens to it afterwards is missed.
+    pub(super) fn register(&self, work: &str, places: BTreeSet<Place>, mirror: bool) {
+        let mut state = self.state.lock();
+        let before = state.by_work.insert(work.to_owned(), places.clone()).unwrap_or_default();
+        for place in before.difference(&places) {
+            state.remove(work, place);
+        }
+        for place in &places {
+            let watched = state.kinds.len();
+            if !state.kinds.contains_key(&place.resource) {
+                if watched >= MAX_KINDS {
+                    continue;
+                }
+                let kind = self.watch(&place.resource);
+                state.kinds.insert(place.resource.clone(), kind);
+            }
+            if let Some(kind) = state.kinds.get(&place.resource) {
+                kind.registry.write().entry(key_of(place)).or_default().insert(work.to_owned(), mirror);
+            }
+        }
+    }
+
+    /// Forgets what a Work placed.
+    pub(super) fn forget(&self, work: &str) {
+        let mut state = self.state.lock();
+        for place in state.by_work.remove(work).unwrap_or_default() {
+            state.remove(work, &place);
+        }
+    }
+
+    /// Looks at an entry in the light of what the watch says, and takes over what has moved.
+    pub(super) fn look(&self, entry: &mut Entry, place: &Place, view: View<'_>) -> Verdict {
+        let index = self.state.lock().kinds.get(&place.resource).map(|kind| Arc::clone(&kind.index));
+        let Some(facts) = index.and_then(|index| index.get(&key_of(place))) else { return Verdict::Holds };
+        let verdict = judge(entry, Some(&facts), view);
+        if verdict == Verdict::Moved
+            && let Some(live) = &mut entry.outcome.live
+        {
+            live.resource_version = facts.version.clone();
+            live.generation = facts.generation;
+            live.status = facts.status.clone().filter(|_| view.mirror);
+            entry.outcome.availability = facts.availability.clone();
+        }
+        verdict
+    }
+
+    fn watch(&self, resource: &Resource) -> Kind {
+        let registry = Arc::new(Registry::default());
+        let decode = {
+            let (resource, registry) = (resource.clone(), Arc::clone(&registry));
+            move |object: Value| {
+                let mirror = registry.read().get(&ObjectKey::of(&object)).map(|works| works.values().any(|mirror| *mirror));
+                Ok(mirror.map(|mirror| facts(&resource, &object, mirror)))
+            }
+        };
+        let tell = {
+            let (resource, registry) = (resource.clone(), Arc::clone(&registry));
+            let (queue, memories) = (self.queue.clone(), Arc::clone(&self.memories));
+            move |change: &Change<Facts>| on_change(change, &resource, &registry, &queue, &memories)
+        };
+        let index = Index::builder(kit_resource(resource), decode).on_change(tell).build();
+        let stop = self.stop.child_token();
+        {
+            let (index, client, stop) = (Arc::clone(&index), self.client.clone(), stop.clone());
+            tokio::spawn(async move { index.run(client, stop).await });
+        }
+        Kind { registry, index, stop }
+    }
+}
+
+impl State {
+    /// Removes a Work's claim to an object. A kind without objects is watched no longer.
+    fn remove(&mut self, work: &str, place: &Place) {
+        let Some(kind) = self.kinds.get(&place.resource) else { return };
+        let mut registry = kind.registry.write();
+        let key = key_of(place);
+        if let Some(works) = registry.get_mut(&key) {
+            works.remove(work);
+            if works.is_empty() {
+                registry.remove(&key);
+            }
+        }
+        let is_unused = registry.is_empty();
+        drop(registry);
+        if is_unused && let Some(kind) = self.kinds.remove(&place.resource) {
+            kind.stop.cancel();
+        }
+    }
+}
+
+fn key_of(place: &Place) -> ObjectKey {
+    ObjectKey::new(Some(&place.namespace), &place.name)
+}
+
+fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
+    let uids = owners.filter_map(|owner| owner.get("uid")?.as_str());
+    let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Facts {
+        uid: text("/metadata/uid"),
+        version: text("/metadata/resourceVersion"),
+        generation: object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default(),
+        digest: apply::manifest_hash(object),
+        availability: apply::availability(&resource.group, &resource.version, &resource.plural, object),
+        owners: uids.map(str::to_owned).collect(),
+        status: object.get("status").filter(|_| mirror).cloned(),
+    }
+}
+
+/// Wakes the Works whose object has changed, unless a pass of theirs is going on: that looks for itself.
+fn on_change(change: &Change<Facts>, resource: &Resource, registry: &Registry, queue: &Queue<String>, memories: &Memories) {
+    let works = registry.read().get(&change.key).cloned().unwrap_or_default();
+    for work in works.into_keys() {
+        let is_meant = |entry: &&Entry| {
+            Identity::of(&entry.identifier).is_some_and(|identity| {
+                identity.name == change.key.name
+                    && identity.namespace == change.key.namespace.as_deref().unwrap_or_default()
+                    && identity.kind == resource.kind
+                    && identity.group == resource.group
+                    && identity.version == resource.version
+            })
+        };
+        let verdict = memories.inspect(&work, |settled| {
+            let view = View { owner: &settled.owner, mirror: settled.subject.mirror };
+            let entries = settled.entries.iter().filter(is_meant);
+            entries.map(|entry| judge(entry, change.new.as_deref(), view)).max()
+        });
+        match verdict.flatten().unwrap_or(Verdict::Holds) {
+            Verdict::Holds => {}
+            Verdict::Moved => {
+                memories.need(&work, Need::Refresh);
+                queue.add(work);
+            }
+            Verdict::Drifted => {
+                let wait = memories.need_repair(&work, Instant::now());
+                queue.add_after(work, wait);
+            }
+        }
+    }
+}
+
+/// Compares the last pass's end for an object with what is known of the object now; `None` when it is gone.
+fn judge(entry: &Entry, facts: Option<&Facts>, view: View<'_>) -> Verdict {
+    let outcome = &entry.outcome;
+    let (live, facts) = match (&outcome.live, facts) {
+        (Some(live), Some(facts)) => (live, facts),
+        (None, None) => return Verdict::Holds,
+        (Some(_), None) | (None, Some(_)) => return Verdict::Drifted,
+    };
+    if !is_newer(&facts.version, &live.resource_version) {
+        return Verdict::Holds;
+    }
+    let owned = facts.owners.iter().any(|uid| uid == view.owner);
+    if facts.uid != live.uid || facts.digest != live.digest || owned != live.owned {
+        return Verdict::Drifted;
+    }
+    let status_moved = view.mirror && live.status != facts.status;
+    let moved = outcome.result.is_applied() && (outcome.availability != facts.availability || status_moved);
+    if moved { Verdict::Moved } else { Verdict::Holds }
+}
+
+/// Whether a version is newer than another; versions that are no numbers cannot be ordered, and then another one counts as newer.
+fn is_newer(version: &str, than: &str) -> bool {
+    match (version.parse::<u128>(), than.parse::<u128>()) {
+        (Ok(version), Ok(than)) => version > than,
+        _ => version != than,
+    }
+}

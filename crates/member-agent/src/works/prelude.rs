@@ -1,0 +1,217 @@
+//! What must be true before anything is applied: finalizer, AppliedWork, the announcement in the status, no left-overs.
+//!
+//! What does not depend on each other is requested side by side. Nothing is applied until all of it has succeeded.
+
+use api::RootKind as _;
+use api::placement::v1beta1::{self as v1beta1, WorkResourceIdentifier, WorkStatus};
+use api::text::finalizers;
+use fairway_core::apply::{self, AppliedWork, Identity, Owner, Record, Release, Resource, Work};
+use futures::FutureExt as _;
+use futures::stream::{self, StreamExt as _};
+use kit::writer::{Deletion, Patch};
+use kit::{Error, ObjectKey};
+use serde_json::{Value, json};
+
+use super::{APPLIED_WORKS, Applier, MANIFESTS_AT_ONCE, WORKS};
+use crate::member::{NotServed, Place};
+
+/// The ground that a pass stands on.
+pub(super) enum Ground {
+    /// All is prepared.
+    Ready {
+        /// Owner of what is placed.
+        applied_work: AppliedWork,
+        /// The status as it is now.
+        status: WorkStatus,
+    },
+    /// An AppliedWork of an earlier life is still going; its end wakes the Work.
+    Wait,
+}
+
+impl Applier {
+    /// Lays the ground for applying the records.
+    pub(super) async fn prepare(&self, key: &ObjectKey, work: &Work, records: &[Record]) -> Result<Ground, Error> {
+        let known = self.applied_works.get(&ObjectKey::cluster(&work.name));
+        if known.as_ref().is_some_and(|known| known.deleted.is_some()) {
+            return Ok(Ground::Wait);
+        }
+        let nothing = AppliedWork::default();
+        let plan = apply::write_ahead(work, known.as_deref().unwrap_or(&nothing), records, &self.now());
+        if let Some(known) = &known {
+            // Left-overs go before the list that names them is replaced.
+            self.remove_left_overs(known, &plan.left_overs).await?;
+        }
+        let mut status = work.status.clone();
+        let announcement = plan.manifest_conditions.map(|list| {
+            status.manifest_conditions = list;
+            status.clone()
+        });
+        let finalizer = async {
+            match work.has_finalizer() {
+                true => Ok(()),
+                false => self.add_finalizer(key, work).await,
+            }
+        };
+        let announce = async {
+            match &announcement {
+                Some(status) => self.write_status(key, work, status).await,
+                None => Ok(()),
+            }
+        };
+        let owner = async {
+            match &known {
+                Some(known) => Ok((**known).clone()),
+                None => self.create_applied_work(work).await,
+            }
+        };
+        let (finalizer, announced, owner) = tokio::join!(finalizer, announce, owner);
+        if let Err(err) = finalizer {
+            if err.is_not_found() && known.is_none() && let Ok(owner) = &owner {
+                // The Work vanished before it had our finalizer: nobody would ever remove what was made for it.
+                self.delete_applied_work(owner, "Background").await?;
+            }
+            return Err(err);
+        }
+        announced?;
+        Ok(Ground::Ready { applied_work: owner?, status })
+    }
+
+    async fn add_finalizer(&self, key: &ObjectKey, work: &Work) -> Result<(), Error> {
+        let mut patch = vec![json!({"op": "test", "path": "/metadata/uid", "value": work.uid})];
+        if work.finalizers.is_empty() {
+            // Only if nobody else has begun a list meanwhile.
+            patch.push(json!({"op": "test", "path": "/metadata/finalizers", "value": null}));
+            patch.push(json!({"op": "add", "path": "/metadata/finalizers", "value": [finalizers::WORK]}));
+        } else {
+            patch.push(json!({"op": "add", "path": "/metadata/finalizers/-", "value": finalizers::WORK}));
+        }
+        let answer = self.hub.patch(&WORKS, key, None, Patch::Json, &Value::Array(patch)).await?;
+        self.fold(answer);
+        Ok(())
+    }
+
+    /// Takes our finalizer off a Work. That the Work is gone is success.
+    pub(super) async fn remove_finalizer(&self, key: &ObjectKey) -> Result<(), Error> {
+        const TRIES: usize = 4;
+        let mut last = Ok(());
+        for _ in 0..TRIES {
+            let object = match self.hub.get(&WORKS, key).await {
+                Ok(object) => object,
+                Err(err) if err.is_not_found() => return Ok(()),
+                Err(err) => return Err(err),
+            };
+            let all = object.pointer("/metadata/finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
+            let kept: Vec<Value> = all.iter().filter(|name| *name != finalizers::WORK).cloned().collect();
+            if kept.len() == all.len() {
+                return Ok(());
+            }
+            let version = object.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+            let body = json!({"metadata": {"resourceVersion": version, "finalizers": kept}});
+            match self.hub.patch(&WORKS, key, None, Patch::Merge, &body).await {
+                Ok(answer) => {
+                    self.fold(answer);
+                    return Ok(());
+                }
+                Err(err) if err.is_not_found() => return Ok(()),
+                Err(err) if err.is_conflict() => last = Err(err),
+                Err(err) => return Err(err),
+            }
+        }
+        last
+    }
+
+    /// Writes the whole status of this incarnation of a Work. Nobody else writes it.
+    pub(super) async fn write_status(&self, key: &ObjectKey, work: &Work, status: &WorkStatus) -> Result<(), Error> {
+        let body = json!({"metadata": {"uid": work.uid}, "status": status});
+        let answer = self.hub.patch(&WORKS, key, Some("status"), Patch::Merge, &body).await?;
+        self.fold(answer);
+        Ok(())
+    }
+
+    async fn create_applied_work(&self, work: &Work) -> Result<AppliedWork, Error> {
+        let object = json!({
+            "apiVersion": v1beta1::AppliedWork::API_VERSION,
+            "kind": v1beta1::AppliedWork::KIND,
+            "metadata": {"name": work.name},
+            "spec": {"workName": work.name, "workNamespace": work.namespace},
+        });
+        let writer = self.member.writer();
+        let created = match writer.create(&APPLIED_WORKS, None, &object).await {
+            // The index has not seen it yet.
+            Err(err) if err.is_already_exists() => writer.get(&APPLIED_WORKS, &ObjectKey::cluster(&work.name)).await?,
+            created => created?,
+        };
+        self.fold_applied_work(created)
+    }
+
+    /// Takes in an AppliedWork as the server answered it.
+    pub(super) fn fold_applied_work(&self, object: Value) -> Result<AppliedWork, Error> {
+        let read = AppliedWork::decode(&object)
+            .map_err(|err| Error::Answer { what: format!("write AppliedWork {}", err.name), cause: err.to_string() })?;
+        // What cannot be read has been refused above.
+        let _ = self.applied_works.fold(object);
+        Ok(read)
+    }
+
+    pub(super) async fn delete_applied_work(&self, owner: &AppliedWork, propagation: &str) -> Result<(), Error> {
+        let key = ObjectKey::cluster(&owner.name);
+        let how = Deletion { uid: Some(&owner.uid), propagation: Some(propagation), ..Deletion::default() };
+        match self.member.writer().delete(&APPLIED_WORKS, &key, how).await? {
+            kit::writer::Answer::Object(object) => {
+                self.fold_applied_work(object)?;
+            }
+            kit::writer::Answer::Gone(_) => self.applied_works.fold_deleted(&key, Some(&owner.uid)),
+        }
+        Ok(())
+    }
+
+    /// Releases or deletes objects of manifests that are gone. The first failure is reported after all were tried.
+    async fn remove_left_overs(&self, owner: &AppliedWork, left_overs: &[WorkResourceIdentifier]) -> Result<(), Error> {
+        let owner = Owner { name: owner.name.clone(), uid: owner.uid.clone() };
+        let removals: Vec<_> = left_overs.iter().map(|left_over| self.remove_left_over(&owner, left_over).boxed()).collect();
+        let ended: Vec<_> = stream::iter(removals).buffer_unordered(MANIFESTS_AT_ONCE).collect().await;
+        ended.into_iter().collect()
+    }
+
+    async fn remove_left_over(&self, owner: &Owner, left_over: &WorkResourceIdentifier) -> Result<(), Error> {
+        let Some(place) = self.place_of(left_over).await? else { return Ok(()) };
+        let live = match self.member.read(&place).await {
+            Ok(live) => live,
+            Err(err) if err.is_not_found() => return Ok(()),
+            Err(err) => return Err(err),
+        };
+        let ended = match apply::release(&live, owner) {
+            Release::Leave => Ok(()),
+            Release::Disown(object) => self.member.replace(&place, &object).await.map(|_| ()),
+            Release::Delete { uid } => self.member.delete(&place, &uid).await,
+        };
+        match ended {
+            Err(err) if err.is_not_found() => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// Where the object of a status entry is. `None` when the member does not serve its kind (any more), so there is none.
+    pub(super) async fn place_of(&self, identifier: &WorkResourceIdentifier) -> Result<Option<Place>, Error> {
+        let Some(identity) = Identity::of(identifier).filter(|identity| !identity.name.is_empty()) else {
+            return Ok(None);
+        };
+        if !identifier.resource.is_empty() {
+            let resource = Resource {
+                group: identity.group.clone(),
+                version: identity.version.clone(),
+                kind: identity.kind.clone(),
+                plural: identifier.resource.clone(),
+                namespaced: !identity.namespace.is_empty(),
+            };
+            return Ok(Some(Place::new(&resource, &identity)));
+        }
+        match self.mapper.find(&identity).await {
+            Ok(resource) => Ok(Some(Place::new(&resource, &identity))),
+            Err(NotServed::NoMatch { .. }) => Ok(None),
+            Err(NotServed::Failed(cause)) => {
+                Err(Error::Transport { what: format!("find the resource of {}", identity.kind), cause })
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Between passes: reports what the watches over placed objects say, without asking the member again.
+
+use std::collections::BTreeMap;
+
+use fairway_core::apply::{self, Finding, ResultType};
+use kit::queue::Outcome;
+use kit::{Error, ObjectKey};
+
+use super::pass::{digest, is_fine};
+use super::placed::{Verdict, View};
+use super::{Applier, Item};
+
+impl Applier {
+    /// Takes in what has moved since the last turn. Asks for a pass when that is not enough.
+    pub(super) async fn refresh(&self, key: &ObjectKey, item: &Item) -> Result<Outcome, Error> {
+        let work = &item.work;
+        let Some(mut settled) = self.memories.settled(&work.name) else {
+            return self.pass(key, item).await;
+        };
+        if settled.subject.generation != work.generation {
+            return self.pass(key, item).await;
+        }
+        let mut verdicts = BTreeMap::new();
+        for (ordinal, entry) in settled.entries.iter_mut().enumerate() {
+            let view = View { owner: &settled.owner, mirror: settled.subject.mirror };
+            if let Some(place) = self.place_of(&entry.identifier).await? {
+                verdicts.insert(ordinal, self.placed.look(entry, &place, view));
+            }
+        }
+        if verdicts.values().any(|verdict| *verdict == Verdict::Moved) {
+            let waits_for_definition =
+                settled.entries.iter().any(|entry| entry.outcome.result == ResultType::DecodingErred);
+            let report = apply::report(&settled.subject, &work.status, &settled.entries, &self.now());
+            if report.must_write {
+                self.write_status(key, work, &report.status).await?;
+            }
+            let fine = is_fine(&report.status, work.generation);
+            let finding = Finding { generation: work.generation, results: digest(&settled.entries), fine };
+            if fine && let Some(current) = self.works.get(key) {
+                *current.manifests.lock() = None;
+            }
+            self.memories.refreshed(&work.name, settled, &self.settings.requeue, &finding);
+            if waits_for_definition {
+                // A definition may just have become available.
+                self.memories.need(&work.name, super::memory::Need::Pass);
+                return Ok(Outcome::After(std::time::Duration::from_millis(1)));
+            }
+        }
+        if verdicts.values().any(|verdict| *verdict == Verdict::Drifted) {
+            self.wake_if(&work.name, Verdict::Drifted);
+        }
+        Ok(Outcome::After(self.memories.until_due(&work.name)))
+    }
+}
