@@ -104,7 +104,8 @@ impl Elector {
     /// How often the lease has changed hands so far; grows with every new holder.
     pub fn transitions(&self) -> u64 {
         let spec = self.observed.as_ref().and_then(|seen| seen.lease.spec.as_ref());
-        spec.and_then(|spec| u64::try_from(spec.lease_transitions?).ok()).unwrap_or_default()
+        spec.and_then(|spec| u64::try_from(spec.lease_transitions?).ok())
+            .unwrap_or_default()
     }
 
     /// Keeps the lease until `stop`, then gives it back.

@@ -50,7 +50,10 @@ pub struct Clients {
 }
 
 /// Leases on the member. The first is also taken by agents of older releases, so that two never run together.
-const LEASES: [&str; 2] = ["136224848560.hub.fleet.azure.com", "136224848560.member.fleet.azure.com"];
+const LEASES: [&str; 2] = [
+    "136224848560.hub.fleet.azure.com",
+    "136224848560.member.fleet.azure.com",
+];
 
 /// Time for one request.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -59,8 +62,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How often the member is asked for the AppliedWork kind, which may be installed together with the agent.
-const CRD_RETRY: kit::backoff::Backoff =
-    kit::backoff::Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+const CRD_RETRY: kit::backoff::Backoff = kit::backoff::Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// Runs the agent until `stop`: builds clients, serves probes and metrics, takes the leases, then works.
 ///
@@ -69,9 +71,16 @@ const CRD_RETRY: kit::backoff::Backoff =
 /// # Errors
 /// When it cannot start, or a vital part ends (a lost lease, for example): the reason, as a sentence part.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> {
-    let Config { member_name, mut hub, settings } = config;
+    let Config {
+        member_name,
+        mut hub,
+        settings,
+    } = config;
     let token_file = match &hub.source {
-        Source::Explicit { identity: Identity::TokenFile(path), .. } => path.clone(),
+        Source::Explicit {
+            identity: Identity::TokenFile(path),
+            ..
+        } => path.clone(),
         _ => PathBuf::new(),
     };
     let text = |err: &dyn std::fmt::Display| err.to_string();
@@ -92,13 +101,17 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
     let mut tasks = Tasks::new(stop.clone());
     // The reference's probes answer as soon as the process lives, also while it waits to lead.
     for address in &settings.probe_addresses {
-        let server = admin::probes(address, Arc::new(|| Ok(()))).await.map_err(|err| text(&err))?;
+        let server = admin::probes(address, Arc::new(|| Ok(())))
+            .await
+            .map_err(|err| text(&err))?;
         if let Some(server) = server {
             tasks.spawn("probes", server.run(stop.clone()));
         }
     }
     for address in &settings.metrics_addresses {
-        let server = admin::metrics(address, metrics.clone()).await.map_err(|err| text(&err))?;
+        let server = admin::metrics(address, metrics.clone())
+            .await
+            .map_err(|err| text(&err))?;
         if let Some(server) = server {
             tasks.spawn("metrics", server.run(stop.clone()));
         }
@@ -152,15 +165,22 @@ async fn spawn(
     link: Option<link::Config>,
 ) -> Result<(), String> {
     let stop = tasks.stop().clone();
-    if stop.run_until_cancelled(wait_for_applied_works(&clients.member)).await.is_none() {
+    if stop
+        .run_until_cancelled(wait_for_applied_works(&clients.member))
+        .await
+        .is_none()
+    {
         return Ok(());
     }
     let counters = Counters::new(metrics).map_err(|err| err.to_string())?;
     let namespace = member_namespace(member_name);
     let hub = Writer::new(clients.hub.clone(), DEADLINE);
     let clock = Clock::System;
-    let collector =
-        Collector::new(clients.member.clone(), clients.member_ca.clone(), settings.property_provider.as_deref());
+    let collector = Collector::new(
+        clients.member.clone(),
+        clients.member_ca.clone(),
+        settings.property_provider.as_deref(),
+    );
     let applier = Applier::new(works::Parts {
         namespace: namespace.clone(),
         hub: hub.clone(),
@@ -185,7 +205,15 @@ async fn spawn(
     if let Some(config) = link {
         let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
         let link_metrics = link::Metrics::register(metrics.registry()).map_err(|err| err.to_string())?;
-        let session = link::run(config, member.clone(), speaker.leaving(), recorder, link_metrics, clock, stop.clone());
+        let session = link::run(
+            config,
+            member.clone(),
+            speaker.leaving(),
+            recorder,
+            link_metrics,
+            clock,
+            stop.clone(),
+        );
         tasks.spawn_endless("session with the hub", session);
         tasks.spawn_endless("events on the member", event_writer.run(stop.clone()));
     }
@@ -194,7 +222,10 @@ async fn spawn(
     tasks.spawn_endless("watch of AppliedWorks", follow(applier.applied_works(), member, &stop));
     tasks.spawn_endless("watch of Nodes", follow(&nodes, member, &stop));
     tasks.spawn_endless("watch of Pods", follow(&pods, member, &stop));
-    tasks.spawn_endless("watches of placed objects", Arc::clone(applier.placed()).run(stop.clone()));
+    tasks.spawn_endless(
+        "watches of placed objects",
+        Arc::clone(applier.placed()).run(stop.clone()),
+    );
     tasks.spawn_endless("events", event_writer.run(stop.clone()));
     tasks.spawn_endless("membership", speaker.run(stop.clone()));
     tasks.spawn_endless("works", async move {
@@ -254,7 +285,10 @@ fn authority(source: &Source) -> Option<String> {
         Source::InCluster => read(Path::new("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")),
         Source::Kubeconfig(path) => {
             let file = kube::config::Kubeconfig::read_from(path).ok()?;
-            let context = file.contexts.iter().find(|c| Some(&c.name) == file.current_context.as_ref())?;
+            let context = file
+                .contexts
+                .iter()
+                .find(|c| Some(&c.name) == file.current_context.as_ref())?;
             let wanted = &context.context.as_ref()?.cluster;
             let cluster = file.clusters.iter().find(|c| c.name == *wanted)?.cluster.as_ref()?;
             match (&cluster.certificate_authority_data, &cluster.certificate_authority) {

@@ -91,51 +91,179 @@ const BACKOFF: &str = "Back-off of the periodic look at a Work.";
 
 fn flags() -> FlagSet {
     FlagSet::new("member-agent", "Applies Works on this cluster and reports to the hub.")
-        .switch("use-ca-auth", false, "Use a client certificate instead of a token towards the hub.")
+        .switch(
+            "use-ca-auth",
+            false,
+            "Use a client certificate instead of a token towards the hub.",
+        )
         .switch("tls-insecure", false, "Do not check the hub's certificate.")
-        .value("hub-health-probe-bind-address", ":8081", "Address of the probes; 0 switches them off.")
-        .value("health-probe-bind-address", ":8091", "Second address of the probes; 0 switches them off.")
-        .value("hub-metrics-bind-address", ":8080", "Address of the metrics; 0 switches them off.")
-        .value("metrics-bind-address", ":8090", "Second address of the metrics; 0 switches them off.")
+        .value(
+            "hub-health-probe-bind-address",
+            ":8081",
+            "Address of the probes; 0 switches them off.",
+        )
+        .value(
+            "health-probe-bind-address",
+            ":8091",
+            "Second address of the probes; 0 switches them off.",
+        )
+        .value(
+            "hub-metrics-bind-address",
+            ":8080",
+            "Address of the metrics; 0 switches them off.",
+        )
+        .value(
+            "metrics-bind-address",
+            ":8090",
+            "Second address of the metrics; 0 switches them off.",
+        )
         .ignored("hub-pprof-port", "6066")
         .ignored("pprof-port", "6065")
-        .switch("enable-pprof", false, "Accepted for compatibility: there is no Go profile to serve.")
-        .value("hub-api-qps", "50", "Requests a second to the hub; negative means unlimited.")
+        .switch(
+            "enable-pprof",
+            false,
+            "Accepted for compatibility: there is no Go profile to serve.",
+        )
+        .value(
+            "hub-api-qps",
+            "50",
+            "Requests a second to the hub; negative means unlimited.",
+        )
         .value("hub-api-burst", "500", "Requests to the hub at once.")
-        .value("member-api-qps", "250", "Requests a second to the member; negative means unlimited.")
+        .value(
+            "member-api-qps",
+            "250",
+            "Requests a second to the member; negative means unlimited.",
+        )
         .value("member-api-burst", "1000", "Requests to the member at once.")
-        .switch("leader-elect", false, "Work only while holding the leases on the member.")
-        .value("leader-lease-duration", "15s", "How long others wait after our last sign of life.")
+        .switch(
+            "leader-elect",
+            false,
+            "Work only while holding the leases on the member.",
+        )
+        .value(
+            "leader-lease-duration",
+            "15s",
+            "How long others wait after our last sign of life.",
+        )
         .value("leader-renew-deadline", "10s", "How long we try to renew a lease.")
-        .value("leader-retry-period", "2s", "Time between tries to get or renew a lease.")
-        .value("leader-election-namespace", "kube-system", "Namespace of the leases on the member.")
-        .value("deletion-wait-time", "5", "Minutes that the garbage collector gets before objects are unblocked.")
-        .switch("enable-work-applier-priority-queue", false, "Accepted for compatibility: no Work waits for others here.")
-        .value("work-applier-priority-linear-equation-coeff-a", "-3", "Accepted and checked for compatibility.")
-        .value("work-applier-priority-linear-equation-coeff-b", "100", "Accepted and checked for compatibility.")
-        .value("work-applier-requeue-rate-limiter-attempts-with-fixed-delay", "1", BACKOFF)
+        .value(
+            "leader-retry-period",
+            "2s",
+            "Time between tries to get or renew a lease.",
+        )
+        .value(
+            "leader-election-namespace",
+            "kube-system",
+            "Namespace of the leases on the member.",
+        )
+        .value(
+            "deletion-wait-time",
+            "5",
+            "Minutes that the garbage collector gets before objects are unblocked.",
+        )
+        .switch(
+            "enable-work-applier-priority-queue",
+            false,
+            "Accepted for compatibility: no Work waits for others here.",
+        )
+        .value(
+            "work-applier-priority-linear-equation-coeff-a",
+            "-3",
+            "Accepted and checked for compatibility.",
+        )
+        .value(
+            "work-applier-priority-linear-equation-coeff-b",
+            "100",
+            "Accepted and checked for compatibility.",
+        )
+        .value(
+            "work-applier-requeue-rate-limiter-attempts-with-fixed-delay",
+            "1",
+            BACKOFF,
+        )
         .value("work-applier-requeue-rate-limiter-fixed-delay-seconds", "5", BACKOFF)
-        .value("work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff", "1.2", BACKOFF)
-        .value("work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds", "2", BACKOFF)
-        .value("work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds", "15", BACKOFF)
-        .value("work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff", "1.5", BACKOFF)
-        .value("work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds", "900", BACKOFF)
+        .value(
+            "work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff",
+            "1.2",
+            BACKOFF,
+        )
+        .value(
+            "work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds",
+            "2",
+            BACKOFF,
+        )
+        .value(
+            "work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds",
+            "15",
+            BACKOFF,
+        )
+        .value(
+            "work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff",
+            "1.5",
+            BACKOFF,
+        )
+        .value(
+            "work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds",
+            "900",
+            BACKOFF,
+        )
         .switch(
             "work-applier-requeue-rate-limiter-skip-to-fast-backoff-for-available-or-diff-reported-work-objs",
             true,
             "Whether Works that are fine leave the slow phase of the back-off at once.",
         )
         .value("region", "", "Region of the cluster, for property providers.")
-        .value("property-provider", "none", "Property provider; none means the built-in one.")
-        .value("cloud-config", "/etc/kubernetes/provider/config.json", "Accepted for compatibility; never read.")
-        .switch("use-cost-properties-in-azure-provider", true, "For the azure property provider.")
-        .switch("use-available-res-properties-in-azure-provider", true, "For the azure property provider.")
-        .switch("enable-namespace-collection-in-property-provider", false, "For the azure property provider.")
-        .switch("enable-v1beta1-apis", true, "Accepted for compatibility: there are no other versions.")
-        .value("hub-link-address", "", "URL of the hub agent's sessions; empty means that no exports are reported.")
-        .value("hub-link-ca-file", "", "PEM file of the authority that the sessions' certificate is checked against.")
-        .value("hub-link-server-name", "", "Name in the sessions' certificate; empty means the host of the address.")
-        .value("kubeconfig", "", "Kubeconfig of the member; empty means KUBECONFIG, the pod, or the home folder.")
+        .value(
+            "property-provider",
+            "none",
+            "Property provider; none means the built-in one.",
+        )
+        .value(
+            "cloud-config",
+            "/etc/kubernetes/provider/config.json",
+            "Accepted for compatibility; never read.",
+        )
+        .switch(
+            "use-cost-properties-in-azure-provider",
+            true,
+            "For the azure property provider.",
+        )
+        .switch(
+            "use-available-res-properties-in-azure-provider",
+            true,
+            "For the azure property provider.",
+        )
+        .switch(
+            "enable-namespace-collection-in-property-provider",
+            false,
+            "For the azure property provider.",
+        )
+        .switch(
+            "enable-v1beta1-apis",
+            true,
+            "Accepted for compatibility: there are no other versions.",
+        )
+        .value(
+            "hub-link-address",
+            "",
+            "URL of the hub agent's sessions; empty means that no exports are reported.",
+        )
+        .value(
+            "hub-link-ca-file",
+            "",
+            "PEM file of the authority that the sessions' certificate is checked against.",
+        )
+        .value(
+            "hub-link-server-name",
+            "",
+            "Name in the sessions' certificate; empty means the host of the address.",
+        )
+        .value(
+            "kubeconfig",
+            "",
+            "Kubeconfig of the member; empty means KUBECONFIG, the pod, or the home folder.",
+        )
 }
 
 /// Reads a command line (without the program's name).
@@ -161,8 +289,14 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
     let settings = Settings {
         use_ca_auth: values.switch("use-ca-auth"),
         tls_insecure: values.switch("tls-insecure"),
-        probe_addresses: [values.text("hub-health-probe-bind-address"), values.text("health-probe-bind-address")],
-        metrics_addresses: [values.text("hub-metrics-bind-address"), values.text("metrics-bind-address")],
+        probe_addresses: [
+            values.text("hub-health-probe-bind-address"),
+            values.text("health-probe-bind-address"),
+        ],
+        metrics_addresses: [
+            values.text("hub-metrics-bind-address"),
+            values.text("metrics-bind-address"),
+        ],
         hub_rate: rate(&mut values, "hub-api-qps", 1000.0, "hub-api-burst", 2000),
         member_rate: rate(&mut values, "member-api-qps", 10_000.0, "member-api-burst", 20_000),
         election: election(&mut values),
@@ -185,7 +319,9 @@ pub fn configure(settings: Settings, environment: &Environment) -> Result<Config
     let requeue = &settings.requeue;
     for (rate, name) in [(settings.hub_rate, "hub"), (settings.member_rate, "member")] {
         if rate.is_some_and(|rate| f64::from(rate.burst) < rate.qps) {
-            problems.push(format!("The burst of requests to the {name} must not be below its rate."));
+            problems.push(format!(
+                "The burst of requests to the {name} must not be below its rate."
+            ));
         }
     }
     if requeue.initial_slow_delay > requeue.max_slow_delay || requeue.max_slow_delay > requeue.max_fast_delay {
@@ -195,11 +331,21 @@ pub fn configure(settings: Settings, environment: &Environment) -> Result<Config
         problems.push("The base of the fast back-off must not be below that of the slow one.".to_owned());
     }
     if settings.link.is_some() && settings.use_ca_auth {
-        problems.push("A session with the hub needs a token: the flags --hub-link-address and --use-ca-auth exclude each other.".to_owned());
+        problems.push(
+            "A session with the hub needs a token: the flags --hub-link-address and --use-ca-auth exclude each other."
+                .to_owned(),
+        );
     }
-    let hub = environment.hub(&settings).map_err(|mut more| problems.append(&mut more)).ok();
+    let hub = environment
+        .hub(&settings)
+        .map_err(|mut more| problems.append(&mut more))
+        .ok();
     match hub {
-        Some((member_name, hub)) if problems.is_empty() => Ok(Config { member_name, hub, settings }),
+        Some((member_name, hub)) if problems.is_empty() => Ok(Config {
+            member_name,
+            hub,
+            settings,
+        }),
         _ => Err(problems),
     }
 }
@@ -220,9 +366,16 @@ fn link(values: &mut Values) -> Option<Link> {
     let text = |values: &Values, name| Some(values.text(name)).filter(|text| !text.is_empty());
     let address = text(values, "hub-link-address")?;
     let ca_file = text(values, "hub-link-ca-file");
-    values.require(ca_file.is_some(), "The flag --hub-link-address needs the flag --hub-link-ca-file.");
+    values.require(
+        ca_file.is_some(),
+        "The flag --hub-link-address needs the flag --hub-link-ca-file.",
+    );
     let server_name = text(values, "hub-link-server-name");
-    Some(Link { address, ca_file: ca_file?.into(), server_name })
+    Some(Link {
+        address,
+        ca_file: ca_file?.into(),
+        server_name,
+    })
 }
 
 fn election(values: &mut Values) -> Option<Election> {
@@ -239,24 +392,38 @@ fn election(values: &mut Values) -> Option<Election> {
 fn requeue(values: &mut Values) -> apply::Settings {
     let mut seconds = |name, min, max| Duration::from_secs(values.number::<u64>(name, min..=max));
     let fixed_delay = seconds("work-applier-requeue-rate-limiter-fixed-delay-seconds", 2, 300);
-    let initial_slow_delay =
-        seconds("work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds", 2, u64::MAX);
-    let max_slow_delay = seconds("work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds", 2, u64::MAX);
-    let max_fast_delay = seconds("work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds", 1, 3600);
+    let initial_slow_delay = seconds(
+        "work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds",
+        2,
+        u64::MAX,
+    );
+    let max_slow_delay = seconds(
+        "work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds",
+        2,
+        u64::MAX,
+    );
+    let max_fast_delay = seconds(
+        "work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds",
+        1,
+        3600,
+    );
     apply::Settings {
-        attempts_with_fixed_delay: values
-            .number("work-applier-requeue-rate-limiter-attempts-with-fixed-delay", 1..=40),
+        attempts_with_fixed_delay: values.number("work-applier-requeue-rate-limiter-attempts-with-fixed-delay", 1..=40),
         fixed_delay,
-        slow_base: values.number("work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff", 1.05..=2.0),
+        slow_base: values.number(
+            "work-applier-requeue-rate-limiter-exponential-base-for-slow-backoff",
+            1.05..=2.0,
+        ),
         initial_slow_delay,
         max_slow_delay,
         // The lower bound itself is excluded.
-        fast_base: values
-            .number("work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff", 1.0 + f64::EPSILON..=2.0),
-        max_fast_delay,
-        skip_to_fast_when_fine: values.switch(
-            "work-applier-requeue-rate-limiter-skip-to-fast-backoff-for-available-or-diff-reported-work-objs",
+        fast_base: values.number(
+            "work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff",
+            1.0 + f64::EPSILON..=2.0,
         ),
+        max_fast_delay,
+        skip_to_fast_when_fine: values
+            .switch("work-applier-requeue-rate-limiter-skip-to-fast-backoff-for-available-or-diff-reported-work-objs"),
     }
 }
 
@@ -283,7 +450,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(chart.election.unwrap().namespace, "kube-system");
-        assert_eq!((chart.verbosity, chart.property_provider.as_deref()), (5, Some("azure")));
+        assert_eq!(
+            (chart.verbosity, chart.property_provider.as_deref()),
+            (5, Some("azure"))
+        );
     }
 
     #[test]
@@ -314,7 +484,13 @@ mod tests {
         ])
         .unwrap();
         let problems = configure(settings, &Environment::default()).unwrap_err();
-        for part in ["burst of requests to the hub", "delays", "base of the fast", "HUB_SERVER_URL", "MEMBER_CLUSTER_NAME"] {
+        for part in [
+            "burst of requests to the hub",
+            "delays",
+            "base of the fast",
+            "HUB_SERVER_URL",
+            "MEMBER_CLUSTER_NAME",
+        ] {
             assert!(problems.iter().any(|p| p.contains(part)), "{part}: {problems:?}");
         }
     }

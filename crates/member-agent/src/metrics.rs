@@ -32,7 +32,11 @@ impl Counters {
         let findings = [&verdicts[..], &["drift_detection_status", "diff_detection_status"]].concat();
         Ok(Self {
             works: counter("fleet_work_processing_requests_total", "Passes over Works.", &verdicts)?,
-            manifests: counter("fleet_manifest_processing_requests_total", "Passes over manifests.", &findings)?,
+            manifests: counter(
+                "fleet_manifest_processing_requests_total",
+                "Passes over manifests.",
+                &findings,
+            )?,
             joins: counter("join_result_counter", "Times that the member joined.", &["result"])?,
             leaves: counter("leave_result_counter", "Times that the member left.", &["result"])?,
         })
@@ -47,8 +51,13 @@ impl Counters {
         for entry in &status.manifest_conditions {
             let found = |there: bool| if there { "Found" } else { "NotFound" };
             let [applied, available, diffed] = verdicts(&entry.conditions);
-            let (drift, diff) = (found(entry.drift_details.is_some()), found(entry.diff_details.is_some()));
-            self.manifests.with_label_values(&[applied, available, diffed, drift, diff]).inc();
+            let (drift, diff) = (
+                found(entry.drift_details.is_some()),
+                found(entry.diff_details.is_some()),
+            );
+            self.manifests
+                .with_label_values(&[applied, available, diffed, drift, diff])
+                .inc();
         }
     }
 

@@ -29,13 +29,23 @@ pub struct Environment(BTreeMap<&'static str, String>);
 impl Environment {
     /// The variables of this process.
     pub fn of_process() -> Self {
-        Self(NAMES.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?))).collect())
+        Self(
+            NAMES
+                .into_iter()
+                .filter_map(|name| Some((name, std::env::var(name).ok()?)))
+                .collect(),
+        )
     }
 
     /// Variables given as pairs; others than the known ones are left out.
     pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let pairs: BTreeMap<&str, &str> = pairs.into_iter().collect();
-        Self(NAMES.into_iter().filter_map(|name| Some((name, (*pairs.get(name)?).to_owned()))).collect())
+        Self(
+            NAMES
+                .into_iter()
+                .filter_map(|name| Some((name, (*pairs.get(name)?).to_owned())))
+                .collect(),
+        )
     }
 
     /// The member's name, and how to reach the hub.
@@ -55,13 +65,19 @@ impl Environment {
         let member_name = required("MEMBER_CLUSTER_NAME");
         let identity = if settings.use_ca_auth {
             let (key, cert) = (required("IDENTITY_KEY"), required("IDENTITY_CERT"));
-            Identity::Certificate { cert: PathBuf::from(cert), key: PathBuf::from(key) }
+            Identity::Certificate {
+                cert: PathBuf::from(cert),
+                key: PathBuf::from(key),
+            }
         } else {
             Identity::TokenFile(PathBuf::from(required("CONFIG_PATH")))
         };
         let mut take = |result: Result<Ca, String>| result.map_err(|problem| problems.push(problem)).ok();
         let ca = take(self.ca(settings.tls_insecure));
-        let headers = self.headers().map_err(|problem| problems.push(problem)).unwrap_or_default();
+        let headers = self
+            .headers()
+            .map_err(|problem| problems.push(problem))
+            .unwrap_or_default();
         match ca {
             Some(ca) if problems.is_empty() => {
                 let mut options = Options::new(Source::Explicit { url, ca, identity });
@@ -78,10 +94,12 @@ impl Environment {
             return Ok(Ca::Insecure);
         }
         match (self.0.get("CA_BUNDLE"), self.0.get("HUB_CERTIFICATE_AUTHORITY")) {
-            (Some(_), Some(_)) => {
-                Err("The environment variables CA_BUNDLE and HUB_CERTIFICATE_AUTHORITY must not both be set.".to_owned())
+            (Some(_), Some(_)) => Err(
+                "The environment variables CA_BUNDLE and HUB_CERTIFICATE_AUTHORITY must not both be set.".to_owned(),
+            ),
+            (Some(path), None) if path.is_empty() => {
+                Err("The environment variable CA_BUNDLE must not be empty.".to_owned())
             }
-            (Some(path), None) if path.is_empty() => Err("The environment variable CA_BUNDLE must not be empty.".to_owned()),
             (Some(path), None) => Ok(Ca::File(PathBuf::from(path))),
             (None, Some(data)) if data.is_empty() => {
                 Err("The environment variable HUB_CERTIFICATE_AUTHORITY must not be empty.".to_owned())
@@ -127,7 +145,11 @@ mod tests {
     use super::*;
 
     fn hub(pairs: &[(&str, &str)], settings: &Settings) -> Result<(String, Options), Vec<String>> {
-        let base = [("HUB_SERVER_URL", "https://hub:6443"), ("MEMBER_CLUSTER_NAME", "m"), ("CONFIG_PATH", "/config/token")];
+        let base = [
+            ("HUB_SERVER_URL", "https://hub:6443"),
+            ("MEMBER_CLUSTER_NAME", "m"),
+            ("CONFIG_PATH", "/config/token"),
+        ];
         Environment::of(base.into_iter().chain(pairs.iter().copied())).hub(settings)
     }
 
@@ -145,13 +167,22 @@ mod tests {
         assert_eq!(ca(&[], &secure), "System");
         assert!(ca(&[("CA_BUNDLE", "/ca.pem")], &secure).contains("/ca.pem"));
         assert!(ca(&[("HUB_CERTIFICATE_AUTHORITY", "cGVt")], &secure).starts_with("Pem"));
-        let insecure = Settings { tls_insecure: true, ..Settings::default() };
-        assert_eq!(ca(&[("CA_BUNDLE", ""), ("HUB_CERTIFICATE_AUTHORITY", "?")], &insecure), "Insecure");
+        let insecure = Settings {
+            tls_insecure: true,
+            ..Settings::default()
+        };
+        assert_eq!(
+            ca(&[("CA_BUNDLE", ""), ("HUB_CERTIFICATE_AUTHORITY", "?")], &insecure),
+            "Insecure"
+        );
         for (pairs, part) in [
             (vec![("CA_BUNDLE", "")], "CA_BUNDLE must not be empty"),
             (vec![("HUB_CERTIFICATE_AUTHORITY", "")], "AUTHORITY must not be empty"),
             (vec![("HUB_CERTIFICATE_AUTHORITY", "?")], "is not base64"),
-            (vec![("CA_BUNDLE", "a"), ("HUB_CERTIFICATE_AUTHORITY", "cGVt")], "must not both be set"),
+            (
+                vec![("CA_BUNDLE", "a"), ("HUB_CERTIFICATE_AUTHORITY", "cGVt")],
+                "must not both be set",
+            ),
         ] {
             assert!(problem(&pairs).contains(part), "{part}");
         }
@@ -160,17 +191,33 @@ mod tests {
     #[test]
     fn identity_needs_its_variables() {
         assert!(problem(&[("CONFIG_PATH", "")]).contains("CONFIG_PATH"));
-        let certificate = Settings { use_ca_auth: true, ..Settings::default() };
+        let certificate = Settings {
+            use_ca_auth: true,
+            ..Settings::default()
+        };
         let problems = hub(&[], &certificate).unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(hub(&[("IDENTITY_KEY", "/k"), ("IDENTITY_CERT", "/c"), ("CONFIG_PATH", "")], &certificate).is_ok());
+        assert!(
+            hub(
+                &[("IDENTITY_KEY", "/k"), ("IDENTITY_CERT", "/c"), ("CONFIG_PATH", "")],
+                &certificate
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn extra_headers() {
         let (name, options) = hub(&[("HUB_KUBE_HEADER", "X-One: 1\nX-Two: a\n  b")], &Settings::default()).unwrap();
-        let got: Vec<_> = options.headers.iter().map(|(n, v)| format!("{n}={}", v.to_str().unwrap())).collect();
-        assert_eq!((name.as_str(), got), ("m", vec!["x-one=1".to_owned(), "x-two=a b".to_owned()]));
+        let got: Vec<_> = options
+            .headers
+            .iter()
+            .map(|(n, v)| format!("{n}={}", v.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            (name.as_str(), got),
+            ("m", vec!["x-one=1".to_owned(), "x-two=a b".to_owned()])
+        );
         assert!(problem(&[("HUB_KUBE_HEADER", "no header")]).contains("\"no header\""));
         assert!(problem(&[("HUB_KUBE_HEADER", "a b: c")]).contains("\"a b\""));
     }

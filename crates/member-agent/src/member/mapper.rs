@@ -57,7 +57,11 @@ struct ApiResource {
 
 impl Mapper {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: RwLock::default(), asking: Mutex::default() }
+        Self {
+            client,
+            known: RwLock::default(),
+            asking: Mutex::default(),
+        }
     }
 
     /// The resource of a manifest's kind.
@@ -81,10 +85,15 @@ impl Mapper {
         if !asked_meanwhile {
             self.ask(group, version).await?;
         }
-        self.look_up(group, version, &identity.kind).ok_or_else(|| NotServed::NoMatch {
-            kind: identity.kind.clone(),
-            api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
-        })
+        self.look_up(group, version, &identity.kind)
+            .ok_or_else(|| NotServed::NoMatch {
+                kind: identity.kind.clone(),
+                api_version: if group.is_empty() {
+                    version.to_owned()
+                } else {
+                    format!("{group}/{version}")
+                },
+            })
     }
 
     fn kinds(&self, group: &str, version: &str) -> Option<Kinds> {
@@ -96,7 +105,11 @@ impl Mapper {
     }
 
     async fn ask(&self, group: &str, version: &str) -> Result<(), NotServed> {
-        let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        let path = if group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        };
         let call = Call::new(Method::GET, path.clone(), format!("list the kinds of {path}"));
         let list = match call.json::<ApiResourceList>(&self.client).await {
             Ok(list) => list.resources,

@@ -31,13 +31,20 @@ pub(crate) struct Place {
 impl Place {
     /// The place of a manifest's object.
     pub(crate) fn new(resource: &apply::Resource, identity: &Identity) -> Self {
-        Self { resource: resource.clone(), namespace: identity.namespace.clone(), name: identity.name.clone() }
+        Self {
+            resource: resource.clone(),
+            namespace: identity.namespace.clone(),
+            name: identity.name.clone(),
+        }
     }
 
     /// Path of the collection. The namespace is taken verbatim from the manifest, even if it does not fit the kind: then the
     /// server says so.
     fn collection(&self) -> String {
-        let resource = kit::Resource { namespaced: true, ..kit_resource(&self.resource) };
+        let resource = kit::Resource {
+            namespaced: true,
+            ..kit_resource(&self.resource)
+        };
         resource.collection(Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty()))
     }
 
@@ -46,7 +53,11 @@ impl Place {
     }
 
     fn what(&self, verb: &str) -> String {
-        format!("{verb} {} {}", self.resource.kind, ObjectKey::new(Some(&self.namespace), &self.name))
+        format!(
+            "{verb} {} {}",
+            self.resource.kind,
+            ObjectKey::new(Some(&self.namespace), &self.name)
+        )
     }
 }
 
@@ -81,16 +92,24 @@ impl Member {
                 self.patch(place, query, media::APPLY_PATCH, &manifest).await
             }
             Ask::Create(object) => self.create(place, &object).await,
-            Ask::Patch { format: PatchFormat::Strategic, body } => {
-                self.patch(place, "", media::STRATEGIC_PATCH, &body).await
-            }
-            Ask::Patch { format: PatchFormat::Merge, body } => self.patch(place, "", media::MERGE_PATCH, &body).await,
+            Ask::Patch {
+                format: PatchFormat::Strategic,
+                body,
+            } => self.patch(place, "", media::STRATEGIC_PATCH, &body).await,
+            Ask::Patch {
+                format: PatchFormat::Merge,
+                body,
+            } => self.patch(place, "", media::MERGE_PATCH, &body).await,
             Ask::Apply { body, force } => {
-                self.patch(place, &format!("force={force}"), media::APPLY_PATCH, &body).await
+                self.patch(place, &format!("force={force}"), media::APPLY_PATCH, &body)
+                    .await
             }
             Ask::Works(_) => {
                 let message = "Works are on the hub".to_owned();
-                return Answer::Failed(Failure { kind: FailureKind::Other, message });
+                return Answer::Failed(Failure {
+                    kind: FailureKind::Other,
+                    message,
+                });
             }
         };
         match sent {
@@ -104,7 +123,9 @@ impl Member {
     /// # Errors
     /// When it does not exist or the request fails.
     pub(crate) async fn read(&self, place: &Place) -> Result<Value, Error> {
-        Call::new(Method::GET, place.object(), place.what("get")).json(&self.client).await
+        Call::new(Method::GET, place.object(), place.what("get"))
+            .json(&self.client)
+            .await
     }
 
     /// Replaces an object; its resource version guards the write.
@@ -113,7 +134,8 @@ impl Member {
     /// When it was changed in between, is gone, or the request fails.
     pub(crate) async fn replace(&self, place: &Place, object: &Value) -> Result<Value, Error> {
         let path = format!("{}?fieldManager={}", place.object(), managers::WORK_AGENT);
-        self.send(Call::new(Method::PUT, path, place.what("update")), media::JSON, object).await
+        self.send(Call::new(Method::PUT, path, place.what("update")), media::JSON, object)
+            .await
     }
 
     /// Deletes an incarnation of an object and, in the background, what it owns. That it is gone already is success.
@@ -121,9 +143,16 @@ impl Member {
     /// # Errors
     /// When the request fails.
     pub(crate) async fn delete(&self, place: &Place, uid: &str) -> Result<(), Error> {
-        let resource = kit::Resource { namespaced: true, ..kit_resource(&place.resource) };
+        let resource = kit::Resource {
+            namespaced: true,
+            ..kit_resource(&place.resource)
+        };
         let key = ObjectKey::new(Some(&place.namespace), &place.name);
-        let how = Deletion { uid: Some(uid), propagation: Some("Background"), ..Deletion::default() };
+        let how = Deletion {
+            uid: Some(uid),
+            propagation: Some("Background"),
+            ..Deletion::default()
+        };
         match self.writer.delete(&resource, &key, how).await {
             // Another incarnation took its place: ours is gone.
             Err(err) if err.is_conflict() => Ok(()),
@@ -134,13 +163,15 @@ impl Member {
 
     async fn create(&self, place: &Place, object: &Value) -> Result<Value, Error> {
         let path = format!("{}?fieldManager={}", place.collection(), managers::WORK_AGENT);
-        self.send(Call::new(Method::POST, path, place.what("create")), media::JSON, object).await
+        self.send(Call::new(Method::POST, path, place.what("create")), media::JSON, object)
+            .await
     }
 
     async fn patch(&self, place: &Place, query: &str, media: &'static str, body: &Value) -> Result<Value, Error> {
         let more = if query.is_empty() { "" } else { "&" };
         let path = format!("{}?fieldManager={}{more}{query}", place.object(), managers::WORK_AGENT);
-        self.send(Call::new(Method::PATCH, path, place.what("patch")), media, body).await
+        self.send(Call::new(Method::PATCH, path, place.what("patch")), media, body)
+            .await
     }
 
     async fn send(&self, call: Call, media: &'static str, body: &Value) -> Result<Value, Error> {

@@ -73,8 +73,11 @@ impl Collector {
         if let Some(code) = unhealthy {
             failures.push(format!("the health probe failed with status code {code}"));
         }
-        let mut findings =
-            Findings { unhealthy, provider_failure: self.provider_failure.clone(), ..Findings::default() };
+        let mut findings = Findings {
+            unhealthy,
+            provider_failure: self.provider_failure.clone(),
+            ..Findings::default()
+        };
         if let Err(reason) = lists {
             failures.push(reason);
             return (findings, Some(failures.join("; ")));
@@ -122,6 +125,8 @@ impl Collector {
             self.nodes.synced().await;
             self.pods.synced().await;
         };
-        tokio::time::timeout(FIRST_LIST, both).await.map_err(|_| "nodes and pods could not be listed".to_owned())
+        tokio::time::timeout(FIRST_LIST, both)
+            .await
+            .map_err(|_| "nodes and pods could not be listed".to_owned())
     }
 }

@@ -72,7 +72,16 @@ pub(crate) struct Parts {
 
 impl Speaker {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { namespace, name, hub, collector, applier, events, counters, clock } = parts;
+        let Parts {
+            namespace,
+            name,
+            hub,
+            collector,
+            applier,
+            events,
+            counters,
+            clock,
+        } = parts;
         let (sender, changed) = watch::channel(0);
         let scope = Scope {
             namespace: Some(namespace.clone()),
@@ -92,7 +101,18 @@ impl Speaker {
         let index = index.build();
         let key = ObjectKey::namespaced(&namespace, &name);
         let leaving = watch::Sender::new(false);
-        Self { key, hub, index, changed, collector, applier, events, counters, clock, leaving }
+        Self {
+            key,
+            hub,
+            index,
+            changed,
+            collector,
+            applier,
+            events,
+            counters,
+            clock,
+            leaving,
+        }
     }
 
     pub(crate) fn index(&self) -> &Arc<Index<Membership>> {
@@ -106,7 +126,9 @@ impl Speaker {
 
     /// Speaks until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        stop.clone().run_until_cancelled_owned(async move { self.speak().await }).await;
+        stop.clone()
+            .run_until_cancelled_owned(async move { self.speak().await })
+            .await;
     }
 
     async fn speak(&mut self) {
@@ -154,7 +176,11 @@ impl Speaker {
             Wanted::Leave if heartbeat::has_left(membership) => Ok(None),
             Wanted::Leave => self.leave(membership).await.map(|()| None),
             Wanted::Other(word) => {
-                tracing::warn!(member = membership.name, state = word, "The hub wants something unknown.");
+                tracing::warn!(
+                    member = membership.name,
+                    state = word,
+                    "The hub wants something unknown."
+                );
                 Ok(None)
             }
         }
@@ -163,7 +189,9 @@ impl Speaker {
     async fn join(&self, membership: &Membership) -> Result<(), String> {
         self.applier.join().await;
         let (findings, failure) = self.collector.collect(&self.clock).await;
-        let update = self.write(membership, |fresh, now| heartbeat::joined(fresh, &findings, now)).await?;
+        let update = self
+            .write(membership, |fresh, now| heartbeat::joined(fresh, &findings, now))
+            .await?;
         if let Some(update) = update {
             self.tell(membership, &update);
             if update.is_transition {
@@ -175,7 +203,9 @@ impl Speaker {
 
     async fn leave(&self, membership: &Membership) -> Result<(), String> {
         let failure = self.applier.leave().await.err().map(|err| err.to_string());
-        let update = self.write(membership, |fresh, now| heartbeat::left(fresh, failure.as_deref(), now)).await?;
+        let update = self
+            .write(membership, |fresh, now| heartbeat::left(fresh, failure.as_deref(), now))
+            .await?;
         if let Some(update) = update {
             self.tell(membership, &update);
             if update.is_transition {
@@ -197,7 +227,9 @@ impl Speaker {
         let mut last = String::new();
         for attempt in 0..TRIES {
             let update = say(&base, &self.now());
-            let sent = self.hub.patch(&MEMBERSHIPS, &self.key, Some("status"), Patch::Merge, &update.patch);
+            let sent = self
+                .hub
+                .patch(&MEMBERSHIPS, &self.key, Some("status"), Patch::Merge, &update.patch);
             let answer = match tokio::time::timeout_at(deadline, sent).await {
                 Ok(answer) => answer,
                 Err(_) => return Err("the status could not be written within a heartbeat period".to_owned()),
@@ -222,7 +254,9 @@ impl Speaker {
                 },
                 Err(err) if is_passing(&err) => {
                     last = err.to_string();
-                    let wait = err.retry_after().unwrap_or_else(|| RETRY.delay(u32::try_from(attempt).unwrap_or_default()));
+                    let wait = err
+                        .retry_after()
+                        .unwrap_or_else(|| RETRY.delay(u32::try_from(attempt).unwrap_or_default()));
                     tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
                 }
                 Err(err) => return Err(err.to_string()),

@@ -18,7 +18,10 @@ impl Applier {
     pub(super) async fn clean_up(&self, key: &ObjectKey, work: &Work) -> Result<Outcome, Error> {
         let applied_work = self.applied_works.get(&ObjectKey::cluster(&work.name));
         let patience = self.settings.deletion_wait;
-        match (deletion::next(work, applied_work.as_deref(), self.clock.now(), patience), applied_work) {
+        match (
+            deletion::next(work, applied_work.as_deref(), self.clock.now(), patience),
+            applied_work,
+        ) {
             (Step::Done, _) => {}
             (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key).await?,
             (Step::DeleteOwner, Some(owner)) => return self.delete_owner(key, work, &owner, "Foreground").await,
@@ -37,7 +40,13 @@ impl Applier {
         Ok(Outcome::Done)
     }
 
-    async fn delete_owner(&self, key: &ObjectKey, work: &Work, owner: &AppliedWork, how: &str) -> Result<Outcome, Error> {
+    async fn delete_owner(
+        &self,
+        key: &ObjectKey,
+        work: &Work,
+        owner: &AppliedWork,
+        how: &str,
+    ) -> Result<Outcome, Error> {
         self.delete_applied_work(owner, how).await?;
         if self.applied_works.get(&ObjectKey::cluster(&work.name)).is_some() {
             return Ok(Outcome::After(LOOK_AGAIN));
@@ -55,11 +64,16 @@ impl Applier {
         owner: &AppliedWork,
         change: fn(&Value, &Owner) -> Option<Value>,
     ) -> Result<(), Error> {
-        let reference = Owner { name: owner.name.clone(), uid: owner.uid.clone() };
+        let reference = Owner {
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        };
         let entries = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
         let mut result = Ok(());
         for identifier in entries.chain(owner.applied.iter().chain(&owner.held).map(|item| &item.identifier)) {
-            let Some(place) = self.place_of(identifier).await? else { continue };
+            let Some(place) = self.place_of(identifier).await? else {
+                continue;
+            };
             if let Err(err) = self.change_one(&place, &reference, change).await {
                 tracing::warn!(work = work.name, error = %err, "A placed object could not be released; trying again.");
                 result = Err(err);

@@ -129,7 +129,11 @@ impl Memories {
 
     /// How long it is until the periodic pass.
     pub(super) fn until_due(&self, name: &str) -> Duration {
-        self.with(name, |memory| memory.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now())))
+        self.with(name, |memory| {
+            memory
+                .due
+                .map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
+        })
     }
 
     /// Forgets a Work that is gone.
@@ -143,7 +147,16 @@ mod tests {
     use super::*;
 
     fn settled() -> Settled {
-        Settled { subject: Subject { generation: 1, only_reports: false, mirror: false, size: 0 }, entries: vec![], owner: String::new() }
+        Settled {
+            subject: Subject {
+                generation: 1,
+                only_reports: false,
+                mirror: false,
+                size: 0,
+            },
+            entries: vec![],
+            owner: String::new(),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -151,7 +164,11 @@ mod tests {
         let memories = Memories::default();
         let now = Instant::now();
         assert_eq!(memories.take_need("w", now), Need::Pass, "nothing is known yet");
-        let finding = Finding { generation: 1, results: 1, fine: true };
+        let finding = Finding {
+            generation: 1,
+            results: 1,
+            fine: true,
+        };
         let wait = memories.settle("w", settled(), &Settings::default(), &finding);
         memories.need("w", Need::Refresh);
         assert_eq!(memories.take_need("w", now), Need::Refresh);
@@ -159,13 +176,21 @@ mod tests {
         memories.need("w", Need::Refresh);
         assert_eq!(memories.take_need("w", now), Need::Pass);
         memories.settle("w", settled(), &Settings::default(), &finding);
-        assert_eq!(memories.take_need("w", now + wait), Need::Pass, "the periodic pass is due");
+        assert_eq!(
+            memories.take_need("w", now + wait),
+            Need::Pass,
+            "the periodic pass is due"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn repairs_keep_their_distance() {
         let memories = Memories::default();
-        let finding = Finding { generation: 1, results: 1, fine: true };
+        let finding = Finding {
+            generation: 1,
+            results: 1,
+            fine: true,
+        };
         memories.settle("w", settled(), &Settings::default(), &finding);
         let now = Instant::now();
         assert_eq!(memories.need_repair("w", now), Duration::ZERO);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::RootKind as _;
-use api::placement::v1beta1 as v1beta1;
+use api::placement::v1beta1;
 use fairway_core::apply::{AppliedWork, Work};
 use jiff::Timestamp;
 use kit::backoff::Backoff;
@@ -105,20 +105,34 @@ pub(crate) struct Parts {
 impl Applier {
     /// An applier whose indexes are still empty.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { namespace, hub, member, clock, settings, counters } = parts;
+        let Parts {
+            namespace,
+            hub,
+            member,
+            clock,
+            settings,
+            counters,
+        } = parts;
         let queue: Queue<String> = Queue::new(RETRY);
         let memories = Arc::new(Memories::default());
         let works = {
             let (queue, memories) = (queue.clone(), Arc::clone(&memories));
-            let scope = Scope { namespace: Some(namespace.clone()), ..Scope::default() };
+            let scope = Scope {
+                namespace: Some(namespace.clone()),
+                ..Scope::default()
+            };
             let builder = Index::builder(WORKS, |object| Item::decode(object).map(Some)).scope(scope);
-            builder.on_change(move |change| on_work(change, &queue, &memories)).build()
+            builder
+                .on_change(move |change| on_work(change, &queue, &memories))
+                .build()
         };
         let applied_works = {
             let (queue, memories) = (queue.clone(), Arc::clone(&memories));
             let decode = |object| AppliedWork::decode(&object).map(Some).map_err(|err| err.to_string());
             let builder = Index::builder(APPLIED_WORKS, decode);
-            builder.on_change(move |change| on_applied_work(change, &queue, &memories)).build()
+            builder
+                .on_change(move |change| on_applied_work(change, &queue, &memories))
+                .build()
         };
         let placed = Placed::new(member.writer().client().clone(), queue.clone(), Arc::clone(&memories));
         Arc::new(Self {

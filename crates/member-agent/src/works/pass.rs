@@ -9,8 +9,8 @@ use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use api::text::reasons::manifest as reasons;
 use fairway_core::apply::{
-    self, Answer, AppliedWork, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner, Pipeline,
-    Record, ResultType, Subject, Terms, Work,
+    self, Answer, AppliedWork, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner,
+    Pipeline, Record, ResultType, Subject, Terms, Work,
 };
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
@@ -43,7 +43,11 @@ impl Applier {
             },
         };
         let work = &item.work;
-        let mut records: Vec<_> = manifests.into_iter().enumerate().map(|(n, m)| Record::decode(n, m)).collect();
+        let mut records: Vec<_> = manifests
+            .into_iter()
+            .enumerate()
+            .map(|(n, m)| Record::decode(n, m))
+            .collect();
         self.map_kinds(&mut records).await;
         let ended = self.process(key, work, &mut records).await;
         let fine = matches!(&ended, Ok((_, true)));
@@ -58,8 +62,10 @@ impl Applier {
             Err(err) if err.is_not_found() => return Ok(None),
             Err(err) => return Err(err),
         };
-        let fresh = Work::decode(object)
-            .map_err(|err| Error::Answer { what: format!("get Work {key}"), cause: err.to_string() })?;
+        let fresh = Work::decode(object).map_err(|err| Error::Answer {
+            what: format!("get Work {key}"),
+            cause: err.to_string(),
+        })?;
         Ok((fresh.uid == work.uid && fresh.generation == work.generation).then_some(fresh.manifests))
     }
 
@@ -91,7 +97,10 @@ impl Applier {
             return Ok((Outcome::After(FORMER_LIFE), false));
         };
         let terms = Terms {
-            owner: Owner { name: applied_work.name.clone(), uid: applied_work.uid.clone() },
+            owner: Owner {
+                name: applied_work.name.clone(),
+                uid: applied_work.uid.clone(),
+            },
             strategy: work.strategy.clone(),
             mirror: work.mirror,
         };
@@ -99,9 +108,15 @@ impl Applier {
         let mut ends = self.apply_in_waves(&terms, &status, records).await;
         let mut entries: Vec<_> = records
             .iter()
-            .map(|record| Entry { identifier: record.identifier(), outcome: end_of(record, &mut ends) })
+            .map(|record| Entry {
+                identifier: record.identifier(),
+                outcome: end_of(record, &mut ends),
+            })
             .collect();
-        let view = View { owner: &terms.owner.uid, mirror: work.mirror };
+        let view = View {
+            owner: &terms.owner.uid,
+            mirror: work.mirror,
+        };
         for (entry, record) in entries.iter_mut().zip(&*records) {
             if let Some(place) = place_of(record) {
                 self.placed.look(entry, &place, view);
@@ -112,12 +127,23 @@ impl Applier {
         if report.must_write {
             self.write_status(key, work, &report.status).await?;
         }
-        self.record_applied(&applied_work, subject.only_reports, &entries).await?;
+        self.record_applied(&applied_work, subject.only_reports, &entries)
+            .await?;
         self.counters.pass(&report.status, work.generation);
         let fine = is_fine(&report.status, work.generation);
-        let finding = Finding { generation: work.generation, results: digest(&entries), fine };
-        let settled = Settled { subject, entries: entries.clone(), owner: terms.owner.uid.clone() };
-        let mut wait = self.memories.settle(&work.name, settled, &self.settings.requeue, &finding);
+        let finding = Finding {
+            generation: work.generation,
+            results: digest(&entries),
+            fine,
+        };
+        let settled = Settled {
+            subject,
+            entries: entries.clone(),
+            owner: terms.owner.uid.clone(),
+        };
+        let mut wait = self
+            .memories
+            .settle(&work.name, settled, &self.settings.requeue, &finding);
         if defines_unmapped(records) {
             wait = wait.min(DEFINITION_PENDING);
             self.memories.hurry(&work.name, wait);
@@ -138,16 +164,31 @@ impl Applier {
         loop {
             let open = |record: &&Record| record.refusal.is_none() && !ends.contains_key(&record.ordinal);
             let wave_of = |record: &Record| {
-                record.resource.as_ref().filter(|_| !terms.strategy.only_reports()).map_or(0, |r| apply::wave(&r.group, &r.plural))
+                record
+                    .resource
+                    .as_ref()
+                    .filter(|_| !terms.strategy.only_reports())
+                    .map_or(0, |r| apply::wave(&r.group, &r.plural))
             };
-            let Some(wave) = records.iter().filter(open).map(wave_of).min() else { return ends };
-            let current: Vec<_> = records.iter().filter(open).filter(|record| wave_of(record) == wave).collect();
+            let Some(wave) = records.iter().filter(open).map(wave_of).min() else {
+                return ends;
+            };
+            let current: Vec<_> = records
+                .iter()
+                .filter(open)
+                .filter(|record| wave_of(record) == wave)
+                .collect();
             let defines = current.iter().any(|record| is_definition(record));
-            let work: Vec<_> = current.into_iter().filter_map(|record| {
-                let place = place_of(record)?;
-                let unseen = record.identity.as_ref().is_none_or(|identity| !seen.contains(identity));
-                Some(async move { (record.ordinal, self.run_pipeline(terms, record, &place, unseen).await) }.boxed())
-            }).collect();
+            let work: Vec<_> = current
+                .into_iter()
+                .filter_map(|record| {
+                    let place = place_of(record)?;
+                    let unseen = record.identity.as_ref().is_none_or(|identity| !seen.contains(identity));
+                    Some(
+                        async move { (record.ordinal, self.run_pipeline(terms, record, &place, unseen).await) }.boxed(),
+                    )
+                })
+                .collect();
             let done: Vec<_> = stream::iter(work).buffer_unordered(MANIFESTS_AT_ONCE).collect().await;
             ends.extend(done);
             if defines && records.iter().any(Record::is_unmapped) {
@@ -164,7 +205,10 @@ impl Applier {
                 Next::Done(end) => return end,
                 Next::Ask(Ask::Works(names)) => match self.existing(names).await {
                     Ok(names) => Answer::Works(names),
-                    Err(err) => Answer::Failed(Failure { kind: FailureKind::Other, message: err.to_string() }),
+                    Err(err) => Answer::Failed(Failure {
+                        kind: FailureKind::Other,
+                        message: err.to_string(),
+                    }),
                 },
                 Next::Ask(ask) => self.member.ask(place, ask).await,
             };
@@ -173,18 +217,31 @@ impl Applier {
     }
 
     /// Writes what the AppliedWork has to say after a pass.
-    async fn record_applied(&self, applied_work: &AppliedWork, only_reports: bool, entries: &[Entry]) -> Result<(), Error> {
+    async fn record_applied(
+        &self,
+        applied_work: &AppliedWork,
+        only_reports: bool,
+        entries: &[Entry],
+    ) -> Result<(), Error> {
         let news = apply::record(applied_work, only_reports, entries);
         let key = ObjectKey::cluster(&applied_work.name);
         let writer = self.member.writer();
         if let Some(held) = news.held {
-            let text = if held.is_empty() { Value::Null } else { Value::String(json!(held).to_string()) };
+            let text = if held.is_empty() {
+                Value::Null
+            } else {
+                Value::String(json!(held).to_string())
+            };
             let body = json!({"metadata": {"uid": applied_work.uid, "annotations": {(apply::HELD_ANNOTATION): text}}});
             self.fold_applied_work(writer.patch(&APPLIED_WORKS, &key, None, Patch::Merge, &body).await?)?;
         }
         if let Some(applied) = news.applied {
             let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
-            self.fold_applied_work(writer.patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body).await?)?;
+            self.fold_applied_work(
+                writer
+                    .patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body)
+                    .await?,
+            )?;
         }
         Ok(())
     }
@@ -226,12 +283,18 @@ fn seen(status: &WorkStatus) -> BTreeSet<Identity> {
     let is_new = |conditions: &[api::Condition]| {
         condition::find(conditions, types::APPLIED).is_some_and(|c| c.reason == reasons::PREPARING_TO_PROCESS)
     };
-    let entries = status.manifest_conditions.iter().filter(|entry| !is_new(&entry.conditions));
+    let entries = status
+        .manifest_conditions
+        .iter()
+        .filter(|entry| !is_new(&entry.conditions));
     entries.filter_map(|entry| Identity::of(&entry.identifier)).collect()
 }
 
 fn is_definition(record: &Record) -> bool {
-    record.resource.as_ref().is_some_and(|r| r.group == "apiextensions.k8s.io" && r.plural == "customresourcedefinitions")
+    record
+        .resource
+        .as_ref()
+        .is_some_and(|r| r.group == "apiextensions.k8s.io" && r.plural == "customresourcedefinitions")
 }
 
 /// Whether a definition in the Work itself will serve a record that cannot be mapped yet.
@@ -242,13 +305,20 @@ fn defines_unmapped(records: &[Record]) -> bool {
         .filter(|record| is_definition(record))
         .filter_map(|record| Some((names(record, "/spec/group")?, names(record, "/spec/names/kind")?)))
         .collect();
-    let unmapped = records.iter().filter(|record| record.is_unmapped()).filter_map(|record| record.identity.as_ref());
-    unmapped.into_iter().any(|identity| defined.contains(&(identity.group.clone(), identity.kind.clone())))
+    let unmapped = records
+        .iter()
+        .filter(|record| record.is_unmapped())
+        .filter_map(|record| record.identity.as_ref());
+    unmapped
+        .into_iter()
+        .any(|identity| defined.contains(&(identity.group.clone(), identity.kind.clone())))
 }
 
 /// Whether nothing is left to wish for: the Work is available, or has reported its differences.
 pub(super) fn is_fine(status: &WorkStatus, generation: i64) -> bool {
-    [types::AVAILABLE, types::DIFF_REPORTED].iter().any(|kind| condition::is_true(&status.conditions, kind, generation))
+    [types::AVAILABLE, types::DIFF_REPORTED]
+        .iter()
+        .any(|kind| condition::is_true(&status.conditions, kind, generation))
 }
 
 /// Digest of all results, to notice that something has changed.

@@ -82,7 +82,13 @@ struct State {
 impl Placed {
     pub(super) fn new(client: Client, queue: Queue<String>, memories: Arc<Memories>) -> Arc<Self> {
         let stop = CancellationToken::new();
-        Arc::new(Self { client, queue, memories, stop, state: Mutex::default() })
+        Arc::new(Self {
+            client,
+            queue,
+            memories,
+            stop,
+            state: Mutex::default(),
+        })
     }
 
     /// Runs until `stop`, then ends all watches.
@@ -94,7 +100,10 @@ impl Placed {
     /// Notes what a Work is about to place, so that nothing that happens to it afterwards is missed.
     pub(super) fn register(&self, work: &str, places: BTreeSet<Place>, mirror: bool) {
         let mut state = self.state.lock();
-        let before = state.by_work.insert(work.to_owned(), places.clone()).unwrap_or_default();
+        let before = state
+            .by_work
+            .insert(work.to_owned(), places.clone())
+            .unwrap_or_default();
         for place in before.difference(&places) {
             state.remove(work, place);
         }
@@ -108,7 +117,11 @@ impl Placed {
                 state.kinds.insert(place.resource.clone(), kind);
             }
             if let Some(kind) = state.kinds.get(&place.resource) {
-                kind.registry.write().entry(key_of(place)).or_default().insert(work.to_owned(), mirror);
+                kind.registry
+                    .write()
+                    .entry(key_of(place))
+                    .or_default()
+                    .insert(work.to_owned(), mirror);
             }
         }
     }
@@ -123,8 +136,15 @@ impl Placed {
 
     /// Looks at an entry in the light of what the watch says, and takes over what has moved.
     pub(super) fn look(&self, entry: &mut Entry, place: &Place, view: View<'_>) -> Verdict {
-        let index = self.state.lock().kinds.get(&place.resource).map(|kind| Arc::clone(&kind.index));
-        let Some(facts) = index.and_then(|index| index.get(&key_of(place))) else { return Verdict::Holds };
+        let index = self
+            .state
+            .lock()
+            .kinds
+            .get(&place.resource)
+            .map(|kind| Arc::clone(&kind.index));
+        let Some(facts) = index.and_then(|index| index.get(&key_of(place))) else {
+            return Verdict::Holds;
+        };
         let verdict = judge(entry, Some(&facts), view);
         if verdict == Verdict::Moved
             && let Some(live) = &mut entry.outcome.live
@@ -142,7 +162,10 @@ impl Placed {
         let decode = {
             let (resource, registry) = (resource.clone(), Arc::clone(&registry));
             move |object: Value| {
-                let mirror = registry.read().get(&ObjectKey::of(&object)).map(|works| works.values().any(|mirror| *mirror));
+                let mirror = registry
+                    .read()
+                    .get(&ObjectKey::of(&object))
+                    .map(|works| works.values().any(|mirror| *mirror));
                 Ok(mirror.map(|mirror| facts(&resource, &object, mirror)))
             }
         };
@@ -164,7 +187,9 @@ impl Placed {
 impl State {
     /// Removes a Work's claim to an object. A kind without objects is watched no longer.
     fn remove(&mut self, work: &str, place: &Place) {
-        let Some(kind) = self.kinds.get(&place.resource) else { return };
+        let Some(kind) = self.kinds.get(&place.resource) else {
+            return;
+        };
         let mut registry = kind.registry.write();
         let key = key_of(place);
         if let Some(works) = registry.get_mut(&key) {
@@ -186,13 +211,26 @@ fn key_of(place: &Place) -> ObjectKey {
 }
 
 fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
-    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
+    let owners = object
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let uids = owners.filter_map(|owner| owner.get("uid")?.as_str());
-    let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |path: &str| {
+        object
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     Facts {
         uid: text("/metadata/uid"),
         version: text("/metadata/resourceVersion"),
-        generation: object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default(),
+        generation: object
+            .pointer("/metadata/generation")
+            .and_then(Value::as_i64)
+            .unwrap_or_default(),
         digest: apply::manifest_hash(object),
         availability: apply::availability(&resource.group, &resource.version, &resource.plural, object),
         owners: uids.map(str::to_owned).collect(),
@@ -201,7 +239,13 @@ fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
 }
 
 /// Wakes the Works whose object has changed, unless a pass of theirs is going on: that looks for itself.
-fn on_change(change: &Change<Facts>, resource: &Resource, registry: &Registry, queue: &Queue<String>, memories: &Memories) {
+fn on_change(
+    change: &Change<Facts>,
+    resource: &Resource,
+    registry: &Registry,
+    queue: &Queue<String>,
+    memories: &Memories,
+) {
     let works = registry.read().get(&change.key).cloned().unwrap_or_default();
     for work in works.into_keys() {
         let is_meant = |entry: &&Entry| {
@@ -214,7 +258,10 @@ fn on_change(change: &Change<Facts>, resource: &Resource, registry: &Registry, q
             })
         };
         let verdict = memories.inspect(&work, |settled| {
-            let view = View { owner: &settled.owner, mirror: settled.subject.mirror };
+            let view = View {
+                owner: &settled.owner,
+                mirror: settled.subject.mirror,
+            };
             let entries = settled.entries.iter().filter(is_meant);
             entries.map(|entry| judge(entry, change.new.as_deref(), view)).max()
         });

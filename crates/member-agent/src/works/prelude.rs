@@ -66,14 +66,20 @@ impl Applier {
         };
         let (finalizer, announced, owner) = tokio::join!(finalizer, announce, owner);
         if let Err(err) = finalizer {
-            if err.is_not_found() && known.is_none() && let Ok(owner) = &owner {
+            if err.is_not_found()
+                && known.is_none()
+                && let Ok(owner) = &owner
+            {
                 // The Work vanished before it had our finalizer: nobody would ever remove what was made for it.
                 self.delete_applied_work(owner, "Background").await?;
             }
             return Err(err);
         }
         announced?;
-        Ok(Ground::Ready { applied_work: owner?, status })
+        Ok(Ground::Ready {
+            applied_work: owner?,
+            status,
+        })
     }
 
     async fn add_finalizer(&self, key: &ObjectKey, work: &Work) -> Result<(), Error> {
@@ -85,7 +91,10 @@ impl Applier {
         } else {
             patch.push(json!({"op": "add", "path": "/metadata/finalizers/-", "value": finalizers::WORK}));
         }
-        let answer = self.hub.patch(&WORKS, key, None, Patch::Json, &Value::Array(patch)).await?;
+        let answer = self
+            .hub
+            .patch(&WORKS, key, None, Patch::Json, &Value::Array(patch))
+            .await?;
         self.fold(answer);
         Ok(())
     }
@@ -100,7 +109,11 @@ impl Applier {
                 Err(err) if err.is_not_found() => return Ok(()),
                 Err(err) => return Err(err),
             };
-            let all = object.pointer("/metadata/finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
+            let all = object
+                .pointer("/metadata/finalizers")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
             let kept: Vec<Value> = all.iter().filter(|name| *name != finalizers::WORK).cloned().collect();
             if kept.len() == all.len() {
                 return Ok(());
@@ -146,8 +159,10 @@ impl Applier {
 
     /// Takes in an AppliedWork as the server answered it.
     pub(super) fn fold_applied_work(&self, object: Value) -> Result<AppliedWork, Error> {
-        let read = AppliedWork::decode(&object)
-            .map_err(|err| Error::Answer { what: format!("write AppliedWork {}", err.name), cause: err.to_string() })?;
+        let read = AppliedWork::decode(&object).map_err(|err| Error::Answer {
+            what: format!("write AppliedWork {}", err.name),
+            cause: err.to_string(),
+        })?;
         // What cannot be read has been refused above.
         let _ = self.applied_works.fold(object);
         Ok(read)
@@ -155,7 +170,11 @@ impl Applier {
 
     pub(super) async fn delete_applied_work(&self, owner: &AppliedWork, propagation: &str) -> Result<(), Error> {
         let key = ObjectKey::cluster(&owner.name);
-        let how = Deletion { uid: Some(&owner.uid), propagation: Some(propagation), ..Deletion::default() };
+        let how = Deletion {
+            uid: Some(&owner.uid),
+            propagation: Some(propagation),
+            ..Deletion::default()
+        };
         match self.member.writer().delete(&APPLIED_WORKS, &key, how).await? {
             kit::writer::Answer::Object(object) => {
                 self.fold_applied_work(object)?;
@@ -167,14 +186,25 @@ impl Applier {
 
     /// Releases or deletes objects of manifests that are gone. The first failure is reported after all were tried.
     async fn remove_left_overs(&self, owner: &AppliedWork, left_overs: &[WorkResourceIdentifier]) -> Result<(), Error> {
-        let owner = Owner { name: owner.name.clone(), uid: owner.uid.clone() };
-        let removals: Vec<_> = left_overs.iter().map(|left_over| self.remove_left_over(&owner, left_over).boxed()).collect();
-        let ended: Vec<_> = stream::iter(removals).buffer_unordered(MANIFESTS_AT_ONCE).collect().await;
+        let owner = Owner {
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        };
+        let removals: Vec<_> = left_overs
+            .iter()
+            .map(|left_over| self.remove_left_over(&owner, left_over).boxed())
+            .collect();
+        let ended: Vec<_> = stream::iter(removals)
+            .buffer_unordered(MANIFESTS_AT_ONCE)
+            .collect()
+            .await;
         ended.into_iter().collect()
     }
 
     async fn remove_left_over(&self, owner: &Owner, left_over: &WorkResourceIdentifier) -> Result<(), Error> {
-        let Some(place) = self.place_of(left_over).await? else { return Ok(()) };
+        let Some(place) = self.place_of(left_over).await? else {
+            return Ok(());
+        };
         let live = match self.member.read(&place).await {
             Ok(live) => live,
             Err(err) if err.is_not_found() => return Ok(()),
@@ -209,9 +239,10 @@ impl Applier {
         match self.mapper.find(&identity).await {
             Ok(resource) => Ok(Some(Place::new(&resource, &identity))),
             Err(NotServed::NoMatch { .. }) => Ok(None),
-            Err(NotServed::Failed(cause)) => {
-                Err(Error::Transport { what: format!("find the resource of {}", identity.kind), cause })
-            }
+            Err(NotServed::Failed(cause)) => Err(Error::Transport {
+                what: format!("find the resource of {}", identity.kind),
+                cause,
+            }),
         }
     }
 }

@@ -22,24 +22,34 @@ impl Applier {
         }
         let mut verdicts = BTreeMap::new();
         for (ordinal, entry) in settled.entries.iter_mut().enumerate() {
-            let view = View { owner: &settled.owner, mirror: settled.subject.mirror };
+            let view = View {
+                owner: &settled.owner,
+                mirror: settled.subject.mirror,
+            };
             if let Some(place) = self.place_of(&entry.identifier).await? {
                 verdicts.insert(ordinal, self.placed.look(entry, &place, view));
             }
         }
         if verdicts.values().any(|verdict| *verdict == Verdict::Moved) {
-            let waits_for_definition =
-                settled.entries.iter().any(|entry| entry.outcome.result == ResultType::DecodingErred);
+            let waits_for_definition = settled
+                .entries
+                .iter()
+                .any(|entry| entry.outcome.result == ResultType::DecodingErred);
             let report = apply::report(&settled.subject, &work.status, &settled.entries, &self.now());
             if report.must_write {
                 self.write_status(key, work, &report.status).await?;
             }
             let fine = is_fine(&report.status, work.generation);
-            let finding = Finding { generation: work.generation, results: digest(&settled.entries), fine };
+            let finding = Finding {
+                generation: work.generation,
+                results: digest(&settled.entries),
+                fine,
+            };
             if fine && let Some(current) = self.works.get(key) {
                 *current.manifests.lock() = None;
             }
-            self.memories.refreshed(&work.name, settled, &self.settings.requeue, &finding);
+            self.memories
+                .refreshed(&work.name, settled, &self.settings.requeue, &finding);
             if waits_for_definition {
                 // A definition may just have become available.
                 self.memories.need(&work.name, super::memory::Need::Pass);
