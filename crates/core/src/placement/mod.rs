@@ -9,6 +9,7 @@ mod plan;
 mod slice;
 mod stages;
 mod tracked;
+mod works;
 mod world;
 mod writes;
 

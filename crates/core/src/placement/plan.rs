@@ -1,22 +1,19 @@
 //! One pass over one placement.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::condition;
-use api::placement::v1beta1::{BindingState, PlacementStatus, ResourceBindingStatus};
-use api::text::conditions::cluster as conditions;
-use api::text::{finalizers, reasons::cluster as reasons};
+use api::placement::v1beta1::PlacementStatus;
+use api::text::finalizers;
 use jiff::Timestamp;
 
 use super::cleanup::{self, Farewell};
 use super::stages::{self, SAFETY_NET, Selected};
+use super::works::Works;
 use super::world::World;
 use super::{Event, Pass, SchedulingFact, Settings, Slice, Tracked, Write, writes};
-use crate::objects::{Member, ResourceSnapshot};
-use crate::problem::Class;
-use crate::render::{self, Groups, Outcome};
+use crate::objects::{Binding, ResourceSnapshot};
 use crate::report;
+use crate::rollout;
 use crate::snapshot;
 
 /// Decides everything about one placement: writes, events, and when to look again.
@@ -42,14 +39,19 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
     {
         world.pass.facts.scheduling = Some(SchedulingFact { failed });
     }
-    if stages.rollout {
+    let rolls_out = stages.rollout && !placement.is_external();
+    let mut works = Works::default();
+    if rolls_out {
+        // Apply strategies know no budget, and conditions about older ones say nothing.
+        rollout::push_apply_strategy(&mut world.bindings, &placement.apply_strategy());
+        if stages.work {
+            works.refresh(&mut world);
+        }
         stages::roll_out(&mut world);
     }
-    let works = if stages.work {
-        work(&mut world)
-    } else {
-        Works::default()
-    };
+    if stages.work {
+        works.complete(&mut world);
+    }
     let farewell = cleanup::farewell(&mut world);
     let report = if stages.placement {
         status(&mut world, &selected)
@@ -57,89 +59,6 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
         None
     };
     finish(world, works, farewell, report)
-}
-
-/// What the work stage leaves to be done.
-#[derive(Default)]
-struct Works {
-    writes: Vec<Write>,
-    /// Whether any binding only waits for its member to answer.
-    waiting: bool,
-}
-
-/// Renders every binding that is rolled out and computes its status (hub-behaviour 7.1 to 7.5).
-fn work(world: &mut World<'_>) -> Works {
-    let snapshots = world.live_resources();
-    let mut groups = Groups::new(world.slice.key, snapshots.iter().map(|s| &**s));
-    let members: BTreeMap<&str, &Arc<Member>> = world.slice.members.iter().map(|m| (m.name(), m)).collect();
-    let placement = Arc::clone(&world.placement);
-    let report_back = placement
-        .spec
-        .strategy
-        .as_ref()
-        .and_then(|s| s.report_back_strategy.as_ref());
-    let mut works = Works::default();
-    for position in 0..world.bindings.len() {
-        let Some(current) = world.bindings[position].get() else {
-            continue;
-        };
-        let Some(member) = members.get(current.cluster()).filter(|_| is_rendered(current)) else {
-            continue;
-        };
-        if !current.meta.has_finalizer(finalizers::WORK) {
-            world.bindings[position].edit(|b| b.meta.finalizers.push(finalizers::WORK.to_owned()));
-        }
-        let Some(binding) = world.bindings[position].get().cloned() else {
-            continue;
-        };
-        let input = render::Input {
-            key: world.slice.key,
-            binding: &binding,
-            member,
-            report_back,
-            works: &world.slice.works,
-            overrides: world.slice.overrides,
-            refused: world.slice.refused,
-        };
-        let rendered = render::render(&input, &mut groups);
-        let status = report::binding_status(&binding, &rendered.outcome, &world.slice.works, world.now);
-        works.waiting |= is_waiting(&status);
-        if status != binding.status {
-            world.bindings[position].edit(|b| b.status = status);
-        }
-        works.writes.extend(rendered.writes);
-        world.pass.events.extend(rendered.events);
-        if let Some(wait) = rendered.requeue {
-            world.pass.look_again(wait);
-        }
-        if let Outcome::NotOverridden(problem) | Outcome::NotSynchronized(problem) = rendered.outcome
-            && problem.class != Class::User
-        {
-            world.fail(problem);
-        }
-    }
-    works
-}
-
-/// Whether the binding has Works: it is rolled out, or was and is not removed yet, and the rollout has spoken about its
-/// current generation.
-fn is_rendered(binding: &crate::objects::Binding) -> bool {
-    if binding.meta.is_deleting() {
-        return false;
-    }
-    match binding.state() {
-        BindingState::Scheduled => false,
-        BindingState::Bound => binding.verdict(conditions::ROLLOUT_STARTED) != condition::Verdict::Stale,
-        BindingState::Unscheduled => true,
-    }
-}
-
-/// Whether the status only says that the member has not answered yet.
-fn is_waiting(status: &ResourceBindingStatus) -> bool {
-    let says =
-        |type_: &str, reason: &str| condition::find(&status.conditions, type_).is_some_and(|c| c.reason == reason);
-    says(conditions::APPLIED, reasons::APPLY_IN_PROGRESS)
-        || says(conditions::DIFF_REPORTED, reasons::DIFF_REPORT_IN_PROGRESS)
 }
 
 /// The placement's status, to be written.
@@ -216,7 +135,8 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
     own_and_snapshot(&mut world);
     let mut farewell_steps = farewell.steps.into_iter();
     let mut second: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding(key, b)).collect();
-    second.extend(works.writes);
+    let waiting = works.waiting;
+    second.extend(works.into_writes(&mut world));
     second.extend(
         world
             .policies
@@ -247,7 +167,7 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
         statuses.extend(report.copy);
         events = report.events;
     }
-    if works.waiting && hold_back(&mut world, !(statuses.is_empty() && last.is_empty())) {
+    if waiting && hold_back(&mut world, !(statuses.is_empty() && last.is_empty())) {
         statuses.clear();
         last.clear();
         events.clear();
@@ -260,9 +180,7 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
 }
 
 /// Bindings that stay and are not being deleted: those have their own way out.
-fn live<'a>(
-    bindings: &'a [Tracked<crate::objects::Binding>],
-) -> impl Iterator<Item = &'a Tracked<crate::objects::Binding>> + 'a {
+fn live<'a>(bindings: &'a [Tracked<Binding>]) -> impl Iterator<Item = &'a Tracked<Binding>> + 'a {
     bindings
         .iter()
         .filter(|b| b.get().is_some_and(|b| !b.meta.is_deleting()))

@@ -274,12 +274,9 @@ fn decide(world: &mut World<'_>, position: usize, verdict: Verdict) {
     });
 }
 
-/// The rolling update (hub-behaviour 5.1 to 5.6). Placements that somebody else rolls out are left alone.
+/// The rolling update (hub-behaviour 5.1 to 5.6).
 pub(super) fn roll_out(world: &mut World<'_>) {
     let placement = Arc::clone(&world.placement);
-    if placement.is_external() {
-        return;
-    }
     let Some(master) = snapshot::latest_master(&world.resources).cloned() else {
         return;
     };
@@ -321,9 +318,16 @@ pub(super) fn roll_out(world: &mut World<'_>) {
         overrides: &picked,
         now: world.now,
     };
-    let outcome = rollout::roll_out(&mut world.bindings, &input);
-    if let Some(wait) = outcome.requeue {
-        world.pass.look_again(wait);
+    // What leaves makes room for what comes: the next look would see it, so it is taken here. Each round moves or removes
+    // a binding that no later round touches again, so there are at most as many as bindings.
+    for _ in 0..=world.bindings.len() {
+        let outcome = rollout::roll_out(&mut world.bindings, &input);
+        if !outcome.changed {
+            if let Some(wait) = outcome.requeue {
+                world.pass.look_again(wait);
+            }
+            return;
+        }
     }
 }
 

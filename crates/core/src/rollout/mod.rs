@@ -51,6 +51,8 @@ pub struct Budget {
 pub struct Outcome {
     /// When to look again, if not because of an event.
     pub requeue: Option<Duration>,
+    /// Whether any binding was moved or removed, so that the budgets may have room for more.
+    pub changed: bool,
 }
 
 /// How long a cluster with a leaving and a new binding is left alone before the next look.
@@ -85,7 +87,10 @@ pub fn roll_out(bindings: &mut [Tracked<Binding>], input: &Input<'_>) -> Outcome
     push_apply_strategy(bindings, input.apply_strategy);
     let classes = Classes::of(bindings, input);
     let picks = classes.pick(&input.budget);
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome {
+        changed: !picks.is_empty(),
+        ..Outcome::default()
+    };
     if classes.has_twins {
         outcome.requeue = Some(TWIN_WAIT);
     }
@@ -125,6 +130,13 @@ fn move_to_latest(binding: &mut Tracked<Binding>, input: &Input<'_>) {
         b.spec.resource_snapshot_name = input.snapshot.to_owned();
         b.spec.cluster_resource_override_snapshots.clone_from(&picked.cluster);
         b.spec.resource_override_snapshots.clone_from(&picked.namespaced);
+    });
+    // What this pass has computed about the spec before says nothing about the new one, although both will be stored under
+    // the same generation.
+    binding.edit(|b| {
+        for condition in &mut b.status.conditions {
+            condition.observed_generation = condition.observed_generation.min(b.meta.generation - 1);
+        }
     });
 }
 

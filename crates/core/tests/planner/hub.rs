@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 /// The hub: stored objects, a clock, and what was written.
 pub struct Hub {
+    pub key: PlacementKey,
     pub objects: BTreeMap<Target, Value>,
     pub index: Index,
     pub members: Vec<Arc<Member>>,
@@ -52,6 +53,7 @@ impl Hub {
         index.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "app"}}));
         index.put(config_map("one", "1"));
         Self {
+            key: PlacementKey::cluster("web"),
             objects: BTreeMap::new(),
             index,
             members: members.iter().map(|name| member(name, json!({}))).collect(),
@@ -67,10 +69,13 @@ impl Hub {
 
     /// A user creates or replaces the placement `web`.
     pub fn place(&mut self, spec: Value) {
-        let target = Target::new(Kind::ClusterResourcePlacement, None, "web");
+        let target = self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement);
         match self.objects.get_mut(&target) {
             None => {
-                let object = json!({"metadata": {"name": "web"}, "spec": spec});
+                let mut object = json!({"metadata": {"name": "web"}, "spec": spec});
+                if let Some(namespace) = &self.key.namespace {
+                    object["metadata"]["namespace"] = json!(namespace);
+                }
                 self.apply(&Write::Create { target, object }).unwrap();
             }
             Some(object) => {
@@ -87,7 +92,7 @@ impl Hub {
 
     /// A user deletes the placement.
     pub fn delete_placement(&mut self) {
-        let target = Target::new(Kind::ClusterResourcePlacement, None, "web");
+        let target = self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement);
         self.apply(&Write::Delete { target, uid: None }).unwrap();
         self.log.clear();
     }
@@ -102,19 +107,33 @@ impl Hub {
     }
 
     pub fn with_slice<T>(&self, f: impl FnOnce(&Slice<'_>) -> T) -> T {
-        let key = PlacementKey::cluster("web");
+        let key = &self.key;
         let overrides = self.all(
             &[Kind::ClusterResourceOverrideSnapshot, Kind::ResourceOverrideSnapshot],
             OverrideSnapshot::from_value,
         );
         let refused = Refusals::new();
         f(&Slice {
-            key: &key,
-            placement: self.all(&[Kind::ClusterResourcePlacement], Placement::from_value).pop(),
+            key,
+            placement: self
+                .all(
+                    &[key.pick(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)],
+                    Placement::from_value,
+                )
+                .pop(),
             members: &self.members,
-            policy_snapshots: self.all(&[Kind::ClusterSchedulingPolicySnapshot], PolicySnapshot::from_value),
-            resource_snapshots: self.all(&[Kind::ClusterResourceSnapshot], ResourceSnapshot::from_value),
-            bindings: self.all(&[Kind::ClusterResourceBinding], Binding::from_value),
+            policy_snapshots: self.all(
+                &[key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot)],
+                PolicySnapshot::from_value,
+            ),
+            resource_snapshots: self.all(
+                &[key.pick(Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot)],
+                ResourceSnapshot::from_value,
+            ),
+            bindings: self.all(
+                &[key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding)],
+                Binding::from_value,
+            ),
             works: self.all(&[Kind::Work], Work::from_value),
             overrides: &overrides,
             resources: &self.index,
@@ -140,15 +159,16 @@ impl Hub {
         pass
     }
 
-    /// Runs passes until one writes nothing. Returns the last one.
+    /// Plans and executes. One pass answers everything: the next one has nothing to write. Returns that one.
     pub fn settle(&mut self) -> Pass {
-        for _ in 0..20 {
-            let pass = self.pass();
-            if pass.steps.is_empty() {
-                return pass;
-            }
-        }
-        panic!("The planner does not come to rest: {:?}", self.plan());
+        self.pass();
+        let next = self.plan();
+        assert!(
+            next.steps.is_empty(),
+            "the pass has left something to do: {:#?}",
+            next.steps
+        );
+        next
     }
 
     pub fn wait(&mut self, time: Duration) {
@@ -205,7 +225,8 @@ impl Hub {
     }
 
     pub fn placement(&self) -> &Value {
-        self.get(Kind::ClusterResourcePlacement, "web")
+        self.objects
+            .get(&self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement))
             .expect("the placement exists")
     }
 
@@ -215,16 +236,21 @@ impl Hub {
 
     /// The binding of a cluster.
     pub fn binding(&self, cluster: &str) -> Option<&Value> {
-        let mut bindings = self
-            .objects
-            .iter()
-            .filter(|(t, v)| t.kind == Kind::ClusterResourceBinding && v["spec"]["targetCluster"] == json!(cluster));
+        let mut bindings = self.objects.iter().filter(|(t, v)| {
+            t.kind == self.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding)
+                && v["spec"]["targetCluster"] == json!(cluster)
+        });
         bindings.next().map(|(_, v)| v)
     }
 
     /// Status and reason of a condition of the placement, type without prefix.
     pub fn condition(&self, type_: &str) -> Option<(String, String)> {
-        let full = format!("ClusterResourcePlacement{type_}");
+        let prefix = if self.key.namespace.is_some() {
+            "ResourcePlacement"
+        } else {
+            "ClusterResourcePlacement"
+        };
+        let full = format!("{prefix}{type_}");
         find_condition(self.placement(), &full)
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use fairway_core::placement::{Kind, Target, Write};
+use fairway_core::objects::PlacementKey;
+use fairway_core::placement::{Kind, Stages, Target, Write};
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, config_map, find_condition, member, spec};
 
-fn yes(reason: &str) -> Option<(String, String)> {
+pub(crate) fn yes(reason: &str) -> Option<(String, String)> {
     Some(("True".to_owned(), reason.to_owned()))
 }
 
@@ -67,6 +68,33 @@ fn from_creation_to_available_in_few_writes_and_round_trips() {
         hub.log.iter().map(Write::target).collect::<Vec<_>>()
     );
     assert!(hub.plan().steps.is_empty(), "quiet when idle");
+}
+
+#[test]
+fn a_namespaced_placement_lives_in_its_namespace() {
+    let mut hub = Hub::new(&["a"]);
+    hub.key = PlacementKey::namespaced("app", "web");
+    let selector = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    hub.place(json!({"resourceSelectors": [selector]}));
+    hub.settle();
+    for (target, object) in hub.objects.iter().filter(|(target, _)| target.kind != Kind::Work) {
+        assert_eq!(target.namespace.as_deref(), Some("app"), "{target:?}");
+        assert!(target.kind.is_namespaced(), "{target:?}");
+        assert_eq!(object["metadata"]["namespace"], "app");
+    }
+    let work = hub.get(Kind::Work, "app.web-work").unwrap();
+    assert_eq!(
+        work["metadata"]["labels"]["kubernetes-fleet.io/parent-placement-namespace"],
+        "app"
+    );
+    assert_eq!(work["spec"]["workload"]["manifests"].as_array().unwrap().len(), 1);
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+    hub.delete_placement();
+    hub.settle();
+    hub.finish_works();
+    assert!(hub.objects.is_empty());
 }
 
 #[test]
@@ -224,37 +252,6 @@ fn an_index_that_is_not_complete_selects_nothing_partially() {
 }
 
 #[test]
-fn a_crash_after_any_number_of_writes_heals() {
-    let run = |crash_after: usize| {
-        let mut hub = Hub::new(&["a", "b"]);
-        hub.place(spec(json!({"placementType": "PickAll"})));
-        let pass = hub.plan();
-        let writes: Vec<Write> = pass.writes().cloned().collect();
-        // The writes of a step run side by side, so any of them may be the one that is missing.
-        for write in writes.iter().rev().skip(writes.len().saturating_sub(crash_after)) {
-            drop(hub.apply(write));
-        }
-        hub.wait(Duration::from_secs(90));
-        hub.settle();
-        hub.answer(true, Some("AllManifestsAvailable"));
-        hub.settle();
-        assert_eq!(
-            hub.condition("Available"),
-            yes("ResourceAvailable"),
-            "after {crash_after} writes"
-        );
-        assert_eq!(hub.count(Kind::Work), 2);
-        assert_eq!(hub.count(Kind::ClusterResourceBinding), 2);
-        writes.len()
-    };
-    let writes = run(0);
-    assert!(writes > 8);
-    for crash_after in 1..writes {
-        run(crash_after);
-    }
-}
-
-#[test]
 fn a_member_that_leaves_takes_its_binding_along() {
     let mut hub = Hub::new(&["a", "b"]);
     hub.place(spec(json!({"placementType": "PickAll"})));
@@ -326,6 +323,57 @@ fn fixed_clusters_that_cannot_be_used_are_reported_as_placeholders() {
     hub.members[0] = crate::hub::member_with("a", json!({}), json!({}), "2020-01-01T00:00:00Z");
     hub.settle();
     assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Bound");
+}
+
+#[test]
+fn stages_can_be_switched_off() {
+    let mut hub = Hub::new(&["a"]);
+    hub.settings.stages = Stages {
+        placement: true,
+        schedule: false,
+        rollout: false,
+        work: false,
+    };
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    assert_eq!(
+        hub.condition("Scheduled"),
+        Some(("Unknown".to_owned(), "SchedulePending".to_owned()))
+    );
+    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+    hub.settings.stages = Stages {
+        placement: false,
+        schedule: true,
+        rollout: false,
+        work: false,
+    };
+    hub.settle();
+    assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Scheduled");
+    hub.settings.stages = Stages {
+        placement: false,
+        schedule: false,
+        rollout: true,
+        work: false,
+    };
+    hub.settle();
+    assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Bound");
+    assert_eq!(hub.count(Kind::Work), 0);
+    hub.settings.stages = Stages {
+        placement: false,
+        schedule: false,
+        rollout: false,
+        work: true,
+    };
+    hub.settle();
+    assert_eq!(hub.count(Kind::Work), 1);
+    assert_eq!(
+        find_condition(hub.binding("a").unwrap(), "WorkSynchronized"),
+        yes("AllWorkSynced")
+    );
+    hub.settings.stages = Stages::default();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn happen(hub: &mut Hub, happening: &Happening, all: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// Equal inputs give equal passes; no object is written twice in a pass (status and finalizers of leaving bindings
     /// aside); the planner comes to rest after each happening; generations are predicted rightly.
@@ -87,7 +87,7 @@ proptest! {
             hub.settle();
         }
         // With good members and time everything ends well.
-        for _ in 0..24 {
+        for _ in 0..8 {
             hub.finish_works();
             hub.answer(true, Some("AllManifestsAvailable"));
             hub.wait(Duration::from_secs(61));

@@ -15,11 +15,14 @@ fn score(affinity: i32, topology: i32) -> Value {
     json!({"affinityScore": affinity, "priorityScore": topology})
 }
 
+/// A policy, what exists, and what happens.
+type Cycle = (&'static str, Value, Vec<Arc<Binding>>, &'static [&'static str]);
+
 #[test]
 fn actions_by_class() {
     let was_bound = json!({"annotations": {"kubernetes-fleet.io/previous-binding-state": "Bound"}});
     let deleting = json!({"deletionTimestamp": NOW});
-    let cases: Vec<(&str, Value, Vec<Arc<Binding>>, &[&str])> = vec![
+    let cases: Vec<Cycle> = vec![
         (
             "all",
             json!({"placementType": "PickAll"}),

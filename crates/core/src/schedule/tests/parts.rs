@@ -82,6 +82,9 @@ fn tolerations_cover_taints() {
     }
 }
 
+/// Picked clusters, the judged member, and the verdict of a hard and of a soft constraint.
+type Spreading = (&'static [&'static str], usize, Result<i64, Violation>, i64);
+
 #[test]
 fn spread_counts_domains_over_all_members() {
     let members: Vec<_> = [("a", "1"), ("b", "1"), ("c", "2"), ("d", "3")]
@@ -97,8 +100,7 @@ fn spread_counts_domains_over_all_members() {
             max_skew: 1,
         })
     };
-    // Picked clusters, judged member, verdict of a hard and of a soft constraint with maxSkew 1.
-    let cases: [(&[&str], usize, Result<i64, Violation>, i64); 6] = [
+    let cases: [Spreading; 6] = [
         (&[], 0, Ok(-1), -1),
         (&["a"], 1, violation(), -1000),
         (&["a"], 2, Ok(0), 0),

@@ -1,0 +1,147 @@
+//! The work stage: renders bindings and computes their statuses (hub-behaviour 7.1 to 7.5).
+//!
+//! It runs twice in a pass. Before the rollout, so that budgets are judged by what members have answered to the bindings
+//! as the scheduler leaves them; and after it, when only bindings that the rollout has moved are rendered again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::condition::{self, Verdict};
+use api::placement::v1beta1::{BindingState, ResourceBindingSpec, ResourceBindingStatus};
+use api::text::conditions::cluster as conditions;
+use api::text::{finalizers, reasons::cluster as reasons};
+
+use super::Write;
+use super::world::World;
+use crate::objects::{Binding, Member};
+use crate::problem::Class;
+use crate::render::{self, Groups, Outcome, Rendered};
+use crate::report;
+
+/// What was rendered in this pass, by position of the binding, and for which spec.
+#[derive(Default)]
+pub(super) struct Works {
+    rendered: BTreeMap<usize, (ResourceBindingSpec, Rendered)>,
+    /// Whether any binding only waits for its member to answer.
+    pub(super) waiting: bool,
+}
+
+/// Which bindings are rendered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// All that have been rolled out; the rollout is still to speak about them.
+    BeforeRollout,
+    /// Those about whose current generation the rollout has spoken.
+    AfterRollout,
+}
+
+impl Works {
+    /// Brings statuses up to date with what the members have answered, before budgets are judged.
+    pub(super) fn refresh(&mut self, world: &mut World<'_>) {
+        self.run(world, Phase::BeforeRollout);
+    }
+
+    /// Renders what has changed since, and completes all statuses.
+    pub(super) fn complete(&mut self, world: &mut World<'_>) {
+        self.run(world, Phase::AfterRollout);
+    }
+
+    /// The writes of all Works; events and problems of rendering go into the pass.
+    pub(super) fn into_writes(self, world: &mut World<'_>) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for (_, rendered) in self.rendered.into_values() {
+            writes.extend(rendered.writes);
+            world.pass.events.extend(rendered.events);
+            if let Some(wait) = rendered.requeue {
+                world.pass.look_again(wait);
+            }
+            if let Outcome::NotOverridden(problem) | Outcome::NotSynchronized(problem) = rendered.outcome
+                && problem.class != Class::User
+            {
+                world.fail(problem);
+            }
+        }
+        writes
+    }
+
+    fn run(&mut self, world: &mut World<'_>, phase: Phase) {
+        let snapshots = world.live_resources();
+        let mut groups = Groups::new(world.slice.key, snapshots.iter().map(|s| &**s));
+        let members: BTreeMap<&str, &Arc<Member>> = world.slice.members.iter().map(|m| (m.name(), m)).collect();
+        self.waiting = false;
+        for position in 0..world.bindings.len() {
+            let current = world.bindings[position].get();
+            let member = current
+                .filter(|b| is_rendered(b, phase))
+                .and_then(|b| members.get(b.cluster()));
+            match member {
+                Some(member) => self.binding(world, position, member, &mut groups, phase),
+                // What was rendered for a binding that is leaving now is not written.
+                None => drop(self.rendered.remove(&position)),
+            }
+        }
+    }
+
+    fn binding(
+        &mut self,
+        world: &mut World<'_>,
+        position: usize,
+        member: &Member,
+        groups: &mut Groups<'_>,
+        phase: Phase,
+    ) {
+        let tracked = &mut world.bindings[position];
+        if phase == Phase::AfterRollout && tracked.get().is_some_and(|b| !b.meta.has_finalizer(finalizers::WORK)) {
+            tracked.edit(|b| b.meta.finalizers.push(finalizers::WORK.to_owned()));
+        }
+        let Some(binding) = tracked.get().cloned() else { return };
+        let known = self
+            .rendered
+            .get(&position)
+            .is_some_and(|(spec, _)| *spec == binding.spec);
+        if !known {
+            let strategy = world.placement.spec.strategy.as_ref();
+            let input = render::Input {
+                key: world.slice.key,
+                binding: &binding,
+                member,
+                report_back: strategy.and_then(|s| s.report_back_strategy.as_ref()),
+                works: &world.slice.works,
+                overrides: world.slice.overrides,
+                refused: world.slice.refused,
+            };
+            let rendered = render::render(&input, groups);
+            self.rendered.insert(position, (binding.spec.clone(), rendered));
+        }
+        let Some((_, rendered)) = self.rendered.get(&position) else {
+            return;
+        };
+        let status = report::binding_status(&binding, &rendered.outcome, &world.slice.works, world.now);
+        self.waiting |= is_waiting(&status);
+        if status != binding.status {
+            world.bindings[position].edit(|b| b.status = status);
+        }
+    }
+}
+
+/// Whether a binding has Works: it is rolled out, or was and is not removed yet.
+fn is_rendered(binding: &Binding, phase: Phase) -> bool {
+    if binding.meta.is_deleting() {
+        return false;
+    }
+    match binding.state() {
+        BindingState::Scheduled => false,
+        BindingState::Bound => {
+            phase == Phase::BeforeRollout || binding.verdict(conditions::ROLLOUT_STARTED) != Verdict::Stale
+        }
+        BindingState::Unscheduled => true,
+    }
+}
+
+/// Whether the status only says that the member has not answered yet.
+fn is_waiting(status: &ResourceBindingStatus) -> bool {
+    let says =
+        |type_: &str, reason: &str| condition::find(&status.conditions, type_).is_some_and(|c| c.reason == reason);
+    says(conditions::APPLIED, reasons::APPLY_IN_PROGRESS)
+        || says(conditions::DIFF_REPORTED, reasons::DIFF_REPORT_IN_PROGRESS)
+}

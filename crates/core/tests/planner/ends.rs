@@ -1,0 +1,150 @@
+//! Crashes, and how placements end.
+
+use std::time::Duration;
+
+use fairway_core::placement::{Kind, Target, Write};
+use serde_json::json;
+
+use crate::hub::{Hub, config_map, spec};
+use crate::life::yes;
+
+/// Brings a placement on two members to a point, executes the next pass without one write and everything that comes in
+/// later steps, and lets a new agent carry on.
+fn crash(prepare: impl Fn(&mut Hub), check: impl Fn(&mut Hub, &str)) {
+    let mut lost = 0;
+    loop {
+        let mut hub = Hub::new(&["a", "b"]);
+        hub.place(spec(json!({"placementType": "PickAll"})));
+        prepare(&mut hub);
+        let pass = hub.plan();
+        let mut seen = 0;
+        let mut description = String::new();
+        for step in &pass.steps {
+            for write in step {
+                if seen == lost {
+                    description = format!("without write {lost}, {:?}", write.target());
+                } else {
+                    hub.apply(write).unwrap();
+                }
+                seen += 1;
+            }
+            if seen > lost {
+                break;
+            }
+        }
+        if description.is_empty() {
+            assert!(lost > 5, "the passes under test have several writes");
+            return;
+        }
+        // A young Work without binding is left alone, in case only a watch is slow.
+        hub.settle();
+        hub.wait(Duration::from_secs(61));
+        hub.settle();
+        check(&mut hub, &description);
+        lost += 1;
+    }
+}
+
+fn available_on_both(hub: &mut Hub, description: &str) {
+    for _ in 0..3 {
+        hub.answer(true, Some("AllManifestsAvailable"));
+        hub.settle();
+    }
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"), "{description}");
+    assert_eq!(hub.count(Kind::Work), 2, "{description}");
+    assert_eq!(hub.count(Kind::ClusterResourceBinding), 2, "{description}");
+}
+
+#[test]
+fn a_crash_at_any_write_heals() {
+    crash(|_| {}, available_on_both);
+    crash(
+        |hub| {
+            hub.settle();
+            hub.answer(true, Some("AllManifestsAvailable"));
+            hub.settle();
+            hub.index.put(config_map("one", "2"));
+        },
+        |hub, description| {
+            available_on_both(hub, description);
+            assert_eq!(hub.placement()["status"]["observedResourceIndex"], "1", "{description}");
+        },
+    );
+    crash(
+        |hub| {
+            hub.settle();
+            hub.delete_placement();
+        },
+        |hub, description| {
+            hub.finish_works();
+            assert!(hub.objects.is_empty(), "{description}");
+        },
+    );
+}
+
+#[test]
+fn a_work_whose_binding_was_never_made_keeps_its_place() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    let pass = hub.plan();
+    for write in pass
+        .writes()
+        .filter(|write| write.target().kind != Kind::ClusterResourceBinding)
+    {
+        hub.apply(write).unwrap();
+    }
+    hub.wait(Duration::from_secs(3600));
+    hub.log.clear();
+    hub.settle();
+    assert!(
+        hub.log.iter().all(|write| write.target().kind != Kind::Work),
+        "what the member applies is not touched"
+    );
+    let work = hub.get(Kind::Work, "web-work").unwrap();
+    let named = &work["metadata"]["labels"]["kubernetes-fleet.io/parent-resource-binding"];
+    assert_eq!(&hub.binding("a").unwrap()["metadata"]["name"], named);
+}
+
+#[test]
+fn abandoned_works_are_marked_before_they_are_deleted() {
+    let mut hub = Hub::new(&["a"]);
+    let mut abandon = spec(json!({"placementType": "PickAll"}));
+    abandon["strategy"]["deleteStrategy"] = json!({"propagationPolicy": "Abandon"});
+    hub.place(abandon);
+    hub.settle();
+    hub.delete_placement();
+    let pass = hub.pass();
+    let at = |deleted: bool| {
+        let is = |w: &Write| w.target().kind == Kind::Work && matches!(w, Write::Delete { .. }) == deleted;
+        pass.steps.iter().position(|step| step.iter().any(is)).unwrap()
+    };
+    assert!(at(false) < at(true), "{:?}", pass.steps);
+    let work = hub.get(Kind::Work, "web-work").unwrap();
+    assert_eq!(
+        work["metadata"]["annotations"]["kubernetes-fleet.io/abandon-on-delete"],
+        "true"
+    );
+    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+}
+
+#[test]
+fn bindings_of_a_placement_that_is_gone_are_let_go() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    let name = hub.binding("a").unwrap()["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    hub.apply(&Write::Delete {
+        target: Target::new(Kind::ClusterResourceBinding, None, &name),
+        uid: None,
+    })
+    .unwrap();
+    hub.objects
+        .retain(|target, _| target.kind != Kind::ClusterResourcePlacement);
+    hub.settle();
+    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+    hub.finish_works();
+    assert_eq!(hub.count(Kind::Work), 0);
+}
