@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::world::World;
 use super::{Event, Kind, Pass, Slice, Stages, Target, Tracked, Write, writes};
-use crate::objects::{Binding, Placement, Work};
+use crate::objects::{Binding, Placement, PlacementKey, Work};
 use crate::render;
 
 /// What it takes to let bindings go: their Works first, then their finalizers.
@@ -135,14 +135,15 @@ fn orphans<'a>(slice: &'a Slice<'_>, bindings: &[Tracked<Binding>]) -> Vec<&'a W
         .flatten()
         .map(|b| b.meta.name.as_str())
         .collect();
-    let works = slice
-        .works
-        .iter()
-        .map(|work| &**work)
-        .filter(|work| !work.meta.is_deleting());
-    works
-        .filter(|work| work.binding().is_some_and(|name| !known.contains(name)))
-        .collect()
+    let lost = |work: &&Work| own_live(slice.key, work) && work.binding().is_some_and(|name| !known.contains(name));
+    slice.works.iter().map(|work| &**work).filter(lost).collect()
+}
+
+/// Whether a Work is of this very placement, and not of another kind's with the same name, and is not going away.
+pub(super) fn own_live(key: &PlacementKey, work: &Work) -> bool {
+    !work.meta.is_deleting()
+        && work.meta.label(labels::PARENT_PLACEMENT) == Some(key.name.as_str())
+        && work.meta.label(labels::PARENT_NAMESPACE) == key.namespace.as_deref()
 }
 
 /// The pass of a placement that is being deleted.

@@ -1,6 +1,6 @@
 //! The stages of a pass for a placement that lives, each over the state that the earlier ones leave behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use api::text::{annotations, finalizers, labels, messages, reasons};
 use api::{Condition, ConditionStatus, IntOrString, Time, condition, names};
 
 use super::Tracked;
+use super::cleanup::own_live;
 use super::world::World;
 use crate::objects::{Binding, Manifest, Meta};
 use crate::overrides;
@@ -196,7 +197,7 @@ fn binding_name(world: &World<'_>, cluster: &str) -> Result<String, Problem> {
     let namespace = names::member_namespace(cluster);
     let taken = |name: &str| world.slice.bindings.iter().any(|b| b.meta.name == name);
     let orphans = world.slice.works.iter().filter(|w| {
-        !w.meta.is_deleting()
+        own_live(world.slice.key, w)
             && w.meta.namespace.as_deref() == Some(&namespace)
             && w.binding().is_some_and(|b| !taken(b))
     });
@@ -295,16 +296,15 @@ pub(super) fn roll_out(world: &mut World<'_>) {
     };
     let manifests: Vec<_> = group.iter().flat_map(|s| s.manifests.iter().cloned()).collect();
     let matched = overrides::matched(world.slice.key, &manifests, world.slice.overrides);
+    let clusters: BTreeSet<&str> = world
+        .bindings
+        .iter()
+        .filter_map(Tracked::get)
+        .map(|b| b.cluster())
+        .collect();
     let mut picked = BTreeMap::new();
-    for member in world.slice.members {
-        let wanted = world
-            .bindings
-            .iter()
-            .filter_map(Tracked::get)
-            .any(|b| b.cluster() == member.name());
-        if wanted {
-            picked.insert(member.name().to_owned(), overrides::pick(&matched, &member.meta.labels));
-        }
+    for member in world.slice.members.iter().filter(|m| clusters.contains(m.name())) {
+        picked.insert(member.name().to_owned(), overrides::pick(&matched, &member.meta.labels));
     }
     for problem in picked.values().flat_map(|p| p.problems.clone()) {
         if !world.pass.problems.contains(&problem) {

@@ -45,6 +45,13 @@ impl<T: Versioned> Tracked<T> {
         self.wanted.as_ref()
     }
 
+    /// The object as it shall be, if the pass has touched it.
+    pub fn changed(&self) -> Option<&Arc<T>> {
+        let wanted = self.wanted.as_ref()?;
+        let same = self.stored.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, wanted));
+        (!same).then_some(wanted)
+    }
+
     /// The object as it is stored; `None` when it is to be created.
     pub fn before(&self) -> Option<&Arc<T>> {
         self.stored.as_ref()

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::condition::{self, Verdict};
+use api::names;
 use api::placement::v1beta1::{BindingState, ResourceBindingSpec, ResourceBindingStatus};
 use api::text::conditions::cluster as conditions;
 use api::text::{finalizers, reasons::cluster as reasons};
 
 use super::Write;
 use super::world::World;
-use crate::objects::{Binding, Member};
+use crate::objects::{Binding, Member, Work};
 use crate::problem::Class;
 use crate::render::{self, Groups, Outcome, Rendered};
 use crate::report;
@@ -68,6 +69,7 @@ impl Works {
         let snapshots = world.live_resources();
         let mut groups = Groups::new(world.slice.key, snapshots.iter().map(|s| &**s));
         let members: BTreeMap<&str, &Arc<Member>> = world.slice.members.iter().map(|m| (m.name(), m)).collect();
+        let works = by_namespace(&world.slice.works);
         self.waiting = false;
         for position in 0..world.bindings.len() {
             let current = world.bindings[position].get();
@@ -75,7 +77,11 @@ impl Works {
                 .filter(|b| is_rendered(b, phase))
                 .and_then(|b| members.get(b.cluster()));
             match member {
-                Some(member) => self.binding(world, position, member, &mut groups, phase),
+                Some(member) => {
+                    let namespace = names::member_namespace(member.name());
+                    let works = works.get(namespace.as_str()).map_or(&[][..], Vec::as_slice);
+                    self.binding(world, position, (member, works), &mut groups, phase);
+                }
                 // What was rendered for a binding that is leaving now is not written.
                 None => drop(self.rendered.remove(&position)),
             }
@@ -86,7 +92,7 @@ impl Works {
         &mut self,
         world: &mut World<'_>,
         position: usize,
-        member: &Member,
+        (member, works): (&Member, &[Arc<Work>]),
         groups: &mut Groups<'_>,
         phase: Phase,
     ) {
@@ -106,7 +112,7 @@ impl Works {
                 binding: &binding,
                 member,
                 report_back: strategy.and_then(|s| s.report_back_strategy.as_ref()),
-                works: &world.slice.works,
+                works,
                 overrides: world.slice.overrides,
                 refused: world.slice.refused,
             };
@@ -116,12 +122,24 @@ impl Works {
         let Some((_, rendered)) = self.rendered.get(&position) else {
             return;
         };
-        let status = report::binding_status(&binding, &rendered.outcome, &world.slice.works, world.now);
+        let status = report::binding_status(&binding, &rendered.outcome, works, world.now);
         self.waiting |= is_waiting(&status);
         if status != binding.status {
             world.bindings[position].edit(|b| b.status = status);
         }
     }
+}
+
+/// The Works of each member, so that nobody has to look through all of them.
+fn by_namespace(works: &[Arc<Work>]) -> BTreeMap<&str, Vec<Arc<Work>>> {
+    let mut grouped: BTreeMap<&str, Vec<Arc<Work>>> = BTreeMap::new();
+    for work in works {
+        grouped
+            .entry(work.meta.namespace.as_deref().unwrap_or_default())
+            .or_default()
+            .push(Arc::clone(work));
+    }
+    grouped
 }
 
 /// Whether a binding has Works: it is rolled out, or was and is not removed yet.

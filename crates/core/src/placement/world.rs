@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use api::text::finalizers;
 use jiff::Timestamp;
 
-use super::{Event, Pass, Settings, Slice, Tracked};
+use super::{Event, Pass, Settings, Slice, Stages, Tracked};
 use crate::objects::{Binding, Digest, Placement, PolicySnapshot, ResourceSnapshot};
 use crate::problem::{Class, Problem};
 
@@ -48,6 +49,15 @@ impl<'a> World<'a> {
         world
             .resources
             .retain(|s| s.get().is_some_and(|s| !s.meta.is_deleting()));
+        // So are bindings that only wait for us: this pass withdraws their Works and lets them go.
+        for binding in &mut world.bindings {
+            if binding
+                .get()
+                .is_some_and(|b| b.meta.is_deleting() && is_ours_alone(b, settings.stages))
+            {
+                binding.delete();
+            }
+        }
         world
     }
 
@@ -99,6 +109,19 @@ impl<'a> World<'a> {
     pub(super) fn live_bindings(&self) -> Vec<Arc<Binding>> {
         self.bindings.iter().filter_map(Tracked::get).cloned().collect()
     }
+}
+
+/// Whether nobody but the stages of this agent holds the object back.
+fn is_ours_alone(binding: &Binding, stages: Stages) -> bool {
+    let ours = [
+        (stages.schedule, finalizers::SCHEDULER_BINDING),
+        (stages.work, finalizers::WORK),
+    ];
+    binding
+        .meta
+        .finalizers
+        .iter()
+        .all(|f| ours.iter().any(|(on, finalizer)| *on && finalizer == f))
 }
 
 fn sorted<T: super::Versioned>(objects: &[Arc<T>], name: impl Fn(&T) -> &String) -> Vec<Tracked<T>> {

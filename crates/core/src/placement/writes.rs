@@ -1,6 +1,7 @@
 //! Turns the difference between stored and wanted objects into writes: at most one per object, and one of its status.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -31,7 +32,7 @@ pub(super) fn policy_snapshot(owner: Owner<'_>, snapshot: &Tracked<PolicySnapsho
 
 /// The write of a policy snapshot's status.
 pub(super) fn policy_status(key: &PlacementKey, snapshot: &Tracked<PolicySnapshot>) -> Option<Write> {
-    let wanted = snapshot.get()?;
+    let wanted = snapshot.changed()?;
     let stored = snapshot.before().map(|s| s.status.clone()).unwrap_or_default();
     let body = report::status_patch(&stored, &wanted.status)?;
     let kind = key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot);
@@ -54,7 +55,7 @@ pub(super) fn binding(key: &PlacementKey, binding: &Tracked<Binding>) -> Option<
 
 /// The write of a binding's status.
 pub(super) fn binding_status(key: &PlacementKey, binding: &Tracked<Binding>) -> Option<Write> {
-    let wanted = binding.get()?;
+    let wanted = binding.changed()?;
     let stored = binding.before().map(|b| b.status.clone()).unwrap_or_default();
     let body = report::status_patch(&stored, &wanted.status)?;
     Some(status(target(binding_kind(key), &wanted.meta), body))
@@ -135,6 +136,7 @@ fn object<T: super::Versioned>(
                 "spec": spec(wanted),
             }),
         }),
+        (Some(stored), Some(wanted)) if Arc::ptr_eq(stored, wanted) => None,
         (Some(stored), Some(wanted)) => patch(kind, stored.as_ref(), wanted.as_ref(), spec),
     }
 }

@@ -1,9 +1,11 @@
-//! One batch of the scheduling cycle: filters in order, then scores (hub-behaviour 4.8).
+//! Filters in order, then scores (hub-behaviour 4.8).
+//!
+//! What does not depend on the clusters picked so far is judged once per cycle; a batch only looks at the rest.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use api::placement::v1beta1::{ClusterSelectorTerm, PreferredClusterSelector};
+use api::placement::v1beta1::{ClusterSelectorTerm, PreferredClusterSelector, TopologySpreadConstraint};
 
 use super::Input;
 use super::affinity::{self, BadProperty, Preferences};
@@ -33,108 +35,136 @@ pub(super) struct Filtered {
 /// The outcome of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Best first.
+    /// Best first when scored, else by name.
     pub(super) scored: Vec<Scored>,
     /// By name.
     pub(super) filtered: Vec<Filtered>,
 }
 
-/// Whether a batch scores, as PickN does, or only filters.
+/// Whether batches score, as PickN does, or only filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scoring {
     Yes,
     No,
 }
 
-/// Filters and scores all members. `picked` are the clusters that are scheduled or bound already.
-pub(super) fn batch(
-    input: &Input<'_>,
+/// All members, judged by everything but what is picked.
+pub(super) struct Fleet<'a> {
+    members: &'a [Arc<Member>],
     scoring: Scoring,
-    picked: &BTreeSet<String>,
-    obsolete: &BTreeSet<String>,
-    bad: &mut Vec<BadProperty>,
-) -> Result<Batch, Problem> {
-    let terms = Terms::of(input);
-    let names: Vec<&str> = picked.iter().map(String::as_str).collect();
-    let constraints = match (scoring, input.policy) {
-        (Scoring::Yes, Some(policy)) => policy.topology_spread_constraints.as_slice(),
-        _ => &[],
-    };
-    let spread = Spread::new(constraints, input.members, &names);
-    let preferences = match scoring {
-        Scoring::Yes => Some(Preferences::new(terms.preferred, input.members, bad)?),
-        Scoring::No => None,
-    };
-    let mut result = Batch::default();
-    for member in input.members {
-        let cluster = &member.meta.name;
-        match judge(input, &terms, member, picked, &spread, bad)? {
-            Judgement::Picked => {}
-            Judgement::Out(reason) => result.filtered.push(Filtered {
-                cluster: cluster.clone(),
-                reason,
-            }),
-            Judgement::In { topology } => {
-                let affinity = preferences.as_ref().map_or(Ok(0), |p| p.score(member, bad))?;
-                let obsolete = i64::from(scoring == Scoring::Yes && obsolete.contains(cluster));
-                result.scored.push(Scored {
-                    cluster: cluster.clone(),
-                    affinity,
-                    topology,
-                    obsolete,
-                });
+    constraints: &'a [TopologySpreadConstraint],
+    /// Affinity score, or why the member is out.
+    verdicts: Vec<Result<i64, String>>,
+}
+
+impl<'a> Fleet<'a> {
+    /// Judges the members.
+    ///
+    /// # Errors
+    /// When the policy cannot be evaluated.
+    pub(super) fn new(input: &Input<'a>, scoring: Scoring, bad: &mut Vec<BadProperty>) -> Result<Self, Problem> {
+        let terms = Terms::of(input);
+        let (constraints, preferences) = match scoring {
+            Scoring::Yes => (
+                input
+                    .policy
+                    .map_or(&[][..], |policy| &policy.topology_spread_constraints),
+                Some(Preferences::new(terms.preferred, input.members, bad)?),
+            ),
+            Scoring::No => (&[][..], None),
+        };
+        let mut verdicts = Vec::with_capacity(input.members.len());
+        for member in input.members {
+            verdicts.push(match refusal(input, &terms, member, bad)? {
+                Some(reason) => Err(format!("ClusterUnschedulable, {reason}")),
+                None => Ok(preferences.as_ref().map_or(Ok(0), |p| p.score(member, bad))?),
+            });
+        }
+        Ok(Self {
+            members: input.members,
+            scoring,
+            constraints,
+            verdicts,
+        })
+    }
+
+    /// Filters and scores what is left. `picked` are the clusters that are scheduled or bound already.
+    pub(super) fn batch(&self, picked: &BTreeSet<String>, obsolete: &BTreeSet<String>) -> Batch {
+        let spread = Spread::new(self.constraints, self.members, picked);
+        let mut batch = Batch::default();
+        for (member, verdict) in self.members.iter().zip(&self.verdicts) {
+            let cluster = member.meta.name.clone();
+            let affinity = match verdict {
+                Ok(affinity) => *affinity,
+                Err(reason) => {
+                    batch.filtered.push(Filtered {
+                        cluster,
+                        reason: reason.clone(),
+                    });
+                    continue;
+                }
+            };
+            if picked.contains(&cluster) {
+                continue;
+            }
+            match spread.judge(member) {
+                Ok(topology) => {
+                    let obsolete = i64::from(self.scoring == Scoring::Yes && obsolete.contains(&cluster));
+                    batch.scored.push(Scored {
+                        cluster,
+                        affinity,
+                        topology,
+                        obsolete,
+                    });
+                }
+                Err(violation) => {
+                    let reason = format!(
+                        "ClusterUnschedulable, violates the topology spread constraint on key {:?} (max skew {})",
+                        violation.key, violation.max_skew
+                    );
+                    batch.filtered.push(Filtered { cluster, reason });
+                }
             }
         }
+        if self.scoring == Scoring::Yes {
+            // Equal scores: the larger name wins.
+            let rank = |s: &Scored| (s.topology, s.affinity, s.obsolete);
+            batch
+                .scored
+                .sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| b.cluster.cmp(&a.cluster)));
+        }
+        batch
     }
-    if scoring == Scoring::Yes {
-        // Equal scores: the larger name wins.
-        let rank = |s: &Scored| (s.topology, s.affinity, s.obsolete, s.cluster.clone());
-        result.scored.sort_by_key(|s| std::cmp::Reverse(rank(s)));
-    }
-    Ok(result)
 }
 
-enum Judgement {
-    Picked,
-    In { topology: i64 },
-    Out(String),
-}
-
-fn judge(
+/// The first filter that keeps the member out, whatever else is picked.
+fn refusal(
     input: &Input<'_>,
     terms: &Terms<'_>,
-    member: &Arc<Member>,
-    picked: &BTreeSet<String>,
-    spread: &Spread<'_>,
+    member: &Member,
     bad: &mut Vec<BadProperty>,
-) -> Result<Judgement, Problem> {
-    let out = |reason: String| Ok(Judgement::Out(format!("ClusterUnschedulable, {reason}")));
+) -> Result<Option<String>, Problem> {
     if !affinity::required(terms.required, member, bad)? {
-        return out("cluster does not match with any of the required cluster affinity terms".to_owned());
-    }
-    if let Err(reason) = eligible(member, input.now) {
-        return out(format!("cluster is not eligible for resource placement yet: {reason}"));
-    }
-    if let Some(reason) = namespace_missing(input, member) {
-        return out(reason);
-    }
-    let tolerations = input.policy.map_or(&[][..], |policy| &policy.tolerations);
-    if let Some(taint) = taints::untolerated(&member.taints, tolerations) {
-        return out(format!(
-            "taint {}={}:{} cannot be tolerated",
-            taint.key, taint.value, taint.effect
+        return Ok(Some(
+            "cluster does not match with any of the required cluster affinity terms".to_owned(),
         ));
     }
-    if picked.contains(&member.meta.name) {
-        return Ok(Judgement::Picked);
+    if let Err(reason) = eligible(member, input.now) {
+        return Ok(Some(format!(
+            "cluster is not eligible for resource placement yet: {reason}"
+        )));
     }
-    match spread.judge(member) {
-        Ok(topology) => Ok(Judgement::In { topology }),
-        Err(violation) => out(format!(
-            "violates the topology spread constraint on key {:?} (max skew {})",
-            violation.key, violation.max_skew
-        )),
+    if let Some(reason) = namespace_missing(input, member) {
+        return Ok(Some(reason));
     }
+    let tolerations = input.policy.map_or(&[][..], |policy| &policy.tolerations);
+    let taint = taints::untolerated(&member.taints, tolerations);
+    Ok(taint.map(|taint| {
+        format!(
+            "taint {}={}:{} cannot be tolerated",
+            taint.key, taint.value, taint.effect
+        )
+    }))
 }
 
 /// Namespace affinity of ResourcePlacements (hub-behaviour 4.12).

@@ -4,15 +4,15 @@ use api::placement::v1beta1::ClusterDecision;
 
 use super::assign::Assignment;
 use super::classify::Classes;
-use super::filter::{Filtered, Scored, Scoring, batch};
+use super::filter::{Filtered, Fleet, Scored, Scoring};
 use super::{Action, Input, Outcome, Verdict, decisions};
 use crate::objects::Binding;
 use crate::problem::Problem;
 
 /// PickAll: every cluster that passes the filters. It is always fulfilled.
 pub(super) fn all(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Outcome) -> Result<(), Problem> {
-    let bad = &mut outcome.bad_properties;
-    let batch = batch(input, Scoring::No, &classes.picked(), &classes.obsolete_clusters(), bad)?;
+    let fleet = Fleet::new(input, Scoring::No, &mut outcome.bad_properties)?;
+    let batch = fleet.batch(&classes.picked(), &classes.obsolete_clusters());
     let selected = assign(classes, &batch.scored, outcome)?;
     let count = selected.len();
     outcome.verdict = Some(verdict(selected, count, &[], &batch.filtered));
@@ -84,12 +84,13 @@ fn pick_more(input: &Input<'_>, classes: &Classes<'_>, wanted: usize, outcome: &
     let one_by_one = input
         .policy
         .is_some_and(|policy| !policy.topology_spread_constraints.is_empty());
+    let fleet = Fleet::new(input, Scoring::Yes, &mut outcome.bad_properties)?;
     let mut held = classes.picked();
     let mut missing = wanted - held.len().min(wanted);
     let mut obsolete = classes.obsolete_clusters();
     let mut picked = Vec::new();
     let last = loop {
-        let mut batch = batch(input, Scoring::Yes, &held, &obsolete, &mut outcome.bad_properties)?;
+        let mut batch = fleet.batch(&held, &obsolete);
         let limit = if one_by_one { 1 } else { missing };
         let best: Vec<Scored> = batch.scored.drain(..limit.min(batch.scored.len())).collect();
         held.extend(best.iter().map(|scored| scored.cluster.clone()));

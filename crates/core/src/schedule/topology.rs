@@ -1,6 +1,6 @@
 //! Topology spread of PickN (hub-behaviour 4.11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::placement::v1beta1::{TopologySpreadConstraint, UnsatisfiableConstraintAction};
@@ -38,7 +38,7 @@ impl<'a> Spread<'a> {
     pub(super) fn new(
         constraints: &'a [TopologySpreadConstraint],
         members: &'a [Arc<Member>],
-        picked: &[&str],
+        picked: &BTreeSet<String>,
     ) -> Self {
         let mut all: Vec<Domains<'a>> = constraints.iter().map(|c| Domains::new(c, members, picked)).collect();
         all.sort_by_key(|domains| !domains.hard);
@@ -64,12 +64,12 @@ impl<'a> Spread<'a> {
 }
 
 impl<'a> Domains<'a> {
-    fn new(constraint: &'a TopologySpreadConstraint, members: &'a [Arc<Member>], picked: &[&str]) -> Self {
+    fn new(constraint: &'a TopologySpreadConstraint, members: &'a [Arc<Member>], picked: &BTreeSet<String>) -> Self {
         let key = constraint.topology_key.as_str();
         let mut counts = BTreeMap::new();
         for member in members {
             if let Some(domain) = member.meta.label(key) {
-                *counts.entry(domain).or_insert(0) += i64::from(picked.contains(&member.meta.name.as_str()));
+                *counts.entry(domain).or_insert(0) += i64::from(picked.contains(&member.meta.name));
             }
         }
         let mut sorted: Vec<i64> = counts.values().copied().collect();

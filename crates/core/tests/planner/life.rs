@@ -282,9 +282,7 @@ fn a_new_binding_waits_until_the_old_work_is_gone() {
         .to_owned();
     let target = Target::new(Kind::ClusterResourceBinding, None, &name);
     hub.apply(&Write::Delete { target, uid: None }).unwrap();
-    for _ in 0..4 {
-        hub.pass();
-    }
+    hub.settle();
     let binding = hub.binding("a").unwrap().clone();
     assert_ne!(
         binding["metadata"]["name"],

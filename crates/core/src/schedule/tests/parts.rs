@@ -1,5 +1,7 @@
 //! Eligibility, taints, topology spread, and the list of decisions.
 
+use std::collections::BTreeSet;
+
 use super::super::filter::{Filtered, Scored};
 use super::super::topology::{Spread, Violation};
 use super::super::{decisions, taints};
@@ -82,6 +84,10 @@ fn tolerations_cover_taints() {
     }
 }
 
+fn names(clusters: &[&str]) -> BTreeSet<String> {
+    clusters.iter().map(|name| (*name).to_owned()).collect()
+}
+
 /// Picked clusters, the judged member, and the verdict of a hard and of a soft constraint.
 type Spreading = (&'static [&'static str], usize, Result<i64, Violation>, i64);
 
@@ -111,13 +117,16 @@ fn spread_counts_domains_over_all_members() {
     for (picked, judged, hard, soft) in cases {
         for (action, expected) in [("DoNotSchedule", hard), ("ScheduleAnyway", Ok(soft))] {
             let constraints = constraint(json!(null), action);
-            let spread = Spread::new(&constraints, &members, picked);
+            let spread = Spread::new(&constraints, &members, &names(picked));
             assert_eq!(spread.judge(&members[judged]), expected, "{picked:?} {judged} {action}");
         }
     }
     let unlabelled = member("x", json!({}));
     let constraints = constraint(json!(1), "DoNotSchedule");
-    assert_eq!(Spread::new(&constraints, &members, &["a"]).judge(&unlabelled), Ok(0));
+    assert_eq!(
+        Spread::new(&constraints, &members, &names(&["a"])).judge(&unlabelled),
+        Ok(0)
+    );
 }
 
 #[test]
