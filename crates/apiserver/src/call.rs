@@ -1,6 +1,7 @@
 //! One authenticated and authorized request for a resource.
 
 use crate::clock::Clock;
+use crate::protobuf;
 use crate::registry::{Resource, Version};
 use crate::reply::View;
 use crate::routes::{Query, Target, Verb};
@@ -154,9 +155,11 @@ impl Call {
                 .map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}"))),
             "application/yaml" => serde_yaml::from_slice(&self.body)
                 .map_err(|e| ApiError::bad_request(format!("error converting YAML to JSON: {e}"))),
+            protobuf::MEDIA_TYPE => protobuf::decode(&self.body).map_err(ApiError::bad_request),
             _ => Err(ApiError::unsupported_media_type(&[
                 "application/json",
                 "application/yaml",
+                protobuf::MEDIA_TYPE,
             ])),
         }
     }

@@ -59,7 +59,7 @@ pub fn after(core: &Arc<Core>, table: &str, event: &Event) {
     }
 }
 
-fn derive(core: &Core, table: &str, event: &Event, tasks: &mut Vec<Task>) {
+fn derive(core: &Arc<Core>, table: &str, event: &Event, tasks: &mut Vec<Task>) {
     let object = &event.object;
     let key = || Key::new(table, &object.namespace, &object.name);
     let deleted = event.kind == EventKind::Deleted;
@@ -76,8 +76,15 @@ fn derive(core: &Core, table: &str, event: &Event, tasks: &mut Vec<Task>) {
         }
     }
     match table {
-        NAMESPACES if deleted => {}
-        NAMESPACES if object.terminating => tasks.extend([Task::Dependents(key()), Task::Empty(object.name.clone())]),
+        NAMESPACES if deleted => namespaces::forget(core, &object.name),
+        NAMESPACES if object.terminating => {
+            tasks.push(Task::Dependents(key()));
+            if event.previous.as_ref().is_some_and(|p| !p.terminating) {
+                namespaces::schedule(core, &object.name);
+            } else {
+                tasks.push(Task::Empty(object.name.clone()));
+            }
+        }
         NAMESPACES if event.kind == EventKind::Added => tasks.push(Task::Furnish(object.name.clone())),
         CRDS if deleted => crds::forget(core, object),
         CRDS if object.terminating => tasks.push(Task::Undefine(object.name.clone())),
@@ -129,6 +136,12 @@ fn run(core: &Arc<Core>, task: Task) {
         Task::Define(name) => crds::define(core, &name),
         Task::Undefine(name) => crds::undefine(core, &name),
     }
+}
+
+/// Adds a task and does what is queued.
+pub fn enqueue(core: &Arc<Core>, task: Task) {
+    core.queue.0.lock().tasks.push_back(task);
+    drain(core);
 }
 
 /// Changes a stored object by the server's own hand. `edit` says whether it changed anything; a terminating object

@@ -32,6 +32,7 @@ mod pki;
 mod pods;
 mod prepare;
 mod present;
+mod protobuf;
 mod rbac;
 mod registry;
 mod reply;

@@ -1,14 +1,15 @@
 //! The life of namespaces: what new ones get, what terminating ones refuse, and how they are emptied.
 
 use crate::call::Call;
-use crate::controllers::{NAMESPACES, edit};
+use crate::controllers::{self, NAMESPACES, Task, edit};
 use crate::object::{self, items};
 use crate::server::Core;
 use crate::status::{ApiError, ApiResult};
 use crate::storage::{Change, Key, Scope};
 use crate::verbs::delete::{self, Options};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Namespaces that every cluster has.
@@ -98,9 +99,37 @@ struct Remaining {
     by_finalizer: BTreeMap<String, usize>,
 }
 
+/// Terminating namespaces whose content is being removed.
+#[derive(Default)]
+pub struct Emptying(Mutex<BTreeSet<Arc<str>>>);
+
+/// Has a terminating namespace emptied a little later. Real clusters wait too, so that whoever deletes a namespace
+/// together with its content finds that content.
+pub fn schedule(core: &Arc<Core>, name: &Arc<str>) {
+    let (core, name, delay) = (Arc::downgrade(core), name.clone(), core.settings.namespace_delay);
+    let begin = move || {
+        let Some(core) = core.upgrade() else { return };
+        core.emptying.0.lock().insert(name.clone());
+        controllers::enqueue(&core, Task::Empty(name));
+    };
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) if !delay.is_zero() => drop(runtime.spawn(async move {
+            tokio::time::sleep(delay).await;
+            begin();
+        })),
+        _ => begin(),
+    }
+}
+
+/// Takes note that a namespace is gone.
+pub fn forget(core: &Core, name: &str) {
+    core.emptying.0.lock().remove(name);
+}
+
 /// Deletes the content of a terminating namespace; once it is empty the namespace goes too.
 pub fn empty(core: &Arc<Core>, name: &str) {
-    if core.store.get(NAMESPACES, "", name).is_none_or(|n| !n.terminating) {
+    let begun = core.emptying.0.lock().contains(name);
+    if !begun || core.store.get(NAMESPACES, "", name).is_none_or(|n| !n.terminating) {
         return;
     }
     let scope = Scope::Namespace(name.to_owned());

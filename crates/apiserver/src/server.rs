@@ -7,6 +7,7 @@ use crate::controllers::Queue;
 use crate::faults::Faults;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
+use crate::namespaces::Emptying;
 use crate::pki::Authority;
 use crate::rbac::Rbac;
 use crate::registry::Registry;
@@ -18,6 +19,7 @@ use http::{Request, Response, header};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Everything a server holds.
 pub struct Core {
@@ -43,6 +45,24 @@ pub struct Core {
     pub queue: Queue,
     /// Service addresses and node ports.
     pub addresses: Addresses,
+    /// Namespaces on their way out.
+    pub emptying: Emptying,
+    /// How the server was built.
+    pub settings: Settings,
+}
+
+/// Settings that hold for the server's life.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Time between the deletion of a namespace and that of its content.
+    pub namespace_delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // Real clusters take five seconds; this is long enough for a client that deletes a list of objects.
+        Settings { namespace_delay: Duration::from_millis(300) }
+    }
 }
 
 /// How a server is to be built.
@@ -52,6 +72,7 @@ pub struct Builder {
     seed: Option<u64>,
     limits: Limits,
     authority: Option<Authority>,
+    settings: Settings,
 }
 
 impl Builder {
@@ -79,6 +100,12 @@ impl Builder {
         self
     }
 
+    /// Time between the deletion of a namespace and that of its content.
+    pub fn namespace_delay(mut self, delay: Duration) -> Self {
+        self.settings.namespace_delay = delay;
+        self
+    }
+
     /// Builds the server with its standard namespaces and roles.
     ///
     /// # Errors
@@ -99,6 +126,8 @@ impl Builder {
             tokens: Tokens::new(ids.bytes()),
             queue: Queue::default(),
             addresses: Addresses::default(),
+            emptying: Emptying::default(),
+            settings: self.settings,
             registry: Registry::default(),
             store,
             ids,
