@@ -7,8 +7,8 @@ use crate::server::Core;
 use crate::status::{ApiError, ApiResult};
 use crate::storage::{Change, Key, Scope};
 use crate::verbs::delete::{self, Options};
-use serde_json::{Value, json};
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

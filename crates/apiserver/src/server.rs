@@ -61,7 +61,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // Real clusters take five seconds; this is long enough for a client that deletes a list of objects.
-        Settings { namespace_delay: Duration::from_millis(300) }
+        Settings {
+            namespace_delay: Duration::from_millis(300),
+        }
     }
 }
 

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 fn server() -> ApiServer {
-    ApiServer::builder().seed(1).namespace_delay(Duration::ZERO).build().unwrap()
+    ApiServer::builder()
+        .seed(1)
+        .namespace_delay(Duration::ZERO)
+        .build()
+        .unwrap()
 }
 
 fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {

@@ -21,7 +21,11 @@ struct Output {
 impl Cluster {
     /// A served cluster, or `None` (with the reason printed) without kubectl.
     async fn up(name: &str) -> Option<Cluster> {
-        let found = Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).status().await;
+        let found = Command::new("kubectl")
+            .args(["version", "--client"])
+            .stdout(Stdio::null())
+            .status()
+            .await;
         if !found.is_ok_and(|s| s.success()) {
             println!("Skipped: kubectl is not installed.");
             return None;
@@ -50,7 +54,11 @@ impl Cluster {
         drop(stdin);
         let output = child.wait_with_output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Output { ok: output.status.success(), out: text(output.stdout), err: text(output.stderr) }
+        Output {
+            ok: output.status.success(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 
     async fn run(&self, args: &str, input: &str) -> String {
@@ -101,29 +109,79 @@ async fn built_in_kinds_from_apply_to_delete() {
     assert!(c.run("apply -f -", APP).await.contains("deployment.apps/web created"));
     assert!(c.run("apply -f -", APP).await.contains("deployment.apps/web unchanged"));
     // The container that the manifest no longer names goes, by strategic merge.
-    let smaller = APP.replace("      - {name: side, image: \"side:1\"}\n", "").replace("nginx:1", "nginx:2");
-    assert!(c.run("apply -f -", &smaller).await.contains("deployment.apps/web configured"));
-    let images = c.run("-n app get deploy web -o jsonpath={.spec.template.spec.containers[*].image}", "").await;
+    let smaller = APP
+        .replace("      - {name: side, image: \"side:1\"}\n", "")
+        .replace("nginx:1", "nginx:2");
+    assert!(
+        c.run("apply -f -", &smaller)
+            .await
+            .contains("deployment.apps/web configured")
+    );
+    let images = c
+        .run(
+            "-n app get deploy web -o jsonpath={.spec.template.spec.containers[*].image}",
+            "",
+        )
+        .await;
     assert_eq!(images, "nginx:2");
-    assert!(c.run("apply --server-side -f -", &smaller).await.contains("deployment.apps/web serverside-applied"));
+    assert!(
+        c.run("apply --server-side -f -", &smaller)
+            .await
+            .contains("deployment.apps/web serverside-applied")
+    );
     let table = c.run("-n app get deploy,svc,cm -o wide", "").await;
-    for part in ["0/1", "nginx:2", "app=web", "LoadBalancer", "<pending>", "80:30000/TCP", "configmap/settings"] {
+    for part in [
+        "0/1",
+        "nginx:2",
+        "app=web",
+        "LoadBalancer",
+        "<pending>",
+        "80:30000/TCP",
+        "configmap/settings",
+    ] {
         assert!(table.contains(part), "{part} in {table}");
     }
     let described = c.run("-n app describe deploy web", "").await;
     assert!(described.contains("Replicas:               1 desired"), "{described}");
     c.run("-n app scale deploy web --replicas=5", "").await;
-    c.run("-n app wait --for=jsonpath={.spec.replicas}=5 deploy/web --timeout=5s", "").await;
-    c.run("-n app patch cm settings --type=json -p [{\"op\":\"add\",\"path\":\"/data/b\",\"value\":\"2\"}]", "").await;
+    c.run(
+        "-n app wait --for=jsonpath={.spec.replicas}=5 deploy/web --timeout=5s",
+        "",
+    )
+    .await;
+    c.run(
+        "-n app patch cm settings --type=json -p [{\"op\":\"add\",\"path\":\"/data/b\",\"value\":\"2\"}]",
+        "",
+    )
+    .await;
     c.run("-n app label cm settings x=y", "").await;
-    assert_eq!(c.run("-n app get cm -l x=y -o jsonpath={.items[0].data.b}", "").await, "2");
-    assert!(c.run("explain deployment.spec.strategy", "").await.contains("rollingUpdate"));
+    assert_eq!(
+        c.run("-n app get cm -l x=y -o jsonpath={.items[0].data.b}", "").await,
+        "2"
+    );
+    assert!(
+        c.run("explain deployment.spec.strategy", "")
+            .await
+            .contains("rollingUpdate")
+    );
     assert!(c.run("-n app delete cm settings", "").await.contains("deleted"));
     let missing = c.try_run("-n app get cm settings", "").await;
-    assert_eq!(missing.err.trim(), "Error from server (NotFound): configmaps \"settings\" not found");
-    let strict = c.try_run("apply -f -", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndat: {}").await;
+    assert_eq!(
+        missing.err.trim(),
+        "Error from server (NotFound): configmaps \"settings\" not found"
+    );
+    let strict = c
+        .try_run(
+            "apply -f -",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndat: {}",
+        )
+        .await;
     assert!(strict.err.contains("unknown field \"dat\""), "{}", strict.err);
-    assert!(c.run("apply -f -", &smaller).await.contains("configmap/settings created"));
+    assert!(
+        c.run("apply -f -", &smaller)
+            .await
+            .contains("configmap/settings created")
+    );
     let deleted = c.run("delete -f - --timeout=20s", &smaller).await;
     assert!(deleted.contains("service \"web\" deleted"), "{deleted}");
     assert!(!c.run("get ns", "").await.contains("app "));
@@ -133,18 +191,38 @@ async fn built_in_kinds_from_apply_to_delete() {
 async fn commands_that_send_protobuf_and_tokens() {
     let Some(c) = Cluster::up("protobuf").await else { return };
     c.run("create ns team", "").await;
-    c.run("-n team create deployment d --image=nginx --replicas=0", "").await;
-    assert_eq!(c.run("-n team get deploy d -o jsonpath={.spec.replicas}", "").await, "0");
+    c.run("-n team create deployment d --image=nginx --replicas=0", "")
+        .await;
+    assert_eq!(
+        c.run("-n team get deploy d -o jsonpath={.spec.replicas}", "").await,
+        "0"
+    );
     c.run("-n team create secret generic s --from-literal=k=v", "").await;
     assert_eq!(c.run("-n team get secret s -o jsonpath={.data.k}", "").await, "dg==");
     c.run("-n team create sa worker", "").await;
-    c.run("-n team create role reader --verb=get,list --resource=configmaps", "").await;
-    c.run("-n team create rolebinding worker --role=reader --serviceaccount=team:worker", "").await;
+    c.run("-n team create role reader --verb=get,list --resource=configmaps", "")
+        .await;
+    c.run(
+        "-n team create rolebinding worker --role=reader --serviceaccount=team:worker",
+        "",
+    )
+    .await;
     let token = c.run("-n team create token worker --duration=1h", "").await;
-    std::fs::write(c.home.join("config"), c.serving.kubeconfig_with_token("worker", token.trim()).unwrap()).unwrap();
-    assert!(c.run("auth whoami", "").await.contains("system:serviceaccount:team:worker"));
+    std::fs::write(
+        c.home.join("config"),
+        c.serving.kubeconfig_with_token("worker", token.trim()).unwrap(),
+    )
+    .unwrap();
+    assert!(
+        c.run("auth whoami", "")
+            .await
+            .contains("system:serviceaccount:team:worker")
+    );
     assert_eq!(c.run("-n team auth can-i list configmaps", "").await.trim(), "yes");
-    assert_eq!(c.try_run("-n default auth can-i list configmaps", "").await.out.trim(), "no");
+    assert_eq!(
+        c.try_run("-n default auth can-i list configmaps", "").await.out.trim(),
+        "no"
+    );
     c.run("-n team get cm", "").await;
     let refused = c.try_run("-n default get cm", "").await;
     assert_eq!(
@@ -154,8 +232,19 @@ async fn commands_that_send_protobuf_and_tokens() {
     let user = c.serving.kubeconfig(&User::new("dev", &["devs"])).unwrap();
     std::fs::write(c.home.join("config"), user).unwrap();
     let refused = c.try_run("get nodes", "").await;
-    assert!(refused.err.contains("User \"dev\" cannot list resource \"nodes\" in API group \"\" at the cluster scope"), "{}", refused.err);
-    assert!(c.server.metrics().total(|l, agent| agent == "kubectl" && l.verb == "LIST") > 0);
+    assert!(
+        refused
+            .err
+            .contains("User \"dev\" cannot list resource \"nodes\" in API group \"\" at the cluster scope"),
+        "{}",
+        refused.err
+    );
+    assert!(
+        c.server
+            .metrics()
+            .total(|l, agent| agent == "kubectl" && l.verb == "LIST")
+            > 0
+    );
 }
 
 const DEFINITION: &str = r#"
@@ -194,33 +283,75 @@ spec:
 async fn custom_kinds_are_served_validated_and_removed() {
     let Some(c) = Cluster::up("custom").await else { return };
     c.run("apply -f -", DEFINITION).await;
-    c.run("wait --for=condition=Established crd/boats.harbour.example.com --timeout=5s", "").await;
+    c.run(
+        "wait --for=condition=Established crd/boats.harbour.example.com --timeout=5s",
+        "",
+    )
+    .await;
     let boat = "apiVersion: harbour.example.com/v1\nkind: Boat\nmetadata: {name: b}\nspec: {colour: red, name: Anna}";
-    assert!(c.run("apply -f -", boat).await.contains("boat.harbour.example.com/b created"));
+    assert!(
+        c.run("apply -f -", boat)
+            .await
+            .contains("boat.harbour.example.com/b created")
+    );
     assert!(c.run("apply -f -", boat).await.contains("unchanged"));
-    assert!(c.run("apply --server-side -f -", boat).await.contains("serverside-applied"));
+    assert!(
+        c.run("apply --server-side -f -", boat)
+            .await
+            .contains("serverside-applied")
+    );
     let table = c.run("get fleet", "").await;
     assert!(table.contains("COLOUR") && table.contains("red"), "{table}");
-    assert_eq!(c.run("get bt b -o jsonpath={.spec.crew}/{.metadata.generation}", "").await, "2/1");
+    assert_eq!(
+        c.run("get bt b -o jsonpath={.spec.crew}/{.metadata.generation}", "")
+            .await,
+        "2/1"
+    );
     c.run("patch bt b --subresource=status --type=merge -p {\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}", "").await;
     c.run("wait --for=condition=Ready bt/b --timeout=5s", "").await;
     assert_eq!(c.run("get bt b -o jsonpath={.metadata.generation}", "").await, "1");
     c.run("scale bt b --replicas=7", "").await;
-    assert_eq!(c.run("get bt --field-selector spec.colour=red -o jsonpath={.items[0].spec.crew}", "").await, "7");
+    assert_eq!(
+        c.run(
+            "get bt --field-selector spec.colour=red -o jsonpath={.items[0].spec.crew}",
+            ""
+        )
+        .await,
+        "7"
+    );
     for (patch, message) in [
-        ("{\"spec\":{\"colour\":\"green\"}}", "spec.colour: Unsupported value: \"green\": supported values: \"red\", \"blue\""),
-        ("{\"spec\":{\"crew\":-1}}", "spec.crew: Invalid value: -1: spec.crew in body should be greater than or equal to 0"),
-        ("{\"spec\":{\"name\":\"Berta\"}}", "spec.name: Invalid value: \"string\": a boat keeps its name"),
+        (
+            "{\"spec\":{\"colour\":\"green\"}}",
+            "spec.colour: Unsupported value: \"green\": supported values: \"red\", \"blue\"",
+        ),
+        (
+            "{\"spec\":{\"crew\":-1}}",
+            "spec.crew: Invalid value: -1: spec.crew in body should be greater than or equal to 0",
+        ),
+        (
+            "{\"spec\":{\"name\":\"Berta\"}}",
+            "spec.name: Invalid value: \"string\": a boat keeps its name",
+        ),
     ] {
         let refused = c.try_run(&format!("patch bt b --type=merge -p {patch}"), "").await;
-        assert!(refused.err.contains(message) || refused.err.contains(&message.replace("\"string\"", "\"Berta\"")), "{}", refused.err);
+        assert!(
+            refused.err.contains(message) || refused.err.contains(&message.replace("\"string\"", "\"Berta\"")),
+            "{}",
+            refused.err
+        );
     }
-    let strict = c.try_run("apply -f -", &boat.replace("colour: red", "colour: red, sails: 2")).await;
+    let strict = c
+        .try_run("apply -f -", &boat.replace("colour: red", "colour: red, sails: 2"))
+        .await;
     assert!(strict.err.contains("unknown field \"spec.sails\""), "{}", strict.err);
     let described = c.run("describe bt b", "").await;
     assert!(described.contains("Colour:  red"), "{described}");
     assert!(c.run("explain boat.spec", "").await.contains("colour"));
     c.run("delete crd boats.harbour.example.com --timeout=10s", "").await;
     let gone = c.try_run("get --raw /apis/harbour.example.com/v1/boats", "").await;
-    assert!(gone.err.contains("the server could not find the requested resource"), "{}", gone.err);
+    assert!(
+        gone.err.contains("the server could not find the requested resource"),
+        "{}",
+        gone.err
+    );
 }

@@ -54,7 +54,8 @@ fn parse(table: &str) -> Messages {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["=", api_version, kind, message] => {
-                all.kinds.insert(((*api_version).to_owned(), (*kind).to_owned()), (*message).to_owned());
+                all.kinds
+                    .insert(((*api_version).to_owned(), (*kind).to_owned()), (*message).to_owned());
             }
             [message] => {
                 current = (*message).to_owned();
@@ -96,7 +97,9 @@ fn parse_form(text: &str) -> Form {
 
 /// The JSON form of a body, or why it cannot be read.
 pub fn decode(body: &[u8]) -> Result<Value, String> {
-    let envelope = body.strip_prefix(MAGIC).ok_or("the body does not begin with the protobuf prefix of Kubernetes")?;
+    let envelope = body
+        .strip_prefix(MAGIC)
+        .ok_or("the body does not begin with the protobuf prefix of Kubernetes")?;
     let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
     for field in Reader::new(envelope) {
         match field? {
@@ -116,7 +119,9 @@ pub fn decode(body: &[u8]) -> Result<Value, String> {
     let key = (api_version, kind);
     let message = MESSAGES.kinds.get(&key).or_else(|| {
         // Options of a deletion carry the version of the resource that they are for.
-        (key.1 == "DeleteOptions").then(|| MESSAGES.kinds.get(&("v1".to_owned(), key.1.clone()))).flatten()
+        (key.1 == "DeleteOptions")
+            .then(|| MESSAGES.kinds.get(&("v1".to_owned(), key.1.clone())))
+            .flatten()
     });
     let message = message.ok_or_else(|| format!("no protobuf form is known for {} of {:?}", key.1, key.0))?;
     let mut object = Map::new();
@@ -134,7 +139,10 @@ fn members(bytes: &[u8], message: &str, depth: usize, out: &mut Map<String, Valu
     if depth > MAX_DEPTH {
         return Err("the messages are nested too deeply".into());
     }
-    let known = MESSAGES.messages.get(message).ok_or_else(|| format!("the message {message} is not known"))?;
+    let known = MESSAGES
+        .messages
+        .get(message)
+        .ok_or_else(|| format!("the message {message} is not known"))?;
     for field in Reader::new(bytes) {
         let (number, field) = field?;
         let Some(member) = known.get(&number) else { continue };
@@ -199,7 +207,11 @@ fn message_value(bytes: &[u8], message: &str, depth: usize) -> Result<Value, Str
                     _ => {}
                 }
             }
-            Ok(if kind == 0 { number.into() } else { field_text(bytes, 3)?.into() })
+            Ok(if kind == 0 {
+                number.into()
+            } else {
+                field_text(bytes, 3)?.into()
+            })
         }
         "Time" | "MicroTime" => time(bytes, message == "MicroTime"),
         "Duration" => Err("durations have no protobuf form in requests".into()),
@@ -247,7 +259,12 @@ fn time(bytes: &[u8], micro: bool) -> Result<Value, String> {
     let Some(seconds) = seconds else { return Ok(Value::Null) };
     let nanos = i32::try_from(nanos).map_err(|_| "a time is out of range")?;
     let time = Timestamp::new(seconds, nanos).map_err(|e| e.to_string())?;
-    Ok(if micro { time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string() } else { time_text(time) }.into())
+    Ok(if micro {
+        time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    } else {
+        time_text(time)
+    }
+    .into())
 }
 
 #[cfg(test)]
@@ -268,7 +285,10 @@ mod tests {
         // Recorded from `kubectl create namespace x`.
         let body = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12\x19\x0a\x11\x0a\x01x\x12\x00\x1a\x00\x22\x00\x2a\x00\x32\x00\x38\x00\x42\x00\x12\x00\x1a\x02\x0a\x00\x1a\x00\x22\x00";
         let value = decode(body).unwrap();
-        assert_eq!(value, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}, "spec": {}, "status": {}}));
+        assert_eq!(
+            value,
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}, "spec": {}, "status": {}})
+        );
     }
 
     #[test]
@@ -279,9 +299,15 @@ mod tests {
         let template = field(2, &field(2, &container));
         let spec = [vec![1 << 3, 0], field(3, &template)].concat();
         let value = decode(&envelope("apps/v1", "Deployment", &field(2, &spec))).unwrap();
-        assert_eq!(value["spec"]["replicas"], 0, "an explicit zero is kept where the field is optional");
+        assert_eq!(
+            value["spec"]["replicas"], 0,
+            "an explicit zero is kept where the field is optional"
+        );
         let container = &value["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(*container, json!({"name": "c", "resources": {"limits": {"cpu": "500m"}}}));
+        assert_eq!(
+            *container,
+            json!({"name": "c", "resources": {"limits": {"cpu": "500m"}}})
+        );
         assert!(decode(&envelope("v9", "Nothing", b"")).is_err());
         assert!(decode(b"{}").is_err());
     }
@@ -291,14 +317,30 @@ mod tests {
         fn check(form: &Form) {
             match form {
                 Form::Message(m) => {
-                    let special = ["IntOrString", "Quantity", "Time", "MicroTime", "Duration", "RawExtension", "FieldsV1", "Items"];
-                    assert!(special.contains(&m.as_str()) || MESSAGES.messages.contains_key(m), "{m}");
+                    let special = [
+                        "IntOrString",
+                        "Quantity",
+                        "Time",
+                        "MicroTime",
+                        "Duration",
+                        "RawExtension",
+                        "FieldsV1",
+                        "Items",
+                    ];
+                    assert!(
+                        special.contains(&m.as_str()) || MESSAGES.messages.contains_key(m),
+                        "{m}"
+                    );
                 }
                 Form::List(inner) | Form::Map(inner) => check(inner),
                 _ => {}
             }
         }
         assert!(MESSAGES.kinds.len() > 40);
-        MESSAGES.messages.values().flat_map(HashMap::values).for_each(|m| check(&m.form));
+        MESSAGES
+            .messages
+            .values()
+            .flat_map(HashMap::values)
+            .for_each(|m| check(&m.form));
     }
 }
