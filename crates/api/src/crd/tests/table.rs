@@ -266,6 +266,69 @@ const KINDS: &[(&str, &str, &str, &str, char, &str, bool)] = &[
         "v1alpha1",
         true,
     ),
+    (
+        "N",
+        "ServiceImport",
+        "serviceimports",
+        "svcimport",
+        'N',
+        "v1alpha1",
+        true,
+    ),
+    (
+        "N",
+        "MultiClusterService",
+        "multiclusterservices",
+        "mcs",
+        'N',
+        "v1alpha1",
+        true,
+    ),
+    (
+        "N",
+        "InternalServiceImport",
+        "internalserviceimports",
+        "internalsvcimport",
+        'N',
+        "v1alpha1",
+        true,
+    ),
+    (
+        "N",
+        "EndpointSliceExport",
+        "endpointsliceexports",
+        "",
+        'N',
+        "v1alpha1",
+        true,
+    ),
+    (
+        "N",
+        "EndpointSliceImport",
+        "endpointsliceimports",
+        "",
+        'N',
+        "v1alpha1",
+        false,
+    ),
+    (
+        "N",
+        "TrafficManagerProfile",
+        "trafficmanagerprofiles",
+        "tmp",
+        'N',
+        "v1beta1 v1alpha1",
+        true,
+    ),
+    (
+        "N",
+        "TrafficManagerBackend",
+        "trafficmanagerbackends",
+        "tmb",
+        'N',
+        "v1beta1 v1alpha1",
+        true,
+    ),
 ];
 
 fn group(short: &str, kind: &str) -> (&'static str, Value) {
@@ -452,5 +515,36 @@ fn columns_are_those_of_the_contract() {
         AGE,
     ];
     assert_eq!(columns("ServiceExport", "v1alpha1"), export);
+    for (kind, expected) in [
+        (
+            "MultiClusterService",
+            vec![
+                "Service-Import=.spec.serviceImport.name",
+                "External-IP=.status.loadBalancer.ingress[0].ip",
+                "Is-Valid=.status.conditions[?(@.type=='Valid')].status",
+                AGE,
+            ],
+        ),
+        (
+            "TrafficManagerProfile",
+            vec![
+                "DNS-Name=.status.dnsName",
+                "Is-Programmed=.status.conditions[?(@.type=='Programmed')].status",
+                AGE,
+            ],
+        ),
+        (
+            "TrafficManagerBackend",
+            vec![
+                "Profile=.spec.profile.name",
+                "Backend=.spec.backend.name",
+                "Is-Accepted=.status.conditions[?(@.type=='Accepted')].status",
+                AGE,
+            ],
+        ),
+        ("ServiceImport", vec![]),
+    ] {
+        assert_eq!(columns(kind, "v1alpha1"), expected);
+    }
     assert!(columns("ClusterResourceOverride", "v1beta1").is_empty());
 }
