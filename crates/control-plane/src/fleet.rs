@@ -28,15 +28,13 @@ impl Fleet {
         let folder = RunFolder::create(options.run_folder.as_deref())?;
         let for_one = |(number, name): (u8, &&str)| options_of_one(&options, number, folder.path().join(name));
         let numbered = (0..).zip(names);
-        let started = match kind {
-            Kind::Real => {
-                let binaries = binaries::find(options.progress.clone()).await?;
-                let binaries = &binaries;
-                let starts = numbered.map(|one| ControlPlane::start_real(one.1, for_one(one), binaries));
-                try_join_all(starts).await?
-            }
-            Kind::Embedded => try_join_all(numbered.map(|one| ControlPlane::start(kind, one.1, for_one(one)))).await?,
+        let binaries = match kind {
+            Kind::Real => Some(binaries::find(options.progress.clone()).await?),
+            Kind::Embedded => None,
         };
+        let binaries = binaries.as_ref();
+        let starts = numbered.map(|one| ControlPlane::start_with(binaries, one.1, for_one(one)));
+        let started = try_join_all(starts).await?;
         let kubeconfig_path = folder.path().join("kubeconfig");
         let merged = kubeconfig::merge(started.iter().map(|plane| plane.kubeconfig().clone()));
         kubeconfig::write(&merged, &kubeconfig_path)?;

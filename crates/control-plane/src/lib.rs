@@ -8,18 +8,23 @@
 mod binaries;
 pub mod crds;
 pub mod daemon;
+mod embedded;
 mod files;
 mod fleet;
 mod identity;
 pub mod kubeconfig;
 pub mod pki;
 mod plane;
+mod ports;
 pub mod process;
 pub mod progress;
+mod readiness;
 mod real;
 
 pub use binaries::{Binaries, ETCD_VERSION, KUBERNETES_VERSION, find as find_binaries};
+pub use embedded::{EmbeddedHost, serve_until_ended};
 pub use fleet::Fleet;
 pub use identity::{TOKEN_LIFETIME, TokenFile};
-pub use plane::{ControlPlane, Kind, Options, ready};
+pub use plane::{ControlPlane, Kind, Options};
+pub use readiness::ready;
 pub use workloads;

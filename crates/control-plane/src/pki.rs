@@ -10,6 +10,9 @@ use rcgen::{
 
 use crate::files;
 
+const AUTHORITY_CERT: &str = "authority.crt";
+const AUTHORITY_KEY: &str = "authority.key";
+
 /// A certificate authority that signs for one cluster.
 #[derive(Debug)]
 pub struct Authority {
@@ -59,6 +62,29 @@ impl Authority {
     /// The authority's own certificate.
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
+    }
+
+    /// The authority's private key; whoever has it is everybody.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// Writes certificate and key for [`Self::read`].
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        files::write(&folder.join(AUTHORITY_CERT), self.cert_pem.as_bytes())?;
+        files::write_secret(&folder.join(AUTHORITY_KEY), self.key_pem().as_bytes())
+    }
+
+    /// The authority that was written into a folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+        };
+        let cert_pem = read(AUTHORITY_CERT)?;
+        let key = KeyPair::from_pem(&read(AUTHORITY_KEY)?).context("the authority's key cannot be used")?;
+        let issuer = Issuer::from_ca_cert_pem(&cert_pem, key).context("the authority's certificate cannot be used")?;
+        Ok(Self { issuer, cert_pem })
     }
 
     /// A certificate that servers show under these names and addresses, and that may also be used as a client.

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use apiserver::ApiServer;
 use kube::Client;
 use kube::config::Kubeconfig;
 use tokio::time::Instant;
 use workloads::Simulator;
 
 use crate::binaries::{self, Binaries};
+use crate::embedded::{EmbeddedHost, InProcess, OwnProcess};
 use crate::crds;
 use crate::files::RunFolder;
 use crate::identity::{TOKEN_LIFETIME, TokenFile};
 use crate::kubeconfig::{self, Credential};
+use crate::pki::Authority;
 use crate::progress::{SharedProgress, Silent, step};
-use crate::real::{self, Real};
+use crate::real::Real;
 
 /// The kind of a control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +40,14 @@ pub struct Options {
     pub run_folder: Option<PathBuf>,
     /// Files or folders of CustomResourceDefinitions, installed before the controllers start.
     pub crds: Vec<PathBuf>,
-    /// Whether controllers run: on the real kind the controller manager.
+    /// Whether controllers run: on the real kind the controller manager, on the embedded kind those of the simulated
+    /// workloads.
     pub controllers: bool,
     /// Nodes, and workloads that report what a healthy cluster would; whether the controllers are simulated as well
     /// follows from the kind. Without it no Pod runs.
     pub workloads: Option<workloads::Options>,
+    /// Where an embedded API server runs.
+    pub embedded: EmbeddedHost,
     /// More flags for kube-apiserver; the embedded kind has none.
     pub api_server_flags: Vec<String>,
     /// Is told about every step.
@@ -57,6 +63,7 @@ impl Default for Options {
             crds: Vec::new(),
             controllers: true,
             workloads: None,
+            embedded: EmbeddedHost::default(),
             api_server_flags: Vec::new(),
             progress: Arc::new(Silent),
             deadline: Duration::from_secs(180),
@@ -68,8 +75,8 @@ impl Default for Options {
 pub struct ControlPlane {
     name: String,
     kind: Kind,
+    authority: Authority,
     url: String,
-    ca_pem: String,
     kubeconfig: Kubeconfig,
     kubeconfig_path: PathBuf,
     client: Client,
@@ -81,77 +88,51 @@ pub struct ControlPlane {
 
 enum Host {
     Real(Box<Real>),
+    InProcess(InProcess),
+    OwnProcess(OwnProcess),
 }
 
 impl ControlPlane {
     /// Starts a control plane and waits until it is ready.
     pub async fn start(kind: Kind, name: &str, options: Options) -> Result<Self> {
-        match kind {
-            Kind::Real => {
-                let binaries = binaries::find(options.progress.clone()).await?;
-                Self::start_real(name, options, &binaries).await
-            }
-            Kind::Embedded => bail!("the embedded API server is not part of this build"),
-        }
+        let binaries = match kind {
+            Kind::Real => Some(binaries::find(options.progress.clone()).await?),
+            Kind::Embedded => None,
+        };
+        Self::start_with(binaries.as_ref(), name, options).await
     }
 
-    /// Starts a real control plane with programs that are already there.
-    pub(crate) async fn start_real(name: &str, options: Options, binaries: &Binaries) -> Result<Self> {
-        let begun = Self::begin_real(name, &options, binaries);
-        begun
-            .await
-            .with_context(|| format!("the control plane {name} does not start"))
+    /// Starts a real control plane with programs that are already there, or without programs an embedded one.
+    pub(crate) async fn start_with(binaries: Option<&Binaries>, name: &str, options: Options) -> Result<Self> {
+        let begun = Self::begin(binaries, name, &options);
+        begun.await.with_context(|| format!("the control plane {name} does not start"))
     }
 
-    async fn begin_real(name: &str, options: &Options, binaries: &Binaries) -> Result<Self> {
+    async fn begin(binaries: Option<&Binaries>, name: &str, options: &Options) -> Result<Self> {
         let deadline = Instant::now() + options.deadline;
         let progress = options.progress.as_ref();
         let folder = RunFolder::create(options.run_folder.as_deref())?;
-        let mut real = Real::start(name, folder.path(), binaries, &options.api_server_flags)?;
-        let admin = real.user_certificate("fairway-admin", &["system:masters"])?;
-        let (url, ca_pem) = (real.url(), real.ca_pem().to_owned());
-        let kubeconfig = kubeconfig::build(name, &url, &ca_pem, Credential::Certificate(&admin))?;
+        let authority = Authority::new(name)?;
+        let mut host = Host::start(&authority, folder.path(), binaries, options).await?;
+        let (kind, url) = (host.kind(), host.url());
+        let admin = authority.client("fairway-admin", &["system:masters"])?;
+        let kubeconfig = kubeconfig::build(name, &url, authority.cert_pem(), Credential::Certificate(&admin))?;
         let kubeconfig_path = folder.path().join("kubeconfig");
         kubeconfig::write(&kubeconfig, &kubeconfig_path)?;
-        let client = kubeconfig::client(&kubeconfig_path).await?;
-        step(
-            progress,
-            name,
-            "etcd and API server",
-            real.wait_ready(&client, deadline),
-        )
-        .await?;
+        let client = match &host {
+            Host::InProcess(embedded) => embedded.server().client(),
+            Host::Real(_) | Host::OwnProcess(_) => kubeconfig::client(&kubeconfig_path).await?,
+        };
+        step(progress, name, "API server", host.wait_ready(&client, deadline)).await?;
         if !options.crds.is_empty() {
-            step(
-                progress,
-                name,
-                "CustomResourceDefinitions",
-                crds::install(&client, &options.crds),
-            )
-            .await?;
+            step(progress, name, "CustomResourceDefinitions", crds::install(&client, &options.crds)).await?;
         }
-        if options.controllers {
-            step(
-                progress,
-                name,
-                "controller manager",
-                real.start_manager(&client, deadline),
-            )
-            .await?;
+        if options.controllers && kind == Kind::Real {
+            step(progress, name, "controller manager", host.start_controllers(&client, deadline)).await?;
         }
-        let simulator = simulate(name, options, &client, false).await?;
-        Ok(Self {
-            name: name.to_owned(),
-            kind: Kind::Real,
-            url,
-            ca_pem,
-            kubeconfig,
-            kubeconfig_path,
-            client,
-            simulator,
-            host: Host::Real(Box::new(real)),
-            folder,
-        })
+        let simulator = simulate(name, options, &client, kind == Kind::Embedded && options.controllers).await?;
+        let name = name.to_owned();
+        Ok(Self { name, kind, authority, url, kubeconfig, kubeconfig_path, client, simulator, host, folder })
     }
 
     /// The cluster's name, which is also the name of the kubeconfig's context.
@@ -171,7 +152,7 @@ impl ControlPlane {
 
     /// The certificate authority that signed the API server's certificate.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        self.authority.cert_pem()
     }
 
     /// The administrator's kubeconfig.
@@ -194,6 +175,14 @@ impl ControlPlane {
         self.client.clone()
     }
 
+    /// The embedded server in this process, for its switchboard of faults and its counts of requests.
+    pub fn embedded(&self) -> Option<&ApiServer> {
+        match &self.host {
+            Host::InProcess(embedded) => Some(embedded.server()),
+            Host::Real(_) | Host::OwnProcess(_) => None,
+        }
+    }
+
     /// Installs CustomResourceDefinitions and makes the controllers know them at once; returns their names.
     pub async fn install_crds(&mut self, paths: &[PathBuf]) -> Result<Vec<String>> {
         let names = crds::install(&self.client, paths).await?;
@@ -201,26 +190,17 @@ impl ControlPlane {
         Ok(names)
     }
 
-    /// Starts the controllers anew. On the real kind the garbage collector otherwise takes up to 30 s to learn kinds
-    /// that were installed after its start.
+    /// Starts the controllers of the real kind anew. Its garbage collector otherwise takes up to 30 s to learn kinds
+    /// that were installed after its start; the embedded kind knows them at once.
     pub async fn restart_controllers(&mut self) -> Result<()> {
-        let deadline = Instant::now() + Options::default().deadline;
-        match &mut self.host {
-            Host::Real(real) => real.start_manager(&self.client, deadline).await,
-        }
+        self.host.start_controllers(&self.client, Instant::now() + Options::default().deadline).await
     }
 
     /// A kubeconfig with a client certificate for any user of at most two groups; the file lies in [`Self::folder`].
     pub async fn user_kubeconfig(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        let config = match &self.host {
-            Host::Real(real) => {
-                let pair = real.user_certificate(user, groups)?;
-                kubeconfig::build(&self.name, &self.url, &self.ca_pem, Credential::Certificate(&pair))?
-            }
-        };
-        let path = self
-            .folder()
-            .join(format!("user-{}.kubeconfig", user.replace([':', '/'], "_")));
+        let pair = self.authority.client(user, groups)?;
+        let config = kubeconfig::build(&self.name, &self.url, self.ca_pem(), Credential::Certificate(&pair))?;
+        let path = self.folder().join(format!("user-{}.kubeconfig", user.replace([':', '/'], "_")));
         kubeconfig::write(&config, &path)?;
         Ok(path)
     }
@@ -237,7 +217,7 @@ impl ControlPlane {
     pub async fn service_account_kubeconfig(&self, namespace: &str, account: &str) -> Result<(PathBuf, TokenFile)> {
         let token = self.token_file(namespace, account).await?;
         let credential = Credential::TokenFile(token.path());
-        let config = kubeconfig::build(&self.name, &self.url, &self.ca_pem, credential)?;
+        let config = kubeconfig::build(&self.name, &self.url, self.ca_pem(), credential)?;
         let path = self.folder().join(format!("account-{namespace}-{account}.kubeconfig"));
         kubeconfig::write(&config, &path)?;
         Ok((path, token))
@@ -251,12 +231,7 @@ impl ControlPlane {
 
     /// Resolves when the control plane breaks, with the error that tells why.
     pub async fn broken(&mut self) -> anyhow::Error {
-        match &mut self.host {
-            Host::Real(real) => real
-                .broken()
-                .await
-                .context(format!("the control plane {} broke", self.name)),
-        }
+        self.host.broken().await.context(format!("the control plane {} broke", self.name))
     }
 
     /// Ends the control plane and waits until nothing of it runs any more.
@@ -266,6 +241,60 @@ impl ControlPlane {
         }
         match self.host {
             Host::Real(real) => real.stop().await,
+            Host::InProcess(embedded) => embedded.stop().await,
+            Host::OwnProcess(embedded) => embedded.stop().await,
+        }
+    }
+}
+
+impl Host {
+    async fn start(a: &Authority, folder: &Path, binaries: Option<&Binaries>, options: &Options) -> Result<Self> {
+        Ok(match (binaries, &options.embedded) {
+            (Some(binaries), _) => {
+                Self::Real(Box::new(Real::start(a, folder, binaries, &options.api_server_flags)?))
+            }
+            (None, EmbeddedHost::InProcess) => Self::InProcess(InProcess::start(a).await?),
+            (None, EmbeddedHost::Process(program)) => Self::OwnProcess(OwnProcess::start(program, folder, a)?),
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Real(_) => Kind::Real,
+            Self::InProcess(_) | Self::OwnProcess(_) => Kind::Embedded,
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Real(real) => real.url(),
+            Self::InProcess(embedded) => embedded.url(),
+            Self::OwnProcess(embedded) => embedded.url(),
+        }
+    }
+
+    async fn wait_ready(&mut self, client: &Client, deadline: Instant) -> Result<()> {
+        match self {
+            Self::Real(real) => real.wait_ready(client, deadline).await,
+            // It is ready as soon as it is built.
+            Self::InProcess(_) => Ok(()),
+            Self::OwnProcess(embedded) => embedded.wait_ready(client, deadline).await,
+        }
+    }
+
+    async fn start_controllers(&mut self, client: &Client, deadline: Instant) -> Result<()> {
+        match self {
+            Self::Real(real) => real.start_manager(client, deadline).await,
+            Self::InProcess(_) | Self::OwnProcess(_) => Ok(()),
+        }
+    }
+
+    async fn broken(&mut self) -> anyhow::Error {
+        match self {
+            Self::Real(real) => real.broken().await,
+            // It cannot end before this process does.
+            Self::InProcess(_) => std::future::pending().await,
+            Self::OwnProcess(embedded) => embedded.broken().await,
         }
     }
 }
@@ -283,11 +312,6 @@ async fn simulate(name: &str, options: &Options, client: &Client, controllers: b
     step(options.progress.as_ref(), name, "nodes and workloads", start)
         .await
         .map(Some)
-}
-
-/// Asks an API server once whether it is ready; the error is its answer.
-pub async fn ready(client: &Client) -> Result<(), String> {
-    real::ready(client).await
 }
 
 impl fmt::Debug for ControlPlane {

@@ -4,23 +4,23 @@
 //! other, and consistent lists of one API server never wait for another cluster's writes to reach its watch cache.
 
 mod flags;
-mod ports;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::runtime::wait::await_condition;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::binaries::Binaries;
 use crate::files;
 use crate::kubeconfig::{self, Credential};
-use crate::pki::{Authority, Pair, PairFiles, token_signing_key};
+use crate::pki::{Authority, PairFiles, token_signing_key};
+use crate::ports;
 use crate::process::Supervised;
+use crate::readiness::poll_ready;
 
 const TOKEN_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const SERVICE_RANGE: &str = "10.96.0.0/16";
@@ -34,16 +34,11 @@ const SERVING_NAMES: &[&str] = &[
     "10.96.0.1",
 ];
 
-/// Between two looks at `/readyz`.
-const POLL: Duration = Duration::from_millis(100);
-/// For one look at `/readyz`.
-const POLL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The processes of one cluster.
 #[derive(Debug)]
 pub struct Real {
     layout: Layout,
-    authority: Authority,
     binaries: Binaries,
     manager: Option<Supervised>,
     api_server: Supervised,
@@ -67,9 +62,8 @@ struct Layout {
 
 impl Real {
     /// Starts etcd and the API server; neither is ready yet.
-    pub fn start(name: &str, folder: &Path, binaries: &Binaries, extra: &[String]) -> Result<Self> {
-        let authority = Authority::new(name)?;
-        let layout = Layout::write(folder, &authority)?;
+    pub fn start(authority: &Authority, folder: &Path, binaries: &Binaries, extra: &[String]) -> Result<Self> {
+        let layout = Layout::write(folder, authority)?;
         let log = |program: &str| folder.join(format!("{program}.log"));
         let etcd = Supervised::start("etcd", &binaries.etcd, &flags::etcd(&layout), log("etcd"))?;
         let api_flags = flags::api_server(&layout, extra);
@@ -81,7 +75,6 @@ impl Real {
         )?;
         Ok(Self {
             layout,
-            authority,
             binaries: binaries.clone(),
             manager: None,
             api_server,
@@ -92,16 +85,6 @@ impl Real {
     /// Where the API server listens.
     pub fn url(&self) -> String {
         self.layout.url()
-    }
-
-    /// The certificate authority that clients trust.
-    pub fn ca_pem(&self) -> &str {
-        self.authority.cert_pem()
-    }
-
-    /// A certificate for a user of this cluster.
-    pub fn user_certificate(&self, user: &str, groups: &[&str]) -> Result<Pair> {
-        self.authority.client(user, groups)
     }
 
     /// Waits until the API server says that it is ready.
@@ -206,31 +189,4 @@ impl Layout {
     fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.api_port)
     }
-}
-
-/// Polls until ready; the error is the last answer.
-async fn poll_ready(client: &kube::Client, deadline: Instant) -> Result<(), String> {
-    loop {
-        let answer = match timeout(POLL_DEADLINE, ready(client)).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(_) => "no answer".to_owned(),
-        };
-        if Instant::now() >= deadline {
-            return Err(answer);
-        }
-        sleep(POLL).await;
-    }
-}
-
-/// Asks once whether the API server is ready.
-pub async fn ready(client: &kube::Client) -> Result<(), String> {
-    let request = http::Request::get("/readyz")
-        .body(Vec::new())
-        .map_err(|error| error.to_string())?;
-    client
-        .request_text(request)
-        .await
-        .map(|_| ())
-        .map_err(|error| error.to_string())
 }

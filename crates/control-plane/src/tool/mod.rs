@@ -2,6 +2,7 @@
 
 mod binaries;
 mod down;
+mod embedded;
 mod serve;
 mod status;
 mod up;
@@ -25,6 +26,9 @@ pub enum Command {
     /// The background process of `up`.
     #[command(hide = true)]
     Serve(serve::Serve),
+    /// An embedded API server as a process of its own.
+    #[command(hide = true)]
+    Embedded(embedded::Embedded),
 }
 
 impl Command {
@@ -36,6 +40,7 @@ impl Command {
             Self::Status(command) => command.run().await,
             Self::Binaries(command) => command.run().await,
             Self::Serve(command) => command.run().await,
+            Self::Embedded(command) => command.run().await,
         }
     }
 }

@@ -1,0 +1,24 @@
+//! `embedded`: hosts one embedded API server as a process of its own.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use control_plane::serve_until_ended;
+
+/// An embedded API server as a process of its own.
+#[derive(Debug, clap::Args)]
+pub struct Embedded {
+    /// The folder with the certificate authority.
+    #[arg(long)]
+    folder: PathBuf,
+    /// The port on loopback.
+    #[arg(long)]
+    port: u16,
+}
+
+impl Embedded {
+    /// Returns when it is asked to stop.
+    pub async fn run(self) -> Result<()> {
+        serve_until_ended(&self.folder, self.port).await
+    }
+}
