@@ -31,7 +31,9 @@ impl EmbeddedHost {
         let here = std::env::current_exe().context("this program cannot find itself")?;
         let places = here.ancestors().skip(1).take(2).map(|folder| folder.join(PROGRAM));
         let mut found = places.filter(|program| program.is_file());
-        let program = found.next().with_context(|| format!("{PROGRAM} is not beside {}", here.display()))?;
+        let program = found
+            .next()
+            .with_context(|| format!("{PROGRAM} is not beside {}", here.display()))?;
         Ok(Self::Process(program))
     }
 }
@@ -77,7 +79,13 @@ impl OwnProcess {
     pub fn start(program: &Path, folder: &Path, authority: &Authority) -> Result<Self> {
         authority.write(folder)?;
         let [port] = ports::free()?;
-        let args = ["embedded", "--folder", &folder.display().to_string(), "--port", &port.to_string()];
+        let args = [
+            "embedded",
+            "--folder",
+            &folder.display().to_string(),
+            "--port",
+            &port.to_string(),
+        ];
         let log = folder.join("embedded.log");
         let process = Supervised::start("embedded API server", program, &args.map(str::to_owned), log)?;
         Ok(Self { process, port })
@@ -125,8 +133,14 @@ pub async fn serve_until_ended(folder: &Path, port: u16) -> Result<()> {
 async fn serve(authority: &Authority, port: u16) -> Result<(ApiServer, Serving)> {
     kit::install_crypto();
     let shared = apiserver::Authority::from_pem(authority.cert_pem(), &authority.key_pem())?;
-    let server = ApiServer::builder().authority(shared).build().context("the embedded API server cannot be built")?;
+    let server = ApiServer::builder()
+        .authority(shared)
+        .build()
+        .context("the embedded API server cannot be built")?;
     let address = (Ipv4Addr::LOCALHOST, port).into();
-    let serving = server.serve(address).await.context("the embedded API server cannot listen")?;
+    let serving = server
+        .serve(address)
+        .await
+        .context("the embedded API server cannot listen")?;
     Ok((server, serving))
 }

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use workloads::Simulator;
 
 use crate::binaries::{self, Binaries};
-use crate::embedded::{EmbeddedHost, InProcess, OwnProcess};
 use crate::crds;
+use crate::embedded::{EmbeddedHost, InProcess, OwnProcess};
 use crate::files::RunFolder;
 use crate::identity::{TOKEN_LIFETIME, TokenFile};
 use crate::kubeconfig::{self, Credential};
@@ -105,7 +105,9 @@ impl ControlPlane {
     /// Starts a real control plane with programs that are already there, or without programs an embedded one.
     pub(crate) async fn start_with(binaries: Option<&Binaries>, name: &str, options: Options) -> Result<Self> {
         let begun = Self::begin(binaries, name, &options);
-        begun.await.with_context(|| format!("the control plane {name} does not start"))
+        begun
+            .await
+            .with_context(|| format!("the control plane {name} does not start"))
     }
 
     async fn begin(binaries: Option<&Binaries>, name: &str, options: &Options) -> Result<Self> {
@@ -125,14 +127,37 @@ impl ControlPlane {
         };
         step(progress, name, "API server", host.wait_ready(&client, deadline)).await?;
         if !options.crds.is_empty() {
-            step(progress, name, "CustomResourceDefinitions", crds::install(&client, &options.crds)).await?;
+            step(
+                progress,
+                name,
+                "CustomResourceDefinitions",
+                crds::install(&client, &options.crds),
+            )
+            .await?;
         }
         if options.controllers && kind == Kind::Real {
-            step(progress, name, "controller manager", host.start_controllers(&client, deadline)).await?;
+            step(
+                progress,
+                name,
+                "controller manager",
+                host.start_controllers(&client, deadline),
+            )
+            .await?;
         }
         let simulator = simulate(name, options, &client, kind == Kind::Embedded && options.controllers).await?;
         let name = name.to_owned();
-        Ok(Self { name, kind, authority, url, kubeconfig, kubeconfig_path, client, simulator, host, folder })
+        Ok(Self {
+            name,
+            kind,
+            authority,
+            url,
+            kubeconfig,
+            kubeconfig_path,
+            client,
+            simulator,
+            host,
+            folder,
+        })
     }
 
     /// The cluster's name, which is also the name of the kubeconfig's context.
@@ -193,14 +218,18 @@ impl ControlPlane {
     /// Starts the controllers of the real kind anew. Its garbage collector otherwise takes up to 30 s to learn kinds
     /// that were installed after its start; the embedded kind knows them at once.
     pub async fn restart_controllers(&mut self) -> Result<()> {
-        self.host.start_controllers(&self.client, Instant::now() + Options::default().deadline).await
+        self.host
+            .start_controllers(&self.client, Instant::now() + Options::default().deadline)
+            .await
     }
 
     /// A kubeconfig with a client certificate for any user of at most two groups; the file lies in [`Self::folder`].
     pub async fn user_kubeconfig(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
         let pair = self.authority.client(user, groups)?;
         let config = kubeconfig::build(&self.name, &self.url, self.ca_pem(), Credential::Certificate(&pair))?;
-        let path = self.folder().join(format!("user-{}.kubeconfig", user.replace([':', '/'], "_")));
+        let path = self
+            .folder()
+            .join(format!("user-{}.kubeconfig", user.replace([':', '/'], "_")));
         kubeconfig::write(&config, &path)?;
         Ok(path)
     }
@@ -231,7 +260,10 @@ impl ControlPlane {
 
     /// Resolves when the control plane breaks, with the error that tells why.
     pub async fn broken(&mut self) -> anyhow::Error {
-        self.host.broken().await.context(format!("the control plane {} broke", self.name))
+        self.host
+            .broken()
+            .await
+            .context(format!("the control plane {} broke", self.name))
     }
 
     /// Ends the control plane and waits until nothing of it runs any more.
@@ -250,9 +282,7 @@ impl ControlPlane {
 impl Host {
     async fn start(a: &Authority, folder: &Path, binaries: Option<&Binaries>, options: &Options) -> Result<Self> {
         Ok(match (binaries, &options.embedded) {
-            (Some(binaries), _) => {
-                Self::Real(Box::new(Real::start(a, folder, binaries, &options.api_server_flags)?))
-            }
+            (Some(binaries), _) => Self::Real(Box::new(Real::start(a, folder, binaries, &options.api_server_flags)?)),
             (None, EmbeddedHost::InProcess) => Self::InProcess(InProcess::start(a).await?),
             (None, EmbeddedHost::Process(program)) => Self::OwnProcess(OwnProcess::start(program, folder, a)?),
         })

@@ -11,8 +11,14 @@ const POLL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Asks an API server once whether it is ready; the error is its answer.
 pub async fn ready(client: &kube::Client) -> Result<(), String> {
-    let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
-    client.request_text(request).await.map(|_| ()).map_err(|error| error.to_string())
+    let request = http::Request::get("/readyz")
+        .body(Vec::new())
+        .map_err(|error| error.to_string())?;
+    client
+        .request_text(request)
+        .await
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 /// Polls until ready; the error is the last answer.

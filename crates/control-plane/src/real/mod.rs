@@ -34,7 +34,6 @@ const SERVING_NAMES: &[&str] = &[
     "10.96.0.1",
 ];
 
-
 /// The processes of one cluster.
 #[derive(Debug)]
 pub struct Real {

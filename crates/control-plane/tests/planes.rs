@@ -1,4 +1,4 @@
-//! The real kind with simulated workloads: what agents, tests and demo rely on.
+//! Both kinds with simulated workloads: what agents, tests and demo rely on.
 //!
 //! Needs the programs of a real control plane; the first run on a machine may build them.
 
@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use control_plane::{ControlPlane, Kind, Options, TokenFile, kubeconfig, workloads};
+use control_plane::{ControlPlane, EmbeddedHost, Kind, Options, TokenFile, kubeconfig, workloads};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Service};
@@ -23,14 +23,18 @@ use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-async fn plane() -> ControlPlane {
+async fn plane(kind: Kind, embedded: EmbeddedHost) -> ControlPlane {
+    let workloads = Some(workloads::Options::default());
     let options = Options {
-        workloads: Some(workloads::Options::default()),
+        workloads,
+        embedded,
         ..Options::default()
     };
-    ControlPlane::start(Kind::Real, "member-1", options)
-        .await
-        .expect("starts")
+    ControlPlane::start(kind, "member-1", options).await.expect("starts")
+}
+
+fn own_process() -> EmbeddedHost {
+    EmbeddedHost::Process(env!("CARGO_BIN_EXE_fairway-control-plane").into())
 }
 
 async fn create<K>(client: &Client, object: Value) -> Api<K>
@@ -90,8 +94,21 @@ fn available(deployment: Option<&Deployment>, expected: &str) -> bool {
 }
 
 #[tokio::test]
-async fn workloads_become_healthy_lose_a_node_and_go() {
-    let plane = plane().await;
+async fn real_workloads_become_healthy_lose_a_node_and_go() {
+    healthy_then_lost_then_gone(plane(Kind::Real, EmbeddedHost::InProcess).await).await;
+}
+
+#[tokio::test]
+async fn embedded_workloads_become_healthy_lose_a_node_and_go() {
+    healthy_then_lost_then_gone(plane(Kind::Embedded, EmbeddedHost::InProcess).await).await;
+}
+
+#[tokio::test]
+async fn embedded_workloads_in_a_process_of_its_own_do_so_too() {
+    healthy_then_lost_then_gone(plane(Kind::Embedded, own_process()).await).await;
+}
+
+async fn healthy_then_lost_then_gone(plane: ControlPlane) {
     let client = plane.client();
     let namespaces = create_namespace(&client).await;
     let deployments = create::<Deployment>(&client, workload("d", "nginx", json!({"replicas": 2}))).await;
@@ -189,8 +206,17 @@ async fn workloads_become_healthy_lose_a_node_and_go() {
 }
 
 #[tokio::test]
-async fn a_failing_image_keeps_its_deployment_unavailable_and_pods_that_fit_nowhere_say_so() {
-    let plane = plane().await;
+async fn real_failures_show() {
+    failures_show(plane(Kind::Real, EmbeddedHost::InProcess).await).await;
+}
+
+#[tokio::test]
+async fn embedded_failures_show() {
+    failures_show(plane(Kind::Embedded, EmbeddedHost::InProcess).await).await;
+}
+
+/// A failing image keeps its Deployment unavailable, and a Pod that fits nowhere says so.
+async fn failures_show(plane: ControlPlane) {
     let client = plane.client();
     create_namespace(&client).await;
     let deployments = create::<Deployment>(&client, workload("d", "fail:nginx", json!({"replicas": 1}))).await;
@@ -221,10 +247,17 @@ async fn a_failing_image_keeps_its_deployment_unavailable_and_pods_that_fit_nowh
 }
 
 #[tokio::test]
-async fn identities_are_who_they_say_and_may_do_nothing_unasked() {
-    let plane = ControlPlane::start(Kind::Real, "hub", Options::default())
-        .await
-        .expect("starts");
+async fn real_identities_are_who_they_say() {
+    identities_are_who_they_say(plane(Kind::Real, EmbeddedHost::InProcess).await).await;
+}
+
+#[tokio::test]
+async fn embedded_identities_are_who_they_say() {
+    identities_are_who_they_say(plane(Kind::Embedded, own_process()).await).await;
+}
+
+/// And they may do nothing that nobody granted.
+async fn identities_are_who_they_say(plane: ControlPlane) {
     let who = |config: std::path::PathBuf| async move {
         let client = kubeconfig::client(&config).await.expect("a client");
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
