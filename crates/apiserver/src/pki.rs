@@ -62,7 +62,10 @@ impl Authority {
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> anyhow::Result<Self> {
         let key = KeyPair::from_pem(key_pem).context("read the key of the certificate authority")?;
         let issuer = Issuer::from_ca_cert_pem(certificate_pem, key).context("read the certificate of the authority")?;
-        Ok(Authority { certificate_pem: certificate_pem.into(), issuer: Arc::new(issuer) })
+        Ok(Authority {
+            certificate_pem: certificate_pem.into(),
+            issuer: Arc::new(issuer),
+        })
     }
 
     /// The authority's certificate, PEM.
