@@ -1,0 +1,119 @@
+//! Crashes and failing servers: nothing is lost, nothing is orphaned.
+
+use super::world::*;
+use apiserver::{Action, ApiError, Matcher, Verb};
+use serde_json::Value;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_crash_between_announcement_and_apply_heals() {
+    let mut world = World::start().await;
+    let creates = Matcher::resource("configmaps").verbs(&[Verb::Create]);
+    let slow = world
+        .member
+        .faults()
+        .add(creates, Action::Delay(Duration::from_secs(30)));
+    world
+        .create_work("w", spec(&[config_map("a", "1"), config_map("b", "1")], Value::Null))
+        .await;
+    world.wait_for_manifest("w", 1, "PreparingToProcess").await;
+    world.crash_agent().await;
+    world.member.faults().remove(slow);
+    world.start_agent();
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(
+        (world.config("a").await.as_deref(), world.config("b").await.as_deref()),
+        (Some("1"), Some("1"))
+    );
+}
+
+#[tokio::test]
+async fn an_object_applied_right_before_a_crash_is_found_when_it_is_dropped() {
+    let mut world = World::start().await;
+    // The object is created, but the agent dies before it can report that.
+    let reports = Matcher::resource("works").subresource("status").verbs(&[Verb::Patch]);
+    let fault = world
+        .hub
+        .faults()
+        .add_counted(reports, Action::Delay(Duration::from_secs(30)), 1, None);
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for_config("a", Some("1")).await;
+    world.crash_agent().await;
+    world.hub.faults().remove(fault);
+    world.change_work("w", spec(&[config_map("b", "1")], Value::Null)).await;
+    world.start_agent();
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(
+        (world.config("a").await, world.config("b").await.as_deref()),
+        (None, Some("1"))
+    );
+}
+
+#[tokio::test]
+async fn lost_answers_and_errors_of_the_member_are_overcome() {
+    let world = World::start().await;
+    let faults = world.member.faults();
+    faults.add_times(
+        Matcher::resource("appliedworks").verbs(&[Verb::Create]),
+        Action::LoseAnswer,
+        1,
+    );
+    faults.add_times(
+        Matcher::resource("configmaps").verbs(&[Verb::Create]),
+        Action::Error(ApiError::internal("broken")),
+        2,
+    );
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(world.config("a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn failures_are_told_and_forgotten() {
+    let world = World::start().await;
+    let faults = world.member.faults();
+    let all = faults.add(
+        Matcher::resource("configmaps").verbs(&[Verb::Create, Verb::Get]),
+        Action::Error(ApiError::internal("broken")),
+    );
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    let entry = world.wait_for_manifest("w", 0, "FailedToFindObjInMemberCluster").await;
+    assert!(
+        entry["conditions"][0]["message"].as_str().unwrap().contains("broken"),
+        "{entry}"
+    );
+    faults.remove(all);
+    world.wait_for("w", "Available", "True").await;
+}
+
+#[tokio::test]
+async fn cut_watches_lose_nothing() {
+    let world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    world.hub.faults().drop_watches(Matcher::resource("works"));
+    world.member.faults().drop_watches(Matcher::any());
+    world.change_work("w", spec(&[config_map("a", "2")], Value::Null)).await;
+    world.wait_for_config("a", Some("2")).await;
+    world.delete_work("w").await;
+    eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
+    assert_eq!(world.config("a").await, None);
+}
+
+#[tokio::test]
+async fn the_agent_waits_for_a_hub_that_does_not_let_it_in() {
+    let mut world = World::without_agent().await;
+    let shut = world.hub.faults().add_times(
+        Matcher::resource("internalmemberclusters").verbs(&[Verb::List]),
+        Action::Error(ApiError::forbidden(
+            "cluster.kubernetes-fleet.io",
+            "internalmemberclusters",
+            "",
+            "not yet",
+        )),
+        3,
+    );
+    world.start_agent();
+    world.joined("True").await;
+    assert_eq!(world.hub.faults().hits(shut), 3);
+}

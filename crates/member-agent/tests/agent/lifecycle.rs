@@ -1,0 +1,251 @@
+//! Works from their first apply to their end.
+
+use super::world::*;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
+    let world = World::start().await;
+    world
+        .create_work("warm", spec(&[config_map("warm", "1")], Value::Null))
+        .await;
+    world.wait_for("warm", "Available", "True").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.hub.metrics().reset();
+    world.member.metrics().reset();
+
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    let inside = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {"k": "1"}});
+    world.create_work("w", spec(&[inside, namespace], Value::Null)).await;
+    let work = world.wait_for("w", "Available", "True AllManifestsAvailable").await;
+    eventually("the AppliedWork lists both", || async {
+        let owner = get(&world.member, &format!("{APPLIED_WORKS}/w"))
+            .await
+            .unwrap_or_default();
+        owner["status"]["appliedResources"]
+            .as_array()
+            .is_some_and(|list| list.len() == 2)
+    })
+    .await;
+    assert_eq!(
+        writes(&world.hub),
+        ["PATCH works", "PATCH works/status", "PATCH works/status"]
+    );
+    assert_eq!(
+        writes(&world.member),
+        [
+            "PATCH appliedworks/status",
+            "POST appliedworks",
+            "POST configmaps",
+            "POST namespaces"
+        ]
+    );
+    let lists = world
+        .member
+        .metrics()
+        .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource == "configmaps");
+    assert_eq!(lists, 0, "what was never seen is not read");
+    assert_eq!(
+        work["metadata"]["finalizers"],
+        json!(["kubernetes-fleet.io/work-cleanup"])
+    );
+    assert_eq!(
+        condition(&work["status"]["conditions"], "Applied"),
+        "True AllManifestsApplied"
+    );
+    let entry = &work["status"]["manifestConditions"][0];
+    assert_eq!(
+        (&entry["identifier"]["resource"], &entry["identifier"]["namespace"]),
+        (&json!("configmaps"), &json!("shop"))
+    );
+
+    let placed = get(&world.member, "/api/v1/namespaces/shop/configmaps/c")
+        .await
+        .unwrap();
+    let owner = get(&world.member, &format!("{APPLIED_WORKS}/w")).await.unwrap();
+    assert_eq!(
+        placed["metadata"]["ownerReferences"],
+        json!([{"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "AppliedWork", "name": "w",
+            "uid": owner["metadata"]["uid"], "blockOwnerDeletion": true}])
+    );
+    assert_eq!(placed["metadata"]["managedFields"][0]["manager"], "work-api-agent");
+    assert_eq!(owner["spec"], json!({"workName": "w", "workNamespace": NAMESPACE}));
+
+    // Several periodic passes go by.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.hub.metrics().reset();
+    world.member.metrics().reset();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let reads = world
+        .member
+        .metrics()
+        .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource == "configmaps");
+    assert!(reads > 0, "periodic passes still look");
+    assert_eq!((writes(&world.hub), writes(&world.member)), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn changes_are_applied_and_dropped_manifests_removed() {
+    let world = World::start().await;
+    world
+        .create_work("w", spec(&[config_map("a", "1"), config_map("b", "1")], Value::Null))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    // Somebody else's key stays, ours changes.
+    patch(
+        &world.member,
+        &format!("{CONFIG_MAPS}/a"),
+        &json!({"data": {"foreign": "x"}}),
+    )
+    .await
+    .unwrap();
+    world.change_work("w", spec(&[config_map("a", "2")], Value::Null)).await;
+    world.wait_for_config("a", Some("2")).await;
+    world.wait_for_config("b", None).await;
+    let work = world.wait_for("w", "Available", "True").await;
+    assert_eq!(work["status"]["manifestConditions"].as_array().unwrap().len(), 1);
+    let a = get(&world.member, &format!("{CONFIG_MAPS}/a")).await.unwrap();
+    assert_eq!(a["data"], json!({"k": "2", "foreign": "x"}));
+}
+
+#[tokio::test]
+async fn drift_is_repaired_at_once() {
+    let world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    delete(&world.member, &format!("{CONFIG_MAPS}/a")).await.unwrap();
+    world.wait_for_config("a", Some("1")).await;
+    patch(
+        &world.member,
+        &format!("{CONFIG_MAPS}/a"),
+        &json!({"data": {"k": "drift"}}),
+    )
+    .await
+    .unwrap();
+    world.wait_for_config("a", Some("1")).await;
+}
+
+#[tokio::test]
+async fn careful_works_report_drift_and_leave_it() {
+    let world = World::start().await;
+    let careful = json!({"whenToApply": "IfNotDrifted"});
+    world
+        .create_work("w", spec(&[config_map("a", "1")], careful.clone()))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    patch(
+        &world.member,
+        &format!("{CONFIG_MAPS}/a"),
+        &json!({"data": {"k": "drift"}}),
+    )
+    .await
+    .unwrap();
+    let entry = world.wait_for_manifest("w", 0, "FoundDrifts").await;
+    assert_eq!(
+        entry["driftDetails"]["observedDrifts"],
+        json!([{"path": "/data/k", "valueInHub": "1", "valueInMember": "drift"}])
+    );
+    assert_eq!(world.config("a").await.as_deref(), Some("drift"));
+    world.change_work("w", spec(&[config_map("a", "2")], careful)).await;
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(world.config("a").await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn availability_is_reported_as_soon_as_the_object_says_so() {
+    let world = World::start().await;
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "default"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    world.create_work("w", spec(&[deployment], Value::Null)).await;
+    let work = world
+        .wait_for("w", "Available", "False SomeManifestsAreNotAvailable")
+        .await;
+    assert_eq!(
+        condition(&work["status"]["manifestConditions"][0]["conditions"], "Available"),
+        "False ManifestNotAvailableYet"
+    );
+    world.member.metrics().reset();
+    let status = json!({"status": {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}});
+    patch(
+        &world.member,
+        "/apis/apps/v1/namespaces/default/deployments/d/status",
+        &status,
+    )
+    .await
+    .unwrap();
+    let start = tokio::time::Instant::now();
+    world.wait_for("w", "Available", "True AllManifestsAvailable").await;
+    assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_definition_and_its_resource_come_in_one_work() {
+    let world = World::start().await;
+    let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "odds.x.io"},
+        "spec": {"group": "x.io", "scope": "Namespaced", "names": {"plural": "odds", "singular": "odd", "kind": "Odd", "listKind": "OddList"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}});
+    let odd = json!({"apiVersion": "x.io/v1", "kind": "Odd", "metadata": {"name": "o", "namespace": "default"}, "spec": {"n": 1}});
+    world.create_work("w", spec(&[odd, crd], Value::Null)).await;
+    world.wait_for("w", "Available", "True WorkNotTrackable").await;
+    let path = "/apis/x.io/v1/namespaces/default/odds/o";
+    assert_eq!(get(&world.member, path).await.unwrap()["spec"]["n"], 1);
+    let odd = json!({"apiVersion": "x.io/v1", "kind": "Odd", "metadata": {"name": "o", "namespace": "default"}, "spec": {"n": 2}});
+    let crd = world.work("w").await.unwrap()["spec"]["workload"]["manifests"][1].clone();
+    world.change_work("w", spec(&[odd, crd], Value::Null)).await;
+    eventually("the custom resource follows", || async {
+        get(&world.member, path).await.is_ok_and(|o| o["spec"]["n"] == 2)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bad_manifests_do_not_keep_the_others_from_being_applied() {
+    let world = World::start().await;
+    let unknown = json!({"apiVersion": "dummy/v10", "kind": "Fake", "metadata": {"name": "f", "namespace": "default"}});
+    let generated =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-", "namespace": "default"}});
+    let lost = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "l", "namespace": "nowhere"}});
+    let manifests = [unknown, generated, config_map("a", "1"), config_map("a", "2"), lost];
+    world.create_work("w", spec(&manifests, Value::Null)).await;
+    let work = world.wait_for("w", "Applied", "False SomeManifestsAreNotApplied").await;
+    let reasons: Vec<_> = work["status"]["manifestConditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| condition(&entry["conditions"], "Applied"))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "False DecodingErred",
+            "False FoundGenerateName",
+            "True Applied",
+            "False Duplicated",
+            "False ManifestApplyFailed"
+        ]
+    );
+    assert_eq!(world.config("a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn deletion_takes_everything_along() {
+    let world = World::start().await;
+    world
+        .create_work("w", spec(&[config_map("a", "1"), config_map("b", "1")], Value::Null))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    world.delete_work("w").await;
+    eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
+    assert_eq!((world.config("a").await, world.config("b").await), (None, None));
+    assert!(get(&world.member, &format!("{APPLIED_WORKS}/w")).await.is_err());
+    world.create_work("w", spec(&[config_map("a", "2")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(
+        world.config("a").await.as_deref(),
+        Some("2"),
+        "a new Work of the name starts afresh"
+    );
+}
