@@ -22,8 +22,8 @@ pub(super) enum Role {
     Update { failed: bool },
     /// Bound to the latest.
     UpToDate,
-    /// No longer wanted: may be removed.
-    Remove { failed: bool },
+    /// No longer wanted: may be removed; `freely` when that cannot make anything unavailable.
+    Remove { freely: bool },
     /// Its cluster is not known, or an older binding still leaves the same cluster: nothing happens.
     Blocked,
     /// It is being deleted.
@@ -99,7 +99,13 @@ impl Classes {
         }
         match binding.state() {
             _ if deleting => Role::Leaving,
-            BindingState::Unscheduled => Role::Remove { failed },
+            BindingState::Unscheduled => {
+                let is_gone = !input.overrides.contains_key(binding.cluster());
+                let never_placed = binding.spec.resource_snapshot_name.is_empty();
+                Role::Remove {
+                    freely: failed || is_gone || never_placed,
+                }
+            }
             _ if has_twin => Role::Blocked,
             state => match input.overrides.get(binding.cluster()) {
                 None => Role::Blocked,
@@ -116,7 +122,7 @@ impl Classes {
         }
     }
 
-    /// Positions of the bindings that change in this pass: what has failed anyway, then removals before updates within
+    /// Positions of the bindings that change in this pass: what is lost anyway, then removals before updates within
     /// `maxUnavailable`, and new clusters within `maxSurge`; each in the order of the list.
     pub(super) fn pick(&self, budget: &Budget) -> BTreeSet<usize> {
         let removable = self.ready - self.can_be_unavailable - (budget.target - budget.max_unavailable);
@@ -128,8 +134,8 @@ impl Classes {
                 .map(|(position, _)| position)
         };
         let mut picks: BTreeSet<usize> = with(Role::Update { failed: true }).collect();
-        picks.extend(with(Role::Remove { failed: true }));
-        let within = with(Role::Remove { failed: false }).chain(with(Role::Update { failed: false }));
+        picks.extend(with(Role::Remove { freely: true }));
+        let within = with(Role::Remove { freely: false }).chain(with(Role::Update { failed: false }));
         picks.extend(within.take(usize::try_from(removable).unwrap_or(0)));
         picks.extend(with(Role::Bind).take(usize::try_from(addable).unwrap_or(0)));
         picks

@@ -306,6 +306,16 @@ fn a_cluster_that_is_not_known_is_left_alone() {
 }
 
 #[test]
+fn what_serves_nobody_is_removed_whatever_the_budget() {
+    let mut bindings = vec![
+        binding("Unknown", "Unscheduled", "old", READY),
+        binding("b", "Unscheduled", "", &[]),
+        binding("c", "Unscheduled", "old", READY),
+    ];
+    assert_eq!(run(&mut bindings, budget(2, 0, 0)).1, ["Unknown", "b"]);
+}
+
+#[test]
 fn a_new_apply_strategy_makes_conditions_stale() {
     let mut bindings = vec![
         binding("a", "Bound", "old", READY),
