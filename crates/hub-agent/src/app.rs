@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(20);
 /// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
 const RESOURCES_PATIENCE: Duration = Duration::from_secs(20);
 
-/// The two clients of the agent, with separate rate limits.
+/// The agent's ways to the world outside: two clients with separate rate limits, and a clock.
 #[derive(Clone)]
 pub struct Clients {
     /// For everything but the lease.
@@ -43,6 +43,8 @@ pub struct Clients {
     pub election: Client,
     /// Counts requests; shown with the metrics.
     pub counter: Option<IntCounterVec>,
+    /// Tells the time.
+    pub clock: Clock,
 }
 
 /// Why the agent ends.
@@ -81,6 +83,7 @@ impl Clients {
             general: kit::client::build(general).await?,
             election: kit::client::build(election).await?,
             counter,
+            clock: Clock::System,
         })
     }
 
@@ -90,6 +93,7 @@ impl Clients {
             general: client.clone(),
             election: client,
             counter: None,
+            clock: Clock::System,
         }
     }
 }
@@ -140,7 +144,7 @@ struct Agent {
 
 impl Agent {
     fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>) -> Self {
-        let clock = Clock::System;
+        let clock = clients.clock;
         let wake = Arc::new(Wake::new(config.queues.backoff));
         let store = Arc::new(Store::new(&wake, config.features.resource_placement, clock));
         let resources = Arc::new(Resources::new(

@@ -1,0 +1,12 @@
+//! The hub agent against the embedded API server, while the test plays the members.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod crash;
+mod life;
+mod members;
+mod world;
