@@ -1,0 +1,39 @@
+//! The cases, by area.
+
+mod auth;
+mod builtin;
+mod definitions;
+mod deletion;
+mod discovery;
+mod lists;
+mod objects;
+mod patches;
+mod schemas;
+mod ssa;
+mod subresources;
+mod tables;
+mod watches;
+
+use crate::cx::Case;
+
+/// All cases.
+pub fn all() -> Vec<Case> {
+    [
+        objects::cases(),
+        patches::cases(),
+        ssa::cases(),
+        subresources::cases(),
+        schemas::cases(),
+        definitions::cases(),
+        builtin::cases(),
+        deletion::cases(),
+        lists::cases(),
+        watches::cases(),
+        tables::cases(),
+        discovery::cases(),
+        auth::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
