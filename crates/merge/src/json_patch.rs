@@ -52,10 +52,27 @@ pub enum PatchError {
 /// # Errors
 /// The first operation that fails; nothing is applied then.
 pub fn json_patch(doc: &Value, patch: &Value) -> Result<Value, PatchError> {
+    run(doc, patch, false)
+}
+
+/// Applies `patch` as the API server applies a PATCH request. It uses an older library, for which replacing a member that a map
+/// does not have adds it.
+///
+/// # Errors
+/// The first operation that fails; nothing is applied then.
+pub fn json_patch_request(doc: &Value, patch: &Value) -> Result<Value, PatchError> {
+    run(doc, patch, true)
+}
+
+fn run(doc: &Value, patch: &Value, missing_is_null: bool) -> Result<Value, PatchError> {
     let operations = patch.as_array().ok_or(PatchError::NotAList)?;
     let mut result = doc.clone();
     for (index, operation) in operations.iter().enumerate() {
-        Operation::read(index, operation)?.apply(&mut result)?;
+        let operation = Operation::read(index, operation)?;
+        if missing_is_null && operation.op == "replace" {
+            operation.fill_gap(&mut result);
+        }
+        operation.apply(&mut result)?;
     }
     Ok(result)
 }
@@ -106,6 +123,13 @@ impl<'a> Operation<'a> {
             from,
             value: fields.get("value").cloned().unwrap_or(Value::Null),
         })
+    }
+
+    /// Sets the member that is to be replaced to null where its map does not have it.
+    fn fill_gap(&self, doc: &mut Value) {
+        if let Ok((Value::Object(map), key)) = parent(doc, self.path) {
+            map.entry(key).or_insert(Value::Null);
+        }
     }
 
     fn apply(self, doc: &mut Value) -> Result<(), PatchError> {
@@ -361,6 +385,21 @@ mod tests {
                 ),
                 "{patch}"
             );
+        }
+    }
+
+    #[test]
+    fn requests_take_missing_members_for_null() {
+        let doc = json!({"m": {}, "l": [1]});
+        let replace = json!([{"op": "replace", "path": "/m/x", "value": 1}]);
+        assert!(json_patch(&doc, &replace).is_err());
+        assert_eq!(json_patch_request(&doc, &replace).unwrap()["m"], json!({"x": 1}));
+        for patch in [
+            json!([{"op": "replace", "path": "/l/1", "value": 1}]),
+            json!([{"op": "replace", "path": "/n/x", "value": 1}]),
+            json!([{"op": "remove", "path": "/m/x"}]),
+        ] {
+            assert!(json_patch_request(&doc, &patch).is_err(), "{patch}");
         }
     }
 

@@ -10,6 +10,6 @@ pub mod ssa;
 pub mod strategic;
 mod types;
 
-pub use json_patch::{PatchError, json_patch};
+pub use json_patch::{PatchError, json_patch, json_patch_request};
 pub use merge_patch::{merge_patch, three_way_json};
 pub use types::{ListKind, TypeInfo};

@@ -64,10 +64,23 @@ pub struct Answer {
 
 impl Cx {
     pub async fn new(plane: Arc<ControlPlane>, case: &Case) -> Result<Self> {
-        let unique: String = format!("{}-{}", case.group, case.name.replace('_', "-")).chars().take(60).collect();
+        let unique: String = format!("{}-{}", case.group, case.name.replace('_', "-"))
+            .chars()
+            .take(60)
+            .collect();
         let unique = unique.trim_end_matches('-').to_owned();
-        let cx = Self { client: plane.client(), plane, namespace: unique.clone(), unique };
-        cx.post("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cx.namespace}})).await?.ok()?;
+        let cx = Self {
+            client: plane.client(),
+            plane,
+            namespace: unique.clone(),
+            unique,
+        };
+        cx.post(
+            "/api/v1/namespaces",
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cx.namespace}}),
+        )
+        .await?
+        .ok()?;
         Ok(cx)
     }
 
@@ -78,7 +91,10 @@ impl Cx {
             user.auth_info = Some(serde_json::from_value::<AuthInfo>(json!({ "token": token }))?);
         }
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(Self { client: Client::try_from(config)?, ..self.clone() })
+        Ok(Self {
+            client: Client::try_from(config)?,
+            ..self.clone()
+        })
     }
 
     /// The collection of a core kind in the case's namespace.
@@ -110,11 +126,23 @@ impl Cx {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Result<Answer> {
-        self.call(Method::POST, path, &[("content-type", "application/json")], Some(body.to_string())).await
+        self.call(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            Some(body.to_string()),
+        )
+        .await
     }
 
     pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.call(Method::PUT, path, &[("content-type", "application/json")], Some(body.to_string())).await
+        self.call(
+            Method::PUT,
+            path,
+            &[("content-type", "application/json")],
+            Some(body.to_string()),
+        )
+        .await
     }
 
     pub async fn delete(&self, path: &str) -> Result<Answer> {
@@ -122,7 +150,13 @@ impl Cx {
     }
 
     pub async fn delete_with(&self, path: &str, options: Value) -> Result<Answer> {
-        self.call(Method::DELETE, path, &[("content-type", "application/json")], Some(options.to_string())).await
+        self.call(
+            Method::DELETE,
+            path,
+            &[("content-type", "application/json")],
+            Some(options.to_string()),
+        )
+        .await
     }
 
     pub async fn merge(&self, path: &str, patch: Value) -> Result<Answer> {
@@ -145,22 +179,43 @@ impl Cx {
     }
 
     pub async fn patch(&self, path: &str, kind: &str, patch: Value) -> Result<Answer> {
-        self.call(Method::PATCH, path, &[("content-type", kind)], Some(patch.to_string())).await
+        self.call(Method::PATCH, path, &[("content-type", kind)], Some(patch.to_string()))
+            .await
     }
 
-    pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Result<Answer> {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Result<Answer> {
         let request = format!("{method} {path}");
         let mut builder = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
         let body = body.map_or_else(Body::empty, |text| Body::from(text.into_bytes()));
-        let response = self.client.send(builder.body(body)?).await.with_context(|| request.clone())?;
+        let response = self
+            .client
+            .send(builder.body(body)?)
+            .await
+            .with_context(|| request.clone())?;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.into_body().collect_bytes().await.with_context(|| request.clone())?;
+        let bytes = response
+            .into_body()
+            .collect_bytes()
+            .await
+            .with_context(|| request.clone())?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { code, body, text, headers, request })
+        Ok(Answer {
+            code,
+            body,
+            text,
+            headers,
+            request,
+        })
     }
 
     /// Looks until `path` answers in a way that `wanted` accepts; the last answer is part of the error.
@@ -179,47 +234,80 @@ impl Cx {
     }
 
     pub async fn until_gone(&self, path: &str) -> Result<()> {
-        self.until(path, "went away", |answer| answer.code == 404).await.map(drop)
+        self.until(path, "went away", |answer| answer.code == 404)
+            .await
+            .map(drop)
     }
 }
 
 impl Answer {
     /// The body of an answer that says that all went well.
     pub fn ok(self) -> Result<Value> {
-        ensure!((200..300).contains(&self.code), "{} answered {} {}", self.request, self.code, self.text);
+        ensure!(
+            (200..300).contains(&self.code),
+            "{} answered {} {}",
+            self.request,
+            self.code,
+            self.text
+        );
         Ok(self.body)
     }
 
     /// Checks that the request was refused with this code and reason; returns the status.
     pub fn refused(self, code: u16, reason: &str) -> Result<Self> {
         let found = self.body["reason"].as_str().unwrap_or_default();
-        let matches = self.code == code && found == reason && self.body["kind"] == "Status" && self.body["code"] == code;
-        ensure!(matches, "{} was to be refused with {code} {reason} and answered {} {}", self.request, self.code, self.text);
+        let matches =
+            self.code == code && found == reason && self.body["kind"] == "Status" && self.body["code"] == code;
+        ensure!(
+            matches,
+            "{} was to be refused with {code} {reason} and answered {} {}",
+            self.request,
+            self.code,
+            self.text
+        );
         Ok(self)
     }
 
     /// Checks the whole message of a refusal.
     pub fn saying(self, message: &str) -> Result<Self> {
         let found = self.body["message"].as_str().unwrap_or_default();
-        ensure!(found == message, "{} was to say\n  {message}\nand said\n  {found}", self.request);
+        ensure!(
+            found == message,
+            "{} was to say\n  {message}\nand said\n  {found}",
+            self.request
+        );
         Ok(self)
     }
 
     /// Checks a part of the message of a refusal.
     pub fn mentioning(self, part: &str) -> Result<Self> {
         let found = self.body["message"].as_str().unwrap_or_default();
-        ensure!(found.contains(part), "{} was to mention\n  {part}\nand said\n  {found}", self.request);
+        ensure!(
+            found.contains(part),
+            "{} was to mention\n  {part}\nand said\n  {found}",
+            self.request
+        );
         Ok(self)
     }
 
     /// Checks the fields that the causes name, in any order.
     pub fn blaming(self, fields: &[&str]) -> Result<Self> {
-        let causes = self.body.pointer("/details/causes").and_then(Value::as_array).cloned().unwrap_or_default();
+        let causes = self
+            .body
+            .pointer("/details/causes")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let mut found: Vec<&str> = causes.iter().filter_map(|cause| cause["field"].as_str()).collect();
         found.sort_unstable();
         let mut wanted = fields.to_vec();
         wanted.sort_unstable();
-        ensure!(found == wanted, "{} was to blame {wanted:?} and blamed {found:?}: {}", self.request, self.text);
+        ensure!(
+            found == wanted,
+            "{} was to blame {wanted:?} and blamed {found:?}: {}",
+            self.request,
+            self.text
+        );
         Ok(self)
     }
 
@@ -246,12 +334,19 @@ pub fn text(value: &Value, pointer: &str) -> Result<String> {
 /// The names of a list's items.
 pub fn names(list: &Value) -> Vec<String> {
     let items = list["items"].as_array().into_iter().flatten();
-    items.filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned).collect()
+    items
+        .filter_map(|item| item["metadata"]["name"].as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What a manager owns, by operation; null if nothing.
 pub fn owned(object: &Value, manager: &str, operation: &str) -> Value {
-    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let entries = object
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let mut mine = entries.filter(|entry| entry["manager"] == manager && entry["operation"] == operation);
     mine.next().map_or(Value::Null, |entry| entry["fieldsV1"].clone())
 }

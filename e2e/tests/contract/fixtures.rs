@@ -73,7 +73,7 @@ fn widget_spec() -> Value {
         "replicas": {"type": "integer", "minimum": 0, "maximum": 10},
         "name": {"type": "string", "maxLength": 8, "pattern": "^[a-z]*$"},
         "note": {"type": "string", "nullable": true},
-        "steps": {"type": "array", "maxItems": 2, "items": {"type": "object", "required": ["do"], "properties": {"do": {"type": "string"}, "for": {"type": "integer", "default": 1}}}},
+        "steps": {"type": "array", "maxItems": 2, "items": {"type": "object", "required": ["do"], "properties": {"do": {"type": "string"}, "for": {"type": "integer", "minimum": 1, "default": 1}}}},
         "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"], "items": {"type": "object", "required": ["port"],
             "properties": {"port": {"type": "integer"}, "name": {"type": "string"}}}},
         "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
@@ -90,14 +90,26 @@ fn widget_spec() -> Value {
 
 /// Plains have no subresource and keep every field of their spec.
 fn plains() -> Value {
-    let mut version = version("v1", json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
-    version["schema"]["openAPIV3Schema"]["properties"]["status"] = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let mut version = version(
+        "v1",
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+    );
+    version["schema"]["openAPIV3Schema"]["properties"]["status"] =
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     definition(GROUP, "Plain", "Namespaced", version)
 }
 
 /// Gadgets belong to the cluster.
 fn gadgets() -> Value {
-    definition(GROUP, "Gadget", "Cluster", version("v1", json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})))
+    definition(
+        GROUP,
+        "Gadget",
+        "Cluster",
+        version(
+            "v1",
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+        ),
+    )
 }
 
 /// A ConfigMap without namespace.

@@ -24,7 +24,11 @@ const DEADLINE: Duration = Duration::from_secs(90);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let words: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
     let selected = |kind: Kind| -> Vec<Case> {
         let wanted = |case: &Case| words.is_empty() || words.iter().any(|word| case.full_name(kind).contains(word));
         cases::all().into_iter().filter(wanted).collect()
@@ -32,7 +36,9 @@ fn main() -> ExitCode {
     let kinds = [Kind::Embedded, Kind::Real];
     if arguments.iter().any(|argument| argument == "--list") {
         for kind in kinds {
-            selected(kind).iter().for_each(|case| println!("{}: test", case.full_name(kind)));
+            selected(kind)
+                .iter()
+                .for_each(|case| println!("{}: test", case.full_name(kind)));
         }
         return ExitCode::SUCCESS;
     }
@@ -64,12 +70,25 @@ fn main() -> ExitCode {
 async fn run(kind: Kind, cases: Vec<Case>) -> Result<Vec<String>> {
     let begun = Instant::now();
     let crds = fixtures::write().context("the definitions cannot be written")?;
-    let options = Options { crds: vec![crds.path().to_owned()], ..Options::default() };
+    let options = Options {
+        crds: vec![crds.path().to_owned()],
+        ..Options::default()
+    };
     let plane = Arc::new(ControlPlane::start(kind, "contract", options).await?);
-    println!("{kind}: control plane ready after {:.1} s, {} cases", begun.elapsed().as_secs_f64(), cases.len());
-    let results = futures::stream::iter(cases).map(|case| one(kind, case, plane.clone())).buffer_unordered(PARALLEL);
+    println!(
+        "{kind}: control plane ready after {:.1} s, {} cases",
+        begun.elapsed().as_secs_f64(),
+        cases.len()
+    );
+    let results = futures::stream::iter(cases)
+        .map(|case| one(kind, case, plane.clone()))
+        .buffer_unordered(PARALLEL);
     let failures: Vec<String> = results.filter_map(|failure| async { failure }).collect().await;
-    println!("{kind}: {} failed, {:.1} s", failures.len(), begun.elapsed().as_secs_f64());
+    println!(
+        "{kind}: {} failed, {:.1} s",
+        failures.len(),
+        begun.elapsed().as_secs_f64()
+    );
     if let Ok(plane) = Arc::try_unwrap(plane) {
         plane.stop().await;
     }

@@ -24,7 +24,11 @@ impl Watch {
     pub async fn open(cx: &Cx, collection: &str, query: &str) -> Result<Self> {
         let path = format!("{collection}?watch=true&{query}");
         let request = Request::get(&path).body(Vec::new())?;
-        let stream = cx.client.request_stream(request).await.with_context(|| format!("GET {path}"))?;
+        let stream = cx
+            .client
+            .request_stream(request)
+            .await
+            .with_context(|| format!("GET {path}"))?;
         let stream: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(stream);
         Ok(Self { lines: stream.lines() })
     }
@@ -36,15 +40,23 @@ impl Watch {
             Ok(None) => Ok(None),
             Ok(Some(line)) => {
                 let event: Value = serde_json::from_str(&line?)?;
-                Ok(Some((event["type"].as_str().unwrap_or_default().to_owned(), event["object"].clone())))
+                Ok(Some((
+                    event["type"].as_str().unwrap_or_default().to_owned(),
+                    event["object"].clone(),
+                )))
             }
         }
     }
 
     /// The next event as `TYPE name`.
     pub async fn short(&mut self) -> Result<String> {
-        let Some((kind, object)) = self.next().await? else { bail!("the watch ended") };
-        Ok(format!("{kind} {}", object["metadata"]["name"].as_str().unwrap_or_default()))
+        let Some((kind, object)) = self.next().await? else {
+            bail!("the watch ended")
+        };
+        Ok(format!(
+            "{kind} {}",
+            object["metadata"]["name"].as_str().unwrap_or_default()
+        ))
     }
 
     /// Fails unless the next events are these.

@@ -11,21 +11,27 @@ cases!("ssa":
     shared_fields_stay, dropped_fields_disappear, manager_is_needed, force_is_for_apply_only, managed_fields_cannot_be_applied,
     plain_create_owns_as_update, plain_update_takes_fields, conflict_names_updaters, applied_lists_merge_by_key,
     applied_sets_merge, containers_merge_by_name, container_ports_need_no_protocol, duplicate_keys_are_refused,
-    unknown_fields_are_refused, status_has_its_own_entries, apply_to_status, scale_has_its_own_entry, managed_fields_can_be_reset,
+    unknown_fields_are_refused, status_has_its_own_entries, apply_to_status, scale_has_its_own_entry, unowned_replicas_stay_unowned, managed_fields_can_be_reset,
     apply_with_resource_version, dry_run_apply_leaves_nothing, yaml_apply, apply_of_another_name_is_refused,
     kubectl_moves_from_client_side, defaults_belong_to_nobody, apply_keeps_what_others_added, atomic_lists_are_owned_whole,
 );
 
 async fn apply_creates_and_owns(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    let answer = cx.apply(&path, "one", false, config_map("a", json!({"k": "1"}))).await?;
+    let answer = cx
+        .apply(&path, "one", false, config_map("a", json!({"k": "1"})))
+        .await?;
     ensure!(answer.code == 201, "created with {}", answer.code);
     let object = answer.ok()?;
     same(&object, "/metadata/managedFields/0/manager", json!("one"))?;
     same(&object, "/metadata/managedFields/0/operation", json!("Apply"))?;
     same(&object, "/metadata/managedFields/0/apiVersion", json!("v1"))?;
     same(&object, "/metadata/managedFields/0/fieldsType", json!("FieldsV1"))?;
-    same(&object, "/metadata/managedFields/0/fieldsV1", json!({"f:data": {"f:k": {}}}))
+    same(
+        &object,
+        "/metadata/managedFields/0/fieldsV1",
+        json!({"f:data": {"f:k": {}}}),
+    )
 }
 
 async fn apply_again_changes_nothing(cx: Cx) -> Result<()> {
@@ -37,116 +43,256 @@ async fn apply_again_changes_nothing(cx: Cx) -> Result<()> {
     let (before, after) = (owned(&before, "one", "Apply"), owned(&answer.ok()?, "one", "Apply"));
     ensure!(before == after && !before.is_null(), "{before} and {after}");
     let path = format!("{}/a", cx.widgets());
-    let first = cx.apply(&path, "one", false, widget("a", json!({"replicas": 1}))).await?.ok()?;
-    let second = cx.apply(&path, "one", false, widget("a", json!({"replicas": 1}))).await?.ok()?;
+    let first = cx
+        .apply(&path, "one", false, widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
+    let second = cx
+        .apply(&path, "one", false, widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
     ensure!(first == second, "not even the version changes");
     Ok(())
 }
 
 async fn other_values_conflict(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.apply(&path, "one", false, widget("a", json!({"replicas": 1}))).await?.ok()?;
-    let answer = cx.apply(&path, "two", false, widget("a", json!({"replicas": 2}))).await?.refused(409, "Conflict")?;
-    let status = answer.saying(r#"Apply failed with 1 conflict: conflict with "one": .spec.replicas"#)?.blaming(&[".spec.replicas"])?.body;
+    cx.apply(&path, "one", false, widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
+    let answer = cx
+        .apply(&path, "two", false, widget("a", json!({"replicas": 2})))
+        .await?
+        .refused(409, "Conflict")?;
+    let status = answer
+        .saying(r#"Apply failed with 1 conflict: conflict with "one": .spec.replicas"#)?
+        .blaming(&[".spec.replicas"])?
+        .body;
     same(&status, "/details/causes/0/reason", json!("FieldManagerConflict"))?;
     same(&status, "/details/causes/0/message", json!(r#"conflict with "one""#))
 }
 
 async fn several_conflicts_are_listed(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    cx.apply(&path, "one", false, config_map("a", json!({"x": "1", "y": "1"}))).await?.ok()?;
-    cx.apply(&path, "two", false, config_map("a", json!({"z": "1"}))).await?.ok()?;
-    let answer = cx.apply(&path, "three", false, config_map("a", json!({"x": "2", "y": "2", "z": "2"}))).await?.refused(409, "Conflict")?;
+    cx.apply(&path, "one", false, config_map("a", json!({"x": "1", "y": "1"})))
+        .await?
+        .ok()?;
+    cx.apply(&path, "two", false, config_map("a", json!({"z": "1"})))
+        .await?
+        .ok()?;
+    let answer = cx
+        .apply(
+            &path,
+            "three",
+            false,
+            config_map("a", json!({"x": "2", "y": "2", "z": "2"})),
+        )
+        .await?
+        .refused(409, "Conflict")?;
     let message = "Apply failed with 3 conflicts: conflicts with \"one\":\n- .data.x\n- .data.y\nconflicts with \"two\":\n- .data.z";
-    answer.saying(message)?.blaming(&[".data.x", ".data.y", ".data.z"]).map(drop)
+    answer
+        .saying(message)?
+        .blaming(&[".data.x", ".data.y", ".data.z"])
+        .map(drop)
 }
 
 async fn force_takes_fields(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    cx.apply(&path, "one", false, config_map("a", json!({"x": "1", "y": "1"}))).await?.ok()?;
-    let object = cx.apply(&path, "two", true, config_map("a", json!({"x": "2"}))).await?.ok()?;
+    cx.apply(&path, "one", false, config_map("a", json!({"x": "1", "y": "1"})))
+        .await?
+        .ok()?;
+    let object = cx
+        .apply(&path, "two", true, config_map("a", json!({"x": "2"})))
+        .await?
+        .ok()?;
     same(&object, "/data", json!({"x": "2", "y": "1"}))?;
-    ensure!(owned(&object, "one", "Apply") == json!({"f:data": {"f:y": {}}}), "{object}");
-    ensure!(owned(&object, "two", "Apply") == json!({"f:data": {"f:x": {}}}), "{object}");
+    ensure!(
+        owned(&object, "one", "Apply") == json!({"f:data": {"f:y": {}}}),
+        "{object}"
+    );
+    ensure!(
+        owned(&object, "two", "Apply") == json!({"f:data": {"f:x": {}}}),
+        "{object}"
+    );
     Ok(())
 }
 
 async fn shared_fields_stay(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    cx.apply(&path, "one", false, config_map("a", json!({"x": "1"}))).await?.ok()?;
-    cx.apply(&path, "two", false, config_map("a", json!({"x": "1", "y": "1"}))).await?.ok()?;
-    let object = cx.apply(&path, "two", false, config_map("a", json!({"y": "1"}))).await?.ok()?;
+    cx.apply(&path, "one", false, config_map("a", json!({"x": "1"})))
+        .await?
+        .ok()?;
+    cx.apply(&path, "two", false, config_map("a", json!({"x": "1", "y": "1"})))
+        .await?
+        .ok()?;
+    let object = cx
+        .apply(&path, "two", false, config_map("a", json!({"y": "1"})))
+        .await?
+        .ok()?;
     same(&object, "/data", json!({"x": "1", "y": "1"}))
 }
 
 async fn dropped_fields_disappear(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.apply(&path, "one", false, widget("a", json!({"replicas": 1, "labels": {"a": "1", "b": "2"}, "low": 1}))).await?.ok()?;
-    let object = cx.apply(&path, "one", false, widget("a", json!({"labels": {"b": "2"}}))).await?.ok()?;
+    cx.apply(
+        &path,
+        "one",
+        false,
+        widget("a", json!({"replicas": 1, "labels": {"a": "1", "b": "2"}, "low": 1})),
+    )
+    .await?
+    .ok()?;
+    let object = cx
+        .apply(&path, "one", false, widget("a", json!({"labels": {"b": "2"}})))
+        .await?
+        .ok()?;
     same(&object, "/spec", json!({"labels": {"b": "2"}, "size": "small"}))
 }
 
 async fn manager_is_needed(cx: Cx) -> Result<()> {
-    let answer = cx.patch(&format!("{}/a", cx.widgets()), "application/apply-patch+yaml", widget("a", json!({}))).await?;
-    answer.refused(422, "Invalid")?.mentioning("fieldManager: Required value: is required for apply patch").map(drop)
+    let answer = cx
+        .patch(
+            &format!("{}/a", cx.widgets()),
+            "application/apply-patch+yaml",
+            widget("a", json!({})),
+        )
+        .await?;
+    answer
+        .refused(422, "Invalid")?
+        .mentioning("fieldManager: Required value: is required for apply patch")
+        .map(drop)
 }
 
 async fn force_is_for_apply_only(cx: Cx) -> Result<()> {
     cx.post(&cx.widgets(), widget("a", json!({}))).await?.ok()?;
     let answer = cx.merge(&format!("{}/a?force=true", cx.widgets()), json!({})).await?;
-    answer.refused(422, "Invalid")?.mentioning("force: Forbidden: may not be specified for non-apply patch").map(drop)
+    answer
+        .refused(422, "Invalid")?
+        .mentioning("force: Forbidden: may not be specified for non-apply patch")
+        .map(drop)
 }
 
 async fn managed_fields_cannot_be_applied(cx: Cx) -> Result<()> {
     let mut body = config_map("a", json!({}));
-    body["metadata"]["managedFields"] = json!([{"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]);
-    let answer = cx.apply(&format!("{}/a", cx.core("configmaps")), "one", false, body).await?;
-    answer.refused(400, "BadRequest")?.saying("metadata.managedFields must be nil").map(drop)
+    body["metadata"]["managedFields"] =
+        json!([{"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]);
+    let answer = cx
+        .apply(&format!("{}/a", cx.core("configmaps")), "one", false, body)
+        .await?;
+    answer
+        .refused(400, "BadRequest")?
+        .saying("metadata.managedFields must be nil")
+        .map(drop)
 }
 
 async fn plain_create_owns_as_update(cx: Cx) -> Result<()> {
     let mut body = config_map("a", json!({"k": "1"}));
     body["metadata"]["labels"] = json!({"l": "1"});
-    let object = cx.post(&format!("{}?fieldManager=maker", cx.core("configmaps")), body).await?.ok()?;
+    let object = cx
+        .post(&format!("{}?fieldManager=maker", cx.core("configmaps")), body)
+        .await?
+        .ok()?;
     let wanted = json!({"f:data": {".": {}, "f:k": {}}, "f:metadata": {"f:labels": {".": {}, "f:l": {}}}});
-    ensure!(owned(&object, "maker", "Update") == wanted, "{}", owned(&object, "maker", "Update"));
+    ensure!(
+        owned(&object, "maker", "Update") == wanted,
+        "{}",
+        owned(&object, "maker", "Update")
+    );
     Ok(())
 }
 
 async fn plain_update_takes_fields(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    let mut object = cx.apply(&path, "one", false, config_map("a", json!({"x": "1", "y": "1", "z": "1"}))).await?.ok()?;
+    let mut object = cx
+        .apply(
+            &path,
+            "one",
+            false,
+            config_map("a", json!({"x": "1", "y": "1", "z": "1"})),
+        )
+        .await?
+        .ok()?;
     object["data"] = json!({"x": "2", "y": "1"});
     let object = cx.put(&format!("{path}?fieldManager=editor"), &object).await?.ok()?;
-    ensure!(owned(&object, "one", "Apply") == json!({"f:data": {"f:y": {}}}), "{object}");
-    ensure!(owned(&object, "editor", "Update") == json!({"f:data": {"f:x": {}}}), "{object}");
+    ensure!(
+        owned(&object, "one", "Apply") == json!({"f:data": {"f:y": {}}}),
+        "{object}"
+    );
+    ensure!(
+        owned(&object, "editor", "Update") == json!({"f:data": {"f:x": {}}}),
+        "{object}"
+    );
     Ok(())
 }
 
 async fn conflict_names_updaters(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    cx.post(&format!("{}?fieldManager=maker", cx.core("configmaps")), config_map("a", json!({"k": "1"}))).await?.ok()?;
-    let answer = cx.apply(&path, "one", false, config_map("a", json!({"k": "2"}))).await?.refused(409, "Conflict")?;
-    answer.saying(r#"Apply failed with 1 conflict: conflict with "maker" using v1: .data.k"#).map(drop)
+    cx.post(
+        &format!("{}?fieldManager=maker", cx.core("configmaps")),
+        config_map("a", json!({"k": "1"})),
+    )
+    .await?
+    .ok()?;
+    let answer = cx
+        .apply(&path, "one", false, config_map("a", json!({"k": "2"})))
+        .await?
+        .refused(409, "Conflict")?;
+    answer
+        .saying(r#"Apply failed with 1 conflict: conflict with "maker" using v1: .data.k"#)
+        .map(drop)
 }
 
 async fn applied_lists_merge_by_key(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.apply(&path, "one", false, widget("a", json!({"ports": [{"port": 1, "name": "a"}, {"port": 2}]}))).await?.ok()?;
-    let both = cx.apply(&path, "two", false, widget("a", json!({"ports": [{"port": 3, "name": "c"}]}))).await?.ok()?;
-    same(&both, "/spec/ports", json!([{"port": 1, "name": "a"}, {"port": 2}, {"port": 3, "name": "c"}]))?;
+    cx.apply(
+        &path,
+        "one",
+        false,
+        widget("a", json!({"ports": [{"port": 1, "name": "a"}, {"port": 2}]})),
+    )
+    .await?
+    .ok()?;
+    let both = cx
+        .apply(
+            &path,
+            "two",
+            false,
+            widget("a", json!({"ports": [{"port": 3, "name": "c"}]})),
+        )
+        .await?
+        .ok()?;
+    same(
+        &both,
+        "/spec/ports",
+        json!([{"port": 1, "name": "a"}, {"port": 2}, {"port": 3, "name": "c"}]),
+    )?;
     let wanted = json!({"f:spec": {"f:ports": {"k:{\"port\":3}": {".": {}, "f:name": {}, "f:port": {}}}}});
-    ensure!(owned(&both, "two", "Apply") == wanted, "{}", owned(&both, "two", "Apply"));
-    let fewer = cx.apply(&path, "one", false, widget("a", json!({"ports": [{"port": 2}]}))).await?.ok()?;
+    ensure!(
+        owned(&both, "two", "Apply") == wanted,
+        "{}",
+        owned(&both, "two", "Apply")
+    );
+    let fewer = cx
+        .apply(&path, "one", false, widget("a", json!({"ports": [{"port": 2}]})))
+        .await?
+        .ok()?;
     same(&fewer, "/spec/ports", json!([{"port": 2}, {"port": 3, "name": "c"}]))
 }
 
 async fn applied_sets_merge(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.apply(&path, "one", false, widget("a", json!({"tags": ["x", "y"]}))).await?.ok()?;
-    let both = cx.apply(&path, "two", false, widget("a", json!({"tags": ["y", "z"]}))).await?.ok()?;
+    cx.apply(&path, "one", false, widget("a", json!({"tags": ["x", "y"]})))
+        .await?
+        .ok()?;
+    let both = cx
+        .apply(&path, "two", false, widget("a", json!({"tags": ["y", "z"]})))
+        .await?
+        .ok()?;
     same(&both, "/spec/tags", json!(["x", "y", "z"]))?;
-    let fewer = cx.apply(&path, "one", false, widget("a", json!({"tags": []}))).await?.ok()?;
+    let fewer = cx
+        .apply(&path, "one", false, widget("a", json!({"tags": []})))
+        .await?
+        .ok()?;
     same(&fewer, "/spec/tags", json!(["y", "z"]))
 }
 
@@ -156,8 +302,16 @@ async fn containers_merge_by_name(cx: Cx) -> Result<()> {
     let side = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [
         {"name": "side", "image": "registry.example/side:1"}, {"name": "app", "env": [{"name": "X", "value": "1"}]}]}}}});
     let object = cx.apply(&path, "two", false, side).await?.ok()?;
-    let containers = object.pointer("/spec/template/spec/containers").cloned().unwrap_or_default();
-    let names: Vec<&Value> = containers.as_array().into_iter().flatten().map(|c| &c["name"]).collect();
+    let containers = object
+        .pointer("/spec/template/spec/containers")
+        .cloned()
+        .unwrap_or_default();
+    let names: Vec<&Value> = containers
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|c| &c["name"])
+        .collect();
     ensure!(names == ["side", "app"], "{names:?}");
     same(&containers, "/1/image", json!("registry.example/app:1"))?;
     same(&containers, "/1/env", json!([{"name": "X", "value": "1"}]))
@@ -166,35 +320,88 @@ async fn containers_merge_by_name(cx: Cx) -> Result<()> {
 async fn container_ports_need_no_protocol(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("services"));
     let service = |ports: Value| json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": ports}});
-    cx.apply(&path, "one", false, service(json!([{"name": "t", "port": 80}]))).await?.ok()?;
-    let object = cx.apply(&path, "two", false, service(json!([{"name": "u", "port": 80, "protocol": "UDP"}]))).await?.ok()?;
+    cx.apply(&path, "one", false, service(json!([{"name": "t", "port": 80}])))
+        .await?
+        .ok()?;
+    let object = cx
+        .apply(
+            &path,
+            "two",
+            false,
+            service(json!([{"name": "u", "port": 80, "protocol": "UDP"}])),
+        )
+        .await?
+        .ok()?;
     let ports = object["spec"]["ports"].as_array().cloned().unwrap_or_default();
     let protocols: Vec<&Value> = ports.iter().map(|port| &port["protocol"]).collect();
     ensure!(protocols == ["TCP", "UDP"], "{protocols:?}");
     let mine = owned(&object, "one", "Apply");
-    ensure!(mine.pointer("/f:spec/f:ports/k:{\"port\":80,\"protocol\":\"TCP\"}").is_some(), "{mine}");
+    ensure!(
+        mine.pointer("/f:spec/f:ports/k:{\"port\":80,\"protocol\":\"TCP\"}")
+            .is_some(),
+        "{mine}"
+    );
     Ok(())
 }
 
 async fn duplicate_keys_are_refused(cx: Cx) -> Result<()> {
-    let answer = cx.apply(&format!("{}/a", cx.widgets()), "one", false, widget("a", json!({"ports": [{"port": 1}, {"port": 1}]}))).await?;
-    ensure!(answer.code >= 400 && answer.text.contains(r#"duplicate entries for key [port=1]"#), "{} {}", answer.code, answer.text);
+    let answer = cx
+        .apply(
+            &format!("{}/a", cx.widgets()),
+            "one",
+            false,
+            widget("a", json!({"ports": [{"port": 1}, {"port": 1}]})),
+        )
+        .await?;
+    ensure!(
+        answer.code >= 400 && answer.text.contains(r#"duplicate entries for key [port=1]"#),
+        "{} {}",
+        answer.code,
+        answer.text
+    );
     Ok(())
 }
 
 async fn unknown_fields_are_refused(cx: Cx) -> Result<()> {
-    let answer = cx.apply(&format!("{}/a", cx.widgets()), "one", false, widget("a", json!({"nope": 1}))).await?;
-    ensure!(answer.code >= 400 && answer.text.contains(".spec.nope: field not declared in schema"), "{} {}", answer.code, answer.text);
+    let answer = cx
+        .apply(
+            &format!("{}/a", cx.widgets()),
+            "one",
+            false,
+            widget("a", json!({"nope": 1})),
+        )
+        .await?;
+    ensure!(
+        answer.code >= 400 && answer.text.contains(".spec.nope: field not declared in schema"),
+        "{} {}",
+        answer.code,
+        answer.text
+    );
     Ok(())
 }
 
 async fn status_has_its_own_entries(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.post(&format!("{}?fieldManager=user", cx.widgets()), widget("a", json!({"replicas": 1}))).await?.ok()?;
+    cx.post(
+        &format!("{}?fieldManager=user", cx.widgets()),
+        widget("a", json!({"replicas": 1})),
+    )
+    .await?
+    .ok()?;
     let patch = json!({"status": {"replicas": 1, "conditions": [{"type": "Ready", "status": "True"}]}});
-    let object = cx.merge(&format!("{path}/status?fieldManager=controller"), patch).await?.ok()?;
-    let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    let mine = entries.iter().find(|entry| entry["manager"] == "controller").cloned().unwrap_or_default();
+    let object = cx
+        .merge(&format!("{path}/status?fieldManager=controller"), patch)
+        .await?
+        .ok()?;
+    let entries = object["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mine = entries
+        .iter()
+        .find(|entry| entry["manager"] == "controller")
+        .cloned()
+        .unwrap_or_default();
     same(&mine, "/subresource", json!("status"))?;
     let wanted = json!({"f:status": {".": {}, "f:replicas": {}, "f:conditions": {".": {}, "k:{\"type\":\"Ready\"}": {".": {}, "f:status": {}, "f:type": {}}}}});
     same(&mine, "/fieldsV1", wanted)?;
@@ -204,57 +411,134 @@ async fn status_has_its_own_entries(cx: Cx) -> Result<()> {
 
 async fn apply_to_status(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1}))).await?.ok()?;
+    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
     let mut body = widget("a", json!({"replicas": 5}));
     body["status"] = json!({"conditions": [{"type": "Ready", "status": "True"}]});
-    let object = cx.apply(&format!("{path}/status"), "controller", true, body).await?.ok()?;
-    same(&object, "/status/conditions", json!([{"type": "Ready", "status": "True"}]))?;
+    let object = cx
+        .apply(&format!("{path}/status"), "controller", true, body)
+        .await?
+        .ok()?;
+    same(
+        &object,
+        "/status/conditions",
+        json!([{"type": "Ready", "status": "True"}]),
+    )?;
     same(&object, "/spec/replicas", json!(1))?;
     let body = json!({"apiVersion": "contract.fairway.dev/v1", "kind": "Widget", "metadata": {"name": "a"}, "status": {"replicas": 1}});
-    let object = cx.apply(&format!("{path}/status"), "controller", true, body).await?.ok()?;
+    let object = cx
+        .apply(&format!("{path}/status"), "controller", true, body)
+        .await?
+        .ok()?;
     same(&object, "/status", json!({"replicas": 1}))
 }
 
 async fn scale_has_its_own_entry(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.apps("deployments"));
-    cx.apply(&path, "one", false, deployment("a")).await?.ok()?;
-    cx.merge(&format!("{path}/scale?fieldManager=scaler"), json!({"spec": {"replicas": 3}})).await?.ok()?;
+    let mut body = deployment("a");
+    body["spec"]["replicas"] = json!(1);
+    cx.apply(&path, "one", false, body.clone()).await?.ok()?;
+    cx.merge(
+        &format!("{path}/scale?fieldManager=scaler"),
+        json!({"spec": {"replicas": 3}}),
+    )
+    .await?
+    .ok()?;
     let object = cx.get(&path).await?.ok()?;
     same(&object, "/spec/replicas", json!(3))?;
-    let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    let mine = entries.iter().find(|entry| entry["manager"] == "scaler").cloned().unwrap_or_default();
+    let entries = object["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mine = entries.iter().find(|entry| entry["manager"] == "scaler").cloned();
+    let mine = mine.ok_or_else(|| anyhow::anyhow!("nobody scaled: {}", object["metadata"]["managedFields"]))?;
     same(&mine, "/subresource", json!("scale"))?;
     same(&mine, "/fieldsV1", json!({"f:spec": {"f:replicas": {}}}))?;
-    let mut body = deployment("a");
     body["spec"]["replicas"] = json!(2);
     let answer = cx.apply(&path, "one", false, body).await?.refused(409, "Conflict")?;
     answer.saying(r#"Apply failed with 1 conflict: conflict with "scaler" with subresource "scale" using apps/v1: .spec.replicas"#).map(drop)
 }
 
+/// The server begins to track the replicas of a scale when somebody owns them.
+async fn unowned_replicas_stay_unowned(cx: Cx) -> Result<()> {
+    let path = format!("{}/a", cx.apps("deployments"));
+    cx.apply(&path, "one", false, deployment("a")).await?.ok()?;
+    cx.merge(
+        &format!("{path}/scale?fieldManager=scaler"),
+        json!({"spec": {"replicas": 3}}),
+    )
+    .await?
+    .ok()?;
+    let object = cx.get(&path).await?.ok()?;
+    ensure!(owned(&object, "scaler", "Update").is_null(), "{object}");
+    let mut body = deployment("a");
+    body["spec"]["replicas"] = json!(2);
+    let object = cx.apply(&path, "one", false, body).await?.ok()?;
+    same(&object, "/spec/replicas", json!(2))
+}
+
 async fn managed_fields_can_be_reset(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    cx.apply(&path, "one", false, config_map("a", json!({"k": "1"}))).await?.ok()?;
-    let object = cx.merge(&path, json!({"metadata": {"managedFields": [{}]}})).await?.ok()?;
+    cx.apply(&path, "one", false, config_map("a", json!({"k": "1"})))
+        .await?
+        .ok()?;
+    let object = cx
+        .merge(&path, json!({"metadata": {"managedFields": [{}]}}))
+        .await?
+        .ok()?;
     ensure!(object["metadata"].get("managedFields").is_none(), "{object}");
-    let answer = cx.apply(&path, "one", false, config_map("a", json!({"k": "2"}))).await?.refused(409, "Conflict")?;
-    answer.saying(r#"Apply failed with 1 conflict: conflict with "before-first-apply" using v1: .data.k"#).map(drop)
+    let answer = cx
+        .apply(&path, "one", false, config_map("a", json!({"k": "2"})))
+        .await?
+        .refused(409, "Conflict")?;
+    answer
+        .saying(r#"Apply failed with 1 conflict: conflict with "before-first-apply" using v1: .data.k"#)
+        .map(drop)
 }
 
 async fn apply_with_resource_version(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    let first = cx.apply(&path, "one", false, config_map("a", json!({"k": "1"}))).await?.ok()?;
-    cx.apply(&path, "one", false, config_map("a", json!({"k": "2"}))).await?.ok()?;
+    let first = cx
+        .apply(&path, "one", false, config_map("a", json!({"k": "1"})))
+        .await?
+        .ok()?;
+    cx.apply(&path, "one", false, config_map("a", json!({"k": "2"})))
+        .await?
+        .ok()?;
     let mut body = config_map("a", json!({"k": "3"}));
     body["metadata"]["resourceVersion"] = first["metadata"]["resourceVersion"].clone();
-    cx.apply(&path, "one", false, body).await?.refused(409, "Conflict")?.mentioning("the object has been modified").map(drop)
+    cx.apply(&path, "one", false, body)
+        .await?
+        .refused(409, "Conflict")?
+        .mentioning("the object has been modified")
+        .map(drop)
 }
 
 async fn dry_run_apply_leaves_nothing(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.core("configmaps"));
-    cx.apply(&format!("{path}?dryRun=All"), "one", false, config_map("a", json!({"k": "1"}))).await?.ok()?;
+    cx.apply(
+        &format!("{path}?dryRun=All"),
+        "one",
+        false,
+        config_map("a", json!({"k": "1"})),
+    )
+    .await?
+    .ok()?;
     cx.get(&path).await?.refused(404, "NotFound")?;
-    let created = cx.apply(&path, "one", false, config_map("a", json!({"k": "1"}))).await?.ok()?;
-    let tried = cx.apply(&format!("{path}?dryRun=All"), "two", true, config_map("a", json!({"k": "2"}))).await?.ok()?;
+    let created = cx
+        .apply(&path, "one", false, config_map("a", json!({"k": "1"})))
+        .await?
+        .ok()?;
+    let tried = cx
+        .apply(
+            &format!("{path}?dryRun=All"),
+            "two",
+            true,
+            config_map("a", json!({"k": "2"})),
+        )
+        .await?
+        .ok()?;
     same(&tried, "/data/k", json!("2"))?;
     let read = cx.get(&path).await?.ok()?;
     ensure!(read == created, "{read}");
@@ -265,12 +549,22 @@ async fn yaml_apply(cx: Cx) -> Result<()> {
     let path = format!("{}/a?fieldManager=one", cx.core("configmaps"));
     let body = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: |\n    two\n    lines\n";
     let headers = [("content-type", "application/apply-patch+yaml")];
-    let object = cx.call(Method::PATCH, &path, &headers, Some(body.to_owned())).await?.ok()?;
+    let object = cx
+        .call(Method::PATCH, &path, &headers, Some(body.to_owned()))
+        .await?
+        .ok()?;
     same(&object, "/data/k", json!("two\nlines\n"))
 }
 
 async fn apply_of_another_name_is_refused(cx: Cx) -> Result<()> {
-    let answer = cx.apply(&format!("{}/a", cx.core("configmaps")), "one", false, config_map("b", json!({}))).await?;
+    let answer = cx
+        .apply(
+            &format!("{}/a", cx.core("configmaps")),
+            "one",
+            false,
+            config_map("b", json!({})),
+        )
+        .await?;
     answer.refused(400, "BadRequest").map(drop)
 }
 
@@ -279,37 +573,81 @@ async fn kubectl_moves_from_client_side(cx: Cx) -> Result<()> {
     let annotation = "kubectl.kubernetes.io/last-applied-configuration";
     let mut body = config_map("a", json!({"k": "1", "other": "1"}));
     body["metadata"]["annotations"] = json!({annotation: config_map("a", json!({"k": "1"})).to_string()});
-    cx.post(&format!("{}?fieldManager=kubectl-client-side-apply", cx.core("configmaps")), body).await?.ok()?;
-    let object = cx.apply(&path, "kubectl", false, config_map("a", json!({"k": "2"}))).await?.ok()?;
+    cx.post(
+        &format!("{}?fieldManager=kubectl-client-side-apply", cx.core("configmaps")),
+        body,
+    )
+    .await?
+    .ok()?;
+    let object = cx
+        .apply(&path, "kubectl", false, config_map("a", json!({"k": "2"})))
+        .await?
+        .ok()?;
     same(&object, "/data/k", json!("2"))?;
-    let last: Value = serde_json::from_str(object["metadata"]["annotations"][annotation].as_str().unwrap_or_default())?;
+    let last: Value = serde_json::from_str(
+        object["metadata"]["annotations"][annotation]
+            .as_str()
+            .unwrap_or_default(),
+    )?;
     same(&last, "/data/k", json!("2"))?;
-    let answer = cx.apply(&path, "kubectl", false, config_map("a", json!({"other": "2"}))).await?;
+    let answer = cx
+        .apply(&path, "kubectl", false, config_map("a", json!({"other": "2"})))
+        .await?;
     answer.refused(409, "Conflict")?.mentioning(".data.other").map(drop)
 }
 
 async fn defaults_belong_to_nobody(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    let object = cx.apply(&path, "one", false, widget("a", json!({"replicas": 1}))).await?.ok()?;
+    let object = cx
+        .apply(&path, "one", false, widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
     same(&object, "/spec/size", json!("small"))?;
-    ensure!(owned(&object, "one", "Apply") == json!({"f:spec": {"f:replicas": {}}}), "{object}");
-    let object = cx.apply(&path, "two", false, widget("a", json!({"size": "large"}))).await?.ok()?;
+    ensure!(
+        owned(&object, "one", "Apply") == json!({"f:spec": {"f:replicas": {}}}),
+        "{object}"
+    );
+    let object = cx
+        .apply(&path, "two", false, widget("a", json!({"size": "large"})))
+        .await?
+        .ok()?;
     same(&object, "/spec/size", json!("large"))
 }
 
 async fn apply_keeps_what_others_added(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    cx.apply(&path, "one", false, widget("a", json!({"replicas": 1}))).await?.ok()?;
-    cx.merge(&format!("{path}?fieldManager=other"), json!({"metadata": {"labels": {"l": "1"}}, "spec": {"low": 1}})).await?.ok()?;
-    let object = cx.apply(&path, "one", false, widget("a", json!({"replicas": 2}))).await?.ok()?;
+    cx.apply(&path, "one", false, widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
+    cx.merge(
+        &format!("{path}?fieldManager=other"),
+        json!({"metadata": {"labels": {"l": "1"}}, "spec": {"low": 1}}),
+    )
+    .await?
+    .ok()?;
+    let object = cx
+        .apply(&path, "one", false, widget("a", json!({"replicas": 2})))
+        .await?
+        .ok()?;
     same(&object, "/spec", json!({"replicas": 2, "low": 1, "size": "small"}))?;
     same(&object, "/metadata/labels", json!({"l": "1"}))
 }
 
 async fn atomic_lists_are_owned_whole(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
-    let object = cx.apply(&path, "one", false, widget("a", json!({"steps": [{"do": "x"}]}))).await?.ok()?;
-    ensure!(owned(&object, "one", "Apply") == json!({"f:spec": {"f:steps": {}}}), "{object}");
-    let answer = cx.apply(&path, "two", false, widget("a", json!({"steps": [{"do": "y"}]}))).await?;
-    answer.refused(409, "Conflict")?.saying(r#"Apply failed with 1 conflict: conflict with "one": .spec.steps"#).map(drop)
+    let object = cx
+        .apply(&path, "one", false, widget("a", json!({"steps": [{"do": "x"}]})))
+        .await?
+        .ok()?;
+    ensure!(
+        owned(&object, "one", "Apply") == json!({"f:spec": {"f:steps": {}}}),
+        "{object}"
+    );
+    let answer = cx
+        .apply(&path, "two", false, widget("a", json!({"steps": [{"do": "y"}]})))
+        .await?;
+    answer
+        .refused(409, "Conflict")?
+        .saying(r#"Apply failed with 1 conflict: conflict with "one": .spec.steps"#)
+        .map(drop)
 }

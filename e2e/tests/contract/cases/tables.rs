@@ -20,29 +20,43 @@ fn columns(table: &Value) -> Vec<&str> {
 }
 
 async fn columns_of_definitions_are_printed(cx: Cx) -> Result<()> {
-    cx.post(&cx.widgets(), widget("a", json!({"replicas": 2}))).await?.ok()?;
-    let patch = json!({"status": {"conditions": [{"type": "Other", "status": "False"}, {"type": "Ready", "status": "True"}]}});
+    cx.post(&cx.widgets(), widget("a", json!({"replicas": 2})))
+        .await?
+        .ok()?;
+    let patch =
+        json!({"status": {"conditions": [{"type": "Other", "status": "False"}, {"type": "Ready", "status": "True"}]}});
     cx.merge(&format!("{}/a/status", cx.widgets()), patch).await?.ok()?;
     let table = cx.get_as(&cx.widgets(), TABLE).await?.ok()?;
     same(&table, "/kind", json!("Table"))?;
     same(&table, "/apiVersion", json!("meta.k8s.io/v1"))?;
-    ensure!(columns(&table) == ["Name", "Size", "Replicas", "Ready", "Age"], "{:?}", columns(&table));
+    ensure!(
+        columns(&table) == ["Name", "Size", "Replicas", "Ready", "Age"],
+        "{:?}",
+        columns(&table)
+    );
     let cells = table["rows"][0]["cells"].as_array().cloned().unwrap_or_default();
-    ensure!(cells[..4] == [json!("a"), json!("small"), json!(2), json!("True")], "{cells:?}");
+    ensure!(
+        cells[..4] == [json!("a"), json!("small"), json!(2), json!("True")],
+        "{cells:?}"
+    );
     ensure!(cells[4].as_str().is_some_and(|age| age.ends_with('s')), "{cells:?}");
     same(&table, "/columnDefinitions/3/priority", json!(1))?;
     same(&table, "/columnDefinitions/4/type", json!("date"))
 }
 
 async fn kinds_without_columns_print_name_and_age(cx: Cx) -> Result<()> {
-    cx.post(&cx.plains(), crate::fixtures::plain("a", json!({}))).await?.ok()?;
+    cx.post(&cx.plains(), crate::fixtures::plain("a", json!({})))
+        .await?
+        .ok()?;
     let table = cx.get_as(&cx.plains(), TABLE).await?.ok()?;
     ensure!(columns(&table) == ["Name", "Age"], "{:?}", columns(&table));
     Ok(())
 }
 
 async fn built_in_kinds_have_columns(cx: Cx) -> Result<()> {
-    cx.post(&cx.core("configmaps"), config_map("a", json!({"x": "1", "y": "2"}))).await?.ok()?;
+    cx.post(&cx.core("configmaps"), config_map("a", json!({"x": "1", "y": "2"})))
+        .await?
+        .ok()?;
     let table = cx.get_as(&format!("{}/a", cx.core("configmaps")), TABLE).await?.ok()?;
     ensure!(columns(&table) == ["Name", "Data", "Age"], "{:?}", columns(&table));
     same(&table, "/rows/0/cells/1", json!(2))?;
@@ -50,9 +64,26 @@ async fn built_in_kinds_have_columns(cx: Cx) -> Result<()> {
     body["spec"]["paused"] = json!(true);
     cx.post(&cx.apps("deployments"), body).await?.ok()?;
     let table = cx.get_as(&cx.apps("deployments"), TABLE).await?.ok()?;
-    ensure!(columns(&table) == ["Name", "Ready", "Up-to-date", "Available", "Age", "Containers", "Images", "Selector"], "{:?}", columns(&table));
+    ensure!(
+        columns(&table)
+            == [
+                "Name",
+                "Ready",
+                "Up-to-date",
+                "Available",
+                "Age",
+                "Containers",
+                "Images",
+                "Selector"
+            ],
+        "{:?}",
+        columns(&table)
+    );
     same(&table, "/rows/0/cells/1", json!("0/1"))?;
-    let table = cx.get_as(&format!("/api/v1/namespaces/{}", cx.namespace), TABLE).await?.ok()?;
+    let table = cx
+        .get_as(&format!("/api/v1/namespaces/{}", cx.namespace), TABLE)
+        .await?
+        .ok()?;
     ensure!(columns(&table) == ["Name", "Status", "Age"], "{:?}", columns(&table));
     same(&table, "/rows/0/cells/1", json!("Active"))
 }
@@ -65,16 +96,26 @@ async fn one_object_is_a_table_too(cx: Cx) -> Result<()> {
 }
 
 async fn rows_may_hold_the_object(cx: Cx) -> Result<()> {
-    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1}))).await?.ok()?;
-    let table = cx.get_as(&format!("{}?includeObject=Object", cx.widgets()), TABLE).await?.ok()?;
+    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
+    let table = cx
+        .get_as(&format!("{}?includeObject=Object", cx.widgets()), TABLE)
+        .await?
+        .ok()?;
     same(&table, "/rows/0/object/spec/replicas", json!(1))?;
-    let table = cx.get_as(&format!("{}?includeObject=None", cx.widgets()), TABLE).await?.ok()?;
+    let table = cx
+        .get_as(&format!("{}?includeObject=None", cx.widgets()), TABLE)
+        .await?
+        .ok()?;
     ensure!(table["rows"][0]["object"].is_null(), "{table}");
     Ok(())
 }
 
 async fn rows_hold_metadata_by_default(cx: Cx) -> Result<()> {
-    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1}))).await?.ok()?;
+    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
     let table = cx.get_as(&cx.widgets(), TABLE).await?.ok()?;
     same(&table, "/rows/0/object/kind", json!("PartialObjectMetadata"))?;
     same(&table, "/rows/0/object/metadata/name", json!("a"))?;
@@ -83,16 +124,23 @@ async fn rows_hold_metadata_by_default(cx: Cx) -> Result<()> {
 }
 
 async fn lists_of_metadata_only(cx: Cx) -> Result<()> {
-    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1}))).await?.ok()?;
+    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
     let list = cx.get_as(&cx.widgets(), METADATA_LIST).await?.ok()?;
     same(&list, "/kind", json!("PartialObjectMetadataList"))?;
     same(&list, "/items/0/metadata/name", json!("a"))?;
-    ensure!(list["items"][0].get("spec").is_none() && list["metadata"]["resourceVersion"].is_string(), "{list}");
+    ensure!(
+        list["items"][0].get("spec").is_none() && list["metadata"]["resourceVersion"].is_string(),
+        "{list}"
+    );
     Ok(())
 }
 
 async fn one_object_as_metadata_only(cx: Cx) -> Result<()> {
-    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1}))).await?.ok()?;
+    cx.post(&cx.widgets(), widget("a", json!({"replicas": 1})))
+        .await?
+        .ok()?;
     let object = cx.get_as(&format!("{}/a", cx.widgets()), METADATA).await?.ok()?;
     same(&object, "/kind", json!("PartialObjectMetadata"))?;
     same(&object, "/apiVersion", json!("meta.k8s.io/v1"))?;
@@ -102,7 +150,13 @@ async fn one_object_as_metadata_only(cx: Cx) -> Result<()> {
 
 async fn unknown_forms_fall_back(cx: Cx) -> Result<()> {
     cx.post(&cx.widgets(), widget("a", json!({}))).await?.ok()?;
-    let list = cx.get_as(&cx.widgets(), "application/json;as=Poem;v=v1;g=meta.k8s.io,application/json").await?.ok()?;
+    let list = cx
+        .get_as(
+            &cx.widgets(),
+            "application/json;as=Poem;v=v1;g=meta.k8s.io,application/json",
+        )
+        .await?
+        .ok()?;
     same(&list, "/kind", json!("WidgetList"))?;
     let answer = cx.get_as(&cx.widgets(), "text/html").await?;
     ensure!(answer.code == 406, "answered {}", answer.code);
