@@ -1,6 +1,7 @@
 //! The one place that calls the crates `merge` and `schema`, so that a change of theirs is a change of one file.
 
 use crate::call::Call;
+use crate::registry::ScalePaths;
 use crate::status::{ApiError, ApiResult, Cause};
 use merge::TypeInfo;
 use merge::ssa::{self, FieldSet, SsaError, Writer};
@@ -8,8 +9,16 @@ use schema::Schema;
 use serde_json::{Value, json};
 
 /// Reads the schema of a custom resource version.
-pub fn parse_schema(raw: &Value) -> Result<Schema, String> {
-    Schema::from_json(raw).map_err(|e| e.to_string())
+pub fn parse_schema(raw: &Value, scale: Option<&ScalePaths>) -> Result<Schema, String> {
+    let schema = Schema::from_json(raw).map_err(|e| e.to_string())?;
+    Ok(match scale {
+        Some(paths) => schema.with_scale(schema::Scale {
+            spec_replicas: paths.spec.clone(),
+            status_replicas: paths.status.clone(),
+            label_selector: paths.selector.clone(),
+        }),
+        None => schema,
+    })
 }
 
 /// Drops what the schema does not name; returns the dropped paths.
@@ -33,6 +42,11 @@ pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Caus
     schema.validate(value, old).into_iter().map(cause).collect()
 }
 
+/// Faults of a write through the status subresource.
+pub fn validate_status(schema: &Schema, value: &Value, old: &Value) -> Vec<Cause> {
+    schema.validate_status(value, old).into_iter().map(cause).collect()
+}
+
 /// Faults of a schema itself, which stands at `path` in a definition.
 pub fn check_schema(raw: &Value, path: &str) -> Vec<Cause> {
     schema::structural::check(raw, path).into_iter().map(cause).collect()
@@ -48,7 +62,7 @@ fn cause(fault: schema::FieldError) -> Cause {
 
 /// Applies a JSON patch.
 pub fn json_patch(call: &Call, doc: &Value, patch: &Value) -> ApiResult<Value> {
-    merge::json_patch(doc, patch).map_err(|e| {
+    merge::json_patch_request(doc, patch).map_err(|e| {
         let message = format!("the server rejected our request due to an error in our request: {e}");
         let details =
             json!({"name": call.target.name, "kind": call.resource.plural, "causes": [{"message": e.to_string()}]});

@@ -17,6 +17,7 @@ mod validate;
 pub use error::{ErrorKind, FieldError, summary};
 pub use node::{Schema, SchemaError};
 pub use prune::strict_decoding_error;
+pub use validate::Scale;
 
 #[cfg(test)]
 mod tests;

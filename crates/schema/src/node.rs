@@ -1,5 +1,6 @@
 //! A schema, read once from its JSON.
 
+use crate::Scale;
 use crate::cel::Rule;
 use regex::Regex;
 use serde_json::Value;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Schema {
     pub(crate) root: Node,
+    pub(crate) scale: Option<Scale>,
 }
 
 /// Why a schema cannot be used.
@@ -99,7 +101,16 @@ impl Schema {
     pub fn from_json(schema: &Value) -> Result<Self, SchemaError> {
         let mut root = Node::read(schema, "")?;
         root.embedded = true;
-        Ok(Self { root })
+        Ok(Self { root, scale: None })
+    }
+
+    /// The same schema for a version that has a scale subresource.
+    #[must_use]
+    pub fn with_scale(self, scale: Scale) -> Self {
+        Self {
+            scale: Some(scale),
+            ..self
+        }
     }
 }
 

@@ -52,13 +52,13 @@ fn version(spec: &Value) -> Result<Version, String> {
     let raw = at(spec, &["schema", "openAPIV3Schema"])
         .cloned()
         .unwrap_or_else(|| serde_json::json!({"type": "object"}));
-    let schema = crate::engine::parse_schema(&raw)?;
     let flag = |key: &str| spec.get(key) == Some(&Value::Bool(true));
     let scale = at(spec, &["subresources", "scale"]).map(|s| ScalePaths {
         spec: text(s, &["specReplicasPath"]).to_owned(),
         status: text(s, &["statusReplicasPath"]).to_owned(),
         selector: Some(text(s, &["labelSelectorPath"]).to_owned()).filter(|s| !s.is_empty()),
     });
+    let schema = crate::engine::parse_schema(&raw, scale.as_ref())?;
     let columns = items(spec, &["additionalPrinterColumns"]).iter().map(column).collect();
     let deprecation = flag("deprecated").then(|| text(spec, &["deprecationWarning"]).to_owned());
     Ok(Version {

@@ -27,6 +27,9 @@ pub fn created(call: &Call, new: &Value) -> Vec<Cause> {
 pub fn updated(call: &Call, new: &Value, old: &Value) -> Vec<Cause> {
     let mut causes = prepare::metadata_faults(call, new, Some(old));
     match &call.version.schema {
+        Some(schema) if call.target.subresource == "status" => {
+            causes.extend(engine::validate_status(schema, new, old));
+        }
         Some(schema) => causes.extend(engine::validate(schema, new, Some(old))),
         None if call.target.subresource == "status" => {}
         None => causes.extend(kinds::faults(&call.resource.table, new, Some(old))),

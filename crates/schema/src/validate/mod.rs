@@ -3,11 +3,13 @@
 //! Order and texts are the API server's. Errors in parts that an update does not change are forgiven (ratcheting).
 
 mod lists;
+mod scale;
 mod values;
 
 use crate::Schema;
-use crate::error::{ErrorKind, FieldError};
+use crate::error::FieldError;
 use crate::node::{Additional, Node};
+pub use scale::Scale;
 use serde_json::Value;
 
 /// Added when rules could not be evaluated because of other errors.
@@ -20,16 +22,43 @@ impl Schema {
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let mut errors = Vec::new();
         check(&self.root, "", object, old, &mut errors);
+        if let Some(scale) = &self.scale {
+            scale.check(object, &mut errors);
+        }
         embedded(&self.root, "", object, true, &mut errors);
         if old.is_none_or(|old| lists::check(&self.root, old).is_empty()) {
             errors.extend(lists::check(&self.root, object));
         }
+        self.rules(object, old, &mut errors);
+        errors
+    }
+
+    /// All errors of a write through the status subresource: only the status is checked, but every rule.
+    pub fn validate_status(&self, object: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if let (Some(node), Some(status)) = (self.root.properties.get("status"), object.get("status")) {
+            check(node, "", status, old.get("status"), &mut errors);
+        }
+        for error in &mut errors {
+            error.path = if error.path == "<nil>" {
+                "status".to_owned()
+            } else {
+                format!("status.{}", error.path)
+            };
+        }
+        if let Some(scale) = &self.scale {
+            scale.check_status(object, &mut errors);
+        }
+        self.rules(object, Some(old), &mut errors);
+        errors
+    }
+
+    fn rules(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
         if errors.iter().any(|error| error.kind.blocks_rules()) {
             errors.push(FieldError::invalid("", Value::Null, RULES_NOT_CHECKED));
         } else {
-            crate::cel::check(&self.root, object, old, &mut errors);
+            crate::cel::check(&self.root, object, old, errors);
         }
-        errors
     }
 }
 
@@ -45,7 +74,7 @@ fn check(node: &Node, path: &str, value: &Value, old: Option<&Value>, errors: &m
             Value::String(text) => values::text(node, path, text, errors),
             Value::Number(number) => values::number(node, path, number, errors),
             Value::Array(list) => {
-                items(node, path, value, list, old, errors);
+                items(node, path, list, old, errors);
                 values::list_size(node, path, list, errors);
             }
             _ => {}
@@ -60,7 +89,7 @@ fn check(node: &Node, path: &str, value: &Value, old: Option<&Value>, errors: &m
     }
 }
 
-fn items(node: &Node, path: &str, _: &Value, list: &[Value], old: Option<&Value>, errors: &mut Vec<FieldError>) {
+fn items(node: &Node, path: &str, list: &[Value], old: Option<&Value>, errors: &mut Vec<FieldError>) {
     if let Some(item) = &node.items {
         for (index, element) in list.iter().enumerate() {
             check(
@@ -154,13 +183,14 @@ fn embedded(node: &Node, path: &str, value: &Value, root: bool, errors: &mut Vec
         Value::Object(map) => {
             if node.embedded && !root {
                 for key in ["apiVersion", "kind"] {
-                    if map.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
-                        errors.push(FieldError::new(
-                            ErrorKind::Required,
-                            &join(path, key),
-                            Value::Null,
-                            "must not be empty",
-                        ));
+                    let path = join(path, key);
+                    match map.get(key) {
+                        None => errors.push(FieldError::required(&path, "")),
+                        Some(Value::String(text)) if text.is_empty() => {
+                            errors.push(FieldError::invalid(&path, text.as_str().into(), "must not be empty"));
+                        }
+                        Some(Value::String(_)) => {}
+                        Some(other) => errors.push(FieldError::invalid(&path, other.clone(), "must be a string")),
                     }
                 }
             }
