@@ -180,6 +180,7 @@ async fn spawn(
         clients.member.clone(),
         clients.member_ca.clone(),
         settings.property_provider.as_deref(),
+        settings.collect_namespaces,
     );
     let applier = Applier::new(works::Parts {
         namespace: namespace.clone(),
@@ -191,6 +192,7 @@ async fn spawn(
     });
     let (recorder, event_writer) = events::channel(hub.clone(), clock);
     let (nodes, pods) = (Arc::clone(collector.nodes()), Arc::clone(collector.pods()));
+    let namespaces = collector.namespaces().cloned();
     let speaker = Speaker::new(membership::Parts {
         namespace,
         name: member_name.to_owned(),
@@ -222,6 +224,9 @@ async fn spawn(
     tasks.spawn_endless("watch of AppliedWorks", follow(applier.applied_works(), member, &stop));
     tasks.spawn_endless("watch of Nodes", follow(&nodes, member, &stop));
     tasks.spawn_endless("watch of Pods", follow(&pods, member, &stop));
+    if let Some(namespaces) = namespaces {
+        tasks.spawn_endless("watch of Namespaces", follow(&namespaces, member, &stop));
+    }
     tasks.spawn_endless(
         "watches of placed objects",
         Arc::clone(applier.placed()).run(stop.clone()),

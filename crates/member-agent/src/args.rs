@@ -35,6 +35,8 @@ pub struct Settings {
     pub requeue: apply::Settings,
     /// Property provider other than the built-in one that was asked for.
     pub property_provider: Option<String>,
+    /// Whether namespaces are reported.
+    pub collect_namespaces: bool,
     /// Session with the hub, when there is to be one.
     pub link: Option<Link>,
     /// Path of the member's kubeconfig, empty for the usual places.
@@ -80,6 +82,7 @@ impl Default for Settings {
             deletion_wait: Duration::from_secs(300),
             requeue: apply::Settings::default(),
             property_provider: None,
+            collect_namespaces: false,
             link: None,
             kubeconfig: String::new(),
             verbosity: 0,
@@ -237,7 +240,7 @@ fn flags() -> FlagSet {
         .switch(
             "enable-namespace-collection-in-property-provider",
             false,
-            "For the azure property provider.",
+            "Report the member's namespaces to the hub.",
         )
         .switch(
             "enable-v1beta1-apis",
@@ -281,7 +284,6 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         "enable-work-applier-priority-queue",
         "use-cost-properties-in-azure-provider",
         "use-available-res-properties-in-azure-provider",
-        "enable-namespace-collection-in-property-provider",
     ] {
         values.switch(name);
     }
@@ -303,6 +305,7 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         deletion_wait: Duration::from_secs(60 * values.number::<u64>("deletion-wait-time", 1..=60)),
         requeue,
         property_provider: (!matches!(provider.as_str(), "" | "none")).then_some(provider),
+        collect_namespaces: values.switch("enable-namespace-collection-in-property-provider"),
         link: link(&mut values),
         kubeconfig: values.text("kubeconfig"),
         verbosity: values.verbosity(),

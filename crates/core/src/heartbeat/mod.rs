@@ -5,10 +5,13 @@
 
 mod usage;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use api::RootKind as _;
 use api::cluster::v1beta1::{AgentStatus, AgentType, PropertyValue, ResourceUsage};
 use api::condition;
+use api::placement::v1beta1::AppliedWork;
 use api::text::conditions::member as types;
 use api::text::reasons::member as reasons;
 use api::{Condition, ConditionStatus, Time};
@@ -129,8 +132,53 @@ pub struct Findings {
     pub properties: Option<Vec<(&'static str, String)>>,
     /// What the cluster has and what is free; `None` when it could not be collected.
     pub usage: Option<ResourceUsage>,
+    /// Namespaces and what placed each, when they are to be reported.
+    pub namespaces: Option<Namespaces>,
     /// Why the asked-for property provider does not run, when one was asked for.
     pub provider_failure: Option<String>,
+}
+
+/// The namespaces of a member (member-behaviour 3.7).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Namespaces {
+    /// By name, the AppliedWork that owns each; empty for none of ours.
+    pub owners: BTreeMap<String, String>,
+    /// Whether there are more than are reported.
+    pub is_incomplete: bool,
+}
+
+/// Namespaces that are reported at most.
+pub const MAX_NAMESPACES: usize = 200;
+
+impl Namespaces {
+    /// The first namespaces by name, up to the limit.
+    pub fn of(all: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut owners: BTreeMap<String, String> = all.into_iter().collect();
+        let is_incomplete = owners.len() > MAX_NAMESPACES;
+        if let Some(surplus) = owners.keys().nth(MAX_NAMESPACES).cloned() {
+            owners.split_off(&surplus);
+        }
+        Self { owners, is_incomplete }
+    }
+
+    /// What is kept of a Namespace: the AppliedWork that owns it, or nothing. `None` once it is being deleted.
+    pub fn owner_of(namespace: &Value) -> Option<String> {
+        if namespace
+            .pointer("/metadata/deletionTimestamp")
+            .is_some_and(|time| !time.is_null())
+        {
+            return None;
+        }
+        let references = namespace.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let ours = references.into_iter().flatten().find(|reference| {
+            reference
+                .get("apiVersion")
+                .is_some_and(|v| v == AppliedWork::API_VERSION)
+                && reference.get("kind").is_some_and(|k| k == AppliedWork::KIND)
+        });
+        let name = ours.and_then(|reference| reference.get("name")?.as_str());
+        Some(name.unwrap_or_default().to_owned())
+    }
 }
 
 /// An event on the InternalMemberCluster.
@@ -287,25 +335,32 @@ fn describe(status: &mut Value, membership: &Membership, findings: &Findings, no
     if let Some(usage) = &findings.usage {
         status.insert("resourceUsage".to_owned(), tree(usage));
     }
-    // Facts of a provider that an earlier process ran would mislead the scheduler.
-    status.remove("namespaces");
+    // Facts that an earlier process collected and this one does not would mislead the scheduler.
+    match &findings.namespaces {
+        Some(namespaces) => status.insert("namespaces".to_owned(), tree(&namespaces.owners)),
+        None => status.remove("namespaces"),
+    };
+    let old = status.get("conditions").cloned().unwrap_or_default();
+    let old = Vec::<Condition>::deserialize(old).unwrap_or_default();
     let mut conditions = Vec::new();
-    if let Some(why) = &findings.provider_failure {
-        let old = status.get("conditions").cloned().unwrap_or_default();
-        conditions = Vec::<Condition>::deserialize(old).unwrap_or_default();
-        conditions.retain(|c| c.type_ == types::CLUSTER_PROPERTY_PROVIDER_STARTED);
-        let message = format!("Failed to start the property provider: {why}");
-        let verdict = (ConditionStatus::False, reasons::FAILED_TO_START, message.clone());
-        let change = put(
-            &mut conditions,
-            membership,
+    let verdicts = [
+        (
             types::CLUSTER_PROPERTY_PROVIDER_STARTED,
-            verdict,
-            now,
-        );
-        if change.status {
+            findings.provider_failure.as_deref().map(provider_verdict),
+        ),
+        (
+            types::NAMESPACE_COLLECTION_SUCCEEDED,
+            findings.namespaces.as_ref().map(namespaces_verdict),
+        ),
+    ];
+    for (kind, verdict) in verdicts {
+        let Some(verdict) = verdict else { continue };
+        conditions.extend(condition::find(&old, kind).cloned());
+        let (reason, message) = (verdict.1, verdict.2.clone());
+        let change = put(&mut conditions, membership, kind, verdict, now);
+        if change.status && reason == reasons::FAILED_TO_START {
             notices.push(Notice {
-                reason: reasons::FAILED_TO_START,
+                reason,
                 message,
                 warning: true,
             });
@@ -316,6 +371,21 @@ fn describe(status: &mut Value, membership: &Membership, findings: &Findings, no
     } else {
         status.insert("conditions".to_owned(), tree(&conditions));
     }
+}
+
+fn provider_verdict(why: &str) -> Verdict {
+    let message = format!("Failed to start the property provider: {why}");
+    (ConditionStatus::False, reasons::FAILED_TO_START, message)
+}
+
+fn namespaces_verdict(namespaces: &Namespaces) -> Verdict {
+    if namespaces.is_incomplete {
+        let message =
+            "Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit";
+        return (ConditionStatus::False, reasons::DEGRADED, message.to_owned());
+    }
+    let message = "All namespaces have been collected successfully";
+    (ConditionStatus::True, reasons::SUCCEEDED, message.to_owned())
 }
 
 /// What setting a condition changed.

@@ -169,3 +169,41 @@ fn leaving_speaks_of_nothing_but_leaving() {
     assert_eq!(status["properties"]["kubernetes-fleet.io/node-count"]["value"], "3");
     assert!(gone.is_transition && has_left(&membership(status)));
 }
+
+#[test]
+fn namespaces_are_reported_up_to_a_limit() {
+    let owned = |references: Value, deleted: Value| {
+        Namespaces::owner_of(&json!({"metadata": {"ownerReferences": references, "deletionTimestamp": deleted}}))
+    };
+    let ours =
+        json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "AppliedWork", "name": "w", "uid": "u"});
+    assert_eq!(
+        owned(
+            json!([{"apiVersion": "v1", "kind": "Pod", "name": "p"}, ours]),
+            Value::Null
+        )
+        .as_deref(),
+        Some("w")
+    );
+    assert_eq!(owned(Value::Null, Value::Null).as_deref(), Some(""));
+    assert_eq!(owned(json!([]), json!("2025-01-01T00:00:00Z")), None);
+
+    let with = |count: usize| {
+        let all = (0..count).map(|n| (format!("n{n:03}"), String::new()));
+        Findings {
+            namespaces: Some(Namespaces::of(all)),
+            ..findings()
+        }
+    };
+    let before = membership(Value::Null);
+    let status = patched(&before, &joined(&before, &with(200), &now()));
+    assert_eq!(status["conditions"][0]["reason"], "Succeeded");
+    assert_eq!(status["namespaces"].as_object().unwrap().len(), 200);
+    let full = membership(status);
+    let status = patched(&full, &joined(&full, &with(201), &now()));
+    assert_eq!(
+        (&status["conditions"][0]["status"], &status["conditions"][0]["reason"]),
+        (&json!("False"), &json!("Degraded"))
+    );
+    assert_eq!(status["namespaces"].as_object().unwrap().len(), 200);
+}

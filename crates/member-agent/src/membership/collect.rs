@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::text::properties;
-use fairway_core::heartbeat::{Findings, NodeFacts, PodFacts, usage};
+use fairway_core::heartbeat::{Findings, Namespaces, NodeFacts, PodFacts, usage};
 use http::Method;
 use jiff::Timestamp;
 use kit::Resource;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 const NODES: Resource = Resource::cluster("", "v1", "Node", "nodes");
+const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 const PODS: Resource = Resource::namespaced("", "v1", "Pod", "pods");
 
 /// Time for the health probe and for the version.
@@ -33,6 +34,8 @@ pub(crate) struct Collector {
     client: Client,
     nodes: Arc<Index<NodeFacts>>,
     pods: Arc<Index<PodFacts>>,
+    /// Names of the AppliedWorks that own namespaces, when these are to be reported.
+    namespaces: Option<Arc<Index<String>>>,
     ca: Option<String>,
     provider_failure: Option<String>,
     version: Mutex<Option<(String, Instant)>>,
@@ -46,12 +49,14 @@ struct Version {
 
 impl Collector {
     /// `ca` is the PEM text of the cluster's authority, `provider` a property provider that was asked for.
-    pub(crate) fn new(client: Client, ca: Option<String>, provider: Option<&str>) -> Self {
+    pub(crate) fn new(client: Client, ca: Option<String>, provider: Option<&str>, namespaces: bool) -> Self {
         let provider_failure = provider.map(|name| format!("this agent has no property provider {name:?}"));
         Self {
             client,
             nodes: Index::builder(NODES, |node| Ok(Some(NodeFacts::decode(&node)))).build(),
             pods: Index::builder(PODS, |pod| Ok(PodFacts::decode(&pod))).build(),
+            namespaces: namespaces
+                .then(|| Index::builder(NAMESPACES, |namespace| Ok(Namespaces::owner_of(&namespace))).build()),
             ca,
             provider_failure,
             version: Mutex::default(),
@@ -64,6 +69,10 @@ impl Collector {
 
     pub(crate) fn pods(&self) -> &Arc<Index<PodFacts>> {
         &self.pods
+    }
+
+    pub(crate) fn namespaces(&self) -> Option<&Arc<Index<String>>> {
+        self.namespaces.as_ref()
     }
 
     /// What there is to say now, and what could not be found out.
@@ -90,6 +99,14 @@ impl Collector {
         findings.properties = Some(facts);
         let now = clock.now();
         let now = api::Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+        findings.namespaces = self.namespaces.as_ref().map(|index| {
+            Namespaces::of(
+                index
+                    .entries()
+                    .into_iter()
+                    .map(|(key, owner)| (key.name, (*owner).clone())),
+            )
+        });
         findings.usage = Some(usage(&nodes, &pods, &now));
         (findings, (!failures.is_empty()).then(|| failures.join("; ")))
     }
@@ -124,6 +141,9 @@ impl Collector {
         let both = async {
             self.nodes.synced().await;
             self.pods.synced().await;
+            if let Some(namespaces) = &self.namespaces {
+                namespaces.synced().await;
+            }
         };
         tokio::time::timeout(FIRST_LIST, both)
             .await
