@@ -1,7 +1,7 @@
 //! Kubernetes quantities such as `100m`, `1.5Gi` or `2e3`.
 //!
 //! A quantity is a whole number of nano units; what is finer is rounded away from zero, as Kubernetes does. Numbers
-//! beyond about 1.7e29 are capped.
+//! beyond 1e28 are capped.
 
 use std::cmp::Ordering;
 use std::ops::{Add, Sub};
@@ -18,7 +18,7 @@ pub const PATTERN: &str = concat!(
 
 const NANO: i128 = 1_000_000_000;
 /// Largest size, in nano units: no sum of two can overflow.
-const CAP: i128 = i128::MAX / 2;
+const CAP: i128 = 10_i128.pow(37);
 const DECIMAL: [(&str, i32); 10] = [
     ("n", -9),
     ("u", -6),
@@ -453,5 +453,27 @@ mod tests {
         let read: Vec<Quantity> = serde_json::from_value(json!(["1.5Gi", 3, 0.5])).unwrap();
         assert_eq!(serde_json::to_value(read).unwrap(), json!(["1536Mi", "3", "500m"]));
         assert!(serde_json::from_value::<Quantity>(json!([])).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn canonical_forms_read_back(value in proptest::num::i64::ANY, exponent in 0_u32..12, format in 0_usize..3) {
+            let nanos = i128::from(value) * 10_i128.pow(exponent);
+            let format = [Format::Decimal, Format::Binary, Format::Exponent][format];
+            let whole = if format == Format::Binary { nanos / NANO * NANO } else { nanos };
+            let quantity = Quantity { nanos: whole, format };
+            let text = quantity.to_string();
+            proptest::prop_assert_eq!(q(&text), quantity, "{}", text);
+            // A binary quantity without suffix reads back as a decimal one.
+            proptest::prop_assert!(format == Format::Binary || q(&text).to_string() == text);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-+]?[0-9.]{0,40}[eEKMGimnu]{0,2}[-+]?[0-9]{0,12}") {
+            if let Ok(quantity) = text.parse::<Quantity>() {
+                let again = q(&quantity.to_string());
+                proptest::prop_assert!(again == quantity || quantity.format == Format::Binary);
+            }
+        }
     }
 }

@@ -464,6 +464,16 @@ fn messages_are_pinned() {
             "Cluster \"c\" is not eligible for resource placement yet: why",
         ),
         (not_found("c"), "Specified cluster \"c\" is not found"),
+    ];
+    for (message, text) in table {
+        assert_eq!(message, text);
+    }
+}
+
+#[test]
+fn messages_of_evictions_are_pinned() {
+    use super::messages::eviction;
+    let table = [
         (eviction::VALID.to_owned(), "Eviction is valid"),
         (
             eviction::MISSING_PLACEMENT.to_owned(),

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -193,4 +194,34 @@ fn objects_print_as_kubectl_does() {
                     script: |\n  set -e\n  ls\n";
     assert_eq!(to_string(&value), expected);
     assert_eq!(parse(expected).unwrap(), value);
+}
+
+/// Any JSON value without floats, whose digits differ between readers.
+fn any_value() -> impl Strategy<Value = Value> {
+    let text = "[ -~\\n\\tü\\u{85}]{0,12}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(text, inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_printed_reads_back(value in any_value()) {
+        let printed = to_string(&value);
+        prop_assert_eq!(parse(&printed).map_err(|e| TestCaseError::fail(format!("{e}:\n{printed}")))?, value, "{}", printed);
+    }
+
+    #[test]
+    fn no_text_panics(text in "[ -~\\n]{0,60}") {
+        let _ = parse_all(&text);
+    }
 }

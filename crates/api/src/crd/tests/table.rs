@@ -420,7 +420,7 @@ fn status(name: &str, type_: &str) -> String {
 }
 
 #[test]
-fn columns_are_those_of_the_contract() {
+fn columns_of_placements_and_members() {
     for (kind, prefix) in [
         ("ClusterResourcePlacement", "ClusterResourcePlacement"),
         ("ResourcePlacement", "ResourcePlacement"),
@@ -454,6 +454,10 @@ fn columns_are_those_of_the_contract() {
     assert_eq!(columns("MemberCluster", "v1"), member);
     assert_eq!(columns("MemberCluster", "v1beta1"), member);
     assert_eq!(columns("InternalMemberCluster", "v1beta1"), [AGE]);
+}
+
+#[test]
+fn columns_of_internal_kinds() {
     for kind in [
         "ClusterSchedulingPolicySnapshot",
         "SchedulingPolicySnapshot",
@@ -477,6 +481,10 @@ fn columns_are_those_of_the_contract() {
         ];
         assert_eq!(columns(kind, "v1beta1"), expected);
     }
+}
+
+#[test]
+fn columns_of_staged_updates_and_evictions() {
     for (kind, version) in [
         ("ClusterStagedUpdateRun", "v1"),
         ("ClusterStagedUpdateRun", "v1beta1"),
@@ -509,6 +517,10 @@ fn columns_are_those_of_the_contract() {
     let eviction = [status("Valid", "Valid"), status("Executed", "Executed")];
     assert_eq!(columns("ClusterResourcePlacementEviction", "v1beta1"), eviction);
     assert!(columns("ClusterResourcePlacementEviction", "v1alpha1").is_empty());
+}
+
+#[test]
+fn columns_of_networking_kinds() {
     let export = [
         "Is-Valid=.status.conditions[?(@.type=='Valid')].status",
         "Is-Conflicted=.status.conditions[?(@.type=='Conflict')].status",
