@@ -4,6 +4,7 @@
 //! plane; the real one is the judge.
 
 mod crashes;
+mod frugal;
 mod mistakes;
 mod removal;
 
