@@ -127,7 +127,12 @@ fn disruption_budget(object: Object<'_>) -> Verdict {
 }
 
 /// Kinds that are nothing but data: to exist is to be available.
+///
+/// A ServiceExport is one of ours and has nothing to wait for; the tutorials' status counts it as available.
 fn is_data(group: &str, version: &str, plural: &str) -> bool {
+    if group == api::text::groups::NETWORKING && plural == "serviceexports" {
+        return true;
+    }
     version == "v1"
         && match group {
             "" => matches!(
@@ -340,6 +345,7 @@ mod tests {
             ("", "v1", "namespaces", Available),
             ("storage.k8s.io", "v1", "storageclasses", Available),
             ("scheduling.k8s.io", "v1", "priorityclasses", Available),
+            ("networking.fleet.azure.com", "v1alpha1", "serviceexports", Available),
             ("batch", "v1", "jobs", NotTrackable),
             ("apps", "v1beta2", "deployments", NotTrackable),
             ("example.com", "v1", "widgets", NotTrackable),

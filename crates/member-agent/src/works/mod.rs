@@ -2,6 +2,7 @@
 
 mod going;
 mod memory;
+mod namespaces;
 mod pass;
 mod placed;
 mod prelude;
@@ -85,6 +86,7 @@ pub(crate) struct Applier {
     queue: Queue<String>,
     memories: Arc<Memories>,
     placed: Arc<Placed>,
+    waiting: namespaces::Waiting,
     /// Whether the member has joined. Passes hold it for reading, so that leaving can wait for them.
     joined: RwLock<bool>,
     clock: Clock,
@@ -145,6 +147,7 @@ impl Applier {
             queue,
             memories,
             placed,
+            waiting: namespaces::Waiting::default(),
             joined: RwLock::new(false),
             clock,
             settings,

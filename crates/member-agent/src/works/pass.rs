@@ -19,7 +19,8 @@ use kit::writer::Patch;
 use kit::{Error, ObjectKey};
 use serde_json::{Value, json};
 
-use super::memory::Settled;
+use super::memory::{Need, Settled};
+use super::namespaces;
 use super::placed::{Verdict, View};
 use super::prelude::Ground;
 use super::{APPLIED_WORKS, Applier, Item, MANIFESTS_AT_ONCE, WORKS};
@@ -148,6 +149,11 @@ impl Applier {
             wait = wait.min(DEFINITION_PENDING);
             self.memories.hurry(&work.name, wait);
         }
+        self.wake_waiting(&entries);
+        if self.waits_no_longer(&work.name, &entries).await {
+            self.memories.hurry(&work.name, Duration::ZERO);
+            wait = Duration::ZERO;
+        }
         // Changes that arrived while the pass was going on woke nobody.
         for (entry, record) in entries.iter_mut().zip(&*records) {
             if let Some(place) = place_of(record) {
@@ -155,6 +161,31 @@ impl Applier {
             }
         }
         Ok((Outcome::After(wait), fine))
+    }
+
+    /// Wakes the Works that waited for a namespace that this pass brought.
+    fn wake_waiting(&self, entries: &[Entry]) {
+        for work in self.waiting.take(&namespaces::brought(entries)) {
+            self.memories.need(&work, Need::Pass);
+            self.queue.add(work);
+        }
+    }
+
+    /// Notes for which namespaces a Work waits. Answers whether one of them has come in the meantime, unheard.
+    async fn waits_no_longer(&self, work: &str, entries: &[Entry]) -> bool {
+        let missing = namespaces::missing(entries);
+        self.waiting.set(work, &missing);
+        for namespace in &missing {
+            let found = self
+                .member
+                .writer()
+                .get(&namespaces::NAMESPACES, &namespaces::key(namespace))
+                .await;
+            if found.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Applies the records in ascending waves; what depends on definitions of an earlier wave is found in between.
@@ -251,7 +282,7 @@ impl Applier {
         match verdict {
             Verdict::Holds => {}
             Verdict::Moved => {
-                self.memories.need(work, super::memory::Need::Refresh);
+                self.memories.need(work, Need::Refresh);
                 self.queue.add(work.to_owned());
             }
             Verdict::Drifted => {
