@@ -18,11 +18,11 @@ const GO_SUM: &str = include_str!("../../gomod/go.sum");
 /// How often a long build tells how far it is.
 const NOTE_EVERY: Duration = Duration::from_secs(15);
 
-/// Builds the tools into a folder.
+/// Builds a tool into a folder.
 ///
 /// The sources go to the user's module cache, where other builds can share them; the build cache is private and goes
 /// with the folder, because it is large and nobody else has a use for it.
-pub fn get(tools: &[Tool], folder: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn get(tool: Tool, folder: &Path, progress: &dyn Progress) -> Result<()> {
     let version = Command::new("go")
         .arg("version")
         .output()
@@ -32,9 +32,7 @@ pub fn get(tools: &[Tool], folder: &Path, progress: &dyn Progress) -> Result<()>
     fs::create_dir_all(&module).context("the module's folder cannot be created")?;
     fs::write(module.join("go.mod"), GO_MOD).context("the module cannot be written")?;
     fs::write(module.join("go.sum"), GO_SUM).context("the module cannot be written")?;
-    tools
-        .iter()
-        .try_for_each(|tool| build(*tool, &module, folder, progress))
+    build(tool, &module, folder, progress)
 }
 
 fn build(tool: Tool, module: &Path, folder: &Path, progress: &dyn Progress) -> Result<()> {

@@ -37,18 +37,15 @@ impl Sites {
     }
 }
 
-/// Downloads the tools into a folder.
-pub fn get(tools: &[Tool], folder: &Path, sites: &Sites, progress: &dyn Progress) -> Result<()> {
+/// Downloads a tool into a folder.
+pub fn get(tool: Tool, folder: &Path, sites: &Sites, progress: &dyn Progress) -> Result<()> {
     if go_os() != "linux" {
         bail!("API server binaries are released for Linux only");
     }
-    for tool in tools {
-        match tool {
-            Tool::Etcd => get_etcd(folder, sites, progress)?,
-            Tool::ApiServer | Tool::ControllerManager => get_kubernetes(*tool, folder, sites, progress)?,
-        }
+    match tool {
+        Tool::Etcd => get_etcd(folder, sites, progress),
+        Tool::ApiServer | Tool::ControllerManager => get_kubernetes(tool, folder, sites, progress),
     }
-    Ok(())
 }
 
 fn get_kubernetes(tool: Tool, folder: &Path, sites: &Sites, progress: &dyn Progress) -> Result<()> {
@@ -186,8 +183,8 @@ mod tests {
         let (published, target) = (run.path().join("site"), run.path().join("target"));
         fs::create_dir_all(&target).expect("a folder");
         let sites = site(&published, "#!/bin/sh\n");
-        get(&[Tool::Etcd, Tool::ApiServer], &target, &sites, &Silent).expect("downloads");
-        for name in ["etcd", "kube-apiserver"] {
+        for (tool, name) in [(Tool::Etcd, "etcd"), (Tool::ApiServer, "kube-apiserver")] {
+            get(tool, &target, &sites, &Silent).expect("downloads");
             assert_eq!(fs::read_to_string(target.join(name)).expect("is there"), "#!/bin/sh\n");
         }
     }
@@ -196,7 +193,7 @@ mod tests {
     fn a_release_with_another_checksum_is_refused() {
         let run = RunFolder::create(None).expect("a folder");
         let sites = site(&run.path().join("site"), "#!/bin/sh\necho changed on the way\n");
-        let error = get(&[Tool::ApiServer], run.path(), &sites, &Silent).expect_err("is refused");
+        let error = get(Tool::ApiServer, run.path(), &sites, &Silent).expect_err("is refused");
         assert!(error.to_string().contains("is published"), "{error}");
     }
 }

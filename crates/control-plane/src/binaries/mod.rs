@@ -104,9 +104,11 @@ fn get_missing(found: &mut Found, cache: &Path, progress: &dyn Progress) -> Resu
         let step = source.step(&missing);
         progress.begin(SUBJECT, &step);
         let begun = Instant::now();
-        let result = source
-            .get(&missing, &scratch.0, progress)
-            .and_then(|()| settle(&missing, &scratch.0, cache));
+        // One after the other, so that an interrupted build goes on where it was with the next start.
+        let result = missing.iter().try_for_each(|tool| {
+            source.get(*tool, &scratch.0, progress)?;
+            settle(*tool, &scratch.0, cache)
+        });
         match (result, source) {
             (Ok(()), _) => progress.end(SUBJECT, &step, begun.elapsed()),
             (Err(error), Source::Download) => progress.note(SUBJECT, &format!("not downloaded: {error:#}")),
@@ -133,32 +135,29 @@ impl Source {
         }
     }
 
-    fn get(self, missing: &[Tool], scratch: &Path, progress: &dyn Progress) -> Result<()> {
+    fn get(self, tool: Tool, scratch: &Path, progress: &dyn Progress) -> Result<()> {
         match self {
-            Self::Download => download::get(missing, scratch, &download::Sites::official(), progress),
-            Self::Build => build::get(missing, scratch, progress),
+            Self::Download => download::get(tool, scratch, &download::Sites::official(), progress),
+            Self::Build => build::get(tool, scratch, progress),
         }
     }
 }
 
-/// Moves programs into the cache after each has told the right version.
-fn settle(tools: &[Tool], scratch: &Path, cache: &Path) -> Result<()> {
-    for tool in tools {
-        let fresh = scratch.join(tool.file_name());
-        let output = Command::new(&fresh).arg("--version").output();
-        let output = output.with_context(|| format!("{} does not run", tool.file_name()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        if !text.contains(tool.version()) {
-            bail!(
-                "{} says that it is {:?}, not {}",
-                tool.file_name(),
-                text.trim(),
-                tool.version()
-            );
-        }
-        fs::rename(&fresh, cache.join(tool.file_name())).context("a binary cannot be put into the cache folder")?;
+/// Moves a program into the cache after it has told the right version.
+fn settle(tool: Tool, scratch: &Path, cache: &Path) -> Result<()> {
+    let fresh = scratch.join(tool.file_name());
+    let output = Command::new(&fresh).arg("--version").output();
+    let output = output.with_context(|| format!("{} does not run", tool.file_name()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !text.contains(tool.version()) {
+        bail!(
+            "{} says that it is {:?}, not {}",
+            tool.file_name(),
+            text.trim(),
+            tool.version()
+        );
     }
-    Ok(())
+    fs::rename(&fresh, cache.join(tool.file_name())).context("a binary cannot be put into the cache folder")
 }
 
 #[derive(Debug, Default)]
@@ -275,10 +274,10 @@ mod tests {
         assert_eq!(found.missing(), [Tool::ApiServer, Tool::ControllerManager]);
 
         script(run.path(), "kube-apiserver", "Kubernetes v0.0.0");
-        let refused = settle(&[Tool::ApiServer], run.path(), &cache).expect_err("the wrong version");
+        let refused = settle(Tool::ApiServer, run.path(), &cache).expect_err("the wrong version");
         assert!(refused.to_string().contains("not 1.34.4"), "{refused}");
         script(run.path(), "kube-apiserver", "Kubernetes v1.34.4");
-        settle(&[Tool::ApiServer], run.path(), &cache).expect("the right version");
+        settle(Tool::ApiServer, run.path(), &cache).expect("the right version");
         found.look_in(&cache);
         assert_eq!(found.missing(), [Tool::ControllerManager]);
     }
