@@ -10,7 +10,7 @@ use crate::world::{BINDING, OVERRIDE, PLACEMENT, POLICY_SNAPSHOT, SNAPSHOT, WORK
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_placement_becomes_available_with_few_requests_follows_changes_and_leaves_nothing() {
     let mut world = World::new().await;
-    world.start(&[]);
+    world.start(&["--leader-elect"]);
     world.join(&["m1", "m2", "m3"]).await;
     world.application("app").await;
     let (placements, works) = (world.follow(PLACEMENT), world.follow(WORK));

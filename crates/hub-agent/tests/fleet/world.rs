@@ -44,10 +44,12 @@ const DEFINITION: Resource = Resource::cluster(
     "customresourcedefinitions",
 );
 
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// Name of the agent in the server's request counts.
 const AGENT: &str = "hub-agent";
 /// The agent as a user, for faults.
-pub const AGENT_USER: &str = "hub-agent-user";
+pub const AGENT_USER: &str = "system:serviceaccount:fleet-system:hub-agent-sa";
 
 const fn fleet(kind: &'static str, plural: &'static str) -> Resource {
     Resource::cluster("placement.kubernetes-fleet.io", "v1beta1", kind, plural)
@@ -96,7 +98,29 @@ impl World {
             let definition = api::yaml::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
             self.create(&DEFINITION, None, &definition).await;
         }
-        self.namespace("fleet-system").await;
+        // The agent runs with exactly the rights that its deployment gives to it.
+        self.apply("00-namespace.yaml").await;
+        self.apply("10-rbac.yaml").await;
+    }
+
+    /// Creates what a file of the hub agent's deployment describes.
+    async fn apply(&self, file: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../deploy/hub-agent")
+            .join(file);
+        for object in api::yaml::parse_all(&std::fs::read_to_string(path).unwrap()).unwrap() {
+            let resource = match object["kind"].as_str().unwrap() {
+                "Namespace" => NAMESPACE,
+                "ServiceAccount" => Resource::namespaced("", "v1", "ServiceAccount", "serviceaccounts"),
+                "ClusterRole" => Resource::cluster(RBAC, "v1", "ClusterRole", "clusterroles"),
+                "ClusterRoleBinding" => Resource::cluster(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings"),
+                "Role" => Resource::namespaced(RBAC, "v1", "Role", "roles"),
+                "RoleBinding" => Resource::namespaced(RBAC, "v1", "RoleBinding", "rolebindings"),
+                other => panic!("unexpected {other}"),
+            };
+            let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+            self.user.create(&resource, namespace, &object).await.unwrap();
+        }
     }
 
     /// Starts the hub agent.
@@ -109,7 +133,7 @@ impl World {
         ];
         let arguments = fixed.iter().chain(flags).map(|flag| (*flag).to_owned());
         let config = Config::parse(arguments).unwrap();
-        let user = User::new(AGENT_USER, &["system:masters"]);
+        let user = User::service_account("fleet-system", "hub-agent-sa", "");
         let clients = Clients {
             clock: Clock::paused_at(Timestamp::now()),
             ..Clients::shared(self.server.client_for(user, AGENT))
@@ -267,7 +291,7 @@ impl Seen {
                 changes.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), search).await.ok()
+        tokio::time::timeout(Duration::from_secs(120), search).await.ok()
     }
 }
 
