@@ -228,12 +228,17 @@ fn go_arch() -> &'static str {
     }
 }
 
-/// A folder beside the finished programs, on the same file system, removed with this value.
+/// A folder beside the finished programs, on the same file system, removed with this value. Only who holds the lock
+/// may create it.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn create(cache: &Path) -> Result<Self> {
-        let path = cache.join(format!("work-{}", std::process::id()));
+        let path = cache.join("work");
+        // A process that was killed leaves gigabytes behind.
+        if path.exists() {
+            fs::remove_dir_all(&path).context("the work folder of an earlier try cannot be removed")?;
+        }
         files::create_folder(&path)?;
         Ok(Self(path))
     }
