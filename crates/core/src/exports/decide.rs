@@ -54,21 +54,20 @@ pub fn decide(
     since: Timestamp,
     now: Timestamp,
 ) -> Decision {
-    let uid = service.map(|service| service.uid.clone()).unwrap_or_default();
     if export.deleting || leaving {
         let reason = if leaving {
             WithdrawReason::Leaving
         } else {
             WithdrawReason::ExportDeleted
         };
-        return withdrawn(export, uid, reason);
+        return withdrawn(export, reason);
     }
     let key = &export.key;
     let Some(service) = service.filter(|service| !service.deleting) else {
         let message = format!("service {key} is not found");
         return invalid(
             export,
-            withdrawn(export, uid, WithdrawReason::ServiceNotFound),
+            withdrawn(export, WithdrawReason::ServiceNotFound),
             reasons::networking::SERVICE_NOT_FOUND,
             message,
             "ServiceNotFound",
@@ -79,7 +78,7 @@ pub fn decide(
         let message = format!("service {key} is not eligible for export");
         return invalid(
             export,
-            withdrawn(export, uid, WithdrawReason::ServiceIneligible),
+            withdrawn(export, WithdrawReason::ServiceIneligible),
             reasons::networking::SERVICE_INELIGIBLE,
             message,
             "ServiceNotEligible",
@@ -92,18 +91,24 @@ pub fn decide(
             let reason = reasons::networking::SERVICE_EXPORT_INVALID_WEIGHT_ANNOTATION;
             invalid(export, Decision::default(), reason, message, reason, now)
         }
-        Ok(0) => weightless(export, withdrawn(export, uid, WithdrawReason::ZeroWeight), now),
+        Ok(0) => weightless(export, withdrawn(export, WithdrawReason::ZeroWeight), now),
         Ok(weight) => exported(export, service, weight, since, now),
     }
 }
 
 /// The export is to disappear from the hub; an export without the finalizer was never there.
-fn withdrawn(export: &ExportView, service_uid: String, reason: WithdrawReason) -> Decision {
+///
+/// The Service's uid is left out: the Service that is there now may not be the one that the hub has recorded, and a
+/// withdrawal must reach the record of either. Sequence numbers and epochs keep it from reaching a later one.
+fn withdrawn(export: &ExportView, reason: WithdrawReason) -> Decision {
     if !export.has_finalizer() {
         return Decision::default();
     }
     Decision {
-        link: LinkStep::Withdraw(Withdrawal { service_uid, reason }),
+        link: LinkStep::Withdraw(Withdrawal {
+            service_uid: String::new(),
+            reason,
+        }),
         finalizer: Finalizer::RemoveOnceWithdrawn,
         ..Decision::default()
     }

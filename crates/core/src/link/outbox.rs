@@ -19,6 +19,10 @@ pub struct Outbox {
     unacked: BTreeMap<u64, (ExportKey, Change)>,
     /// Refused for now by the hub; back in line when [`Outbox::release`] is called.
     held: BTreeMap<ExportKey, Change>,
+    /// Exports that exist and could not be judged yet: a full sync asks the hub to leave their records alone.
+    kept: BTreeSet<ExportKey>,
+    /// Withdrawals that the hub has acknowledged and that nothing followed.
+    withdrawn: BTreeSet<ExportKey>,
     resend: VecDeque<u64>,
     last_seq: u64,
     last_acked: u64,
@@ -83,7 +87,20 @@ pub enum Outgoing {
         count: u64,
         /// Digest over them, see [`super::digest`].
         digest: [u8; 32],
+        /// Exports whose records are to stay as they are.
+        kept: Vec<ExportKey>,
     },
+}
+
+/// What a refusal by the hub means for the change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It waits for [`Outbox::release`] and is then sent again unchanged.
+    Held,
+    /// It is given up until its input changes.
+    Final,
+    /// Something newer about the export is under way: the refusal tells nothing any more.
+    Outdated,
 }
 
 impl Outbox {
@@ -94,7 +111,9 @@ impl Outbox {
 
     /// The export looks like this now. Returns whether that is news to the hub.
     pub fn report(&mut self, key: ExportKey, report: ExportReport) -> bool {
-        if self.desired.get(&key) == Some(&report) && !self.refused(&key) {
+        self.kept.remove(&key);
+        self.withdrawn.remove(&key);
+        if self.desired.get(&key) == Some(&report) {
             return false;
         }
         self.desired.insert(key.clone(), report.clone());
@@ -104,31 +123,51 @@ impl Outbox {
 
     /// The export is gone.
     pub fn withdraw(&mut self, key: ExportKey, withdrawal: Withdrawal) {
+        self.kept.remove(&key);
+        self.withdrawn.remove(&key);
         self.desired.remove(&key);
         self.enqueue(key, Change::Withdraw(withdrawal));
     }
 
-    /// A session is open; `window` is the most changes that may be unacknowledged.
-    pub fn connected(&mut self, resume: Resume, window: usize) {
+    /// The export exists and cannot be judged now. What the hub knows of it stays, also after a full sync.
+    pub fn keep(&mut self, key: ExportKey) {
+        if !self.desired.contains_key(&key) && !self.is_withdrawing(&key) {
+            self.kept.insert(key);
+        }
+    }
+
+    /// There is nothing to keep of an export after all.
+    pub fn forget(&mut self, key: &ExportKey) {
+        self.kept.remove(key);
+        self.withdrawn.remove(key);
+    }
+
+    /// A session is open; `window` is the most changes that may be unacknowledged. Returns the exports whose withdrawal
+    /// turns out to be done.
+    pub fn connected(&mut self, resume: Resume, window: usize) -> Vec<ExportKey> {
         let window = window.max(1);
         self.resend.clear();
         match resume {
             Resume::Continue { next_seq } => {
-                self.settle(next_seq.saturating_sub(1));
+                let withdrawn = self.settle(next_seq.saturating_sub(1));
                 self.resend = self.unacked.keys().copied().collect();
                 self.session = Some(Session { window, sync: None });
+                withdrawn
             }
             Resume::FullSync { sync_id } => {
                 self.session = Some(Session { window, sync: None });
                 self.start_sync(sync_id);
+                Vec::new()
             }
         }
     }
 
     /// The hub asks for everything again (`Resync`).
     pub fn start_sync(&mut self, sync_id: String) {
+        self.release();
         let unacked = std::mem::take(&mut self.unacked);
-        for (key, change) in unacked.into_values() {
+        // Backwards: of two changes of an export only the newest counts.
+        for (key, change) in unacked.into_values().rev() {
             // A withdrawal stays explicit: the end of a sync may be held back by the hub's guard.
             if matches!(change, Change::Withdraw(_))
                 && !self.desired.contains_key(&key)
@@ -138,7 +177,6 @@ impl Outbox {
             }
         }
         self.resend.clear();
-        self.held.clear();
         let all: Vec<_> = self
             .desired
             .iter()
@@ -172,15 +210,15 @@ impl Outbox {
             });
         }
         let sync_id = session.sync.as_ref().map(|sync| sync.id.clone());
-        if let Some(seq) = self.resend.pop_front()
-            && let Some((key, change)) = self.unacked.get(&seq)
-        {
-            return Some(Outgoing::Change {
-                seq,
-                sync_id,
-                key: key.clone(),
-                change: change.clone(),
-            });
+        while let Some(seq) = self.resend.pop_front() {
+            if let Some((key, change)) = self.unacked.get(&seq) {
+                return Some(Outgoing::Change {
+                    seq,
+                    sync_id,
+                    key: key.clone(),
+                    change: change.clone(),
+                });
+            }
         }
         if self.unacked.len() < session.window
             && let Some(key) = self.order.pop_front()
@@ -202,6 +240,7 @@ impl Outbox {
                 sync_id: sync.id,
                 count,
                 digest: digest(&self.desired),
+                kept: self.kept.iter().cloned().collect(),
             });
         }
         None
@@ -212,18 +251,25 @@ impl Outbox {
         self.settle(seq)
     }
 
-    /// The hub refuses a change. Returns whether it is to be tried again unchanged, after a call of [`Outbox::release`].
-    pub fn nack(&mut self, seq: u64, code: NackCode) -> bool {
+    /// The hub refuses a change. A withdrawal is never given up: users wait for it to be acknowledged.
+    pub fn nack(&mut self, seq: u64, code: NackCode) -> Refused {
         let Some((key, change)) = self.unacked.remove(&seq) else {
-            return false;
+            return Refused::Outdated;
         };
-        if code != NackCode::Unavailable {
-            return false;
+        let newer = self.unacked.range(seq..).any(|(_, (known, _))| *known == key);
+        if newer || self.waiting.contains_key(&key) {
+            return Refused::Outdated;
         }
-        if !self.waiting.contains_key(&key) {
-            self.held.insert(key, change);
+        if code != NackCode::Unavailable && matches!(change, Change::Report(_)) {
+            return Refused::Final;
         }
-        true
+        self.held.insert(key, change);
+        Refused::Held
+    }
+
+    /// Whether the hub has acknowledged the withdrawal of the export and nothing was said of it since.
+    pub fn is_withdrawn(&self, key: &ExportKey) -> bool {
+        self.withdrawn.contains(key)
     }
 
     /// Puts what the hub could not write back in line.
@@ -250,6 +296,11 @@ impl Outbox {
         &self.desired
     }
 
+    /// Whether the hub knows or may know of the export, by us or from before.
+    pub fn is_known(&self, key: &ExportKey) -> bool {
+        self.desired.contains_key(key) || self.kept.contains(key)
+    }
+
     /// Whether a withdrawal of the export is on its way and not acknowledged.
     pub fn is_withdrawing(&self, key: &ExportKey) -> bool {
         let waits = [self.waiting.get(key), self.held.get(key)].into_iter().flatten();
@@ -261,18 +312,26 @@ impl Outbox {
         waits.chain(sent).any(|change| matches!(change, Change::Withdraw(_)))
     }
 
-    /// Exports with a change that the hub has not confirmed, in key order.
-    pub fn unsettled(&self) -> BTreeSet<&ExportKey> {
-        let sent = self.unacked.values().map(|(key, _)| key);
-        self.waiting.keys().chain(self.held.keys()).chain(sent).collect()
-    }
-
     fn settle(&mut self, seq: u64) -> Vec<ExportKey> {
-        let open = self.unacked.split_off(&(seq + 1));
+        let open = self.unacked.split_off(&seq.saturating_add(1));
         let done = std::mem::replace(&mut self.unacked, open);
         self.last_acked = self.last_acked.max(seq);
-        let withdrawn = |(key, change)| matches!(change, Change::Withdraw(_)).then_some(key);
-        done.into_values().filter_map(withdrawn).collect()
+        let mut withdrawn = Vec::new();
+        for (key, change) in done.into_values() {
+            let settled = matches!(change, Change::Withdraw(_)) && !self.desired.contains_key(&key);
+            if settled && !self.is_open(&key) {
+                self.withdrawn.insert(key.clone());
+                withdrawn.push(key);
+            }
+        }
+        withdrawn
+    }
+
+    /// Whether a change of the export waits or is not acknowledged.
+    fn is_open(&self, key: &ExportKey) -> bool {
+        self.waiting.contains_key(key)
+            || self.held.contains_key(key)
+            || self.unacked.values().any(|(known, _)| known == key)
     }
 
     fn enqueue(&mut self, key: ExportKey, change: Change) {
@@ -280,11 +339,6 @@ impl Outbox {
         if self.waiting.insert(key.clone(), change).is_none() {
             self.order.push_back(key);
         }
-    }
-
-    /// A report that the hub refused for good is sent again when its input changes; an equal one is not news.
-    fn refused(&self, key: &ExportKey) -> bool {
-        matches!(self.waiting.get(key), Some(Change::Withdraw(_)))
     }
 }
 

@@ -36,7 +36,12 @@ fn drain(outbox: &mut Outbox) -> Vec<String> {
     std::iter::from_fn(|| outbox.pop())
         .map(|message| match message {
             Outgoing::SyncBegin { sync_id } => format!("begin {sync_id}"),
-            Outgoing::SyncEnd { sync_id, count, .. } => format!("end {sync_id} {count}"),
+            Outgoing::SyncEnd {
+                sync_id, count, kept, ..
+            } => {
+                let kept: String = kept.iter().map(|key| format!(" keep {}", key.name)).collect();
+                format!("end {sync_id} {count}{kept}")
+            }
             Outgoing::Change {
                 seq,
                 key,
@@ -138,8 +143,8 @@ fn only_an_unavailable_hub_is_asked_again_unchanged() {
     outbox.report(key("a"), export("1"));
     outbox.report(key("b"), export("1"));
     drain(&mut outbox);
-    assert!(outbox.nack(1, NackCode::Unavailable));
-    assert!(!outbox.nack(2, NackCode::InvalidArgument));
+    assert_eq!(outbox.nack(1, NackCode::Unavailable), Refused::Held);
+    assert_eq!(outbox.nack(2, NackCode::InvalidArgument), Refused::Final);
     assert!(drain(&mut outbox).is_empty());
     outbox.release();
     assert_eq!(drain(&mut outbox), ["3 a v1"]);
@@ -148,5 +153,76 @@ fn only_an_unavailable_hub_is_asked_again_unchanged() {
         drain(&mut outbox),
         ["4 b v2"],
         "a refused report is sent again when its input changes"
+    );
+}
+
+#[test]
+fn a_refused_change_never_comes_back_over_a_newer_one() {
+    let mut outbox = Outbox::new();
+    outbox.connected(full("s1"), 8);
+    outbox.report(key("a"), export("1"));
+    drain(&mut outbox);
+    outbox.report(key("a"), export("2"));
+    drain(&mut outbox);
+    assert_eq!(outbox.nack(1, NackCode::Unavailable), Refused::Outdated);
+    outbox.ack(2);
+    outbox.release();
+    assert!(drain(&mut outbox).is_empty());
+}
+
+#[test]
+fn a_refused_withdrawal_is_tried_again_even_through_a_full_sync() {
+    let mut outbox = Outbox::new();
+    outbox.connected(full("s1"), 8);
+    outbox.withdraw(key("a"), gone());
+    assert_eq!(drain(&mut outbox), ["begin s1", "1 a gone", "end s1 0"]);
+    assert_eq!(outbox.nack(1, NackCode::InvalidArgument), Refused::Held);
+    outbox.ack(1);
+    assert!(!outbox.is_withdrawn(&key("a")), "a refusal is no acknowledgement");
+    outbox.start_sync("s2".into());
+    assert_eq!(drain(&mut outbox), ["begin s2", "2 a gone", "end s2 0"]);
+    assert_eq!(outbox.ack(2), [key("a")]);
+}
+
+#[test]
+fn a_withdrawal_counts_as_done_only_while_nothing_followed() {
+    let mut outbox = Outbox::new();
+    outbox.connected(full("s1"), 8);
+    outbox.withdraw(key("a"), gone());
+    outbox.withdraw(key("b"), gone());
+    drain(&mut outbox);
+    outbox.report(key("b"), export("1"));
+    assert_eq!(outbox.ack(2), [key("a")], "b is exported again");
+    assert!(outbox.is_withdrawn(&key("a")) && !outbox.is_withdrawn(&key("b")));
+    outbox.report(key("a"), export("1"));
+    assert!(!outbox.is_withdrawn(&key("a")));
+}
+
+#[test]
+fn an_acknowledgement_lost_with_the_stream_is_learned_on_resume() {
+    let mut outbox = Outbox::new();
+    outbox.connected(full("s1"), 8);
+    outbox.withdraw(key("a"), gone());
+    drain(&mut outbox);
+    outbox.disconnected();
+    let done = outbox.connected(Resume::Continue { next_seq: 2 }, 8);
+    assert_eq!(done, [key("a")]);
+    assert!(outbox.is_withdrawn(&key("a")) && drain(&mut outbox).is_empty());
+}
+
+#[test]
+fn a_full_sync_keeps_what_the_member_cannot_judge() {
+    let mut outbox = Outbox::new();
+    for name in ["a", "b", "c", "d"] {
+        outbox.keep(key(name));
+    }
+    outbox.report(key("a"), export("1"));
+    outbox.withdraw(key("b"), gone());
+    outbox.forget(&key("c"));
+    outbox.keep(key("a"));
+    outbox.connected(full("s1"), 8);
+    assert_eq!(
+        drain(&mut outbox),
+        ["begin s1", "1 a v1", "2 b gone", "end s1 1 keep d"]
     );
 }

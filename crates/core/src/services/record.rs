@@ -17,8 +17,10 @@ pub const FIELD_MANAGER: &str = "hub-agent-service-exports";
 pub struct Record {
     /// Name of the object.
     pub name: String,
-    /// The member, from the object's reference.
+    /// The member, from the object's namespace: who may write there is that member, whatever the object says.
     pub cluster: String,
+    /// The object names another member than the one whose namespace it lies in (networking FIX 47).
+    pub forged: bool,
     /// The export it records.
     pub key: ExportKey,
     /// Uid of the object.
@@ -48,9 +50,12 @@ impl Record {
     /// [`FIELD_MANAGER`] owns the spec.
     pub fn from_value(value: &Value, managed: bool) -> Self {
         let created = value.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+        let namespace = text(value, "/metadata/namespace");
+        let cluster = api::names::member_of_namespace(&namespace).unwrap_or_default();
         Self {
             name: text(value, "/metadata/name"),
-            cluster: text(value, "/spec/serviceReference/clusterId"),
+            forged: text(value, "/spec/serviceReference/clusterId") != cluster,
+            cluster: cluster.to_owned(),
             key: ExportKey {
                 namespace: text(value, "/spec/serviceReference/namespace"),
                 name: text(value, "/spec/serviceReference/name"),
@@ -74,6 +79,11 @@ impl Record {
                 .filter_map(|one| serde_json::from_value(one.clone()).ok())
                 .collect(),
         }
+    }
+
+    /// Uid and generation, which stay the same for as long as nobody changes what the record says.
+    pub fn version(&self) -> (String, i64) {
+        (self.uid.clone(), self.generation)
     }
 
     /// Whether the object's managed fields say that [`FIELD_MANAGER`] applied it.
@@ -306,6 +316,10 @@ mod tests {
             !is_recorded(&Record { ours: false, ..record }, &object),
             "another agent's record is taken over once"
         );
+        let mut elsewhere = object.clone();
+        elsewhere["metadata"]["namespace"] = json!("fleet-member-member-2");
+        let posing = Record::from_value(&elsewhere, false);
+        assert_eq!((posing.cluster.as_str(), posing.forged), ("member-2", true));
     }
 
     #[test]

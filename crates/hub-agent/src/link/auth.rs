@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// How long an answer of the API server is believed.
@@ -20,6 +21,8 @@ const KEPT: Duration = Duration::from_secs(60);
 /// Answers that are kept at the most; a fleet has at most a thousand members.
 const MOST: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Questions to the API server at a time: callers that nobody knows yet must not crowd out the others.
+const QUESTIONS: usize = 16;
 const RESOURCE: &str = "internalserviceexports";
 /// Whoever may do all of this may write the record of an export.
 const VERBS: [&str; 3] = ["create", "update", "delete"];
@@ -27,8 +30,18 @@ const VERBS: [&str; 3] = ["create", "update", "delete"];
 /// Asks the API server about identities and rights.
 pub(super) struct Auth {
     client: Client,
+    questions: Semaphore,
     users: Mutex<BTreeMap<[u8; 32], (Instant, User)>>,
     rights: Mutex<BTreeMap<(String, String), (Instant, bool)>>,
+}
+
+/// Somebody with an open session.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// The bearer token of the call.
+    pub token: String,
+    /// Whom it stood for when the call began.
+    pub user: User,
 }
 
 /// Who a token stands for.
@@ -61,6 +74,7 @@ impl Auth {
     pub(super) fn new(client: Client) -> Self {
         Self {
             client,
+            questions: Semaphore::new(QUESTIONS),
             users: Mutex::default(),
             rights: Mutex::default(),
         }
@@ -103,6 +117,14 @@ impl Auth {
         Ok(allowed)
     }
 
+    /// Whether a caller may still report for a cluster: asked again, at most once a minute, while it reports.
+    pub(super) async fn still_may_report(&self, caller: &Caller, cluster: &str) -> Result<bool, kit::Error> {
+        match self.authenticate(&caller.token).await? {
+            Some(user) if user == caller.user => self.may_report(&user, cluster).await,
+            Some(_) | None => Ok(false),
+        }
+    }
+
     async fn allowed(&self, user: &User, cluster: &str, verb: &str) -> Result<bool, kit::Error> {
         let body = json!({
             "apiVersion": "authorization.k8s.io/v1",
@@ -120,6 +142,8 @@ impl Auth {
     }
 
     async fn ask(&self, path: &str, what: &str, body: &Value) -> Result<Review, kit::Error> {
+        // The semaphore is never closed.
+        let _turn = self.questions.acquire().await;
         let call = Call::new(Method::POST, path, what).body(media::JSON, body.to_string().into_bytes());
         call.deadline(DEADLINE).json(&self.client).await
     }

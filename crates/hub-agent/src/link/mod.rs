@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairway_core::link::session::CONFIRM_AFTER;
 use kit::clock::Clock;
 use kit::writer::Writer;
 use kube::Client;
@@ -43,8 +44,26 @@ pub struct Config {
     pub window: u32,
     /// Largest message in bytes.
     pub max_message: u32,
+    /// Least time between the two full syncs that the removal of most exports of a cluster needs.
+    pub confirm_after: Duration,
     /// Whether reports of type, weight and public address are recorded.
     pub traffic_manager: bool,
+}
+
+impl Config {
+    /// Sessions at an address under a certificate, with the values of networking 16.4 for the rest.
+    pub fn new(bind: SocketAddr, cert_file: PathBuf, key_file: PathBuf) -> Self {
+        Self {
+            bind,
+            cert_file,
+            key_file,
+            ping_interval: Duration::from_secs(10),
+            window: 256,
+            max_message: 1 << 20,
+            confirm_after: CONFIRM_AFTER.unsigned_abs(),
+            traffic_manager: true,
+        }
+    }
 }
 
 /// What the fleet knows of a cluster that wants to open a session.
@@ -95,6 +114,7 @@ pub async fn run(
         clock,
         config: config.clone(),
         stop: stop.clone(),
+        tasks: tasks.clone(),
     };
     tracing::info!(address = %config.bind, "Serving the members' sessions.");
     let served = server.serve(incoming).await;

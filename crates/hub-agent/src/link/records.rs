@@ -1,15 +1,18 @@
 //! Writes and deletes the InternalServiceExports that record the members' reports.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::names::member_namespace;
 use api::text::groups;
+use fairway_core::link::session::Version;
 use fairway_core::link::{Change, ExportKey, ExportReport, NackCode, Withdrawal, validate};
 use fairway_core::services::{FIELD_MANAGER, Record, is_recorded, manifest, record_name};
 use kit::index::Index;
 use kit::writer::{Answer, Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 /// The API of the records.
@@ -26,8 +29,17 @@ const BACKLOG: usize = 1024;
 pub(super) struct Records {
     writer: Writer,
     index: Arc<Index<Record>>,
+    /// Where the records of an export are, in whichever member's namespace.
+    places: Arc<Mutex<BTreeMap<ExportKey, BTreeSet<ObjectKey>>>>,
     traffic_manager: bool,
-    changed: broadcast::Sender<ExportKey>,
+    changed: broadcast::Sender<Touched>,
+}
+
+/// An export of a cluster whose record may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Touched {
+    pub cluster: String,
+    pub key: ExportKey,
 }
 
 /// Why a change is not written.
@@ -38,12 +50,12 @@ pub(super) struct Refusal {
 }
 
 /// What came of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    /// The record was written or deleted.
-    Yes,
-    /// The record says so already.
-    Unchanged,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Whether anything had to be written.
+    pub changed: bool,
+    /// The record as it is now; none after a withdrawal.
+    pub version: Option<Version>,
 }
 
 impl Records {
@@ -51,21 +63,39 @@ impl Records {
     pub(super) fn new(writer: Writer, traffic_manager: bool) -> (Arc<Self>, Arc<Index<Record>>) {
         let (changed, _) = broadcast::channel(BACKLOG);
         let tell = changed.clone();
+        let places = Arc::<Mutex<BTreeMap<ExportKey, BTreeSet<ObjectKey>>>>::default();
+        let placed = Arc::clone(&places);
         let index = Index::builder(RECORDS, |value| {
             let managed = Record::is_managed(&value);
-            Ok(Some(Record::from_value(&value, managed)))
+            let record = Record::from_value(&value, managed);
+            // Outside of the members' namespaces nobody's exports are recorded.
+            Ok((!record.cluster.is_empty()).then_some(record))
         })
         .keep_managers()
         .on_change(move |change| {
+            let mut placed = placed.lock();
+            if let Some(old) = &change.old
+                && let Entry::Occupied(mut all) = placed.entry(old.key.clone())
+            {
+                all.get_mut().remove(&change.key);
+                if all.get().is_empty() {
+                    all.remove();
+                }
+            }
+            if let Some(new) = &change.new {
+                placed.entry(new.key.clone()).or_default().insert(change.key.clone());
+            }
+            drop(placed);
             for record in change.old.iter().chain(&change.new) {
                 // Nobody listens before the resolver runs, and that looks at everything first.
-                let _ = tell.send(record.key.clone());
+                let _ = tell.send(touched(&record.cluster, &record.key));
             }
         })
         .build();
         let records = Self {
             writer,
             index: Arc::clone(&index),
+            places,
             traffic_manager,
             changed,
         };
@@ -73,13 +103,26 @@ impl Records {
     }
 
     /// Hears of every export whose records change.
-    pub(super) fn changes(&self) -> broadcast::Receiver<ExportKey> {
+    pub(super) fn changes(&self) -> broadcast::Receiver<Touched> {
         self.changed.subscribe()
     }
 
-    /// All records.
-    pub(super) fn all(&self) -> Vec<Arc<Record>> {
-        self.index.all()
+    /// All recorded exports.
+    pub(super) fn keys(&self) -> Vec<ExportKey> {
+        self.places.lock().keys().cloned().collect()
+    }
+
+    /// The records of one export, of all clusters.
+    pub(super) fn of(&self, key: &ExportKey) -> Vec<Arc<Record>> {
+        let places = self.places.lock().get(key).cloned().unwrap_or_default();
+        places.iter().filter_map(|place| self.index.get(place)).collect()
+    }
+
+    /// The version of a cluster's record of an export; none when there is no record or it is being deleted.
+    pub(super) fn version(&self, cluster: &str, key: &ExportKey) -> Option<Version> {
+        let all = self.of(key);
+        let live = all.iter().find(|record| record.cluster == cluster && !record.deleting);
+        live.map(|record| record.version())
     }
 
     /// Takes in the answer to a write of the resolver.
@@ -98,17 +141,29 @@ impl Records {
             .collect()
     }
 
-    /// Writes one change of a cluster.
+    /// Writes one change of a cluster. Changes whose records could share a name must not be written side by side.
     pub(super) async fn write(&self, cluster: &str, key: &ExportKey, change: &Change) -> Result<Written, Refusal> {
         let written = match change {
             Change::Report(report) => self.report(cluster, key, report).await,
             Change::Withdraw(withdrawal) => self.withdraw(cluster, key, withdrawal).await,
         };
-        if matches!(written, Ok(Written::Unchanged)) {
+        if written.as_ref().is_ok_and(|written| !written.changed) {
             // A member that reports again may have missed the verdict, and no record changes to bring it about.
-            let _ = self.changed.send(key.clone());
+            let _ = self.changed.send(touched(cluster, key));
         }
         written
+    }
+
+    /// Deletes what the hub agent recorded of an export that a full sync no longer mentions.
+    pub(super) async fn remove(&self, cluster: &str, key: &ExportKey) -> Result<(), Refusal> {
+        let all = self.index.in_namespace(&member_namespace(cluster));
+        for record in all
+            .iter()
+            .filter(|record| record.key == *key && record.ours && !record.deleting)
+        {
+            self.delete(record).await?;
+        }
+        Ok(())
     }
 
     async fn report(&self, cluster: &str, key: &ExportKey, report: &ExportReport) -> Result<Written, Refusal> {
@@ -118,84 +173,110 @@ impl Records {
         })?;
         let namespace = member_namespace(cluster);
         let all = self.index.in_namespace(&namespace);
-        let known = all.iter().find(|record| record.key == *key);
-        let name = match known {
-            Some(record) => record.name.clone(),
-            None => {
+        let (going, live): (Vec<_>, Vec<_>) = all
+            .iter()
+            .filter(|record| record.key == *key)
+            .partition(|record| record.deleting);
+        let mut known = live.first().map(|record| record.as_ref());
+        // Another uid under the same name is another Service: its record starts anew.
+        if let Some(stale) = known.filter(|record| record.service_uid != report.service.uid) {
+            if !self.delete(stale).await? {
+                return Err(still_going(&stale.name));
+            }
+            known = None;
+        } else if let (None, Some(going)) = (known, going.first()) {
+            return Err(still_going(&going.name));
+        }
+        let name = live.first().map_or_else(
+            || {
                 let plain = record_name(key, false);
                 let taken = all.iter().any(|record| record.name == plain);
                 record_name(key, taken)
-            }
-        };
-        // Another uid under the same name is another Service: its record starts anew.
-        let (known, stale) = match known {
-            Some(record) if record.service_uid != report.service.uid => (None, Some(Arc::clone(record))),
-            other => (other, None),
-        };
-        if let Some(stale) = stale {
-            self.delete(&namespace, &stale).await?;
-        }
-        let same_address = known.is_some();
-        let object = manifest(
-            cluster,
-            &name,
-            key,
-            report,
-            known.map(AsRef::as_ref),
-            same_address,
-            self.traffic_manager,
+            },
+            |record| record.name.clone(),
         );
-        if known.is_some_and(|record| is_recorded(record, &object)) {
-            return Ok(Written::Unchanged);
+        let same_address = known.is_some();
+        let object = manifest(cluster, &name, key, report, known, same_address, self.traffic_manager);
+        if let Some(known) = known.filter(|record| is_recorded(record, &object)) {
+            return Ok(Written {
+                changed: false,
+                version: Some(known.version()),
+            });
         }
         let place = ObjectKey::namespaced(&namespace, &name);
         let patch = Patch::Apply {
             manager: FIELD_MANAGER,
             force: true,
         };
-        let answer = self
-            .writer
-            .patch(&RECORDS, &place, None, patch, &object)
-            .await
-            .map_err(refusal)?;
-        self.fold_ours(answer);
-        Ok(Written::Yes)
+        let answer = self.writer.patch(&RECORDS, &place, None, patch, &object).await;
+        let answer = answer.map_err(refusal)?;
+        let version = Record::from_value(&answer, true).version();
+        self.fold_as(answer, true);
+        Ok(Written {
+            changed: true,
+            version: Some(version),
+        })
     }
 
-    /// Answers come without managed fields; what we applied ourselves is ours.
-    fn fold_ours(&self, mut answer: serde_json::Value) {
-        answer["metadata"]["managedFields"] = serde_json::json!([{"manager": FIELD_MANAGER, "operation": "Apply"}]);
+    /// Answers come without managed fields; whose a record is does not change by our own writes to its status.
+    pub(super) fn fold_as(&self, mut answer: serde_json::Value, ours: bool) {
+        if ours {
+            answer["metadata"]["managedFields"] = serde_json::json!([{"manager": FIELD_MANAGER, "operation": "Apply"}]);
+        }
         self.fold(answer);
     }
 
     async fn withdraw(&self, cluster: &str, key: &ExportKey, withdrawal: &Withdrawal) -> Result<Written, Refusal> {
-        let namespace = member_namespace(cluster);
-        let all = self.index.in_namespace(&namespace);
-        let known = all.iter().find(|record| record.key == *key && !record.deleting);
-        let Some(record) = known else {
-            return Ok(Written::Unchanged);
-        };
-        if !withdrawal.service_uid.is_empty() && withdrawal.service_uid != record.service_uid {
-            return Ok(Written::Unchanged);
+        let all = self.index.in_namespace(&member_namespace(cluster));
+        let uid = &withdrawal.service_uid;
+        let mut changed = false;
+        for record in all.iter().filter(|record| record.key == *key && !record.deleting) {
+            if uid.is_empty() || *uid == record.service_uid {
+                self.delete(record).await?;
+                changed = true;
+            }
         }
-        self.delete(&namespace, record).await?;
-        Ok(Written::Yes)
+        Ok(Written { changed, version: None })
     }
 
-    async fn delete(&self, namespace: &str, record: &Record) -> Result<(), Refusal> {
-        let place = ObjectKey::namespaced(namespace, &record.name);
+    /// Deletes a record. Returns whether it is gone already.
+    async fn delete(&self, record: &Record) -> Result<bool, Refusal> {
+        let place = ObjectKey::namespaced(&member_namespace(&record.cluster), &record.name);
         let how = Deletion {
             uid: Some(&record.uid),
             ..Deletion::default()
         };
         match self.writer.delete(&RECORDS, &place, how).await {
             Ok(Answer::Gone(_)) => self.index.fold_deleted(&place, Some(&record.uid)),
-            Ok(Answer::Object(object)) => self.fold_ours(object),
+            Ok(Answer::Object(object)) => {
+                self.fold_as(object, record.ours);
+                return Ok(false);
+            }
             // Another incarnation took its place: what was to go is gone.
             Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(refusal(error)),
+            // A deletion is right whatever the server says of it now: it is tried until it succeeds.
+            Err(error) => {
+                return Err(Refusal {
+                    code: NackCode::Unavailable,
+                    message: error.to_string(),
+                });
+            }
         }
-        Ok(())
+        Ok(true)
+    }
+}
+
+fn touched(cluster: &str, key: &ExportKey) -> Touched {
+    Touched {
+        cluster: cluster.to_owned(),
+        key: key.clone(),
+    }
+}
+
+fn still_going(name: &str) -> Refusal {
+    Refusal {
+        code: NackCode::Unavailable,
+        message: format!("The record {name} of the export before is still being deleted."),
     }
 }
 

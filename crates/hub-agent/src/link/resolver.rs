@@ -1,13 +1,12 @@
 //! Judges conflicts between the exports of one service: writes the condition on each record and tells the member.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::condition::{self, Condition};
 use api::names::member_namespace;
-use fairway_core::link::{Conflict, ExportKey, Verdict};
-use fairway_core::services::{Record, resolve};
+use fairway_core::link::{ExportKey, Verdict};
+use fairway_core::services::{Judgement, Record, resolve};
 use kit::ObjectKey;
 use kit::backoff::Backoff;
 use kit::clock::Clock;
@@ -18,7 +17,7 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::records::{RECORDS, Records};
+use super::records::{RECORDS, Records, Touched};
 use super::sessions::Sessions;
 
 const WORKERS: usize = 4;
@@ -49,12 +48,18 @@ impl Resolver {
             return;
         }
         let this = Arc::new(self);
-        this.all().into_iter().for_each(|key| queue.add(key));
+        this.records.keys().into_iter().for_each(|key| queue.add(key));
         let listen = async {
             loop {
                 match changes.recv().await {
-                    Ok(key) => queue.add(key),
-                    Err(RecvError::Lagged(_)) => this.all().into_iter().for_each(|key| queue.add(key)),
+                    Ok(touched) => {
+                        this.check(&touched);
+                        queue.add(touched.key);
+                    }
+                    Err(RecvError::Lagged(_)) => {
+                        this.sessions.known().iter().for_each(|touched| this.check(touched));
+                        this.records.keys().into_iter().for_each(|key| queue.add(key));
+                    }
                     Err(RecvError::Closed) => return,
                 }
             }
@@ -70,32 +75,26 @@ impl Resolver {
         }
     }
 
-    fn all(&self) -> BTreeSet<ExportKey> {
-        self.records.all().iter().map(|record| record.key.clone()).collect()
+    /// Notices records that are no longer what a session wrote, and forgets the judgements of those that are gone.
+    fn check(&self, touched: &Touched) {
+        let Touched { cluster, key } = touched;
+        let version = self.records.version(cluster, key);
+        self.sessions.look(cluster, key, version.as_ref());
     }
 
     async fn judge(&self, key: ExportKey) -> Outcome {
-        let all: Vec<Arc<Record>> = self
-            .records
-            .all()
-            .into_iter()
-            .filter(|record| record.key == key)
-            .collect();
-        for gone in all.iter().filter(|record| record.deleting) {
-            self.sessions.forget(&gone.cluster, &key);
-        }
+        let all = self.records.of(&key);
         let judgements = resolve(all.iter().map(AsRef::as_ref), self.clock.now());
         let mut outcome = Outcome::Done;
         for judgement in judgements {
-            let record = judgement.record;
-            if let Some(condition) = judgement.condition
-                && let Err(error) = self.write(record, condition).await
+            if let Some(condition) = &judgement.condition
+                && let Err(error) = self.write(judgement.record, condition.clone()).await
             {
                 tracing::info!(%error, "The verdict on an export is not written yet; trying again.");
                 outcome = Outcome::Retry;
                 continue;
             }
-            self.tell(record, judgement.conflict);
+            self.tell(judgement);
         }
         outcome
     }
@@ -113,12 +112,8 @@ impl Resolver {
             .patch(&RECORDS, &place, Some("status"), Patch::Merge, &body)
             .await
         {
-            Ok(mut answer) => {
-                if record.ours {
-                    answer["metadata"]["managedFields"] =
-                        json!([{"manager": fairway_core::services::FIELD_MANAGER, "operation": "Apply"}]);
-                }
-                self.records.fold(answer);
+            Ok(answer) => {
+                self.records.fold_as(answer, record.ours);
                 Ok(())
             }
             Err(error) if error.is_not_found() => Ok(()),
@@ -126,22 +121,13 @@ impl Resolver {
         }
     }
 
-    fn tell(&self, record: &Record, conflict: Conflict) {
-        let (reason, message) = match conflict {
-            Conflict::NoConflict => (
-                api::text::reasons::networking::NO_CONFLICT_FOUND,
-                format!("service {} is exported without conflict", record.key),
-            ),
-            Conflict::Conflict | Conflict::Unknown => (
-                api::text::reasons::networking::CONFLICT_FOUND,
-                format!("service {} is in conflict with other exported services", record.key),
-            ),
-        };
+    fn tell(&self, judgement: Judgement<'_>) {
+        let record = judgement.record;
         let verdict = Verdict {
             service_uid: record.service_uid.clone(),
-            conflict,
-            reason: reason.to_owned(),
-            message,
+            conflict: judgement.conflict,
+            reason: judgement.reason.to_owned(),
+            message: judgement.message,
             for_seq: 0,
         };
         self.sessions.verdict(&record.cluster, &record.key, verdict);

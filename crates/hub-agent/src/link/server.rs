@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use fairway_core::link::session::{Admission, Greeting};
 use futures::Stream;
+use jiff::SignedDuration;
 use kit::clock::Clock;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use wire::convert::time_to_wire;
 use wire::member::member_hub_server::{MemberHub, MemberHubServer};
 use wire::member::{self as pb, hub_message, member_message};
 
-use super::auth::{Auth, User};
+use super::auth::{Auth, Caller, User};
 use super::metrics::Metrics;
 use super::records::Records;
 use super::sessions::{Place, Sessions};
-use super::stream::Conversation;
+use super::stream::{Conversation, Progress, shutdown};
 use super::tls::Incoming;
 use super::{Config, Members, Membership};
 
@@ -33,6 +36,8 @@ const OUTBOUND: usize = 64;
 /// A cluster that is no member asks again after this time.
 const NOT_A_MEMBER_RETRY: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(20);
+/// A session is opened anew at least this often, however long its token lives.
+const LONGEST_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Serves sessions.
 #[derive(Clone)]
@@ -45,6 +50,7 @@ pub(super) struct Server {
     pub clock: Clock,
     pub config: Config,
     pub stop: CancellationToken,
+    pub tasks: TaskTracker,
 }
 
 /// Messages to a member.
@@ -73,36 +79,53 @@ impl Server {
             })
     }
 
-    /// Runs one session to its end. What it returns is said to the member as farewell.
-    async fn converse(self, user: User, mut inbound: Streaming<pb::MemberMessage>, outbound: Outbound) {
-        let bye = match self.greet(&user, &mut inbound).await {
-            Ok((hello, place, admission)) => {
-                let welcome = self.welcome(&hello, &admission);
-                if outbound.send(Ok(welcome)).await.is_err() {
-                    return;
-                }
-                let conversation = Conversation {
-                    cluster: hello.cluster,
-                    place,
-                    records: Arc::clone(&self.records),
-                    metrics: self.metrics.clone(),
-                    members: Arc::clone(&self.members),
-                    clock: self.clock,
-                    ping_interval: self.config.ping_interval,
-                    outbound: outbound.clone(),
-                };
-                conversation.run(inbound, &self.stop).await
+    /// Runs one session to its end.
+    async fn converse(
+        self,
+        caller: Caller,
+        expires: Option<Instant>,
+        mut inbound: Streaming<pb::MemberMessage>,
+        outbound: Outbound,
+    ) {
+        let greeted = self
+            .stop
+            .run_until_cancelled(self.greet(&caller.user, &mut inbound))
+            .await;
+        let (hello, place, admission) = match greeted.unwrap_or_else(|| Err(shutdown())) {
+            Ok(greeted) => greeted,
+            Err(bye) => {
+                self.ended(&bye);
+                let _ = outbound.try_send(Ok(message(hub_message::Body::Bye(bye))));
+                return;
             }
-            Err(bye) => Some(bye),
         };
-        if let Some(bye) = bye {
-            self.metrics
-                .ended
-                .with_label_values(&[bye.reason().as_str_name()])
-                .inc();
-            // A member that is gone already needs no farewell.
-            let _ = outbound.try_send(Ok(message(hub_message::Body::Bye(bye))));
+        if outbound.send(Ok(self.welcome(&hello, &admission))).await.is_err() {
+            return;
         }
+        let mut conversation = Conversation {
+            cluster: hello.cluster,
+            caller: Arc::new(caller),
+            auth: Arc::clone(&self.auth),
+            place,
+            records: Arc::clone(&self.records),
+            metrics: self.metrics.clone(),
+            members: Arc::clone(&self.members),
+            clock: self.clock,
+            ping_interval: self.config.ping_interval,
+            confirm_after: SignedDuration::try_from(self.config.confirm_after).unwrap_or(SignedDuration::MAX),
+            expires,
+            outbound,
+            stop: self.stop.clone(),
+            progress: Progress::default(),
+        };
+        if let Some(bye) = conversation.run(inbound).await {
+            self.ended(&bye);
+        }
+    }
+
+    fn ended(&self, bye: &pb::Bye) {
+        let reason = bye.reason();
+        self.metrics.ended.with_label_values(&[reason.as_str_name()]).inc();
     }
 
     /// Waits for the first message and checks that this caller may speak for that cluster now.
@@ -153,6 +176,7 @@ impl Server {
             epoch: hello.epoch,
             instance: hello.instance.clone(),
             hub_incarnation: hello.hub_incarnation.clone(),
+            last_acked: hello.last_acked,
         };
         match self.sessions.enter(cluster, &greeting) {
             Some((place, admission)) => Ok((hello, place, admission)),
@@ -203,23 +227,14 @@ impl MemberHub for Server {
                 )));
             }
         };
-        let expiry = token_expiry(&token);
+        let left = token_expiry(&token).map(|at| Duration::try_from(at.duration_since(self.clock.now())));
+        // A token that has expired by our clock has no time left.
+        let expires = left.map(|left| Instant::now() + left.unwrap_or_default().min(LONGEST_TOKEN));
+        let caller = Caller { token, user };
         let (outbound, answers) = mpsc::channel(OUTBOUND);
-        let (server, now) = (self.clone(), self.clock.now());
-        tokio::spawn(async move {
-            let farewell = outbound.clone();
-            let conversation = server.converse(user, request.into_inner(), outbound);
-            match expiry.and_then(|at| Duration::try_from(at.duration_since(now)).ok()) {
-                None => conversation.await,
-                Some(left) => {
-                    if tokio::time::timeout(left, conversation).await.is_err() {
-                        let text = "The token of this session has expired; connect again with the fresh one.";
-                        let bye = bye(pb::ByeReason::Unauthenticated, text);
-                        let _ = farewell.try_send(Ok(message(hub_message::Body::Bye(bye))));
-                    }
-                }
-            }
-        });
+        let server = self.clone();
+        self.tasks
+            .spawn(server.converse(caller, expires, request.into_inner(), outbound));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 }

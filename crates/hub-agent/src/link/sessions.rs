@@ -3,19 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairway_core::link::session::{Admission, ClusterSession, Greeting};
+use fairway_core::link::session::{Admission, ClusterSession, Greeting, Version};
 use fairway_core::link::{ExportKey, Verdict};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
-
-/// Verdicts that wait to be sent; a stream that cannot keep up gets the rest when it asks again.
-const QUEUED: usize = 256;
-
-/// A verdict on its way to a member.
-pub(super) type Outgoing = (u64, ExportKey, Verdict);
+use super::records::Touched;
 
 /// What is known of every cluster that ever opened a session in this leader term.
 pub(super) struct Sessions {
@@ -29,12 +24,24 @@ struct Cluster {
     state: ClusterSession,
     stream: Option<Stream>,
     streams: u64,
+    /// Held by the stream that works for the cluster, until its last write has come to an end.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Stream {
     number: u64,
-    verdicts: mpsc::Sender<Outgoing>,
-    superseded: CancellationToken,
+    signals: Signals,
+}
+
+/// What the rest of the agent tells an open stream.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signals {
+    /// There are verdicts to send.
+    pub verdicts: Arc<Notify>,
+    /// A record is not what the session wrote: the member should report everything again.
+    pub doubt: Arc<Notify>,
+    /// A newer stream of the cluster takes over.
+    pub superseded: CancellationToken,
 }
 
 /// The place of one stream; the stream is gone when this is dropped.
@@ -42,10 +49,10 @@ pub(super) struct Place {
     sessions: Arc<Sessions>,
     cluster: String,
     number: u64,
-    /// Verdicts for this stream.
-    pub verdicts: mpsc::Receiver<Outgoing>,
-    /// Cancelled when a newer stream of the cluster takes over.
-    pub superseded: CancellationToken,
+    /// What the stream is told.
+    pub signals: Signals,
+    /// To be held while changes are written: the stream before may still have a write on its way.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Sessions {
@@ -71,25 +78,24 @@ impl Sessions {
             return None;
         }
         if let Some(before) = entry.stream.take() {
-            before.superseded.cancel();
+            before.signals.superseded.cancel();
         } else {
             self.metrics.sessions.inc();
         }
         entry.streams += 1;
-        let (sender, receiver) = mpsc::channel(QUEUED);
-        let superseded = CancellationToken::new();
+        let (number, signals) = (entry.streams, Signals::default());
+        // What was judged while nobody listened.
+        signals.verdicts.notify_one();
         entry.stream = Some(Stream {
-            number: entry.streams,
-            verdicts: sender,
-            superseded: superseded.clone(),
+            number,
+            signals: signals.clone(),
         });
-        let number = entry.streams;
         let place = Place {
             sessions: Arc::clone(self),
             cluster: cluster.to_owned(),
             number,
-            verdicts: receiver,
-            superseded,
+            signals,
+            turn: Arc::clone(&entry.turn),
         };
         Some((place, admission))
     }
@@ -100,23 +106,46 @@ impl Sessions {
         // A cluster without a session (an agent that writes its records itself) reads the condition on the record.
         let Some(entry) = clusters.get_mut(cluster) else { return };
         verdict.for_seq = entry.state.newest_of(key);
-        let Some(seq) = entry.state.verdict(key, verdict.clone()) else {
+        let before = entry.state.open_count();
+        if !entry.state.verdict(key, verdict) {
             return;
-        };
-        self.metrics.open_verdicts.inc();
+        }
+        self.metrics.count_verdicts(before, entry.state.open_count());
         if let Some(stream) = &entry.stream {
-            // A full queue is no loss: unacknowledged verdicts are sent again after the next connect.
-            let _ = stream.verdicts.try_send((seq, key.clone(), verdict));
+            stream.signals.verdicts.notify_one();
         }
     }
 
-    /// Forgets the judgements of a record that is gone.
-    pub(super) fn forget(&self, cluster: &str, key: &ExportKey) {
-        if let Some(entry) = self.clusters.lock().get_mut(cluster) {
+    /// Compares the record of an export as it is now with what the session knows of it.
+    pub(super) fn look(&self, cluster: &str, key: &ExportKey, version: Option<&Version>) {
+        let mut clusters = self.clusters.lock();
+        let Some(entry) = clusters.get_mut(cluster) else { return };
+        if version.is_none() {
             let before = entry.state.open_count();
             entry.state.forget_verdict(key);
             self.metrics.count_verdicts(before, entry.state.open_count());
         }
+        if !entry.state.is_as_written(key, version) {
+            tracing::info!(cluster, export = %key, "The record of an export was changed by somebody else; the member is asked to report again.");
+            entry.state.distrust();
+            if let Some(stream) = &entry.stream {
+                stream.signals.doubt.notify_one();
+            }
+        }
+    }
+
+    /// Every export that the sessions know a record or a verdict of.
+    pub(super) fn known(&self) -> Vec<Touched> {
+        let clusters = self.clusters.lock();
+        clusters
+            .iter()
+            .flat_map(|(cluster, entry)| {
+                entry.state.known().into_iter().map(|key| Touched {
+                    cluster: cluster.clone(),
+                    key: key.clone(),
+                })
+            })
+            .collect()
     }
 }
 

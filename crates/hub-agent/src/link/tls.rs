@@ -23,6 +23,8 @@ use super::Config;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes at a time: a thousand members that come back at once are let in one after the other.
 const HANDSHAKES: usize = 32;
+/// Wait after a connection could not be accepted, for example because too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that wait to be served.
 const WAITING: usize = 64;
 
@@ -50,20 +52,35 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;
         };
-        let Ok((socket, peer)) = accepted else { continue };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "A connection for a session could not be accepted.");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
         let (sender, config) = (sender.clone(), config.clone());
-        tokio::spawn(async move {
+        let stop = stop.clone();
+        handshakes.spawn(async move {
             let shake = async {
+                // Messages are small and each is waited for.
+                socket.set_nodelay(true).map_err(|err| err.to_string())?;
                 let acceptor = acceptor(&config.cert_file, &config.key_file)?;
                 acceptor.accept(socket).await.map_err(|err| err.to_string())
             };
-            match tokio::time::timeout(HANDSHAKE, shake).await {
+            let shake = tokio::time::timeout(HANDSHAKE, shake);
+            let Some(shaken) = stop.run_until_cancelled(shake).await else {
+                return;
+            };
+            match shaken {
                 Ok(Ok(stream)) => {
-                    // The server is gone only when the process ends.
+                    // The server is gone only when the agent ends.
                     let _ = sender.send(Ok(stream)).await;
                 }
                 Ok(Err(cause)) => tracing::warn!(%peer, cause, "A connection for a session was refused."),
@@ -74,6 +91,8 @@ async fn accept(
             drop(slot);
         });
     }
+    handshakes.close();
+    handshakes.wait().await;
 }
 
 fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {

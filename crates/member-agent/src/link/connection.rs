@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::link::outbox::{Outgoing, Resume};
-use fairway_core::link::{ExportKey, NackCode};
+use fairway_core::link::ExportKey;
+use fairway_core::link::outbox::{Outgoing, Refused, Resume};
+use kit::backoff::Backoff;
 use rand::Rng as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -22,15 +23,16 @@ use super::{Config, News, Shared};
 const PROTOCOL: u32 = 1;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const WELCOME_WITHIN: Duration = Duration::from_secs(15);
-const SEND_WITHIN: Duration = Duration::from_secs(30);
 /// Messages on their way to the transport.
 const OUTBOUND: usize = 64;
-/// First and longest wait before a reconnect; a random part of it is taken (networking 16.6).
-const BACKOFF: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(30)];
-/// Members spread their full syncs over this time when the hub has a new leader.
-const SPREAD: Duration = Duration::from_secs(10);
 /// Silence of this many ping intervals ends a stream.
 const MISSED_PINGS: u32 = 3;
+/// A stream that lasted this long was healthy: the back-off starts anew.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// Whatever the hub says, no wait is longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Waits after the hub could not write a change; the hub names the shortest.
+const UNAVAILABLE: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
 
 /// What a member remembers between streams.
 struct Memory {
@@ -43,8 +45,6 @@ struct Ended {
     reason: &'static str,
     text: String,
     retry_after: Option<Duration>,
-    /// The stream was healthy: the back-off starts anew.
-    opened: bool,
 }
 
 /// Keeps a stream open until `stop`.
@@ -65,14 +65,14 @@ pub(super) async fn run(
     };
     let mut failures = 0;
     loop {
-        let Some(ended) = stop.run_until_cancelled(session(&config, &shared, &mut memory)).await else {
-            return;
-        };
+        let begun = Instant::now();
+        let ended = stop.run_until_cancelled(session(&config, &shared, &mut memory)).await;
         shared.metrics.connected.set(0);
+        let Some(ended) = ended else { return };
         shared.outbox.lock().disconnected();
         shared.metrics.reconnects.with_label_values(&[ended.reason]).inc();
-        failures = if ended.opened { 1 } else { failures + 1 };
-        let wait = ended.retry_after.unwrap_or_default().max(jittered(failures));
+        failures = if begun.elapsed() >= HEALTHY { 1 } else { failures + 1 };
+        let wait = jittered(config.reconnect, failures).max(ended.retry_after.unwrap_or_default());
         tracing::info!(
             reason = ended.reason,
             text = ended.text,
@@ -86,10 +86,9 @@ pub(super) async fn run(
 }
 
 /// Full jitter: anything up to the exponential wait, but never at once.
-fn jittered(failures: u32) -> Duration {
-    let [first, longest] = BACKOFF;
+fn jittered([first, longest]: [Duration; 2], failures: u32) -> Duration {
     let full = first
-        .saturating_mul(1 << failures.saturating_sub(1).min(10))
+        .saturating_mul(1 << u32::saturating_sub(failures, 1).min(10))
         .min(longest);
     full.mul_f64(rand::rng().random_range(0.1..=1.0))
 }
@@ -99,9 +98,9 @@ async fn session(config: &Config, shared: &Shared, memory: &mut Memory) -> Ended
         Ok((outbound, inbound, welcome)) => {
             shared.metrics.connected.set(1);
             tracing::info!(address = config.address, "The session with the hub is open.");
-            let mut ended = converse(shared, memory, &outbound, inbound, welcome).await;
-            ended.opened = true;
-            ended
+            let resume = resume(config, memory, &welcome);
+            memory.incarnation.clone_from(&welcome.hub_incarnation);
+            Talk::new(shared, outbound, resume, &welcome).run(inbound).await
         }
         Err(ended) => ended,
     }
@@ -201,69 +200,124 @@ async fn connect(config: &Config) -> Result<Channel, String> {
         })
 }
 
-/// Runs an open stream to its end.
-async fn converse(
-    shared: &Shared,
-    memory: &mut Memory,
-    outbound: &mpsc::Sender<pb::MemberMessage>,
-    mut inbound: Streaming<pb::HubMessage>,
-    welcome: pb::Welcome,
-) -> Ended {
+/// How the session continues, and when its first report may go out.
+fn resume(config: &Config, memory: &Memory, welcome: &pb::Welcome) -> (Instant, Resume) {
     let resume = match welcome.resume() {
         pb::ResumeMode::Continue => Resume::Continue {
             next_seq: welcome.next_seq,
         },
         pb::ResumeMode::FullSync | pb::ResumeMode::Unspecified => Resume::FullSync { sync_id: sync_id() },
     };
-    if !memory.incarnation.is_empty() && memory.incarnation != welcome.hub_incarnation {
-        let wait = SPREAD.mul_f64(rand::rng().random_range(0.0..1.0));
-        tokio::time::sleep(wait).await;
-    }
-    memory.incarnation.clone_from(&welcome.hub_incarnation);
-    shared
-        .outbox
-        .lock()
-        .connected(resume, usize::try_from(welcome.window).unwrap_or(1));
-    let silence = Duration::from_millis(welcome.ping_interval_ms.max(100)).saturating_mul(MISSED_PINGS + 1);
-    let mut heard = Instant::now();
-    let mut release: Option<Instant> = None;
-    loop {
-        if let Err(ended) = flush(shared, outbound).await {
-            return ended;
-        }
-        tokio::select! {
-            received = inbound.message() => match received {
-                Ok(Some(pb::HubMessage { body })) => {
-                    heard = Instant::now();
-                    match body.map(|body| take(shared, body)) {
-                        Some(Taken::Ended(ended)) => return ended,
-                        Some(Taken::Answer(answer)) => if let Err(ended) = send(outbound, answer).await { return ended },
-                        Some(Taken::RetryAfter(wait)) => release = Some(Instant::now() + wait),
-                        Some(Taken::Nothing) | None => {}
-                    }
-                }
-                Ok(None) => return failed("closed", "The hub closed the stream.".to_owned()),
-                Err(status) => return failed("broken", status.message().to_owned()),
-            },
-            () = shared.wake.notified() => {}
-            () = tokio::time::sleep_until(heard + silence) => {
-                return failed("silent", "The hub was silent for too long.".to_owned());
-            }
-            () = tokio::time::sleep_until(release.unwrap_or(heard)), if release.is_some() => {
-                release = None;
-                shared.outbox.lock().release();
-            }
-        }
-    }
+    let new_leader = !memory.incarnation.is_empty() && memory.incarnation != welcome.hub_incarnation;
+    let wait = if new_leader {
+        config.spread.mul_f64(rand::rng().random_range(0.0..1.0))
+    } else {
+        Duration::ZERO
+    };
+    (Instant::now() + wait, resume)
 }
 
-/// Sends everything that may be sent now.
-async fn flush(shared: &Shared, outbound: &mpsc::Sender<pb::MemberMessage>) -> Result<(), Ended> {
-    loop {
-        // The lock is given back before the message waits for room.
-        let next = shared.outbox.lock().pop();
-        let Some(next) = next else { break };
-        let next = match next {
+/// An open stream.
+///
+/// It never waits for room to send without reading meanwhile: two sides that both only sent would wait for each other.
+struct Talk<'a> {
+    shared: &'a Shared,
+    outbound: mpsc::Sender<pb::MemberMessage>,
+    /// The message that goes out next.
+    next: Option<pb::MemberMessage>,
+    /// When and how reports begin to flow.
+    begin: Option<(Instant, Resume)>,
+    window: usize,
+    /// The newest ping to answer.
+    ping: Option<u64>,
+    heard: Instant,
+    silence: Duration,
+    /// When what the hub could not write is sent again.
+    release: Option<Instant>,
+    unavailable: u32,
+}
+
+impl<'a> Talk<'a> {
+    fn new(
+        shared: &'a Shared,
+        outbound: mpsc::Sender<pb::MemberMessage>,
+        begin: (Instant, Resume),
+        welcome: &pb::Welcome,
+    ) -> Self {
+        let interval = Duration::from_millis(welcome.ping_interval_ms.max(100)).min(LONGEST_WAIT);
+        Self {
+            shared,
+            outbound,
+            next: None,
+            begin: Some(begin),
+            window: usize::try_from(welcome.window).unwrap_or(1),
+            ping: None,
+            heard: Instant::now(),
+            silence: interval * (MISSED_PINGS + 1),
+            release: None,
+            unavailable: 0,
+        }
+    }
+
+    /// Runs the stream to its end.
+    async fn run(mut self, mut inbound: Streaming<pb::HubMessage>) -> Ended {
+        // A sender of its own, so that waiting for room borrows nothing of the rest.
+        let outbound = self.outbound.clone();
+        loop {
+            if self.next.is_none() {
+                self.next = self.due();
+            }
+            tokio::select! {
+                room = outbound.reserve(), if self.next.is_some() => match (room, self.next.take()) {
+                    (Ok(room), Some(message)) => room.send(message),
+                    (Ok(_), None) => {}
+                    (Err(_), _) => return failed("closed", "The stream to the hub is closed.".to_owned()),
+                },
+                received = inbound.message() => match received {
+                    Ok(Some(pb::HubMessage { body })) => {
+                        self.heard = Instant::now();
+                        if let Some(ended) = body.and_then(|body| self.take(body)) {
+                            return ended;
+                        }
+                    }
+                    Ok(None) => return failed("closed", "The hub closed the stream.".to_owned()),
+                    Err(status) => return failed("broken", status.message().to_owned()),
+                },
+                () = self.shared.wake.notified(), if self.next.is_none() => {}
+                () = tokio::time::sleep_until(self.heard + self.silence) => {
+                    return failed("silent", "The hub was silent for too long.".to_owned());
+                }
+                () = until(self.release) => {
+                    self.release = None;
+                    self.shared.outbox.lock().release();
+                }
+                () = until(self.begin.as_ref().map(|(at, _)| *at)) => {
+                    if let Some((_, resume)) = self.begin.take() {
+                        let withdrawn = self.shared.outbox.lock().connected(resume, self.window);
+                        self.revisit(withdrawn);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next message that may be sent now.
+    fn due(&mut self) -> Option<pb::MemberMessage> {
+        if let Some(nonce) = self.ping.take() {
+            return Some(message(member_message::Body::Pong(pb::Pong { nonce })));
+        }
+        if let Some((key, verdict_seq)) = self.shared.shown.lock().pop_first() {
+            let key = Some((&key).into());
+            return Some(message(member_message::Body::VerdictAck(pb::VerdictAck {
+                key,
+                verdict_seq,
+            })));
+        }
+        let mut outbox = self.shared.outbox.lock();
+        let next = outbox.pop();
+        let open = i64::try_from(outbox.unacknowledged()).unwrap_or(i64::MAX);
+        self.shared.metrics.unacknowledged.set(open);
+        Some(match next? {
             Outgoing::SyncBegin { sync_id } => message(member_message::Body::SyncBegin(pb::SyncBegin { sync_id })),
             Outgoing::Change {
                 seq,
@@ -271,95 +325,95 @@ async fn flush(shared: &Shared, outbound: &mpsc::Sender<pb::MemberMessage>) -> R
                 key,
                 change,
             } => convert::change_to_wire(seq, sync_id, &key, &change),
-            Outgoing::SyncEnd { sync_id, count, digest } => message(member_message::Body::SyncEnd(pb::SyncEnd {
+            Outgoing::SyncEnd {
+                sync_id,
+                count,
+                digest,
+                kept,
+            } => message(member_message::Body::SyncEnd(pb::SyncEnd {
                 sync_id,
                 count,
                 digest: digest.to_vec(),
+                kept: kept.iter().map(Into::into).collect(),
             })),
-        };
-        send(outbound, next).await?;
+        })
     }
-    let shown = std::mem::take(&mut *shared.shown.lock());
-    for (key, verdict_seq) in shown {
-        let ack = pb::VerdictAck {
-            key: Some((&key).into()),
-            verdict_seq,
-        };
-        send(outbound, message(member_message::Body::VerdictAck(ack))).await?;
-    }
-    let open = shared.outbox.lock().unacknowledged();
-    shared
-        .metrics
-        .unacknowledged
-        .set(i64::try_from(open).unwrap_or(i64::MAX));
-    Ok(())
-}
 
-async fn send(outbound: &mpsc::Sender<pb::MemberMessage>, message: pb::MemberMessage) -> Result<(), Ended> {
-    match tokio::time::timeout(SEND_WITHIN, outbound.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(failed("closed", "The stream to the hub is closed.".to_owned())),
-        Err(_) => Err(failed("stalled", "The hub does not read what is sent.".to_owned())),
-    }
-}
-
-/// What came of a message.
-enum Taken {
-    Nothing,
-    Answer(pb::MemberMessage),
-    RetryAfter(Duration),
-    Ended(Ended),
-}
-
-fn take(shared: &Shared, body: hub_message::Body) -> Taken {
-    use hub_message::Body;
-    match body {
-        Body::Ack(ack) => {
-            let withdrawn = shared.outbox.lock().ack(ack.seq);
-            shared.withdrawn.lock().extend(withdrawn.iter().cloned());
-            withdrawn.into_iter().for_each(|key| (shared.revisit)(key));
-            Taken::Nothing
-        }
-        Body::Nack(nack) => refused(shared, &nack),
-        Body::Verdict(verdict) => {
-            if let Ok((seq, key, verdict)) = convert::verdict(verdict) {
-                tell(shared, key, News::Verdict(seq, verdict));
+    /// Takes one message in. Returns the end when it is one.
+    fn take(&mut self, body: hub_message::Body) -> Option<Ended> {
+        use hub_message::Body;
+        match body {
+            Body::Ack(ack) => {
+                // An acknowledgement follows each refusal as well; what waits to be sent again shows that there was one.
+                if self.release.is_none() {
+                    self.unavailable = 0;
+                }
+                let withdrawn = self.shared.outbox.lock().ack(ack.seq);
+                self.revisit(withdrawn);
             }
-            Taken::Nothing
+            Body::Nack(nack) => self.refused(&nack),
+            Body::Verdict(verdict) => {
+                if let Ok((seq, key, verdict)) = convert::verdict(verdict) {
+                    let told = false;
+                    tell(self.shared, key, News::Verdict { seq, verdict, told });
+                }
+            }
+            Body::Resync(resync) => {
+                tracing::info!(reason = resync.reason, "The hub asks for a full sync.");
+                let mut outbox = self.shared.outbox.lock();
+                // Before reports flow, the sync that is asked for is yet to come; otherwise it starts now.
+                match &mut self.begin {
+                    Some((_, resume)) => *resume = Resume::FullSync { sync_id: sync_id() },
+                    None => outbox.start_sync(sync_id()),
+                }
+            }
+            Body::Ping(ping) => self.ping = Some(ping.nonce),
+            Body::Drain(_) => return Some(failed("drain", "The hub asks to connect elsewhere.".to_owned())),
+            Body::Bye(bye) => return Some(farewell(&bye)),
+            Body::Welcome(_) => return Some(failed("protocol", "The hub welcomed twice.".to_owned())),
         }
-        Body::Resync(resync) => {
-            tracing::info!(reason = resync.reason, "The hub asks for a full sync.");
-            shared.outbox.lock().start_sync(sync_id());
-            Taken::Nothing
+        None
+    }
+
+    fn refused(&mut self, nack: &pb::Nack) {
+        let code = convert::nack_code(nack.code());
+        let refused = self.shared.outbox.lock().nack(nack.seq, code);
+        match refused {
+            Refused::Outdated => {}
+            Refused::Held => {
+                // What is refused while others wait goes out with them.
+                if self.release.is_none() {
+                    self.unavailable = self.unavailable.saturating_add(1);
+                }
+                let least = Duration::from_millis(nack.retry_after_ms).min(LONGEST_WAIT);
+                let wait = UNAVAILABLE.delay(self.unavailable).max(least);
+                self.release.get_or_insert(Instant::now() + wait);
+            }
+            Refused::Final => {
+                let Ok(key) = convert::key(nack.key.clone()) else {
+                    return;
+                };
+                let (code, text) = (code.as_str(), &nack.message);
+                tracing::warn!(export = %key, code, message = text, "The hub refused an export.");
+                tell(
+                    self.shared,
+                    key,
+                    News::Refused(format!("The hub refused the export ({code}): {text}")),
+                );
+            }
         }
-        Body::Ping(ping) => Taken::Answer(message(member_message::Body::Pong(pb::Pong { nonce: ping.nonce }))),
-        Body::Drain(_) => Taken::Ended(failed("drain", "The hub asks to connect elsewhere.".to_owned())),
-        Body::Bye(bye) => Taken::Ended(farewell(&bye)),
-        Body::Welcome(_) => Taken::Ended(failed("protocol", "The hub welcomed twice.".to_owned())),
+    }
+
+    fn revisit(&self, keys: Vec<ExportKey>) {
+        keys.into_iter().for_each(|key| (self.shared.revisit)(key));
     }
 }
 
-fn refused(shared: &Shared, nack: &pb::Nack) -> Taken {
-    let code = convert::nack_code(nack.code());
-    let retry = shared.outbox.lock().nack(nack.seq, code);
-    if retry {
-        return Taken::RetryAfter(Duration::from_millis(nack.retry_after_ms.max(100)));
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
-    if code != NackCode::Unavailable
-        && let Ok(key) = convert::key(nack.key.clone())
-    {
-        tracing::warn!(export = %key, code = code.as_str(), message = nack.message, "The hub refused an export.");
-        tell(
-            shared,
-            key,
-            News::Refused(format!(
-                "The hub refused the export ({}): {}",
-                code.as_str(),
-                nack.message
-            )),
-        );
-    }
-    Taken::Nothing
 }
 
 fn tell(shared: &Shared, key: ExportKey, news: News) {
@@ -368,7 +422,7 @@ fn tell(shared: &Shared, key: ExportKey, news: News) {
 }
 
 fn farewell(bye: &pb::Bye) -> Ended {
-    let retry_after = (bye.retry_after_ms > 0).then(|| Duration::from_millis(bye.retry_after_ms));
+    let retry_after = Some(Duration::from_millis(bye.retry_after_ms).min(LONGEST_WAIT));
     let reason = match bye.reason() {
         pb::ByeReason::Superseded => "superseded",
         pb::ByeReason::Unauthenticated => "unauthenticated",
@@ -383,7 +437,6 @@ fn farewell(bye: &pb::Bye) -> Ended {
         reason,
         text: bye.message.clone(),
         retry_after,
-        opened: false,
     }
 }
 
@@ -392,7 +445,6 @@ fn failed(reason: &'static str, text: String) -> Ended {
         reason,
         text,
         retry_after: None,
-        opened: false,
     }
 }
 

@@ -94,6 +94,11 @@ impl Exports {
                 return;
             }
             let first: Vec<ExportKey> = seen.exports.all().iter().map(|export| export.key.clone()).collect();
+            {
+                // Until an export has been judged, a full sync must not withdraw it by leaving it out.
+                let mut outbox = this.shared.outbox.lock();
+                first.iter().for_each(|key| outbox.keep(key.clone()));
+            }
             let looks = futures::stream::iter(first).for_each_concurrent(WORKERS, |key| {
                 let (this, seen, queue) = (Arc::clone(&this), Arc::clone(&seen), queue.clone());
                 async move {
@@ -156,9 +161,15 @@ impl Exports {
             all.push(finalizers::SERVICE_EXPORT.to_owned());
             self.set_finalizers(seen, &place, &mut export, &all).await?;
         }
+        // The hub is told first: it must not wait for a status that cannot be written.
+        self.tell_hub(&export, &decision.link);
         let mut events = decision.events;
         let mut wanted = decision.conditions;
-        let shown = self.hear(key, &mut export, &mut wanted, &mut events, now);
+        let mut shown = None;
+        if !matches!(decision.link, LinkStep::Withdraw(_)) && export.has_finalizer() {
+            let uid = service.as_deref().map(|service| service.uid.as_str());
+            shown = self.hear(uid, &mut export, &mut wanted, &mut events, now);
+        }
         if let Some(conditions) = wanted {
             self.set_conditions(seen, &place, &mut export, &conditions).await?;
             events
@@ -166,19 +177,54 @@ impl Exports {
                 .for_each(|event| self.record(&place, &export.uid, event));
         }
         if let Some(seq) = shown {
+            self.shown(key, seq);
+        }
+        if decision.finalizer == Finalizer::RemoveOnceWithdrawn && self.shared.outbox.lock().is_withdrawn(key) {
+            self.shared.news.lock().remove(key);
+            let mut others = export.finalizers.clone();
+            others.retain(|name| name != finalizers::SERVICE_EXPORT);
+            self.set_finalizers(seen, &place, &mut export, &others).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts into the outbox what the hub is to know.
+    fn tell_hub(&self, export: &ExportView, link: &LinkStep) {
+        let key = export.key.clone();
+        let mut outbox = self.shared.outbox.lock();
+        let news = match link {
+            LinkStep::Keep => {
+                if export.has_finalizer() {
+                    outbox.keep(key);
+                } else {
+                    outbox.forget(&key);
+                }
+                false
+            }
+            LinkStep::Report(report) => outbox.report(key, report.clone()),
+            LinkStep::Withdraw(withdrawal) => {
+                let new = !outbox.is_withdrawing(&key) && !outbox.is_withdrawn(&key);
+                if new {
+                    outbox.withdraw(key, withdrawal.clone());
+                }
+                new
+            }
+        };
+        if news {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Users see a verdict: the hub need not send it again.
+    fn shown(&self, key: &ExportKey, seq: u64) {
+        if let Some(News::Verdict { seq: newest, told, .. }) = self.shared.news.lock().get_mut(key)
+            && *newest == seq
+            && !*told
+        {
+            *told = true;
             self.shared.shown.lock().insert(key.clone(), seq);
             self.shared.wake.notify_one();
         }
-        match decision.link {
-            LinkStep::Keep => {}
-            LinkStep::Report(report) => {
-                if self.shared.outbox.lock().report(key.clone(), report) {
-                    self.shared.wake.notify_one();
-                }
-            }
-            LinkStep::Withdraw(withdrawal) => self.withdraw(seen, &place, &mut export, withdrawal).await?,
-        }
-        Ok(())
     }
 
     /// An export that went without us: somebody took our finalizer away.
@@ -186,15 +232,16 @@ impl Exports {
         self.since.lock().remove(key);
         self.shared.news.lock().remove(key);
         let mut outbox = self.shared.outbox.lock();
-        let Some(report) = outbox.desired().get(key) else {
-            return;
-        };
-        let withdrawal = Withdrawal {
-            service_uid: report.service.uid.clone(),
-            reason: WithdrawReason::ExportDeleted,
-        };
-        outbox.withdraw(key.clone(), withdrawal);
-        self.shared.wake.notify_one();
+        if outbox.is_known(key) {
+            let withdrawal = Withdrawal {
+                service_uid: String::new(),
+                reason: WithdrawReason::ExportDeleted,
+            };
+            outbox.withdraw(key.clone(), withdrawal);
+            self.shared.wake.notify_one();
+        } else {
+            outbox.forget(key);
+        }
     }
 
     fn seen_since(&self, key: &ExportKey, service: Option<&ServiceView>, now: Timestamp) -> Timestamp {
@@ -212,21 +259,23 @@ impl Exports {
         }
     }
 
-    /// Adds what the hub said to the conditions that are to be written. Returns the verdict to acknowledge.
+    /// Adds what the hub said to the conditions that are to be written. Returns the verdict to acknowledge. A verdict on
+    /// another Service of that name tells nothing of the present one, whose uid is given.
     fn hear(
         &self,
-        key: &ExportKey,
+        uid: Option<&str>,
         export: &mut ExportView,
         wanted: &mut Option<Vec<Condition>>,
         events: &mut Vec<ExportEvent>,
         now: Timestamp,
     ) -> Option<u64> {
-        let news = self.shared.news.lock().get(key).cloned()?;
+        let news = self.shared.news.lock().get(&export.key).cloned()?;
         if let Some(conditions) = wanted {
             export.conditions.clone_from(conditions);
         }
         let (change, seq) = match &news {
-            News::Verdict(seq, verdict) => (exports::verdict(export, verdict, now), Some(*seq)),
+            News::Verdict { verdict, .. } if uid != Some(verdict.service_uid.as_str()) => return None,
+            News::Verdict { seq, verdict, .. } => (exports::verdict(export, verdict, now), Some(*seq)),
             News::Refused(why) => (exports::refused(export, why, now), None),
         };
         if let Some((conditions, event)) = change {
@@ -234,43 +283,6 @@ impl Exports {
             events.push(event);
         }
         seq
-    }
-
-    /// Withdraws an export once, and takes the finalizer away when the hub has acknowledged it.
-    async fn withdraw(
-        &self,
-        seen: &Seen,
-        place: &ObjectKey,
-        export: &mut ExportView,
-        withdrawal: Withdrawal,
-    ) -> Result<(), kit::Error> {
-        let key = export.key.clone();
-        let acknowledged = {
-            let mut done = self.shared.withdrawn.lock();
-            let before = done.len();
-            done.retain(|known| *known != key);
-            done.len() != before
-        };
-        if acknowledged {
-            self.shared.news.lock().remove(&key);
-            let others: Vec<String> = export
-                .finalizers
-                .iter()
-                .filter(|name| *name != finalizers::SERVICE_EXPORT)
-                .cloned()
-                .collect();
-            let removed = self.set_finalizers(seen, place, export, &others).await;
-            if removed.as_ref().is_err_and(|error| !error.is_not_found()) {
-                self.shared.withdrawn.lock().push(key);
-            }
-            return removed;
-        }
-        let mut outbox = self.shared.outbox.lock();
-        if !outbox.is_withdrawing(&key) {
-            outbox.withdraw(key, withdrawal);
-            self.shared.wake.notify_one();
-        }
-        Ok(())
     }
 
     async fn set_finalizers(

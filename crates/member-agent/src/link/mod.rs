@@ -12,6 +12,7 @@ mod metrics;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairway_core::link::outbox::Outbox;
 use fairway_core::link::{ExportKey, Verdict};
@@ -39,6 +40,26 @@ pub struct Config {
     pub cluster: String,
     /// Lease transitions of the agent's own lease; 0 without leader election.
     pub epoch: u64,
+    /// First and longest wait before a reconnect; a random part of it is taken (networking 16.6).
+    pub reconnect: [Duration; 2],
+    /// Full syncs are spread over this time when the hub has a new leader (networking 16.5).
+    pub spread: Duration,
+}
+
+impl Config {
+    /// A member's sessions with the times of networking 16, without leader election.
+    pub fn new(address: String, ca_file: PathBuf, token_file: PathBuf, cluster: String) -> Self {
+        Self {
+            address,
+            server_name: None,
+            ca_file,
+            token_file,
+            cluster,
+            epoch: 0,
+            reconnect: [Duration::from_millis(500), Duration::from_secs(30)],
+            spread: Duration::from_secs(10),
+        }
+    }
 }
 
 /// What both halves share.
@@ -50,8 +71,6 @@ struct Shared {
     news: Mutex<BTreeMap<ExportKey, News>>,
     /// Verdicts that users see, by the number to acknowledge.
     shown: Mutex<BTreeMap<ExportKey, u64>>,
-    /// Exports whose withdrawal the hub has acknowledged.
-    withdrawn: Mutex<Vec<ExportKey>>,
     /// Exports to look at again.
     revisit: Box<dyn Fn(ExportKey) + Send + Sync>,
     metrics: Metrics,
@@ -60,8 +79,15 @@ struct Shared {
 /// What the hub said of an export, the newest only.
 #[derive(Debug, Clone)]
 enum News {
-    /// A verdict under its number.
-    Verdict(u64, Verdict),
+    /// A verdict.
+    Verdict {
+        /// Its number.
+        seq: u64,
+        /// What the hub judged.
+        verdict: Verdict,
+        /// The hub was told that users see it.
+        told: bool,
+    },
     /// The report was refused for good, with the reason as a full sentence.
     Refused(String),
 }
@@ -83,7 +109,6 @@ pub async fn run(
         wake: Notify::new(),
         news: Mutex::default(),
         shown: Mutex::default(),
-        withdrawn: Mutex::default(),
         revisit: Box::new(move |key| revisit.add(key)),
         metrics,
     });

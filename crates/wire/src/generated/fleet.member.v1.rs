@@ -186,7 +186,8 @@ pub struct LookupError {
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
 }
-/// The export is gone. When the hub's record carries another Service uid it was replaced already and nothing happens.
+/// The export is gone. When the hub's record carries another Service uid it was replaced already and nothing happens;
+/// an empty uid withdraws whatever is recorded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportWithdraw {
     #[prost(uint64, tag = "1")]
@@ -199,7 +200,7 @@ pub struct ExportWithdraw {
     pub reason: i32,
 }
 /// Ends a full sync. What was not mentioned is withdrawn, but only when count and digest match what the hub received.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncEnd {
     #[prost(string, tag = "1")]
     pub sync_id: ::prost::alloc::string::String,
@@ -208,6 +209,9 @@ pub struct SyncEnd {
     /// SHA-256 over the sorted keys and payloads.
     #[prost(bytes = "vec", tag = "3")]
     pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Exports that exist and that the member cannot judge now: their records stay as they are.
+    #[prost(message, repeated, tag = "4")]
+    pub kept: ::prost::alloc::vec::Vec<ExportKey>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VerdictAck {
