@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairway_core::members;
+use kit::backoff::Backoff;
 use kit::client::{Bucket, ClientError, Options, Source};
 use kit::clock::Clock;
 use kit::events::{self, Recorder};
@@ -21,6 +22,7 @@ use crate::controllers::member::MemberController;
 use crate::controllers::overrides::OverrideController;
 use crate::controllers::placement::PlacementController;
 use crate::execute::Executor;
+use crate::link::{self, Members, Membership};
 use crate::metrics::{HubMetrics, controllers};
 use crate::required::{self, Missing};
 use crate::resources::Resources;
@@ -31,6 +33,8 @@ use crate::wake::Wake;
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 /// Time for running work to finish when the agent ends.
 const GRACE: Duration = Duration::from_secs(20);
+/// Waits before the members' sessions are tried again when they cannot be served.
+const LINK_RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
 const RESOURCES_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -108,7 +112,8 @@ pub async fn run(config: Config, clients: Clients, stop: CancellationToken) -> R
         registry.register(counter.clone())?;
     }
     let metrics = Arc::new(HubMetrics::new(&registry)?);
-    let agent = Agent::new(config, &clients, metrics);
+    let sessions = link::Metrics::register(registry.registry())?;
+    let agent = Agent::new(config, &clients, metrics, sessions);
     let mut tasks = Tasks::new(stop.clone());
     agent.serve(registry, &mut tasks).await?;
     agent.watch(&mut tasks);
@@ -139,11 +144,12 @@ struct Agent {
     store: Arc<Store>,
     resources: Arc<Resources>,
     metrics: Arc<HubMetrics>,
+    sessions: link::Metrics,
     writer: Writer,
 }
 
 impl Agent {
-    fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>) -> Self {
+    fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>, sessions: link::Metrics) -> Self {
         let clock = clients.clock;
         let wake = Arc::new(Wake::new(config.queues.backoff));
         let store = Arc::new(Store::new(&wake, config.features.resource_placement, clock));
@@ -163,6 +169,7 @@ impl Agent {
             store,
             resources,
             metrics,
+            sessions,
             writer,
         }
     }
@@ -246,6 +253,7 @@ impl Agent {
         if on.any_stage() {
             self.work_on_placements(tasks, recorder);
         }
+        self.serve_members(tasks);
         tracing::info!("Working.");
     }
 
@@ -295,6 +303,31 @@ impl Agent {
                 async move { controller.reconcile(name).await }
             };
             queue::work(&wake.members, workers, &stop, handle).await;
+        });
+    }
+
+    /// Serves the members' sessions, on the leader only. A certificate that is missing must not take the rest down.
+    fn serve_members(&self, tasks: &mut Tasks) {
+        let Some(config) = self.config.link.clone() else { return };
+        let store = Arc::clone(&self.store);
+        let members: Members = Arc::new(move |name| match store.member(name) {
+            None => Membership::None,
+            Some(member) if member.meta.is_deleting() => Membership::Leaving,
+            Some(_) => Membership::Member,
+        });
+        let (client, metrics, clock) = (self.clients.general.clone(), self.sessions.clone(), self.clock);
+        let stop = tasks.stop().clone();
+        tasks.spawn_endless("members' sessions", async move {
+            let mut failures = 0;
+            while !stop.is_cancelled() {
+                let (members, metrics) = (Arc::clone(&members), metrics.clone());
+                let served = link::run(config.clone(), client.clone(), members, metrics, clock, stop.clone()).await;
+                if let Err(reason) = served {
+                    failures += 1;
+                    tracing::warn!(failures, "{reason} Until then no member can report exports.");
+                }
+                stop.run_until_cancelled(tokio::time::sleep(LINK_RETRY.delay(failures))).await;
+            }
         });
     }
 

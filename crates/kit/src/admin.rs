@@ -17,6 +17,9 @@ use crate::metrics::Metrics;
 /// Answers whether the agent is ready, or why not.
 pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// Something that does not decide about readiness but that people who look at the probe should know.
+pub type Note = (&'static str, Check);
+
 /// An address cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("Cannot listen on {address:?} for {purpose}: {cause}.")]
@@ -38,10 +41,18 @@ pub struct Server {
 /// # Errors
 /// When the address cannot be bound.
 pub async fn probes(address: &str, ready: Check) -> Result<Option<Server>, BindError> {
+    probes_with(address, ready, Vec::new()).await
+}
+
+/// As [`probes`]; the answer of a ready agent also says which of the notes do not hold.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn probes_with(address: &str, ready: Check, notes: Vec<Note>) -> Result<Option<Server>, BindError> {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .with_state(ready);
+        .with_state((ready, Arc::new(notes)));
     bind(address, "probes", router).await
 }
 
@@ -103,9 +114,17 @@ async fn bind(address: &str, purpose: &'static str, router: Router) -> Result<Op
     }
 }
 
-async fn readyz(State(ready): State<Check>) -> Response {
+async fn readyz(State((ready, notes)): State<(Check, Arc<Vec<Note>>)>) -> Response {
     match ready() {
-        Ok(()) => "ok".into_response(),
+        Ok(()) => {
+            let mut text = "ok".to_owned();
+            for (name, check) in notes.iter() {
+                if let Err(reason) = check() {
+                    text.push_str(&format!("\n{name}: {reason}"));
+                }
+            }
+            text.into_response()
+        }
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
     }
 }

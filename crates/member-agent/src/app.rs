@@ -98,10 +98,19 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         member: client::build(member).await.map_err(|err| text(&err))?,
         member_ca,
     };
+    let sessions = match &settings.link {
+        Some(_) => Some(link::Metrics::register(metrics.registry()).map_err(|err| text(&err))?),
+        None => {
+            if settings.networking {
+                tracing::warn!("No exports are reported: set --hub-link-address and --hub-link-ca-file to report them.");
+            }
+            None
+        }
+    };
     let mut tasks = Tasks::new(stop.clone());
     // The reference's probes answer as soon as the process lives, also while it waits to lead.
     for address in &settings.probe_addresses {
-        let server = admin::probes(address, Arc::new(|| Ok(())))
+        let server = admin::probes_with(address, Arc::new(|| Ok(())), notes(sessions.as_ref()))
             .await
             .map_err(|err| text(&err))?;
         if let Some(server) = server {
@@ -127,13 +136,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
             tasks.spawn(name, elector.keep(stop.clone()));
         }
     }
-    let link = settings.link.as_ref().map(|link| link::Config {
-        address: link.address.clone(),
-        server_name: link.server_name.clone(),
-        ca_file: link.ca_file.clone(),
-        token_file: token_file.clone(),
-        cluster: member_name.clone(),
-        epoch,
+    let link = sessions.zip(settings.link.as_ref()).map(|(metrics, link)| {
+        let (address, ca_file) = (link.address.clone(), link.ca_file.clone());
+        let config = link::Config {
+            server_name: link.server_name.clone(),
+            epoch,
+            ..link::Config::new(address, ca_file, token_file.clone(), member_name.clone())
+        };
+        (config, metrics)
     });
     spawn(&mut tasks, &clients, &member_name, settings, &metrics, link).await?;
     tasks.join(GRACE).await.map_err(|err| text(&err))
@@ -162,7 +172,7 @@ async fn spawn(
     member_name: &str,
     settings: Settings,
     metrics: &Metrics,
-    link: Option<link::Config>,
+    link: Option<(link::Config, link::Metrics)>,
 ) -> Result<(), String> {
     let stop = tasks.stop().clone();
     if stop
@@ -204,9 +214,8 @@ async fn spawn(
         clock,
     });
     let (hub, member) = (&clients.hub, &clients.member);
-    if let Some(config) = link {
+    if let Some((config, link_metrics)) = link {
         let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
-        let link_metrics = link::Metrics::register(metrics.registry()).map_err(|err| err.to_string())?;
         let session = link::run(
             config,
             member.clone(),
@@ -238,6 +247,20 @@ async fn spawn(
         queue::work(applier.queue(), WORKERS, &stop, handle).await;
     });
     Ok(())
+}
+
+/// What the readiness probe says beside whether the agent is ready. Exports that cannot be reported must not take the
+/// agent out of service: it still applies Works and sends heartbeats.
+fn notes(sessions: Option<&link::Metrics>) -> Vec<admin::Note> {
+    let exports = |metrics: &link::Metrics| {
+        let metrics = metrics.clone();
+        let open: admin::Check = Arc::new(move || match metrics.connected.get() {
+            1 => Ok(()),
+            _ => Err("The session with the hub is not open, so exports are not reported now.".to_owned()),
+        });
+        ("exports", open)
+    };
+    sessions.map(exports).into_iter().collect()
 }
 
 fn follow<T: Send + Sync + 'static>(

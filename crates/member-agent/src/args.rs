@@ -39,6 +39,8 @@ pub struct Settings {
     pub collect_namespaces: bool,
     /// Session with the hub, when there is to be one.
     pub link: Option<Link>,
+    /// Whether exports are followed at all.
+    pub networking: bool,
     /// Path of the member's kubeconfig, empty for the usual places.
     pub kubeconfig: String,
     /// Verbosity of the log.
@@ -84,6 +86,7 @@ impl Default for Settings {
             property_provider: None,
             collect_namespaces: false,
             link: None,
+            networking: true,
             kubeconfig: String::new(),
             verbosity: 0,
         }
@@ -247,6 +250,16 @@ fn flags() -> FlagSet {
             true,
             "Accepted for compatibility: there are no other versions.",
         )
+        .switch(
+            "enable-networking-features",
+            true,
+            "Follow ServiceExports and report them to the hub.",
+        )
+        .value(
+            "export-report",
+            "grpc",
+            "How exports are reported: grpc, over a session with the hub agent.",
+        )
         .value(
             "hub-link-address",
             "",
@@ -307,6 +320,7 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         property_provider: (!matches!(provider.as_str(), "" | "none")).then_some(provider),
         collect_namespaces: values.switch("enable-namespace-collection-in-property-provider"),
         link: link(&mut values),
+        networking: values.switch("enable-networking-features"),
         kubeconfig: values.text("kubeconfig"),
         verbosity: values.verbosity(),
     };
@@ -367,6 +381,14 @@ fn rate(
 
 fn link(values: &mut Values) -> Option<Link> {
     let text = |values: &Values, name| Some(values.text(name)).filter(|text| !text.is_empty());
+    let path = values.choice("export-report", &["grpc", "objects"]);
+    values.require(
+        path != "objects",
+        "The value objects of the flag --export-report is not available yet; use grpc.",
+    );
+    if !values.switch("enable-networking-features") {
+        return None;
+    }
     let address = text(values, "hub-link-address")?;
     let ca_file = text(values, "hub-link-ca-file");
     values.require(
@@ -476,6 +498,12 @@ mod tests {
             assert!(err.contains(name), "{argument}: {err}");
         }
         assert_eq!(of(&["--hub-api-qps=-1"]).unwrap().hub_rate, None);
+        let err = of(&["--export-report=objects"]).unwrap_err().to_string();
+        assert!(err.contains("not available yet"), "{err}");
+        let link = ["--hub-link-address=https://hub:9444", "--hub-link-ca-file=ca.crt"];
+        assert!(of(&link).unwrap().link.is_some());
+        let off = of(&[link[0], link[1], "--enable-networking-features=false"]).unwrap();
+        assert_eq!((off.link, off.networking), (None, false));
     }
 
     #[test]

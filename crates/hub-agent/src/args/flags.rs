@@ -82,6 +82,26 @@ fn features(set: FlagSet) -> FlagSet {
             "Expect the networking agents to join as well.",
         )
         .value(
+            "member-link-bind-address",
+            ":9444",
+            "Address of the members' sessions; 0 switches them off.",
+        )
+        .value(
+            "member-link-cert-file",
+            "/tmp/fairway-member-link/tls.crt",
+            "PEM file of the certificate that sessions are served under.",
+        )
+        .value(
+            "member-link-key-file",
+            "/tmp/fairway-member-link/tls.key",
+            "PEM file of its private key.",
+        )
+        .switch(
+            "enable-traffic-manager-feature",
+            true,
+            "Record type, weight and public address of exports.",
+        )
+        .value(
             "controllers",
             "*",
             "Controllers to run, comma-separated; * is all, -name all but that one.",

@@ -36,6 +36,8 @@ pub struct Config {
     pub admission: Admission,
     /// Which controllers run.
     pub controllers: Controllers,
+    /// How the members' sessions are served; `None` when they are not.
+    pub link: Option<crate::link::Config>,
     /// What the planner decides by.
     pub planner: Settings,
 }
@@ -62,6 +64,7 @@ impl Config {
         let webhooks = Webhooks::read(v);
         let admission = Admission::read(v);
         let controllers = Controllers::read(v);
+        let link = sections::link(v);
         let planner = sections::planner(v, &selection, &controllers, admission.workloads_on_hub);
         v.require(
             !webhooks.use_cert_manager || admission.workloads_on_hub,
@@ -78,6 +81,7 @@ impl Config {
             webhooks,
             admission,
             controllers,
+            link,
             planner,
         };
         values.finish(config)

@@ -1,6 +1,7 @@
 //! The parts of the configuration, each with its checks (hub-behaviour 11.2).
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fairway_core::placement::{Settings, Stages};
@@ -9,6 +10,8 @@ use kit::backoff::Backoff;
 use kit::client::RateLimit;
 use kit::flags::Values;
 use kit::telemetry::Format;
+
+use crate::link;
 
 /// How to reach the hub's API server.
 #[derive(Debug, Clone, PartialEq)]
@@ -396,4 +399,30 @@ pub(super) fn planner(v: &mut Values, selection: &Selection, controllers: &Contr
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+/// How the members' sessions are served; `None` when the address switches them off.
+pub(super) fn link(v: &mut Values) -> Option<link::Config> {
+    let traffic_manager = v.switch("enable-traffic-manager-feature");
+    let address = v.text("member-link-bind-address");
+    if matches!(address.as_str(), "" | "0") {
+        return None;
+    }
+    // Go's notation for all interfaces.
+    let target = if address.starts_with(':') {
+        format!("0.0.0.0{address}")
+    } else {
+        address.clone()
+    };
+    let Ok(bind) = target.parse() else {
+        v.problem(format!(
+            "The flag --member-link-bind-address is {address:?}; give an IP address and a port, or 0."
+        ));
+        return None;
+    };
+    let [cert, key] = ["member-link-cert-file", "member-link-key-file"].map(|name| PathBuf::from(v.text(name)));
+    Some(link::Config {
+        traffic_manager,
+        ..link::Config::new(bind, cert, key)
+    })
 }

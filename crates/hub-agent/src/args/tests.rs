@@ -101,3 +101,22 @@ fn controllers_can_be_named_or_left_out() {
     let only = on("membercluster");
     assert!(only.members && !only.any_stage() && !only.overrides);
 }
+
+#[test]
+fn the_members_sessions_are_served_unless_they_are_switched_off() {
+    let link = |arguments: &[&str]| parse(arguments).unwrap().link;
+    let default = link(&[]).unwrap();
+    assert_eq!(default.bind.to_string(), "0.0.0.0:9444");
+    assert_eq!(default.cert_file.to_str(), Some("/tmp/fairway-member-link/tls.crt"));
+    assert!(default.traffic_manager);
+    let named = link(&[
+        "--member-link-bind-address=127.0.0.1:1234",
+        "--enable-traffic-manager-feature=false",
+    ])
+    .unwrap();
+    assert_eq!((named.bind.port(), named.traffic_manager), (1234, false));
+    for off in ["--member-link-bind-address=", "--member-link-bind-address=0"] {
+        assert!(link(&[off]).is_none(), "{off}");
+    }
+    assert!(problems(&["--member-link-bind-address=nowhere"])[0].contains("--member-link-bind-address"));
+}

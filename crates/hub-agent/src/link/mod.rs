@@ -92,6 +92,8 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), String> {
+    // What belongs to this run ends with it, also when the listener fails.
+    let stop = stop.child_token();
     let tasks = TaskTracker::new();
     let writer = Writer::new(client.clone(), WRITE_DEADLINE);
     let sessions = sessions::Sessions::new(metrics.clone());

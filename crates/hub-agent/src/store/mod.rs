@@ -194,6 +194,12 @@ impl Store {
             .map(|copy| Arc::clone(&copy.status))
     }
 
+    /// One member.
+    pub fn member(&self, name: &str) -> Option<Arc<Member>> {
+        let member = self.members.get(&ObjectKey::cluster(name))?;
+        Some(Arc::clone(&member.view))
+    }
+
     /// Everything that belongs to a member.
     pub fn gather_member(&self, name: &str) -> Option<GatheredMember> {
         let member = self.members.get(&ObjectKey::cluster(name))?;
