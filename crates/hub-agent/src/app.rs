@@ -326,7 +326,8 @@ impl Agent {
                     failures += 1;
                     tracing::warn!(failures, "{reason} Until then no member can report exports.");
                 }
-                stop.run_until_cancelled(tokio::time::sleep(LINK_RETRY.delay(failures))).await;
+                stop.run_until_cancelled(tokio::time::sleep(LINK_RETRY.delay(failures)))
+                    .await;
             }
         });
     }

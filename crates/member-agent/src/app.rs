@@ -102,7 +102,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         Some(_) => Some(link::Metrics::register(metrics.registry()).map_err(|err| text(&err))?),
         None => {
             if settings.networking {
-                tracing::warn!("No exports are reported: set --hub-link-address and --hub-link-ca-file to report them.");
+                tracing::warn!(
+                    "No exports are reported: set --hub-link-address and --hub-link-ca-file to report them."
+                );
             }
             None
         }
