@@ -5,13 +5,14 @@ use crate::call::Call;
 use crate::controllers::CRDS;
 use crate::object::{self, at, child, default_with, items, text};
 use crate::server::Core;
-use crate::services;
 use crate::status::{ApiError, ApiResult};
+use crate::{defaults, services};
 use serde_json::{Value, json};
 
 /// Completes a new object or refuses it.
 pub fn on_create(core: &Core, call: &Call, value: &mut Value) -> ApiResult<()> {
     match &*call.resource.table {
+        "events" => defaults::event(value),
         "namespaces" => {
             let spec = child(value, "spec");
             default_with(spec, "finalizers", || json!([]));
@@ -25,8 +26,31 @@ pub fn on_create(core: &Core, call: &Call, value: &mut Value) -> ApiResult<()> {
         }
         "pods" => crate::pods::admit(core, call, value)?,
         "services" => value["status"] = json!({"loadBalancer": {}}),
-        "persistentvolumeclaims" | "persistentvolumes" => value["status"] = json!({"phase": "Pending"}),
-        "deployments.apps" | "replicasets.apps" | "jobs.batch" | "cronjobs.batch" => value["status"] = json!({}),
+        "persistentvolumeclaims" | "persistentvolumes" => {
+            value["status"] = json!({"phase": "Pending"});
+            let short = if call.resource.plural == "persistentvolumes" {
+                "pv"
+            } else {
+                "pvc"
+            };
+            let mut finalizers: Vec<String> = object::finalizers(value).into_iter().map(str::to_owned).collect();
+            finalizers.push(format!("kubernetes.io/{short}-protection"));
+            object::set_finalizers(value, &finalizers);
+        }
+        "deployments.apps" | "cronjobs.batch" | "resourcequotas" => value["status"] = json!({}),
+        "replicasets.apps" | "replicationcontrollers" => value["status"] = json!({"replicas": 0}),
+        "ingresses.networking.k8s.io" => value["status"] = json!({"loadBalancer": {}}),
+        "jobs.batch" => {
+            value["status"] = json!({});
+            select_own_pods(value);
+        }
+        "nodes" => {
+            // Until somebody says that the node is ready.
+            let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+            if let Value::Array(list) = child(value, "spec").entry("taints").or_insert_with(|| json!([])) {
+                list.push(taint);
+            }
+        }
         "statefulsets.apps" => value["status"] = json!({"replicas": 0, "availableReplicas": 0}),
         "daemonsets.apps" => {
             value["status"] = json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0});
@@ -36,9 +60,11 @@ pub fn on_create(core: &Core, call: &Call, value: &mut Value) -> ApiResult<()> {
                 json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
         }
         CRDS => {
-            let conditions = json!([]);
+            let versions = items(value, &["spec", "versions"]);
+            let stored = versions.iter().filter(|v| v.get("storage") == Some(&Value::Bool(true)));
+            let stored: Vec<Value> = stored.map(|v| v["name"].clone()).collect();
             value["status"] =
-                json!({"conditions": conditions, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []});
+                json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored});
         }
         _ => {}
     }
@@ -59,6 +85,9 @@ pub fn on_update(core: &Core, call: &Call, old: &Value, new: &mut Value) -> ApiR
             };
         }
     }
+    if &*call.resource.table == "events" {
+        defaults::event(new);
+    }
     if new.get("rules") != old.get("rules") || new.get("subjects") != old.get("subjects") {
         check_escalation(core, call, new)?;
     }
@@ -72,6 +101,33 @@ pub fn allocate(core: &Core, call: &Call, old: Option<&Value>, value: &mut Value
     } else {
         Ok(())
     }
+}
+
+/// Gives a job that brings no selector of its own one by its uid.
+fn select_own_pods(job: &mut Value) {
+    if at(job, &["spec", "manualSelector"]) == Some(&Value::Bool(true)) {
+        return;
+    }
+    let (name, uid) = (object::name(job).to_owned(), object::uid(job).to_owned());
+    let template_labels = at(job, &["spec", "template", "metadata", "labels"]).cloned();
+    // Labels that were taken over from the template stay the same as those.
+    let shared = template_labels.is_some() && at(job, &["metadata", "labels"]) == template_labels.as_ref();
+    let mut labels = template_labels.unwrap_or_else(|| json!({}));
+    for prefix in ["", "batch.kubernetes.io/"] {
+        labels[format!("{prefix}controller-uid")] = uid.as_str().into();
+        labels[format!("{prefix}job-name")] = name.as_str().into();
+    }
+    if shared {
+        object::set_meta(job, "labels", Some(labels.clone()));
+    }
+    let spec = child(job, "spec");
+    if let Some(template) = spec.get_mut("template") {
+        object::set_meta(template, "labels", Some(labels));
+    }
+    spec.insert(
+        "selector".into(),
+        json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}),
+    );
 }
 
 fn label_namespace(value: &mut Value) {

@@ -5,7 +5,7 @@ use crate::protobuf;
 use crate::registry::{Resource, Version};
 use crate::reply::View;
 use crate::routes::{Query, Target, Verb};
-use crate::status::{ApiError, ApiResult};
+use crate::status::{ApiError, ApiResult, Cause};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -119,11 +119,14 @@ impl Call {
             [] => Ok(false),
             all if all.iter().all(|v| v == "All") => Ok(true),
             other => {
-                let message = format!(
-                    "dryRun: Unsupported value: {:?}: supported values: \"All\"",
-                    other.join(",")
-                );
-                Err(ApiError::new(422, "Invalid", message))
+                let cause = Cause::unsupported("dryRun", &other.into(), &["All"]);
+                let kind = match self.verb {
+                    Verb::Create => "CreateOptions",
+                    Verb::Update => "UpdateOptions",
+                    Verb::Patch => "PatchOptions",
+                    _ => "DeleteOptions",
+                };
+                Err(ApiError::invalid("meta.k8s.io", kind, "", &[cause]))
             }
         }
     }
@@ -146,13 +149,12 @@ impl Call {
     /// The body as JSON.
     pub fn json_body(&self) -> ApiResult<Value> {
         if self.body.is_empty() {
-            return Err(ApiError::bad_request(
-                "Request body is empty: a JSON object is expected.",
-            ));
+            return Err(self.unrecognized("unexpected end of JSON input"));
         }
         match self.content_type.as_str() {
-            "" | "application/json" | "text/json" => serde_json::from_slice(&self.body)
-                .map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}"))),
+            "" | "application/json" | "text/json" => {
+                serde_json::from_slice(&self.body).map_err(|e| self.unrecognized(&e.to_string()))
+            }
             "application/yaml" => serde_yaml::from_slice(&self.body)
                 .map_err(|e| ApiError::bad_request(format!("error converting YAML to JSON: {e}"))),
             protobuf::MEDIA_TYPE => protobuf::decode(&self.body).map_err(ApiError::bad_request),
@@ -164,9 +166,33 @@ impl Call {
         }
     }
 
+    fn unrecognized(&self, why: &str) -> ApiError {
+        let body = String::from_utf8_lossy(&self.body);
+        let shown = if body.is_empty() { "<empty>" } else { &body };
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({shown})",
+            self.resource.kind
+        ))
+    }
+
     /// 404 for an object of this resource.
     pub fn not_found(&self, name: &str) -> ApiError {
         ApiError::not_found(&self.resource.group, &self.resource.plural, name)
+    }
+
+    /// The key of an object in a real server's storage, as it appears in messages.
+    pub fn storage_key(&self, name: &str) -> String {
+        let group = if self.resource.crd.is_some() {
+            format!("{}/", self.resource.group)
+        } else {
+            String::new()
+        };
+        let namespace = if self.resource.namespaced {
+            format!("{}/", self.namespace())
+        } else {
+            String::new()
+        };
+        format!("/registry/{group}{}/{namespace}{name}", self.resource.plural)
     }
 
     /// 409 because the object changed.

@@ -71,7 +71,7 @@ fn derive(core: &Arc<Core>, table: &str, event: &Event, tasks: &mut Vec<Task>) {
         if !object.owners.is_empty() && object.owners != before {
             tasks.push(Task::CheckOwners(key()));
         }
-        if object.terminating && &*table != NAMESPACES {
+        if object.terminating && table != NAMESPACES {
             tasks.push(Task::Dependents(key()));
         }
     }

@@ -7,7 +7,7 @@ use crate::namespaces::set_condition;
 use crate::object::{self, at, items, text};
 use crate::registry::{self, Resource};
 use crate::server::Core;
-use crate::status::{ApiError, ApiResult};
+use crate::status::ApiResult;
 use crate::storage::{Key, Scope, Stored};
 use crate::verbs::delete::{self, Options};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub fn hold(resource: &Resource, live: &Value, finalizers: &mut Vec<String>) {
 
 /// Says in the status that the definition is going.
 pub fn mark_terminating(core: &Core, crd: &mut Value) {
-    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will be initiated soon";
+    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
     set_condition(
         crd,
         "Terminating",
@@ -37,15 +37,15 @@ pub fn mark_terminating(core: &Core, crd: &mut Value) {
 }
 
 /// Refuses instances of a definition that is going.
-pub fn check_may_create(core: &Core, call: &Call) -> ApiResult<()> {
+pub fn check_may_create(core: &Core, call: &Call, name: &str) -> ApiResult<()> {
     let going = call.resource.crd.is_some()
         && core
             .store
             .get(CRDS, "", &call.resource.table)
             .is_some_and(|d| d.terminating);
     if going {
-        let message = "create not allowed while custom resource definition is terminating";
-        return Err(ApiError::new(405, "MethodNotAllowed", message));
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(call.forbidden(name, why));
     }
     Ok(())
 }
@@ -128,9 +128,9 @@ pub fn undefine(core: &Arc<Core>, name: &str) {
         });
         gc::drop_finalizer(core, &key, CLEANUP);
     } else {
-        let message = format!("could not confirm zero CustomResources remaining: {left} remaining");
+        let message = "CustomResource deletion is in progress";
         edit(core, &key, &|value| {
-            set_condition(value, "Terminating", true, "InstanceDeletionInProgress", &message, &now)
+            set_condition(value, "Terminating", true, "InstanceDeletionInProgress", message, &now)
         });
     }
 }

@@ -2,17 +2,10 @@
 
 use crate::call::Call;
 use crate::object;
-use crate::status::{ApiError, ApiResult};
+use crate::registry::split_api_version;
+use crate::status::{ApiError, ApiResult, Cause};
 use crate::{defaults, engine, typed};
 use serde_json::{Map, Value};
-
-/// An object that fits its kind, with the unknown fields that were dropped from it.
-pub struct Decoded {
-    /// The object, defaulted.
-    pub value: Value,
-    /// Paths of dropped fields.
-    pub unknown: Vec<String>,
-}
 
 /// Checks apiVersion and kind against the call. Built-in kinds may leave both out.
 pub fn check_type(call: &Call, value: &mut Value) -> ApiResult<()> {
@@ -30,62 +23,96 @@ pub fn check_type(call: &Call, value: &mut Value) -> ApiResult<()> {
             .filter(|s| !s.is_empty())
             .map(str::to_owned)
     };
-    match given(map, "kind") {
-        None if custom => {
-            return Err(ApiError::bad_request(format!(
-                "Object 'Kind' is missing in '{}'",
-                Value::Object(map.clone())
-            )));
-        }
-        None => drop(map.insert("kind".into(), call.resource.kind.as_str().into())),
-        Some(kind) if kind != call.resource.kind => {
-            let api_version = given(map, "apiVersion").unwrap_or_else(|| wanted.clone());
-            let message = format!(
-                "{kind} in version \"{}\" cannot be handled as a {}: the request is for {wanted}, Kind={}, the object is {api_version}, Kind={kind}",
-                call.version.name, call.resource.kind, call.resource.kind
-            );
-            return Err(ApiError::bad_request(message));
-        }
-        Some(_) => {}
+    let kind = given(map, "kind");
+    let api_version = given(map, "apiVersion");
+    if custom {
+        return check_custom(call, kind, api_version, &wanted);
     }
-    match given(map, "apiVersion") {
-        None if custom => Err(ApiError::bad_request(format!(
-            "Object 'apiVersion' is missing in '{}'",
-            Value::Object(map.clone())
-        ))),
-        None => {
-            map.insert("apiVersion".into(), wanted.into());
-            Ok(())
+    let (kind, api_version) = match (kind, api_version) {
+        (Some(kind), Some(api_version)) => (kind, api_version),
+        (kind, api_version) => {
+            let kind = kind.unwrap_or_else(|| call.resource.kind.clone());
+            map.insert("kind".into(), kind.as_str().into());
+            let api_version = api_version.unwrap_or(wanted.clone());
+            map.insert("apiVersion".into(), api_version.as_str().into());
+            (kind, api_version)
         }
-        Some(given) if given != wanted => Err(ApiError::bad_request(format!(
-            "the API version in the data ({given}) does not match the expected API version ({wanted})"
-        ))),
-        Some(_) => Ok(()),
+    };
+    if kind == call.resource.kind && api_version == wanted {
+        return Ok(());
     }
+    let go = |kind: &str, api_version: &str, package: bool| {
+        let (group, version) = split_api_version(api_version);
+        let first = group.split('.').next().filter(|g| !g.is_empty()).unwrap_or("core");
+        format!("({}.{kind})", if package { first } else { version })
+    };
+    let why = if typed::TYPES.kinds.contains_key(&(api_version.clone(), kind.clone())) {
+        let (from, to) = (go(&kind, &api_version, false), go(&call.resource.kind, &wanted, true));
+        format!("converting {from} to {to}: unknown conversion")
+    } else {
+        format!(
+            "no kind \"{kind}\" is registered for version \"{api_version}\" in scheme \"pkg/runtime/scheme.go:110\""
+        )
+    };
+    let version = split_api_version(&api_version).1;
+    Err(ApiError::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {}: {why}",
+        call.resource.kind
+    )))
 }
 
-/// Fits an object to its kind: drops unknown fields, checks types, fills in defaults.
-pub fn conform(call: &Call, mut value: Value) -> ApiResult<Decoded> {
+fn check_custom(call: &Call, kind: Option<String>, api_version: Option<String>, wanted: &str) -> ApiResult<()> {
+    let Some(kind) = kind else {
+        let body = String::from_utf8_lossy(&call.body);
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{body}' ({body})",
+            call.resource.kind
+        )));
+    };
+    let api_version = api_version.unwrap_or_default();
+    if api_version != wanted {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({wanted})"
+        )));
+    }
+    if kind != call.resource.kind {
+        let cause = Cause::invalid(
+            "kind",
+            &kind.as_str().into(),
+            &format!("must be {}", call.resource.kind),
+        );
+        let name = serde_json::from_slice::<Value>(&call.body).unwrap_or_default();
+        let name = if call.target.name.is_empty() {
+            object::name(&name)
+        } else {
+            &call.target.name
+        };
+        return Err(ApiError::invalid(&call.resource.group, &kind, name, &[cause]));
+    }
+    Ok(())
+}
+
+/// Fits an object to its kind: drops unknown fields (whose paths it returns), checks types, fills in defaults.
+pub fn conform(call: &Call, value: &mut Value) -> ApiResult<Vec<String>> {
     let (kind, version) = (&call.resource.kind, &call.version.name);
     let type_error = |error: String| {
         ApiError::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"
         ))
     };
-    let unknown = match &call.version.schema {
+    Ok(match &call.version.schema {
         Some(schema) => {
-            let mut unknown = typed::conform_metadata(&mut value).map_err(type_error)?;
-            unknown.extend(engine::prune(schema, &mut value));
-            engine::default(schema, &mut value);
+            let mut unknown = typed::conform_metadata(value).map_err(type_error)?;
+            unknown.extend(engine::prune(schema, value));
+            engine::default(schema, value);
             unknown
         }
         None => {
-            let unknown = typed::conform(&call.api_version(), kind, &mut value).map_err(type_error)?;
-            defaults::apply(&call.resource.table, &mut value);
+            let unknown = typed::conform(&call.api_version(), kind, value).map_err(type_error)?;
+            defaults::apply(&call.resource.table, value);
             unknown
         }
-    };
-    Ok(Decoded { value, unknown })
+    })
 }
 
 /// What `fieldValidation` makes of unknown fields: an error, warnings, or nothing.
@@ -95,12 +122,9 @@ pub fn judge_unknown(call: &Call, unknown: &[String]) -> ApiResult<Vec<String>> 
         "Strict" if !unknown.is_empty() => {
             let list = format!("strict decoding error: {}", messages().collect::<Vec<_>>().join(", "));
             let (kind, version) = (&call.resource.kind, &call.version.name);
-            let message = if call.resource.crd.is_some() {
-                list
-            } else {
-                format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {list}")
-            };
-            Err(ApiError::bad_request(message))
+            Err(ApiError::bad_request(format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: {list}"
+            )))
         }
         "" | "Warn" => Ok(messages().collect()),
         "Ignore" | "Strict" => Ok(Vec::new()),

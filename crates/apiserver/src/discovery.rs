@@ -130,16 +130,29 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
     if resource.traits.virtual_create {
         return vec!["create"];
     }
-    let mut verbs = vec![
-        "create",
-        "delete",
-        "deletecollection",
-        "get",
-        "list",
-        "patch",
-        "update",
-        "watch",
-    ];
+    let mut verbs = if resource.crd.is_some() {
+        vec![
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "create",
+            "update",
+            "watch",
+        ]
+    } else {
+        vec![
+            "create",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "update",
+            "watch",
+        ]
+    };
     if matches!(resource.plural.as_str(), "namespaces") {
         verbs.retain(|v| *v != "deletecollection");
     }

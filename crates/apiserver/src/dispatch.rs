@@ -149,11 +149,11 @@ fn prepare(
     let resource = core
         .registry
         .resource(&target.group, &target.resource)
-        .ok_or_else(ApiError::no_such_path)?;
+        .ok_or_else(|| missing(core, &target))?;
     let version = resource
         .version(&target.version)
         .cloned()
-        .ok_or_else(ApiError::no_such_path)?;
+        .ok_or_else(|| missing(core, &target))?;
     // A collection path must fit the scope of the resource.
     let scoped = !target.namespace.is_empty() && target.resource != "namespaces";
     let fits = if resource.namespaced {
@@ -184,6 +184,17 @@ fn prepare(
         clock: core.clock.clone(),
         stale: None,
     })
+}
+
+/// Groups of built-in kinds answer with a Status, unknown paths and custom groups with plain text.
+fn missing(core: &Core, target: &Target) -> ApiError {
+    let snapshot = core.registry.snapshot();
+    let built_in = snapshot.values().any(|r| r.group == target.group && r.crd.is_none());
+    if built_in {
+        ApiError::no_such_resource()
+    } else {
+        ApiError::no_such_path()
+    }
 }
 
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {

@@ -5,6 +5,7 @@ use crate::registry::ScalePaths;
 use crate::status::{ApiError, ApiResult, Cause};
 use merge::TypeInfo;
 use merge::ssa::{self, FieldSet, SsaError, Writer};
+use merge::strategic::StrategicError;
 use schema::Schema;
 use serde_json::{Value, json};
 
@@ -61,13 +62,12 @@ fn cause(fault: schema::FieldError) -> Cause {
 }
 
 /// Applies a JSON patch.
-pub fn json_patch(call: &Call, doc: &Value, patch: &Value) -> ApiResult<Value> {
-    merge::json_patch_request(doc, patch).map_err(|e| {
-        let message = format!("the server rejected our request due to an error in our request: {e}");
-        let details =
-            json!({"name": call.target.name, "kind": call.resource.plural, "causes": [{"message": e.to_string()}]});
+pub fn json_patch(doc: &Value, patch: &Value) -> ApiResult<Value> {
+    // The real server keeps the reason to itself.
+    merge::json_patch_request(doc, patch).map_err(|_| {
+        let message = "the server rejected our request due to an error in our request";
         ApiError {
-            details: Some(details),
+            details: Some(json!({})),
             ..ApiError::new(422, "Invalid", message)
         }
     })
@@ -80,8 +80,14 @@ pub fn merge_patch(doc: &Value, patch: &Value) -> Value {
 
 /// Applies a strategic merge patch to a built-in kind.
 pub fn strategic(call: &Call, doc: &Value, patch: &Value) -> ApiResult<Value> {
-    merge::strategic::apply(&call.api_version(), &call.resource.kind, doc, patch)
-        .map_err(|e| ApiError::bad_request(e.to_string()))
+    merge::strategic::apply(&call.api_version(), &call.resource.kind, doc, patch).map_err(|e| match e {
+        StrategicError::MissingKey { key, .. } => ApiError::new(
+            500,
+            "",
+            format!("map: {patch} does not contain declared merge key: {key}"),
+        ),
+        other => ApiError::bad_request(other.to_string()),
+    })
 }
 
 fn type_info(call: &Call) -> TypeInfo<'_> {
@@ -94,7 +100,6 @@ fn type_info(call: &Call) -> TypeInfo<'_> {
 /// Paths that a write through this endpoint never changes and therefore never owns.
 fn reset_fields(call: &Call) -> FieldSet {
     match call.target.subresource.as_str() {
-        "status" if call.resource.crd.is_some() => FieldSet::of_fields(&[&["spec"], &["metadata"]]),
         "status" if call.resource.group == "apps" => FieldSet::of_fields(&[&["spec"], &["metadata", "labels"]]),
         "status" => FieldSet::of_fields(&[&["spec"]]),
         "" if call.version.status => FieldSet::of_fields(&[&["status"]]),
@@ -112,10 +117,10 @@ pub fn apply(call: &Call, live: Option<&Value>, applied: &Value, force: bool, no
         now,
         reset: &reset,
     };
-    ssa::apply(live, applied, type_info(call), &writer, force).map_err(|e| apply_error(&e))
+    ssa::apply(live, applied, type_info(call), &writer, force).map_err(|e| apply_error(call, applied, &e))
 }
 
-fn apply_error(error: &SsaError) -> ApiError {
+fn apply_error(call: &Call, applied: &Value, error: &SsaError) -> ApiError {
     match error {
         SsaError::Conflicts(conflicts) => {
             let cause =
@@ -129,8 +134,17 @@ fn apply_error(error: &SsaError) -> ApiError {
         }
         SsaError::HasManagedFields => ApiError::bad_request(error.to_string()),
         // The real server gives this one neither reason nor a client's error code.
-        SsaError::Invalid(_) => ApiError::new(500, "", error.to_string()),
+        SsaError::Invalid(why) => untyped(call, applied, why),
     }
+}
+
+/// An apply whose object does not fit the kind.
+pub fn untyped(call: &Call, applied: &Value, why: &str) -> ApiError {
+    let (namespace, name) = (crate::object::namespace(applied), crate::object::name(applied));
+    let (group, version, kind) = (&call.resource.group, &call.version.name, &call.resource.kind);
+    let message =
+        format!("failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={kind}): {why}");
+    ApiError::new(500, "", message)
 }
 
 /// Records in managed fields what an update (not an apply) changed.

@@ -21,7 +21,7 @@ const ROOT_CA: &str = "kube-root-ca.crt";
 
 /// Refuses creation in a namespace that is missing or terminating.
 pub fn check_may_create(core: &Core, call: &Call, name: &str) -> ApiResult<()> {
-    crate::crds::check_may_create(core, call)?;
+    crate::crds::check_may_create(core, call, name)?;
     if !call.resource.namespaced {
         return Ok(());
     }
@@ -88,6 +88,11 @@ pub fn furnish(core: &Arc<Core>, namespace: &str) {
             "data": {"ca.crt": core.ca.certificate_pem()}});
         config["metadata"]["annotations"] = json!({"kubernetes.io/description":
             "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."});
+        // Recorded as the controller's that makes it in a real cluster.
+        config["metadata"]["managedFields"] = json!([{"manager": "kube-controller-manager", "operation": "Update",
+            "apiVersion": "v1", "time": core.clock.now_text(), "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:data": {".": {}, "f:ca.crt": {}},
+                "f:metadata": {"f:annotations": {".": {}, "f:kubernetes.io/description": {}}}}}]);
         create_own(core, "configmaps", config);
     }
 }
@@ -235,6 +240,9 @@ pub fn set_condition(value: &mut Value, kind: &str, status: bool, reason: &str, 
     let slot = object::child(value, "status")
         .entry("conditions")
         .or_insert_with(|| json!([]));
+    if slot.is_null() {
+        *slot = json!([]);
+    }
     let Value::Array(list) = slot else { return false };
     let new = |time: Value| json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time});
     match list.iter_mut().find(|c| object::text(c, &["type"]) == kind) {

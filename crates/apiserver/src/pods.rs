@@ -49,9 +49,40 @@ pub fn admit(core: &Core, call: &Call, pod: &mut Value) -> ApiResult<()> {
             format!("error looking up service account {namespace}/{account}: serviceaccount \"{account}\" not found");
         return Err(call.forbidden(object::name(pod), &why));
     }
+    mount_token(core, pod);
     let class = quality_of_service(pod);
     pod["status"] = json!({"phase": "Pending", "qosClass": class});
     Ok(())
+}
+
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Mounts the service account's token into every container that has nothing at its place.
+fn mount_token(core: &Core, pod: &mut Value) {
+    let spec = child(pod, "spec");
+    if spec.get("automountServiceAccountToken") == Some(&Value::Bool(false)) {
+        return;
+    }
+    let name = core.ids.generate_name("kube-api-access-");
+    let mut mounted = false;
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let mounts = as_map(container).entry("volumeMounts").or_insert_with(|| json!([]));
+            let Value::Array(mounts) = mounts else { continue };
+            if mounts.iter().all(|m| text(m, &["mountPath"]) != TOKEN_PATH) {
+                mounts.push(json!({"name": name, "readOnly": true, "mountPath": TOKEN_PATH}));
+                mounted = true;
+            }
+        }
+    }
+    if let (true, Value::Array(volumes)) = (mounted, spec.entry("volumes").or_insert_with(|| json!([]))) {
+        let namespace =
+            json!({"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}});
+        volumes.push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [namespace]}}]}}));
+    }
 }
 
 fn tolerate_node_faults(spec: &mut Map<String, Value>) {
@@ -113,7 +144,12 @@ pub fn bind(core: &Arc<Core>, call: &Call) -> ApiResult<Response<Body>> {
         .ok_or_else(|| call.not_found(name))?;
     let taken = text(&pod.value(), &["spec", "nodeName"]).to_owned();
     if !taken.is_empty() {
-        return Err(call.conflict(name, &format!("pod {name} is already assigned to node \"{taken}\"")));
+        return Err(ApiError::conflict(
+            "",
+            "pods/binding",
+            name,
+            &format!("pod {name} is already assigned to node \"{taken}\""),
+        ));
     }
     let now = core.clock.now_text();
     edit(core, &Key::new("pods", call.namespace(), name), &|pod| {

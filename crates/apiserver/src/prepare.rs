@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::object::{self, as_map, meta_mut, meta_text, set_meta};
+use crate::routes::Verb;
 use crate::status::{ApiError, ApiResult, Cause};
 use serde_json::{Map, Value};
 
@@ -75,11 +76,6 @@ pub fn for_update(call: &Call, old: &Value, new: &mut Value) {
             Some(kept) => meta.insert((*key).to_owned(), kept.clone()),
             None => meta.remove(*key),
         };
-    }
-    if !meta.contains_key("managedFields") {
-        if let Some(kept) = old_meta.get("managedFields") {
-            meta.insert("managedFields".into(), kept.clone());
-        }
     }
     drop_empty_metadata(meta);
     if call.resource.traits.generation && desired_differs(call, old, new) {
@@ -181,7 +177,16 @@ pub fn check_update(call: &Call, live: &Value, new: &Value) -> ApiResult<()> {
     }
     let (uid, live_uid) = (object::uid(new), object::uid(live));
     if !uid.is_empty() && uid != live_uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
+        if call.verb == Verb::Patch && call.content_type != crate::verbs::patch::APPLY {
+            return Err(call.invalid(
+                name,
+                &[Cause::invalid("metadata.uid", &uid.into(), "field is immutable")],
+            ));
+        }
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}",
+            call.storage_key(name)
+        );
         return Err(call.conflict(name, &why));
     }
     let rv = meta_text(new, "resourceVersion");
@@ -189,14 +194,8 @@ pub fn check_update(call: &Call, live: &Value, new: &Value) -> ApiResult<()> {
         return Ok(());
     }
     if rv.parse::<u64>().is_err() {
-        return Err(call.invalid(
-            name,
-            &[Cause::invalid(
-                "metadata.resourceVersion",
-                &rv.into(),
-                "must be a number",
-            )],
-        ));
+        let message = format!("strconv.ParseUint: parsing {rv:?}: invalid syntax");
+        return Err(ApiError::new(500, "", message));
     }
     if rv != meta_text(live, "resourceVersion") {
         Err(call.modified(name))

@@ -157,7 +157,10 @@ impl Index {
         let cluster_role = text(value, &["roleRef", "kind"]) == "ClusterRole";
         let role_namespace = if cluster_role { Arc::from("") } else { name.0.clone() };
         let role = (role_namespace, Arc::from(text(value, &["roleRef", "name"])));
-        let subjects: Vec<String> = items(value, &["subjects"]).iter().filter_map(subject_key).collect();
+        let subjects: Vec<String> = items(value, &["subjects"])
+            .iter()
+            .filter_map(|s| subject_key(s, &name.0))
+            .collect();
         for subject in &subjects {
             self.by_subject.entry(subject.clone()).or_default().insert(name.clone());
         }
@@ -179,7 +182,17 @@ impl Index {
     }
 
     /// Whether any rule that binds the user in the cluster or the namespace satisfies `wanted`.
-    fn any_rule(&self, user: &User, namespace: Option<&str>, mut wanted: impl FnMut(&Rule) -> bool) -> bool {
+    fn any_rule(&self, user: &User, namespace: Option<&str>, wanted: impl FnMut(&Rule) -> bool) -> bool {
+        self.find(user, namespace, wanted).is_some()
+    }
+
+    /// The binding, and the subject in it, by which a rule that satisfies `wanted` binds the user.
+    fn find(
+        &self,
+        user: &User,
+        namespace: Option<&str>,
+        mut wanted: impl FnMut(&Rule) -> bool,
+    ) -> Option<(Name, String)> {
         let subjects = std::iter::once(format!("u:{}", user.name)).chain(user.groups.iter().map(|g| format!("g:{g}")));
         for subject in subjects {
             for name in self.by_subject.get(&subject).into_iter().flatten() {
@@ -192,23 +205,49 @@ impl Index {
                     .iter()
                     .any(|rules| rules.iter().any(&mut wanted))
                 {
-                    return true;
+                    return Some((name.clone(), subject));
                 }
             }
         }
-        false
+        None
+    }
+
+    /// Which binding grants, in words.
+    fn explain(&self, name: &Name, subject: &str) -> Option<String> {
+        let binding = self.bindings.get(name)?;
+        let role_kind = if binding.role.0.is_empty() {
+            "ClusterRole"
+        } else {
+            "Role"
+        };
+        let role = &binding.role.1;
+        let what = if name.0.is_empty() {
+            format!("ClusterRoleBinding \"{}\"", name.1)
+        } else {
+            format!("RoleBinding \"{}/{}\"", name.1, name.0)
+        };
+        let account = subject
+            .strip_prefix("u:system:serviceaccount:")
+            .and_then(|rest| rest.split_once(':'));
+        let whom = match (account, subject.split_once(':')) {
+            (Some((namespace, name)), _) => format!("ServiceAccount \"{name}/{namespace}\""),
+            (None, Some(("g", group))) => format!("Group \"{group}\""),
+            (None, _) => format!("User \"{}\"", subject.trim_start_matches("u:")),
+        };
+        Some(format!("RBAC: allowed by {what} of {role_kind} \"{role}\" to {whom}"))
     }
 }
 
-fn subject_key(subject: &Value) -> Option<String> {
+fn subject_key(subject: &Value, own_namespace: &str) -> Option<String> {
     let name = text(subject, &["name"]);
     match text(subject, &["kind"]) {
         "User" => Some(format!("u:{name}")),
         "Group" => Some(format!("g:{name}")),
-        "ServiceAccount" => Some(format!(
-            "u:system:serviceaccount:{}:{name}",
-            text(subject, &["namespace"])
-        )),
+        "ServiceAccount" => {
+            let given = text(subject, &["namespace"]);
+            let namespace = if given.is_empty() { own_namespace } else { given };
+            Some(format!("u:system:serviceaccount:{namespace}:{name}"))
+        }
         _ => None,
     }
 }
@@ -242,6 +281,16 @@ impl Rbac {
             user.name, target.group
         );
         Err(ApiError::forbidden(&target.group, &target.resource, &target.name, &why))
+    }
+
+    /// Why a request is allowed; empty for those who may do everything, `None` if it is not.
+    pub fn reason(&self, user: &User, verb: &str, target: &Target) -> Option<String> {
+        if user.is_master() {
+            return Some(String::new());
+        }
+        let index = self.0.read();
+        let (name, subject) = index.find(user, Some(&target.namespace), |rule| rule.allows(verb, target))?;
+        index.explain(&name, &subject)
     }
 
     /// Whether a user may ask for a path that is no resource.

@@ -42,8 +42,12 @@ impl View {
             }
         });
         offers.ok_or_else(|| {
-            let message = "only the following media types are accepted: application/json";
-            ApiError::new(406, "NotAcceptable", message)
+            let message =
+                "406: Not Acceptable\n\nAvailable representations: application/json, application/json;stream=watch";
+            ApiError {
+                details: Some(serde_json::json!({})),
+                ..ApiError::new(406, "NotAcceptable", message)
+            }
         })
     }
 }

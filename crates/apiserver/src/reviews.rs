@@ -20,7 +20,7 @@ pub fn create(core: &Core, call: &Call) -> ApiResult<Response<Body>> {
     decode::check_type(call, &mut review)?;
     typed::conform(&call.api_version(), &call.resource.kind, &mut review).map_err(ApiError::bad_request)?;
     let status = match call.resource.kind.as_str() {
-        "TokenReview" => token(core, call, &review)?,
+        "TokenReview" => token(core, &review)?,
         "SelfSubjectReview" => json!({"userInfo": user_info(&call.user)}),
         "SubjectAccessReview" => access(core, call, &subject(&review), &review)?,
         "LocalSubjectAccessReview" => local_access(core, call, &review)?,
@@ -28,21 +28,27 @@ pub fn create(core: &Core, call: &Call) -> ApiResult<Response<Body>> {
         _ => rules(core, call, &review),
     };
     object::meta_mut(&mut review);
+    let mut review = crate::engine::update_managers(call, None, &review, &core.clock.now_text());
+    if call.resource.kind == "SelfSubjectReview" {
+        object::set_meta(&mut review, "creationTimestamp", Some(core.clock.now_text().into()));
+    }
     review["status"] = status;
     Ok(reply::json(201, &review))
 }
 
-fn token(core: &Core, call: &Call, review: &Value) -> ApiResult<Value> {
+fn token(core: &Core, review: &Value) -> ApiResult<Value> {
     let token = text(review, &["spec", "token"]);
     if token.is_empty() {
-        return Err(call.invalid("", &[Cause::required("spec.token", "")]));
+        return Err(ApiError::bad_request(
+            "token is required for TokenReview in authentication",
+        ));
     }
     let audiences = strings(at(review, &["spec", "audiences"]));
     Ok(match core.tokens.verify(core, token, &audiences) {
         Some(verified) => {
             json!({"authenticated": true, "user": user_info(&verified.user), "audiences": verified.audiences})
         }
-        None => json!({"user": {}, "error": "[invalid bearer token, token lookup failed]"}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
     })
 }
 
@@ -81,21 +87,25 @@ fn local_access(core: &Core, call: &Call, review: &Value) -> ApiResult<Value> {
 }
 
 fn access(core: &Core, call: &Call, user: &User, review: &Value) -> ApiResult<Value> {
-    let (resource, path) = (
-        at(review, &["spec", "resourceAttributes"]),
-        at(review, &["spec", "nonResourceAttributes"]),
-    );
-    let asked_for_somebody = !user.name.is_empty() || !user.groups.is_empty();
-    if !asked_for_somebody {
-        let cause = Cause::invalid(
+    let resource = at(review, &["spec", "resourceAttributes"]);
+    let path = at(review, &["spec", "nonResourceAttributes"]);
+    let mut causes = Vec::new();
+    if resource.is_some() == path.is_some() {
+        let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        causes.push(Cause::invalid("spec.resourceAttributes", &Value::Null, detail));
+    }
+    if user.name.is_empty() && user.groups.is_empty() {
+        causes.push(Cause::invalid(
             "spec.user",
             &"".into(),
             "at least one of user or group must be specified",
-        );
-        return Err(call.invalid("", &[cause]));
+        ));
     }
-    let refusal = match (resource, path) {
-        (Some(resource), None) => {
+    if !causes.is_empty() {
+        return Err(ApiError::invalid(&call.resource.group, "", "", &causes));
+    }
+    let allowed = match (resource, path) {
+        (Some(resource), _) => {
             let target = Target {
                 group: text(resource, &["group"]).into(),
                 version: text(resource, &["version"]).into(),
@@ -104,20 +114,19 @@ fn access(core: &Core, call: &Call, user: &User, review: &Value) -> ApiResult<Va
                 subresource: text(resource, &["subresource"]).into(),
                 name: text(resource, &["name"]).into(),
             };
-            core.rbac.authorize(user, text(resource, &["verb"]), &target).is_err()
+            core.rbac.reason(user, text(resource, &["verb"]), &target)
         }
-        (None, Some(path)) => !core
-            .rbac
-            .authorize_path(user, text(path, &["verb"]), text(path, &["path"])),
-        _ => {
-            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            return Err(call.invalid("", &[Cause::invalid("spec.resourceAttributes", &Value::Null, detail)]));
+        (None, path) => {
+            let path = path.unwrap_or(&Value::Null);
+            core.rbac
+                .authorize_path(user, text(path, &["verb"]), text(path, &["path"]))
+                .then(String::new)
         }
     };
-    Ok(if refusal {
-        json!({"allowed": false})
-    } else {
-        json!({"allowed": true, "reason": "RBAC: allowed by the rules bound to the subject"})
+    Ok(match allowed {
+        None => json!({"allowed": false}),
+        Some(reason) if reason.is_empty() => json!({"allowed": true}),
+        Some(reason) => json!({"allowed": true, "reason": reason}),
     })
 }
 

@@ -139,6 +139,11 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
         let valid = !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
         if valid {
             Ok(k.to_owned())
+        } else if let Some((_, next)) = k.split_once(char::is_whitespace) {
+            Err(format!(
+                "found '{}', expected: in, notin, =, ==, !=, gt, lt",
+                next.trim()
+            ))
         } else {
             Err(format!("invalid label key {k:?}"))
         }
@@ -172,7 +177,7 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
     let list = list
         .trim_end()
         .strip_suffix(')')
-        .ok_or_else(|| format!("found {part:?}, expected: ')'"))?;
+        .ok_or_else(|| "found '', expected: ',' or ')'".to_owned())?;
     let values = list.split(',').map(|v| v.trim().to_owned()).collect();
     match head.trim().rsplit_once(char::is_whitespace) {
         Some((k, "in")) => Ok(Requirement::In(key(k)?, values)),
@@ -229,7 +234,13 @@ impl Selectors {
                 || selectable(&resource.table).contains(&path.as_str())
                 || custom.iter().any(|p| p.trim_start_matches('.') == path);
             if !known {
-                return Err(ApiError::bad_request(format!("field label not supported: {path}")));
+                let own = !selectable(&resource.table).is_empty() || resource.crd.is_some();
+                let message = if own {
+                    format!("field label not supported: {path}")
+                } else {
+                    format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                };
+                return Err(ApiError::bad_request(message));
             }
         }
         Ok(selectors)

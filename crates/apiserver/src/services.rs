@@ -105,6 +105,7 @@ pub fn allocate(core: &Core, call: &Call, old: Option<&Value>, service: &mut Val
         return Ok(());
     }
     keep_allocated(old, service, &kind);
+    drop_unwanted(old, service, &kind);
     check_address(call, old, service)?;
     let spec = child(service, "spec");
     if spec.get("clusterIP").and_then(Value::as_str).is_none_or(str::is_empty) {
@@ -156,6 +157,31 @@ fn keep_allocated(old: Option<&Value>, service: &mut Value, kind: &str) {
         if let Some(kept) = old_ports.iter().find(same).and_then(|o| o.get("nodePort")).cloned() {
             port["nodePort"] = kept;
         }
+    }
+}
+
+/// A Service that is exposed no longer gives up what it was exposed by.
+fn drop_unwanted(old: Option<&Value>, service: &mut Value, kind: &str) {
+    let exposed = |kind: &str| kind == "NodePort" || kind == "LoadBalancer";
+    if exposed(kind) || !old.is_some_and(|o| exposed(text(o, &["spec", "type"]))) {
+        return;
+    }
+    let spec = child(service, "spec");
+    for key in [
+        "externalTrafficPolicy",
+        "healthCheckNodePort",
+        "allocateLoadBalancerNodePorts",
+        "loadBalancerClass",
+    ] {
+        spec.remove(key);
+    }
+    for port in spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        crate::object::as_map(port).remove("nodePort");
     }
 }
 

@@ -130,6 +130,15 @@ impl ApiError {
         }
     }
 
+    /// 404: the group serves nothing of that name.
+    pub fn no_such_resource() -> Self {
+        let message = "the server could not find the requested resource";
+        ApiError {
+            details: Some(json!({})),
+            ..ApiError::new(404, "NotFound", message)
+        }
+    }
+
     /// 409: an object of that name exists.
     pub fn already_exists(group: &str, resource: &str, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", qualified(group, resource));

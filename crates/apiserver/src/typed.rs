@@ -3,6 +3,8 @@
 //! The types come from the schemas of `k8s-openapi`, which are those of Kubernetes' own OpenAPI document.
 
 use crate::object::as_map;
+use crate::protobuf;
+use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::Resource;
 use k8s_openapi::api::{
     admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
@@ -104,15 +106,24 @@ pub fn conform(api_version: &str, kind: &str, value: &mut Value) -> Result<Vec<S
 
 /// Fits the metadata of a custom resource.
 pub fn conform_metadata(value: &mut Value) -> Result<Vec<String>, String> {
-    let mut walk = Walk::default();
+    let mut walk = Walk {
+        only_metadata: true,
+        ..Walk::default()
+    };
     walk.metadata(value)?;
     Ok(walk.unknown)
 }
 
+/// Marks keys of maps in paths: decoding errors leave them out.
+const KEY_MARK: char = '\0';
+
 #[derive(Default)]
 struct Walk {
+    only_metadata: bool,
     path: Vec<String>,
+    /// Short name of the structure that is being read, and its name among the protobuf messages.
     holder: String,
+    message: String,
     unknown: Vec<String>,
 }
 
@@ -139,13 +150,22 @@ impl Walk {
         };
         let short = name.rsplit('.').next().unwrap_or_default().to_owned();
         let outer = std::mem::replace(&mut self.holder, short);
+        let outer_message = std::mem::replace(&mut self.message, message_of(name));
         let done = self.value(value, schema);
         self.holder = outer;
+        self.message = outer_message;
         done
     }
 
     fn value(&mut self, value: &mut Value, schema: &Value) -> Result<(), String> {
         if let Some(name) = reference_of(schema) {
+            let structure = TYPES
+                .definitions
+                .get(name)
+                .is_some_and(|d| d.get("properties").is_some());
+            if structure && !value.is_object() && !OPAQUE.contains(&name) {
+                return Err(self.mismatch(value, &go_type(schema)));
+            }
             return self.reference(value, name);
         }
         if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
@@ -160,7 +180,7 @@ impl Walk {
             Some("object") => self.object(value, schema),
             Some("array") => {
                 let Value::Array(list) = value else {
-                    return Err(self.mismatch(value, "[]interface {}"));
+                    return Err(self.mismatch(value, &go_type(schema)));
                 };
                 let item = schema.get("items").unwrap_or(&Value::Null);
                 for (i, element) in list.iter_mut().enumerate() {
@@ -170,6 +190,16 @@ impl Walk {
                     done?;
                 }
                 Ok(())
+            }
+            Some("string") if schema.get("format").and_then(Value::as_str) == Some("byte") && value.is_string() => {
+                let text = value.as_str().unwrap_or_default();
+                match STANDARD.decode(text) {
+                    Ok(_) => Ok(()),
+                    Err(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => {
+                        Err(format!("illegal base64 data at input byte {at}"))
+                    }
+                    Err(_) => Err(format!("illegal base64 data at input byte {}", text.len() / 4 * 4)),
+                }
             }
             Some("string") if !value.is_string() => Err(self.mismatch(value, "string")),
             Some("boolean") if !value.is_boolean() => Err(self.mismatch(value, "bool")),
@@ -190,7 +220,7 @@ impl Walk {
         let properties = schema.get("properties").and_then(Value::as_object);
         let values = schema.get("additionalProperties").filter(|a| a.is_object());
         let Value::Object(map) = value else {
-            return Err(self.mismatch(value, "map[string]interface {}"));
+            return Err(self.mismatch(value, &go_type(schema)));
         };
         if let Some(properties) = properties {
             let required = crate::object::strings(schema.get("required"));
@@ -203,7 +233,9 @@ impl Walk {
                 };
                 // Go decodes null as the zero value and leaves empty optional lists and maps out.
                 let Some(inner) = map.get_mut(&key) else { continue };
-                let drop = inner.is_null() || (!required.contains(&key.as_str()) && is_empty_collection(inner, field));
+                let drop = inner.is_null()
+                    || (!required.contains(&key.as_str()) && is_empty_collection(inner, field))
+                    || (is_zero(inner) && !protobuf::keeps_zero(&self.message, &key));
                 if drop {
                     map.remove(&key);
                     continue;
@@ -215,10 +247,11 @@ impl Walk {
             }
         } else if let Some(schema) = values {
             for (key, inner) in map.iter_mut() {
+                let key = format!("{KEY_MARK}{key}");
                 if inner.is_null() && schema.get("type").and_then(Value::as_str) == Some("string") {
                     *inner = "".into();
                 }
-                self.path.push(key.clone());
+                self.path.push(key);
                 let done = self.value(inner, schema);
                 self.path.pop();
                 done?;
@@ -238,10 +271,10 @@ impl Walk {
                 *value = quantity.to_string().into();
                 Ok(())
             }
-            Err(_) => Err(format!(
-                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' (field {})",
-                self.join("")
-            )),
+            Err(_) => Err(
+                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -257,7 +290,7 @@ impl Walk {
             if !text.is_empty() && !part.starts_with('[') {
                 text.push('.');
             }
-            text.push_str(part);
+            text.push_str(part.trim_start_matches(KEY_MARK));
         }
         text
     }
@@ -271,17 +304,46 @@ impl Walk {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        let fields: Vec<&str> = self
+        let skipped = if self.holder == "ObjectMeta" && self.only_metadata {
+            1
+        } else {
+            0
+        };
+        let fields = self
             .path
             .iter()
             .map(String::as_str)
-            .filter(|p| !p.starts_with('['))
-            .collect();
-        let path = fields.join(".");
+            .filter(|p| !p.starts_with(['[', KEY_MARK]))
+            .skip(skipped);
+        let path = fields.collect::<Vec<_>>().join(".");
         format!(
             "json: cannot unmarshal {found} into Go struct field {}.{path} of type {wanted}",
             self.holder
         )
+    }
+}
+
+/// The Go type of what a schema describes, as decoding errors print it.
+fn go_type(schema: &Value) -> String {
+    if let Some(name) = reference_of(schema) {
+        let mut parts = name.rsplit('.');
+        let (kind, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        return format!("{version}.{kind}");
+    }
+    let inner = |key: &str| schema.get(key).map(go_type).unwrap_or_else(|| "interface {}".into());
+    match schema.get("type").and_then(Value::as_str) {
+        Some("object") => format!("map[string]{}", inner("additionalProperties")),
+        Some("array") => format!("[]{}", inner("items")),
+        Some("boolean") => "bool".into(),
+        Some("integer") => schema
+            .get("format")
+            .and_then(Value::as_str)
+            .unwrap_or("int64")
+            .to_owned(),
+        Some("number") => "float64".into(),
+        Some("string") if schema.get("format").and_then(Value::as_str) == Some("byte") => "[]uint8".into(),
+        Some("string") => "string".into(),
+        _ => "interface {}".into(),
     }
 }
 
@@ -291,6 +353,17 @@ fn reference_of(schema: &Value) -> Option<&str> {
         .get("$ref")
         .or_else(|| schema.get("allOf")?.as_array()?.first()?.get("$ref"));
     direct?.as_str()?.strip_prefix(REF_PREFIX)
+}
+
+/// The name of a type among the protobuf messages: `core.v1.Pod`.
+fn message_of(name: &str) -> String {
+    let parts: Vec<&str> = name.rsplitn(4, '.').take(3).collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join(".")
+}
+
+/// Whether Go would leave the value out of an optional field that is no pointer.
+fn is_zero(value: &Value) -> bool {
+    *value == 0 || *value == "" || *value == false
 }
 
 /// Whether a value is an empty list, or an empty map that is not a structure.

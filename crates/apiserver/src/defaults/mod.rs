@@ -10,7 +10,13 @@ use serde_json::{Map, Value, json};
 /// Fills in the defaults of a built-in kind, named by its table.
 pub fn apply(table: &str, value: &mut Value) {
     match table {
-        "pods" => pods::spec(child(value, "spec")),
+        "pods" => {
+            pods::spec(child(value, "spec"));
+            pods::own(child(value, "spec"));
+            pods::status(value.get_mut("status"));
+        }
+        "nodes" => node(value),
+        "namespaces" => namespace_label(value),
         "services" => service(value),
         "secrets" => secret(value),
         "persistentvolumeclaims" => drop(
@@ -22,9 +28,15 @@ pub fn apply(table: &str, value: &mut Value) {
             let spec = child(value, "spec");
             default_with(spec, "volumeMode", || "Filesystem".into());
             default_with(spec, "persistentVolumeReclaimPolicy", || "Retain".into());
+            if let Some(Value::Object(host)) = spec.get_mut("hostPath") {
+                default_with(host, "type", || "".into());
+            }
         }
         "endpoints" => endpoints(value),
-        "endpointslices.discovery.k8s.io" => ports(value.get_mut("ports")),
+        "endpointslices.discovery.k8s.io" => {
+            ports(value.get_mut("ports"));
+            each(value.get_mut("endpoints")).for_each(|endpoint| default_with(endpoint, "conditions", || json!({})));
+        }
         "networkpolicies.networking.k8s.io" => network_policy(value),
         "storageclasses.storage.k8s.io" => {
             let class = crate::object::as_map(value);
@@ -38,14 +50,28 @@ pub fn apply(table: &str, value: &mut Value) {
         }
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => binding(value),
         "horizontalpodautoscalers.autoscaling" => {
+            let cpu = json!([{"type": "Resource", "resource": {"name": "cpu",
+                "target": {"type": "Utilization", "averageUtilization": 80}}}]);
             default_with(child(value, "spec"), "minReplicas", || 1.into());
+            default_with(child(value, "spec"), "metrics", || cpu);
         }
         "customresourcedefinitions.apiextensions.k8s.io" => definition(value),
         _ => workloads::apply(table, value),
     }
 }
 
-fn each<'a>(list: Option<&'a mut Value>) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+/// Labels a namespace with its own name, so that selectors can choose it.
+fn namespace_label(value: &mut Value) {
+    let name = crate::object::name(value).to_owned();
+    if !name.is_empty() {
+        let labels = crate::object::meta_mut(value)
+            .entry("labels")
+            .or_insert_with(|| json!({}));
+        crate::object::as_map(labels).insert("kubernetes.io/metadata.name".into(), name.into());
+    }
+}
+
+fn each(list: Option<&mut Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
     list.and_then(Value::as_array_mut)
         .into_iter()
         .flatten()
@@ -92,6 +118,30 @@ fn service(value: &mut Value) {
     });
     let status = child(value, "status");
     default_with(status, "loadBalancer", || json!({}));
+    if let Some(Value::Object(balancer)) = status.get_mut("loadBalancer") {
+        each(balancer.get_mut("ingress"))
+            .filter(|i| i.contains_key("ip"))
+            .for_each(|ingress| {
+                default_with(ingress, "ipMode", || "VIP".into());
+            });
+    }
+}
+
+fn node(value: &mut Value) {
+    let status = child(value, "status");
+    if let Some(capacity) = status.get("capacity").cloned() {
+        default_with(status, "allocatable", || capacity);
+    }
+}
+
+/// Fields that core events always show. They are nobody's, so they are added when ownership has been settled.
+pub fn event(value: &mut Value) {
+    if value.get("apiVersion").is_some_and(|v| v == "v1") {
+        let event = crate::object::as_map(value);
+        event.entry("eventTime").or_insert(Value::Null);
+        default_with(event, "reportingComponent", || "".into());
+        default_with(event, "reportingInstance", || "".into());
+    }
 }
 
 fn secret(value: &mut Value) {
@@ -133,9 +183,10 @@ fn network_policy(value: &mut Value) {
 fn binding(value: &mut Value) {
     let group = "rbac.authorization.k8s.io";
     default_with(child(value, "roleRef"), "apiGroup", || group.into());
-    each(value.get_mut("subjects")).for_each(|subject| match subject.get("kind").and_then(Value::as_str) {
-        Some("User" | "Group") => default_with(subject, "apiGroup", || group.into()),
-        _ => {}
+    each(value.get_mut("subjects")).for_each(|subject| {
+        if matches!(subject.get("kind").and_then(Value::as_str), Some("User" | "Group")) {
+            default_with(subject, "apiGroup", || group.into());
+        }
     });
 }
 

@@ -23,6 +23,26 @@ pub fn spec(spec: &mut Map<String, Value>) {
     each(spec.get_mut("volumes")).for_each(volume);
 }
 
+/// Fills in what only pods get, not templates of pods.
+pub fn own(spec: &mut Map<String, Value>) {
+    default_with(spec, "enableServiceLinks", || true.into());
+    for list in ["containers", "initContainers"] {
+        each(spec.get_mut(list)).for_each(|container| {
+            if let Some(Value::Object(resources)) = container.get_mut("resources") {
+                requests_from_limits(resources);
+            }
+        });
+    }
+}
+
+/// A pod's first address is also the first of its list.
+pub fn status(status: Option<&mut Value>) {
+    let Some(Value::Object(status)) = status else { return };
+    if let Some(ip) = status.get("podIP").cloned() {
+        default_with(status, "podIPs", || json!([{ "ip": ip }]));
+    }
+}
+
 fn container(container: &mut Map<String, Value>, host_network: bool) {
     default_with(container, "terminationMessagePath", || "/dev/termination-log".into());
     default_with(container, "terminationMessagePolicy", || "File".into());
@@ -35,9 +55,6 @@ fn container(container: &mut Map<String, Value>, host_network: bool) {
         if is_latest(&image) { "Always" } else { "IfNotPresent" }.into()
     });
     default_with(container, "resources", || json!({}));
-    if let Some(Value::Object(resources)) = container.get_mut("resources") {
-        requests_from_limits(resources);
-    }
     each(container.get_mut("ports")).for_each(|port| {
         default_with(port, "protocol", || "TCP".into());
         if host_network && let Some(own) = port.get("containerPort").cloned() {

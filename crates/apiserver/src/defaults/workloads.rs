@@ -9,7 +9,15 @@ pub fn apply(table: &str, value: &mut Value) {
     match table {
         "deployments.apps" => deployment(child(value, "spec")),
         "statefulsets.apps" => stateful_set(child(value, "spec")),
-        "daemonsets.apps" => daemon_set(child(value, "spec")),
+        "daemonsets.apps" => {
+            daemon_set(child(value, "spec"));
+            let annotations = crate::object::meta_mut(value)
+                .entry("annotations")
+                .or_insert_with(|| json!({}));
+            default_with(as_map(annotations), "deprecated.daemonset.template.generation", || {
+                "1".into()
+            });
+        }
         "replicasets.apps" => {
             let spec = child(value, "spec");
             default_with(spec, "replicas", || 1.into());
@@ -25,7 +33,12 @@ pub fn apply(table: &str, value: &mut Value) {
             template(spec);
         }
         "podtemplates" => template(as_map(value)),
-        "jobs.batch" => job(child(value, "spec")),
+        "jobs.batch" => {
+            job(child(value, "spec"));
+            if let Some(labels) = at(value, &["spec", "template", "metadata", "labels"]).cloned() {
+                default_with(crate::object::meta_mut(value), "labels", || labels);
+            }
+        }
         "cronjobs.batch" => cron_job(child(value, "spec")),
         _ => {}
     }
@@ -115,6 +128,7 @@ fn job(spec: &mut Map<String, Value>) {
         }
         .into()
     });
+    default_with(spec, "manualSelector", || false.into());
     template(spec);
 }
 

@@ -95,6 +95,27 @@ fn parse_form(text: &str) -> Form {
     }
 }
 
+/// Whether a field of a message shows even zero values. Fields and messages that the table does not hold do.
+pub fn keeps_zero(message: &str, field: &str) -> bool {
+    let Some(members) = MESSAGES.messages.get(message) else {
+        return true;
+    };
+    let own = members
+        .values()
+        .find(|m| !m.inline && m.name == field)
+        .map(|m| m.keeps_zero);
+    own.unwrap_or_else(|| {
+        let inline = members.values().filter(|m| m.inline);
+        inline
+            .filter_map(|m| match &m.form {
+                Form::Message(inner) if MESSAGES.messages.get(inner)?.values().any(|m| m.name == field) => Some(inner),
+                _ => None,
+            })
+            .next()
+            .is_none_or(|inner| keeps_zero(inner, field))
+    })
+}
+
 /// The JSON form of a body, or why it cannot be read.
 pub fn decode(body: &[u8]) -> Result<Value, String> {
     let envelope = body

@@ -273,7 +273,8 @@ fn resource(row: &Row) -> Resource {
             columns: Vec::new(),
             schema: None,
             raw_schema: None,
-            deprecation: None,
+            deprecation: (*plural == "endpoints")
+                .then(|| "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()),
             selectable: Vec::new(),
         })],
         storage_version: (*version).to_owned(),

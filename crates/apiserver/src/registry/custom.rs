@@ -16,6 +16,14 @@ pub fn from_crd(crd: &Value) -> Result<Resource, String> {
         .iter()
         .map(|v| version(v).map(Arc::new))
         .collect::<Result<Vec<_>, _>>()?;
+    let latest = versions
+        .iter()
+        .filter(|v| v.served && v.deprecation.is_none())
+        .map(|v| v.name.clone());
+    let latest = latest.max_by(|a, b| super::compare_versions(a, b));
+    for version in versions.iter_mut() {
+        default_warning(Arc::make_mut(version), group, kind, latest.as_deref());
+    }
     versions.sort_by(|a, b| super::compare_versions(&b.name, &a.name));
     let storage_version = items(crd, &["spec", "versions"])
         .iter()
@@ -41,6 +49,16 @@ pub fn from_crd(crd: &Value) -> Result<Resource, String> {
         },
         crd: Some(crate::object::uid(crd).to_owned()),
     })
+}
+
+fn default_warning(version: &mut Version, group: &str, kind: &str, latest: Option<&str>) {
+    let Some(text) = version.deprecation.as_mut().filter(|t| t.is_empty()) else {
+        return;
+    };
+    *text = format!("{group}/{} {kind} is deprecated", version.name);
+    if let Some(latest) = latest {
+        text.push_str(&format!("; use {group}/{latest} {kind}"));
+    }
 }
 
 fn or_default(given: &str, default: impl FnOnce() -> String) -> String {

@@ -66,8 +66,8 @@ static DEPLOYMENTS: &[Col] = &[
     col("Ready", |v, _| {
         ratio(v, &["status", "readyReplicas"], &["spec", "replicas"])
     }),
-    num("Up-to-date", |v, _| number(v, &["status", "updatedReplicas"])),
-    num("Available", |v, _| number(v, &["status", "availableReplicas"])),
+    col("Up-to-date", |v, _| number(v, &["status", "updatedReplicas"])),
+    col("Available", |v, _| number(v, &["status", "availableReplicas"])),
     AGE,
     wide("Containers", containers),
     wide("Images", images),
@@ -123,12 +123,28 @@ static CRON_JOBS: &[Col] = &[
     NAME,
     col("Schedule", |v, _| or_none(v, &["spec", "schedule"])),
     col("Timezone", |v, _| or_none(v, &["spec", "timeZone"])),
-    col("Suspend", |v, _| flag(v, &["spec", "suspend"])),
+    col("Suspend", |v, _| {
+        if v.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
+            "True"
+        } else {
+            "False"
+        }
+        .into()
+    }),
     num("Active", |v, _| count(v, &["status", "active"])),
     col("Last Schedule", |v, now| {
         age_of(v, &["status", "lastScheduleTime"], now)
     }),
     AGE,
+    wide("Containers", |v, now| {
+        containers(v.pointer("/spec/jobTemplate").unwrap_or(v), now)
+    }),
+    wide("Images", |v, now| {
+        images(v.pointer("/spec/jobTemplate").unwrap_or(v), now)
+    }),
+    wide("Selector", |v, now| {
+        selector(v.pointer("/spec/jobTemplate").unwrap_or(v), now)
+    }),
 ];
 static SERVICES: &[Col] = &[
     NAME,
@@ -156,14 +172,14 @@ static NODES: &[Col] = &[
         or_unknown(v, &["status", "nodeInfo", "containerRuntimeVersion"])
     }),
 ];
-static CONFIG_MAPS: &[Col] = &[NAME, num("Data", data_count), AGE];
+static CONFIG_MAPS: &[Col] = &[NAME, col("Data", data_count), AGE];
 static SECRETS: &[Col] = &[
     NAME,
     col("Type", |v, _| plain(v, &["type"])),
-    num("Data", data_count),
+    col("Data", data_count),
     AGE,
 ];
-static SERVICE_ACCOUNTS: &[Col] = &[NAME, num("Secrets", |v, _| count(v, &["secrets"])), AGE];
+static SERVICE_ACCOUNTS: &[Col] = &[NAME, col("Secrets", |v, _| count(v, &["secrets"])), AGE];
 static ENDPOINTS: &[Col] = &[NAME, col("Endpoints", endpoints), AGE];
 static ENDPOINT_SLICES: &[Col] = &[
     NAME,
@@ -275,16 +291,16 @@ static AUTOSCALERS: &[Col] = &[
     NAME,
     col("Reference", autoscaler_target),
     col("Targets", |_, _| "<unknown>".into()),
-    col("MinPods", |v, _| number(v, &["spec", "minReplicas"])),
-    num("MaxPods", |v, _| number(v, &["spec", "maxReplicas"])),
-    num("Replicas", |v, _| number(v, &["status", "currentReplicas"])),
+    col("MinPods", |v, _| or_not_available(v, &["spec", "minReplicas"])),
+    col("MaxPods", |v, _| or_not_available(v, &["spec", "maxReplicas"])),
+    col("Replicas", |v, _| number(v, &["status", "currentReplicas"])),
     AGE,
 ];
 static WEBHOOKS: &[Col] = &[NAME, num("Webhooks", |v, _| count(v, &["webhooks"])), AGE];
 static REVISIONS: &[Col] = &[
     NAME,
     col("Controller", revision_controller),
-    num("Revision", |v, _| number(v, &["revision"])),
+    col("Revision", |v, _| number(v, &["revision"])),
     AGE,
 ];
 

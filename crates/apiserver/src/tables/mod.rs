@@ -22,7 +22,7 @@ pub fn of<'a>(call: &Call, items: impl Iterator<Item = &'a Stored>, meta: Option
             single = json!({"resourceVersion": item.rv.to_string()});
             let mut row = json!({"cells": shape.cells(&value, now)});
             match include.as_str() {
-                "None" => {}
+                "None" => row["object"] = Value::Null,
                 "Object" => row["object"] = value,
                 _ => row["object"] = present::partial(&value),
             }
@@ -32,6 +32,8 @@ pub fn of<'a>(call: &Call, items: impl Iterator<Item = &'a Stored>, meta: Option
     json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta.unwrap_or(single),
         "columnDefinitions": shape.definitions(), "rows": rows})
 }
+
+const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
 
 /// The columns of a resource.
 enum Shape<'a> {
@@ -59,15 +61,29 @@ impl<'a> Shape<'a> {
                 .iter()
                 .map(|c| {
                     let format = if c.name == "Name" { "name" } else { "" };
-                    let kind = if c.number { "integer" } else { "string" };
+                    let kind = match c.name {
+                        _ if c.number => "integer",
+                        "Created At" => "date",
+                        "Global-Default" => "boolean",
+                        _ => "string",
+                    };
                     definition(c.name, kind, format, c.name, i64::from(c.wide))
                 })
                 .collect(),
             Shape::Custom(columns) => {
-                let mut all = vec![definition("Name", "string", "name", "Name of the object.", 0)];
-                let each = columns
-                    .iter()
-                    .map(|c| definition(&c.name, &c.kind, &c.format, &c.description, c.priority));
+                let mut all = vec![definition("Name", "string", "name", NAME_DESCRIPTION, 0)];
+                let each = columns.iter().map(|c| {
+                    let default = format!(
+                        "Custom resource definition column (in JSONPath format): {}",
+                        c.json_path
+                    );
+                    let description = if c.description.is_empty() {
+                        &default
+                    } else {
+                        &c.description
+                    };
+                    definition(&c.name, &c.kind, &c.format, description, c.priority)
+                });
                 all.extend(each);
                 all
             }

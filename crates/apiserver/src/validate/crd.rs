@@ -84,10 +84,7 @@ fn versions(new: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::duplicate(format!("{field}.name"), &name.into()));
         }
         match at(version, &["schema", "openAPIV3Schema"]) {
-            None => causes.push(Cause::required(
-                format!("{field}.schema.openAPIV3Schema"),
-                "schemas are required",
-            )),
+            None => causes.push(Cause::required(format!("{field}.schema.openAPIV3Schema"), "")),
             Some(schema) => {
                 causes.extend(crate::engine::check_schema(
                     schema,
@@ -105,7 +102,7 @@ fn stored_versions(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
         .collect();
     for (i, stored) in strings(at(old, &["status", "storedVersions"])).into_iter().enumerate() {
         if !names.contains(&stored) {
-            let detail = "missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in it and removes it from status.storedVersions".replacen("v1", stored, 1);
+            let detail = "missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions".replace("v1", stored);
             causes.push(Cause::invalid(
                 format!("status.storedVersions[{i}]"),
                 &stored.into(),

@@ -30,11 +30,7 @@ pub fn faults(table: &str, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
         "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => role(new, c),
         "persistentvolumeclaims" => claim(new, c),
-        "storageclasses.storage.k8s.io" => {
-            if text(new, &["provisioner"]).is_empty() {
-                c.push(Cause::required("provisioner", ""));
-            }
-        }
+        "storageclasses.storage.k8s.io" => required(new, &["provisioner"], c),
         "customresourcedefinitions.apiextensions.k8s.io" => super::crd::faults(new, old, c),
         "events" => event(new, c),
         _ => {}
@@ -69,6 +65,15 @@ fn not_negative(value: &Value, path: &[&str], causes: &mut Vec<Cause>) {
     }
 }
 
+/// The faults of a container's name.
+fn container_name(field: &str, name: &str, causes: &mut Vec<Cause>) {
+    if name.is_empty() {
+        causes.push(Cause::required(field, ""));
+    } else if let Some(detail) = super::names::dns_label(name) {
+        causes.push(Cause::invalid(field, &name.into(), detail));
+    }
+}
+
 fn containers(field: &str, spec: Option<&Value>, causes: &mut Vec<Cause>) {
     let spec = spec.unwrap_or(&Value::Null);
     let list = items(spec, &["containers"]);
@@ -78,9 +83,8 @@ fn containers(field: &str, spec: Option<&Value>, causes: &mut Vec<Cause>) {
     let mut seen = BTreeMap::new();
     for (i, container) in list.iter().enumerate() {
         let name = text(container, &["name"]);
-        if name.is_empty() {
-            causes.push(Cause::required(format!("{field}.containers[{i}].name"), ""));
-        } else if seen.insert(name, i).is_some() {
+        container_name(&format!("{field}.containers[{i}].name"), name, causes);
+        if !name.is_empty() && seen.insert(name, i).is_some() {
             causes.push(Cause::duplicate(format!("{field}.containers[{i}].name"), &name.into()));
         }
         if text(container, &["image"]).is_empty() {
@@ -127,7 +131,6 @@ fn pod(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         for key in [
             "tolerations",
             "activeDeadlineSeconds",
-            "terminationGracePeriodSeconds",
             "nodeName",
             "ephemeralContainers",
         ] {
@@ -155,7 +158,11 @@ fn workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let selector = at(new, &["spec", "selector"]);
     let template_labels = at(new, &["spec", "template", "metadata", "labels"]);
     match selector {
-        None => causes.push(Cause::required("spec.selector", "")),
+        None => {
+            let shown = template_labels.cloned().unwrap_or_default();
+            causes.push(Cause::required("spec.selector", ""));
+            causes.push(mismatch(&shown));
+        }
         Some(selector) => {
             labels("spec.selector.matchLabels", selector.get("matchLabels"), causes);
             let parsed = Labels::from_object(selector);
@@ -167,18 +174,23 @@ fn workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
                 ));
             } else if !parsed.matches(&label_map(template_labels)) {
                 let shown = template_labels.cloned().unwrap_or_default();
-                causes.push(Cause::invalid(
-                    "spec.template.metadata.labels",
-                    &shown,
-                    "`selector` does not match template `labels`",
-                ));
+                causes.push(mismatch(&shown));
             }
         }
     }
     labels("spec.template.metadata.labels", template_labels, causes);
+    let strategy = text(new, &["spec", "strategy", "type"]);
+    if !matches!(strategy, "" | "Recreate" | "RollingUpdate") {
+        let shown = serde_json::json!({"Type": strategy, "RollingUpdate": null});
+        causes.push(Cause::unsupported(
+            "spec.strategy",
+            &shown,
+            &["Recreate", "RollingUpdate"],
+        ));
+    }
     containers("spec.template.spec", at(new, &["spec", "template", "spec"]), causes);
     let policy = text(new, &["spec", "template", "spec", "restartPolicy"]);
-    if matches!(policy, "OnFailure" | "Never") {
+    if !matches!(policy, "" | "Always") {
         causes.push(Cause::unsupported(
             "spec.template.spec.restartPolicy",
             &policy.into(),
@@ -188,6 +200,11 @@ fn workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     if old.is_some_and(|o| at(o, &["spec", "selector"]) != selector) {
         immutable(new, old, &["spec", "selector"], causes);
     }
+}
+
+fn mismatch(labels: &Value) -> Cause {
+    let detail = "`selector` does not match template `labels`";
+    Cause::invalid("spec.template.metadata.labels", labels, detail)
 }
 
 fn label_map(value: Option<&Value>) -> BTreeMap<String, String> {
@@ -309,21 +326,23 @@ fn role(new: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn role_binding(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
-    required(new, &["roleRef", "name"], causes);
     let kind = text(new, &["roleRef", "kind"]);
-    if !matches!(kind, "Role" | "ClusterRole") {
-        causes.push(Cause::unsupported(
-            "roleRef.kind",
-            &kind.into(),
-            &["ClusterRole", "Role"],
-        ));
+    let kinds: &[&str] = if crate::object::namespace(new).is_empty() {
+        &["ClusterRole"]
+    } else {
+        &["Role", "ClusterRole"]
+    };
+    if !kinds.contains(&kind) {
+        causes.push(Cause::unsupported("roleRef.kind", &kind.into(), kinds));
     }
+    required(new, &["roleRef", "name"], causes);
     for (i, subject) in items(new, &["subjects"]).iter().enumerate() {
         if text(subject, &["name"]).is_empty() {
             causes.push(Cause::required(format!("subjects[{i}].name"), ""));
         }
         let kind = text(subject, &["kind"]);
-        if kind == "ServiceAccount" && text(subject, &["namespace"]).is_empty() {
+        let cluster = crate::object::namespace(new).is_empty();
+        if cluster && kind == "ServiceAccount" && text(subject, &["namespace"]).is_empty() {
             causes.push(Cause::required(format!("subjects[{i}].namespace"), ""));
         } else if !matches!(kind, "ServiceAccount" | "User" | "Group") {
             let supported = ["Group", "ServiceAccount", "User"];
@@ -335,11 +354,14 @@ fn role_binding(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         }
     }
     if old.is_some_and(|o| o.get("roleRef") != new.get("roleRef")) {
-        causes.push(Cause::invalid(
-            "roleRef",
-            new.get("roleRef").unwrap_or(&Value::Null),
-            "cannot change roleRef",
-        ));
+        let part = |key: &str| text(new, &["roleRef", key]).to_owned();
+        let (group, kind, name) = (part("apiGroup"), part("kind"), part("name"));
+        let shown = format!("{{\"APIGroup\":{group:?},\"Kind\":{kind:?},\"Name\":{name:?}}}");
+        causes.push(Cause {
+            field: "roleRef".into(),
+            reason: "FieldValueInvalid".into(),
+            message: format!("Invalid value: {shown}: cannot change roleRef"),
+        });
     }
 }
 
@@ -356,10 +378,12 @@ fn claim(new: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn event(new: &Value, causes: &mut Vec<Cause>) {
-    let (own, involved) = (
-        crate::object::namespace(new),
-        text(new, &["involvedObject", "namespace"]),
-    );
+    let about = if new.get("regarding").is_some() {
+        "regarding"
+    } else {
+        "involvedObject"
+    };
+    let (own, involved) = (crate::object::namespace(new), text(new, &[about, "namespace"]));
     // Events about cluster-scoped objects live in `default`.
     let fits = if involved.is_empty() {
         matches!(own, "default" | "kube-system")
@@ -368,7 +392,7 @@ fn event(new: &Value, causes: &mut Vec<Cause>) {
     };
     if !fits {
         causes.push(Cause::invalid(
-            "involvedObject.namespace",
+            format!("{about}.namespace"),
             &involved.into(),
             "does not match event.namespace",
         ));

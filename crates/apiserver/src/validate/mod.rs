@@ -54,11 +54,11 @@ pub fn metadata(call: &Call, value: &Value) -> Vec<Cause> {
     }
     labels("metadata.labels", at(value, &["metadata", "labels"]), &mut causes);
     annotations(value, &mut causes);
-    for (i, owner) in items(value, &["metadata", "ownerReferences"]).iter().enumerate() {
+    for owner in items(value, &["metadata", "ownerReferences"]) {
         for key in ["apiVersion", "kind", "name", "uid"] {
             if object::text(owner, &[key]).is_empty() {
                 causes.push(Cause {
-                    field: format!("metadata.ownerReferences[{i}].{key}"),
+                    field: format!("metadata.ownerReferences.{key}"),
                     reason: "FieldValueInvalid".into(),
                     message: "Invalid value: \"\": must not be empty".into(),
                 });
@@ -73,15 +73,36 @@ pub fn metadata(call: &Call, value: &Value) -> Vec<Cause> {
         causes.push(Cause::invalid("metadata.ownerReferences", &Value::from("[]"), detail));
     }
     for (i, finalizer) in object::finalizers(value).into_iter().enumerate() {
+        let field = format!("metadata.finalizers[{i}]");
         if let Some(detail) = names::qualified(finalizer) {
-            causes.push(Cause::invalid(
-                format!("metadata.finalizers[{i}]"),
-                &finalizer.into(),
-                &detail,
-            ));
+            causes.push(Cause::invalid(field, &finalizer.into(), &detail));
+        } else if call.resource.crd.is_none() && !is_standard_finalizer(finalizer) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(field, &finalizer.into(), detail));
         }
     }
     causes
+}
+
+fn is_standard_finalizer(name: &str) -> bool {
+    name.contains('/') || matches!(name, "kubernetes" | "orphan" | "foregroundDeletion")
+}
+
+/// Says that rules were left out because of earlier faults.
+pub fn rules_not_checked() -> Cause {
+    let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+    Cause::invalid("<nil>", &Value::Null, detail)
+}
+
+/// What users are warned of about an object that is accepted.
+pub fn warnings(call: &Call, value: &Value) -> Vec<String> {
+    let loose = object::finalizers(value)
+        .into_iter()
+        .filter(|f| !is_standard_finalizer(f));
+    let custom = loose.filter(|_| call.resource.crd.is_some());
+    custom
+        .map(|f| format!("metadata.finalizers: {f:?}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"))
+        .collect()
 }
 
 fn annotations(value: &Value, causes: &mut Vec<Cause>) {

@@ -30,7 +30,8 @@ fn subdomain(name: &str) -> Option<&'static str> {
     (!name.split('.').all(is_label)).then_some(SUBDOMAIN)
 }
 
-fn dns_label(name: &str) -> Option<&'static str> {
+/// Fault of a DNS label.
+pub fn dns_label(name: &str) -> Option<&'static str> {
     if !is_label(name) {
         Some(LABEL)
     } else {

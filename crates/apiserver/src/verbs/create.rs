@@ -29,14 +29,16 @@ pub fn from_value(core: &Arc<Core>, call: &Call, body: Value) -> ApiResult<Writt
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    let decoded = decode::conform(call, body)?;
-    let warnings = decode::judge_unknown(call, &decoded.unknown)?;
-    let mut value = decoded.value;
+    let mut value = body;
+    let unknown = decode::conform(call, &mut value)?;
+    let warnings = decode::judge_unknown(call, &unknown)?;
     prepare::settle_namespace(call, &mut value)?;
     let generated = object::name(&value).is_empty();
     if generated && object::meta_text(&value, "generateName").is_empty() {
         let cause = Cause::required("metadata.name", "name or generateName is required");
-        return Err(call.invalid("", &[cause]));
+        let mut causes = vec![cause];
+        causes.extend(call.version.schema.is_some().then(validate::rules_not_checked));
+        return Err(call.invalid("", &causes));
     }
     let mut tries = if generated { NAME_TRIES } else { 1 };
     loop {
@@ -48,7 +50,10 @@ pub fn from_value(core: &Arc<Core>, call: &Call, body: Value) -> ApiResult<Writt
         match attempt(core, call, value.clone()) {
             Err(error) if error.reason == "AlreadyExists" && tries > 0 => {}
             Err(error) => return Err(error),
-            Ok(written) => return Ok(Written { warnings, ..written }),
+            Ok(mut written) => {
+                written.warnings.splice(0..0, warnings);
+                return Ok(written);
+            }
         }
     }
 }
@@ -57,12 +62,10 @@ fn attempt(core: &Arc<Core>, call: &Call, mut value: Value) -> ApiResult<Written
     let name = object::name(&value).to_owned();
     namespaces::check_may_create(core, call, &name)?;
     let dry_run = call.dry_run()?;
-    if core.store.get(&call.resource.table, call.namespace(), &name).is_some() {
-        return Err(ApiError::already_exists(
-            &call.resource.group,
-            &call.resource.plural,
-            &name,
-        ));
+    // Who owns which field is decided by what the client sent and its defaults, not by what the server adds below. An
+    // apply that creates brings its own record.
+    if call.content_type != super::patch::APPLY {
+        value = engine::update_managers(call, None, &value, &core.clock.now_text());
     }
     prepare::for_create(call, &mut value, &core.clock, &core.ids);
     admission::on_create(core, call, &mut value)?;
@@ -70,16 +73,24 @@ fn attempt(core: &Arc<Core>, call: &Call, mut value: Value) -> ApiResult<Written
     if !causes.is_empty() {
         return Err(call.invalid(&name, &causes));
     }
-    // An apply that creates brings its own record of managers.
-    if call.content_type != super::patch::APPLY {
-        value = engine::update_managers(call, None, &value, &core.clock.now_text());
-    }
+    let warnings = validate::warnings(call, &value);
     to_storage(call, &mut value);
+    let exists = || {
+        let found = core.store.get(&call.resource.table, call.namespace(), &name);
+        let mut error = ApiError::already_exists(&call.resource.group, &call.resource.plural, &name);
+        if found.is_some_and(|f| f.terminating) {
+            error.message.insert_str(0, "object is being deleted: ");
+        }
+        error
+    };
+    if dry_run && core.store.get(&call.resource.table, call.namespace(), &name).is_some() {
+        return Err(exists());
+    }
     if dry_run {
         return Ok(Written {
             object: unstored(value),
             created: true,
-            warnings: Vec::new(),
+            warnings,
         });
     }
     admission::allocate(core, call, None, &mut value)?;
@@ -87,14 +98,14 @@ fn attempt(core: &Arc<Core>, call: &Call, mut value: Value) -> ApiResult<Written
         .store
         .commit(&call.resource.table, Change::Create(value))
         .map_err(|e| match e {
-            StoreError::Exists => ApiError::already_exists(&call.resource.group, &call.resource.plural, &name),
+            StoreError::Exists => exists(),
             _ => ApiError::no_such_path(),
         })?;
     controllers::after(core, &call.resource.table, &event);
     Ok(Written {
         object: event.object.clone(),
         created: true,
-        warnings: Vec::new(),
+        warnings,
     })
 }
 

@@ -137,7 +137,10 @@ pub fn collection(core: &Arc<Core>, call: &Call) -> ApiResult<Response<Body>> {
             Err(e) => return Err(e),
         }
     }
-    let meta = json!({"resourceVersion": core.store.rv().to_string()});
+    let mut meta = json!({"resourceVersion": core.store.rv().to_string()});
+    if call.resource.crd.is_some() {
+        meta["continue"] = "".into();
+    }
     Ok(reply::json_bytes(200, read::list_bytes(call, &taken, &meta)))
 }
 
@@ -155,7 +158,7 @@ pub fn remove(
             .store
             .get(&resource.table, namespace, name)
             .ok_or_else(|| ApiError::not_found(group, plural, name))?;
-        check_preconditions(&stored, options).map_err(|why| ApiError::conflict(group, plural, name, &why))?;
+        check_preconditions(&stored, options).map_err(|why| ApiError::conflict(group, &resource.kind, name, &why))?;
         let live = stored.value();
         let (marked, gone) = marked(core, resource, &live, options);
         if !gone && marked == live {
@@ -189,14 +192,14 @@ pub fn remove(
 fn check_preconditions(stored: &Stored, options: &Options) -> Result<(), String> {
     if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != &*stored.uid) {
         return Err(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             stored.uid
         ));
     }
     if let Some(rv) = options.rv.as_deref().filter(|rv| *rv != stored.rv.to_string()) {
         let live = stored.rv;
         return Err(format!(
-            "Precondition failed: ResourceVersion in precondition: {rv}, ResourceVersion in object meta: {live}"
+            "the ResourceVersion in the precondition ({rv}) does not match the ResourceVersion in record ({live}). The object might have been modified"
         ));
     }
     Ok(())
@@ -217,19 +220,27 @@ fn marked(core: &Core, resource: &Resource, live: &Value, options: &Options) -> 
             Propagation::Orphan => finalizers.push(ORPHAN.into()),
         }
     }
+    // Nothing here mounts volumes, so what protects them while in use lets go at once.
+    finalizers.retain(|f| f != "kubernetes.io/pvc-protection" && f != "kubernetes.io/pv-protection");
     crds::hold(resource, live, &mut finalizers);
     object::set_finalizers(&mut new, &finalizers);
     let grace = pod_grace(resource, live, options);
     let held_by_spec = &*resource.table == "namespaces" && !object::items(live, &["spec", "finalizers"]).is_empty();
     if finalizers.is_empty() && grace == 0 && !held_by_spec {
+        if object::is_terminating(live) {
+            set_meta(&mut new, "deletionGracePeriodSeconds", Some(0.into()));
+        }
         return (new, true);
     }
     let before = object::at(live, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
     if !object::is_terminating(live) {
         let when = clock::plus_seconds(core.clock.now(), grace);
         set_meta(&mut new, "deletionTimestamp", Some(clock::time_text(when).into()));
-        set_meta(&mut new, "deletionGracePeriodSeconds", Some(grace.into()));
-        if object::generation(live) > 0 {
+        // These carry no grace period: their own controllers decide when they go.
+        let own_controller = matches!(&*resource.table, "namespaces" | controllers::CRDS);
+        let shown = (!own_controller).then(|| grace.into());
+        set_meta(&mut new, "deletionGracePeriodSeconds", shown);
+        if object::generation(live) > 0 && !own_controller {
             set_meta(&mut new, "generation", Some((object::generation(live) + 1).into()));
         }
     } else if before.is_some_and(|before| grace < before) {

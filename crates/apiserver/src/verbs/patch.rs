@@ -3,6 +3,7 @@
 use super::{Written, update};
 use crate::call::Call;
 use crate::object::{self, set_meta};
+use crate::routes::Verb;
 use crate::server::Core;
 use crate::status::{ApiError, ApiResult, Cause};
 use crate::{decode, engine};
@@ -33,12 +34,7 @@ pub fn parse(call: &Call) -> ApiResult<Value> {
         _ => false,
     };
     if !known {
-        let all: &[&str] = if custom {
-            &[JSON, MERGE, APPLY]
-        } else {
-            &[JSON, MERGE, STRATEGIC, APPLY]
-        };
-        return Err(ApiError::unsupported_media_type(all));
+        return Err(unsupported(custom));
     }
     let patch: Value =
         serde_json::from_slice(&call.body).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
@@ -56,10 +52,23 @@ pub fn parse(call: &Call) -> ApiResult<Value> {
     }
 }
 
+fn unsupported(custom: bool) -> ApiError {
+    let error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+    if !custom {
+        return ApiError {
+            details: Some(serde_json::json!({})),
+            ..error
+        };
+    }
+    let list = [JSON, MERGE, APPLY].join(", ");
+    let message = format!("the body of the request was in an unknown format - accepted media types include: {list}");
+    ApiError { message, ..error }
+}
+
 /// The live object with the patch applied.
 pub fn patched(call: &Call, live: &Value, patch: &Value) -> ApiResult<Value> {
     let mut new = match call.content_type.as_str() {
-        JSON => engine::json_patch(call, live, patch)?,
+        JSON => engine::json_patch(live, patch)?,
         MERGE => engine::merge_patch(live, patch),
         _ => engine::strategic(call, live, patch)?,
     };
@@ -91,7 +100,7 @@ fn apply(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
     }
     let mut applied: Value =
         serde_yaml::from_slice(&call.body).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
-    decode::check_type(call, &mut applied)?;
+    check_apply_type(call, &applied)?;
     if object::at(&applied, &["metadata", "managedFields"]).is_some_and(|v| !v.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
@@ -102,10 +111,10 @@ fn apply(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
         let message = format!("the name of the object ({given}) does not match the name on the URL ({name})");
         return Err(ApiError::bad_request(message));
     }
-    if call.resource.namespaced {
-        crate::prepare::settle_namespace(call, &mut applied)?;
-    }
     check_declared(call, &applied)?;
+    if call.resource.namespaced {
+        crate::prepare::settle_namespace(call, &mut applied.clone())?;
+    }
     let (force, time) = (call.query.flag("force"), core.clock.now_text());
     loop {
         let exists = core.store.get(&call.resource.table, call.namespace(), name).is_some();
@@ -132,6 +141,18 @@ fn apply(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
     }
 }
 
+/// An apply names its kind and version.
+fn check_apply_type(call: &Call, applied: &Value) -> ApiResult<()> {
+    let (api_version, kind) = (object::text(applied, &["apiVersion"]), object::text(applied, &["kind"]));
+    if api_version == call.api_version() && kind == call.resource.kind {
+        return Ok(());
+    }
+    let (group, version) = crate::registry::split_api_version(api_version);
+    Err(ApiError::bad_request(format!(
+        "invalid object type: {group}/{version}, Kind={kind}"
+    )))
+}
+
 fn merged(call: &Call, live: &Value, applied: &Value, force: bool, time: &str) -> ApiResult<Value> {
     let mut new = engine::apply(call, Some(live), applied, force, time)?;
     let given = object::meta_text(applied, "resourceVersion");
@@ -139,24 +160,46 @@ fn merged(call: &Call, live: &Value, applied: &Value, force: bool, time: &str) -
     Ok(new)
 }
 
-/// Apply refuses fields that the kind does not declare, whatever `fieldValidation` says.
+/// Apply refuses fields that the kind does not declare and values of the wrong type, whatever `fieldValidation` says.
 fn check_declared(call: &Call, applied: &Value) -> ApiResult<()> {
     let mut probe = applied.clone();
     let unknown = match &call.version.schema {
-        Some(schema) => engine::prune(schema, &mut probe),
-        None => crate::typed::conform(&call.api_version(), &call.resource.kind, &mut probe).unwrap_or_default(),
+        Some(schema) => {
+            let mistyped = engine::validate(schema, &probe, None);
+            match mistyped.into_iter().find(|c| c.reason == "FieldValueTypeInvalid") {
+                Some(fault) => Err(format!(".{}: {}", fault.field, fault.message)),
+                None => Ok(engine::prune(schema, &mut probe)),
+            }
+        }
+        None => crate::typed::conform(&call.api_version(), &call.resource.kind, &mut probe),
     };
-    let Some(first) = unknown.first() else { return Ok(()) };
-    let message = format!(
-        "failed to create typed patch object ({}; {}, Kind={}): .{first}: field not declared in schema",
-        [call.namespace(), &call.target.name]
-            .iter()
-            .filter(|s| !s.is_empty())
-            .copied()
-            .collect::<Vec<_>>()
-            .join("/"),
-        call.api_version(),
-        call.resource.kind,
+    match unknown.as_deref() {
+        Ok([]) => Ok(()),
+        Ok([first, ..]) => Err(engine::untyped(
+            call,
+            applied,
+            &format!(".{first}: field not declared in schema"),
+        )),
+        Err(why) => Err(engine::untyped(call, applied, why)),
+    }
+}
+
+/// What a JSON or merge patch is refused with when its result does not fit the kind; other errors stay as they are.
+pub fn decode_error(call: &Call, patched: &Value, error: ApiError) -> ApiError {
+    let by_patch = matches!(call.content_type.as_str(), JSON | MERGE | STRATEGIC);
+    if call.verb != Verb::Patch || !by_patch || error.code != 400 {
+        return error;
+    }
+    // A strategic merge is shown as the patch, the others as their result.
+    let shown = if call.content_type == STRATEGIC {
+        String::from_utf8_lossy(&call.body).into_owned()
+    } else {
+        patched.to_string()
+    };
+    let own = format!(
+        "{0} in version \"{1}\" cannot be handled as a {0}: ",
+        call.resource.kind, call.version.name
     );
-    Err(ApiError::new(500, "", message))
+    let why = error.message.strip_prefix(&own).unwrap_or(&error.message);
+    ApiError::invalid("", "", "", &[Cause::invalid("patch", &shown.into(), why)])
 }

@@ -43,6 +43,9 @@ pub fn list(core: &Core, call: &Call) -> ApiResult<Response<Body>> {
     let selectors = Selectors::of(&call.query, &call.resource, &call.version.name)?;
     let page = page(core, call, &selectors)?;
     let mut meta = json!({"resourceVersion": page.snapshot.rv.to_string()});
+    if call.resource.crd.is_some() {
+        meta["continue"] = "".into();
+    }
     if let Some(token) = &page.next {
         meta["continue"] = token.as_str().into();
         if selectors.is_empty() {
@@ -89,7 +92,7 @@ fn page(core: &Core, call: &Call, selectors: &Selectors) -> ApiResult<Page> {
         "" => 0,
         text => text
             .parse::<usize>()
-            .map_err(|_| ApiError::bad_request("limit must be a whole number"))?,
+            .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
     };
     let limit = if wanted == 0 { usize::MAX } else { wanted };
     let token = decode_token(call.query.get("continue"))?;
@@ -140,7 +143,7 @@ fn snapshot_for(core: &Core, call: &Call, table: &str, scope: &Scope) -> ApiResu
         }
         "Exact" => {}
         other => {
-            let cause = Cause::unsupported("resourceVersionMatch", &other.into(), &["Exact", "NotOlderThan"]);
+            let cause = Cause::unsupported("resourceVersionMatch", &other.into(), &["Exact", "NotOlderThan", ""]);
             return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[cause]));
         }
     }
@@ -161,12 +164,9 @@ fn snapshot_for(core: &Core, call: &Call, table: &str, scope: &Scope) -> ApiResu
 /// Parses a resourceVersion.
 pub fn parse_rv(text: &str) -> ApiResult<u64> {
     text.parse().map_err(|_| {
-        let cause = Cause::invalid(
-            "resourceVersion",
-            &text.into(),
-            "strconv.ParseUint: parsing: invalid syntax",
-        );
-        ApiError::invalid("meta.k8s.io", "ListOptions", "", &[cause])
+        let why =
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        ApiError::bad_request(format!("invalid resource version: {why}"))
     })
 }
 
@@ -228,7 +228,7 @@ fn decode_token(text: &str) -> ApiResult<Option<Token>> {
             name: object::text(&v, &["start"]).to_owned(),
         })
     });
-    token
-        .map(Some)
-        .ok_or_else(|| ApiError::bad_request("continue key is not valid: it was not issued by this server"))
+    token.map(Some).ok_or_else(|| {
+        ApiError::bad_request("invalid continue token: continue key is not valid: it was not issued by this server")
+    })
 }

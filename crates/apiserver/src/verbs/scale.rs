@@ -31,7 +31,7 @@ pub fn scale(core: &Arc<Core>, call: &Call, verb: Verb) -> ApiResult<Response<Bo
             update::change(core, call, &mut |live| {
                 let before = view(call, paths, live);
                 let patched = match call.content_type.as_str() {
-                    "application/json-patch+json" => crate::engine::json_patch(call, &before, &wanted)?,
+                    "application/json-patch+json" => crate::engine::json_patch(&before, &wanted)?,
                     _ => crate::engine::merge_patch(&before, &wanted),
                 };
                 rescaled(call, paths, live, &patched)
@@ -67,15 +67,19 @@ fn view(call: &Call, paths: &ScalePaths, live: &Value) -> Value {
             metadata[key] = value.clone();
         }
     }
-    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-           "spec": {"replicas": number(&paths.spec)}, "status": status})
+    // Zero is left out of the wish, as Go does.
+    let spec = match number(&paths.spec) {
+        0 => json!({}),
+        n => json!({"replicas": n}),
+    };
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
 fn rescaled(call: &Call, paths: &ScalePaths, live: &Value, wanted: &Value) -> ApiResult<Value> {
     let replicas = object::at(wanted, &["spec", "replicas"])
         .and_then(Value::as_i64)
         .unwrap_or(0);
-    if replicas < 0 {
+    if replicas < 0 && call.resource.crd.is_none() {
         let cause = Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
         return Err(ApiError::invalid("autoscaling", "Scale", &call.target.name, &[cause]));
     }

@@ -29,12 +29,14 @@ pub fn replace(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
     }
     let unconditional = object::meta_text(&body, "resourceVersion").is_empty();
     if unconditional && !call.resource.traits.unconditional_update && !missing {
-        let cause = Cause {
-            field: "metadata.resourceVersion".into(),
-            reason: "FieldValueInvalid".into(),
-            message: "Invalid value: 0x0: must be specified for an update".into(),
-        };
-        return Err(call.invalid(&call.target.name, &[cause]));
+        let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
+        let resource = &call.resource;
+        return Err(ApiError::invalid(
+            &resource.group,
+            &resource.plural,
+            &call.target.name,
+            &[cause],
+        ));
     }
     change(core, call, &mut |_| Ok(body.clone()))
 }
@@ -72,9 +74,12 @@ fn store_change(
     prepare::check_update(call, live, &new)?;
     let pinned = !object::meta_text(&new, "resourceVersion").is_empty();
     let reset_managers = resets_managers(&new);
-    let decoded = decode::conform(call, new)?;
-    let warnings = decode::judge_unknown(call, &decoded.unknown)?;
-    let mut new = decoded.value;
+    let mut new = new;
+    let decoded = decode::conform(call, &mut new).and_then(|unknown| decode::judge_unknown(call, &unknown));
+    let mut warnings = decoded.map_err(|error| super::patch::decode_error(call, &new, error))?;
+    if !reset_managers && call.content_type != super::patch::APPLY {
+        new = engine::update_managers(call, Some(live), &new, &core.clock.now_text());
+    }
     prepare::for_update(call, live, &mut new);
     admission::on_update(core, call, live, &mut new)?;
     let causes = validate::updated(call, &new, live);
@@ -83,9 +88,8 @@ fn store_change(
     }
     if reset_managers {
         object::set_meta(&mut new, "managedFields", None);
-    } else if call.content_type != super::patch::APPLY {
-        new = engine::update_managers(call, Some(live), &new, &core.clock.now_text());
     }
+    warnings.extend(validate::warnings(call, &new));
     if unchanged(live, &new) {
         return Ok(Some(Written {
             object: stored.clone(),
