@@ -56,6 +56,11 @@ pub fn define(core: &Arc<Core>, name: &str) {
         return;
     };
     let crd = stored.value();
+    // Making sense of schemas is costly, and a changed status changes nothing about them.
+    let served = core.registry.by_table(name);
+    if served.is_some_and(|r| r.crd.as_deref() == Some(&*stored.uid) && r.generation == object::generation(&crd)) {
+        return;
+    }
     let now = core.clock.now_text();
     let accepted =
         registry::from_crd(&crd).and_then(|resource| match registry::names_in_use(&core.registry, &resource) {

@@ -287,6 +287,7 @@ fn resource(row: &Row) -> Resource {
             virtual_create: has(VIRT),
         },
         crd: None,
+        generation: 0,
     }
 }
 

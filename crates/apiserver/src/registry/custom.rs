@@ -48,6 +48,7 @@ pub fn from_crd(crd: &Value) -> Result<Resource, String> {
             ..Traits::default()
         },
         crd: Some(crate::object::uid(crd).to_owned()),
+        generation: crate::object::generation(crd),
     })
 }
 

@@ -40,6 +40,8 @@ pub struct Resource {
     pub traits: Traits,
     /// uid of the CustomResourceDefinition; `None` for built-in kinds.
     pub crd: Option<String>,
+    /// Generation of the CustomResourceDefinition that this was made from; 0 for built-in kinds.
+    pub generation: i64,
 }
 
 /// Behaviour that differs between kinds.
