@@ -227,7 +227,13 @@ async fn spawn(
             clock,
             stop.clone(),
         );
-        tasks.spawn_endless("session with the hub", session);
+        // The hub gives the rights for both at once: before memberships can be read, a session would only be refused.
+        let (membership, until) = (Arc::clone(speaker.index()), stop.clone());
+        tasks.spawn_endless("session with the hub", async move {
+            if until.run_until_cancelled(membership.synced()).await.is_some() {
+                session.await;
+            }
+        });
         tasks.spawn_endless("events on the member", event_writer.run(stop.clone()));
     }
     tasks.spawn_endless("watch of InternalMemberClusters", follow(speaker.index(), hub, &stop));

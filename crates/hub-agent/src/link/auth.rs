@@ -113,7 +113,10 @@ impl Auth {
         for verb in VERBS {
             allowed &= self.allowed(user, cluster, verb).await?;
         }
-        keep(&self.rights, key, allowed);
+        // Only a yes is kept: the rights of a cluster that joins come a moment after its agent.
+        if allowed {
+            keep(&self.rights, key, allowed);
+        }
         Ok(allowed)
     }
 
