@@ -1,5 +1,12 @@
 //! Create, read, change, delete and watch through a real client, in process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers may fail loudly"
+)]
+
 use apiserver::{Action, ApiServer, Matcher, Verb};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;

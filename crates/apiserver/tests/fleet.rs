@@ -1,5 +1,12 @@
 //! The fleet's own kinds and identities on the server: its definitions are served, and a member stays in its namespace.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers may fail loudly"
+)]
+
 use apiserver::ApiServer;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};

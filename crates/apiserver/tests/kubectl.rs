@@ -1,5 +1,12 @@
 //! `kubectl` over HTTPS. Skipped, with a printed reason, where kubectl is not installed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers may fail loudly"
+)]
+
 use apiserver::{ApiServer, Serving, User};
 use std::path::PathBuf;
 use std::process::Stdio;
