@@ -24,6 +24,8 @@ pub const WITHIN: Duration = Duration::from_secs(60);
 
 /// Plays all scenarios on a fleet whose members `member-1` and `member-2` have joined.
 pub async fn play(world: &mut World) -> Result<()> {
+    scenario("the requests that a placement costs", frugal::placing(world)).await?;
+    scenario("a fleet at rest", frugal::resting(world)).await?;
     scenario(
         "a hub agent that crashes in the middle of a placement",
         crashes::hub_agent(world),

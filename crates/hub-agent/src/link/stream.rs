@@ -101,6 +101,10 @@ enum Failed {
     Revoked,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one event is looked at at a time; a box per message would only cost"
+)]
 enum Event {
     Stop,
     Superseded,

@@ -153,9 +153,9 @@ async fn several_versions_show_the_same_object(cx: Cx) -> Result<()> {
         json!({"type": "object", "properties": {"a": {"type": "integer"}}}),
     );
     second["storage"] = json!(false);
-    body["spec"]["versions"]
-        .as_array_mut()
-        .map(|versions| versions.push(second));
+    if let Some(versions) = body["spec"]["versions"].as_array_mut() {
+        versions.push(second);
+    }
     install(&cx, &body).await?;
     let collection = |version: &str| format!("/apis/{group}/{version}/namespaces/{}/things", cx.namespace);
     let mut created = thing(&group, "v1beta1", "t");
@@ -180,9 +180,9 @@ async fn unserved_versions_are_not_found(cx: Cx) -> Result<()> {
     let mut second = version("v1alpha1", open());
     second["storage"] = json!(false);
     second["served"] = json!(false);
-    body["spec"]["versions"]
-        .as_array_mut()
-        .map(|versions| versions.push(second));
+    if let Some(versions) = body["spec"]["versions"].as_array_mut() {
+        versions.push(second);
+    }
     install(&cx, &body).await?;
     let answer = cx
         .get(&format!("/apis/{group}/v1alpha1/namespaces/{}/things", cx.namespace))
