@@ -105,7 +105,14 @@ async fn resource(
     let content_type = header_text(&parts.headers, header::CONTENT_TYPE);
     let content_type = content_type.split(';').next().unwrap_or_default().trim().to_owned();
     let labels = Labels::of(&target, verb, &content_type, query.has("dryRun"));
-    if let Err(error) = core.rbac.authorize(&user, verb.as_str(), &target) {
+    // For the authorizer a list of one name is about the object of that name.
+    let mut subject = target.clone();
+    if subject.name.is_empty()
+        && let Some(name) = crate::selector::selected_name(query.get("fieldSelector"))
+    {
+        subject.name = name;
+    }
+    if let Err(error) = core.rbac.authorize(&user, verb.as_str(), &subject) {
         return (labels, Ok(Err(error)));
     }
     let verdict = core.faults.judge(&user, verb, &target);

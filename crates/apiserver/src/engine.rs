@@ -149,6 +149,15 @@ pub fn untyped(call: &Call, applied: &Value, why: &str) -> ApiError {
 
 /// Records in managed fields what an update (not an apply) changed.
 pub fn update_managers(call: &Call, old: Option<&Value>, new: &Value, now: &str) -> Value {
+    if let (Some(old), "scale", Some(paths)) = (old, call.target.subresource.as_str(), &call.version.scale)
+        && !ssa::is_owned(
+            old,
+            &paths.spec.split('.').filter(|key| !key.is_empty()).collect::<Vec<_>>(),
+        )
+    {
+        // A scale is tracked from the moment on when somebody owns the replicas.
+        return new.clone();
+    }
     let (manager, api_version, reset) = (call.manager(), call.api_version(), reset_fields(call));
     let writer = Writer {
         manager: &manager,

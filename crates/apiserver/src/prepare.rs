@@ -136,7 +136,10 @@ fn desired_differs(call: &Call, old: &Value, new: &Value) -> bool {
             })
             .unwrap_or_default()
     };
-    fields(old) != fields(new)
+    // The strategy of deployments counts annotations as well, because rollouts keep their history there.
+    let annotations = |v: &Value| object::at(v, &["metadata", "annotations"]).cloned();
+    let annotated = &*call.resource.table == "deployments.apps" && call.target.subresource.is_empty();
+    fields(old) != fields(new) || annotated && annotations(old) != annotations(new)
 }
 
 fn drop_empty_metadata(meta: &mut Map<String, Value>) {

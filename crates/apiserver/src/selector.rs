@@ -151,6 +151,13 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
     for (operator, negative) in [("!=", true), ("==", false), ("=", false)] {
         if let Some((k, v)) = part.split_once(operator) {
             let values = vec![v.trim().to_owned()];
+            if let Some(fault) = crate::validate::label_value(v.trim()) {
+                return Err(format!(
+                    "values[0][{}]: Invalid value: {:?}: {fault}",
+                    k.trim(),
+                    v.trim()
+                ));
+            }
             return Ok(if negative {
                 Requirement::NotIn(key(k)?, values)
             } else {
@@ -207,6 +214,15 @@ impl Fields {
         }
         Ok(Fields(list))
     }
+}
+
+/// The one name that a field selector leaves possible, if it names one.
+pub fn selected_name(text: &str) -> Option<String> {
+    let fields = Fields::parse(text).ok()?.0;
+    let mut named = fields
+        .into_iter()
+        .filter(|(path, _, equal)| path == "metadata.name" && *equal);
+    named.next().map(|(_, name, _)| name)
 }
 
 /// Both selectors of a request.

@@ -79,17 +79,21 @@ fn versions(new: &Value, causes: &mut Vec<Cause>) {
     }
     for (i, version) in list.iter().enumerate() {
         let field = format!("spec.versions[{i}]");
+        // A schema that all versions share is blamed once, by the place where older definitions had it.
+        let shared = list.iter().all(|v| v.get("schema") == version.get("schema"));
         let name = text(version, &["name"]);
         if list.iter().take(i).any(|v| text(v, &["name"]) == name) {
             causes.push(Cause::duplicate(format!("{field}.name"), &name.into()));
         }
         match at(version, &["schema", "openAPIV3Schema"]) {
             None => causes.push(Cause::required(format!("{field}.schema.openAPIV3Schema"), "")),
+            Some(_) if shared && i > 0 => {}
+            Some(schema) if shared => {
+                causes.extend(crate::engine::check_schema(schema, "spec.validation.openAPIV3Schema"));
+            }
             Some(schema) => {
-                causes.extend(crate::engine::check_schema(
-                    schema,
-                    &format!("{field}.schema.openAPIV3Schema"),
-                ));
+                let path = format!("{field}.schema.openAPIV3Schema");
+                causes.extend(crate::engine::check_schema(schema, &path));
             }
         }
     }

@@ -267,6 +267,11 @@ fn service(new: &Value, causes: &mut Vec<Cause>) {
             }
         }
         let protocol = text(port, &["protocol"]);
+        let same = |other: &&Value| other.get("port") == port.get("port") && text(other, &["protocol"]) == protocol;
+        if ports.iter().take(i).any(|other| same(&other)) {
+            let value = serde_json::json!({"port": port.get("port"), "protocol": protocol});
+            causes.push(Cause::duplicate(format!("spec.ports[{i}]"), &value));
+        }
         if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
             let field = format!("spec.ports[{i}].protocol");
             causes.push(Cause::unsupported(field, &protocol.into(), &["SCTP", "TCP", "UDP"]));
@@ -280,6 +285,10 @@ fn data(table: &str, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) 
             !key.is_empty() && key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         if !valid {
             let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+            causes.push(Cause::invalid(format!("data[{key}]"), &key.as_str().into(), detail));
+        }
+        if at(new, &["binaryData", key]).is_some() {
+            let detail = "duplicate of key present in binaryData";
             causes.push(Cause::invalid(format!("data[{key}]"), &key.as_str().into(), detail));
         }
     }

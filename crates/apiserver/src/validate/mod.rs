@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::object::{self, at, items};
 use crate::status::Cause;
 use crate::{engine, prepare};
+pub use names::label_value;
 use serde_json::Value;
 
 /// Largest sum of annotation keys and values, in bytes.

@@ -5,6 +5,7 @@ const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alpha
 const SERVICE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const DOTS: &str = "must not contain dots";
 const TOO_LONG_LABEL: &str = "must be no more than 63 characters";
 const PATH_SEGMENT: &str = "may not be '.' or '..', and may not contain '/' or '%'";
 
@@ -32,7 +33,9 @@ fn subdomain(name: &str) -> Option<&'static str> {
 
 /// Fault of a DNS label.
 pub fn dns_label(name: &str) -> Option<&'static str> {
-    if !is_label(name) {
+    if name.contains('.') && subdomain(name).is_none() {
+        Some(DOTS)
+    } else if !is_label(name) {
         Some(LABEL)
     } else {
         (name.len() > 63).then_some(TOO_LONG_LABEL)

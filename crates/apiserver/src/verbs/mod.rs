@@ -69,7 +69,7 @@ pub fn execute(core: &Arc<Core>, call: Call) -> ApiResult<Response<Body>> {
         ("binding", Verb::Create) if &*call.resource.table == "pods" => crate::pods::bind(core, &call),
         ("eviction", Verb::Create) if &*call.resource.table == "pods" => crate::pods::evict(core, &call),
         ("", _) => Err(call.not_allowed()),
-        _ if call.resource.crd.is_some() => Err(crate::status::ApiError::no_such_path()),
+        _ if call.resource.crd.is_some() => Err(call.not_found(&call.target.name)),
         _ => Err(crate::status::ApiError::no_such_resource()),
     }
 }

@@ -21,6 +21,10 @@ pub fn patch(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
     if call.content_type == APPLY {
         return apply(core, call);
     }
+    if call.query.has("force") {
+        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
+    }
     let patch = parse(call)?;
     update::change(core, call, &mut |live| patched(call, live, &patch))
 }

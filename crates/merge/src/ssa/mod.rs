@@ -208,6 +208,18 @@ pub fn owned(object: &Value, manager: &str, applied: bool) -> FieldSet {
     mine.fold(FieldSet::default(), |all, (_, managed)| all.union(&managed.fields))
 }
 
+/// Whether anybody owns the field at this path of names.
+pub fn is_owned(object: &Value, path: &[&str]) -> bool {
+    let path: Vec<PathElement> = path.iter().map(|name| PathElement::field(name)).collect();
+    let Some((last, parents)) = path.split_last() else {
+        return false;
+    };
+    ManagedFields::read(object).0.values().any(|managed| {
+        let found = parents.iter().try_fold(&managed.fields, |set, step| set.below(step));
+        found.is_some_and(|set| set.contains(last))
+    })
+}
+
 impl Writer<'_> {
     fn id(&self, applied: bool) -> ManagerId {
         ManagerId {

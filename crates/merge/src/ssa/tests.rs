@@ -396,6 +396,7 @@ fn extract_gives_back_what_was_applied() {
     let two = applied(Some(&one), more, "two", deployment(), false).unwrap();
     assert_eq!(extract(&two, "one", "", deployment()), Some(config));
     assert_eq!(extract(&two, "nobody", "", deployment()), None);
+    assert!(is_owned(&two, &["spec", "replicas"]) && !is_owned(&two, &["spec", "paused"]) && !is_owned(&two, &[]));
     assert!(!owned(&two, "two", true).is_empty() && owned(&two, "two", false).is_empty());
 }
 
