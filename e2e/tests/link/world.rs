@@ -1,0 +1,460 @@
+//! A hub and members on embedded API servers, with the halves of the session that a test starts and ends.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use apiserver::{ApiServer, User};
+use control_plane::pki::Authority;
+use hub_agent::link::{self as hub_link, Membership};
+use kit::clock::Clock;
+use kit::events;
+use kit::rest::{Call, media};
+use kit::writer::{Deletion, Patch, Writer};
+use kit::{ObjectKey, Resource};
+use member_agent::link as member_link;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const RECORDS: Resource = Resource::namespaced(
+    "networking.fleet.azure.com",
+    "v1alpha1",
+    "InternalServiceExport",
+    "internalserviceexports",
+);
+pub const EXPORTS: Resource = Resource::namespaced(
+    "networking.fleet.azure.com",
+    "v1beta1",
+    "ServiceExport",
+    "serviceexports",
+);
+pub const SERVICES: Resource = Resource::namespaced("", "v1", "Service", "services");
+const DEFINITIONS: Resource = Resource::cluster(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+);
+const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
+const ACCOUNTS: Resource = Resource::namespaced("", "v1", "ServiceAccount", "serviceaccounts");
+const RBAC: &str = "rbac.authorization.k8s.io";
+const ROLES: Resource = Resource::namespaced(RBAC, "v1", "Role", "roles");
+const BINDINGS: Resource = Resource::namespaced(RBAC, "v1", "RoleBinding", "rolebindings");
+const CLUSTER_ROLES: Resource = Resource::cluster(RBAC, "v1", "ClusterRole", "clusterroles");
+const CLUSTER_BINDINGS: Resource = Resource::cluster(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings");
+const SYSTEM: &str = "fleet-system";
+pub const FINALIZER: &str = "networking.fleet.azure.com/svc-export-cleanup";
+pub const WEIGHT: &str = "networking.fleet.azure.com/weight";
+
+/// How long anything may take to come about.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A part that runs until it is stopped.
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// The hub.
+pub struct World {
+    pub server: ApiServer,
+    pub user: Writer,
+    pub folder: PathBuf,
+    pub port: u16,
+    pub memberships: Arc<Mutex<BTreeMap<String, Membership>>>,
+    pub config: hub_link::Config,
+    half: Option<Running>,
+}
+
+/// A member.
+pub struct Member {
+    pub name: String,
+    pub server: ApiServer,
+    pub user: Writer,
+    pub token_file: PathBuf,
+    pub leaving: watch::Sender<bool>,
+    pub config: member_link::Config,
+    pub metrics: Option<member_link::Metrics>,
+    half: Option<Running>,
+}
+
+/// What a record or an export says: Service uid, ports, weight.
+pub type Facts = BTreeMap<String, (String, Value, i64)>;
+
+fn folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("fairway-link-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A certificate for loopback from a fresh authority, written to `tls.crt`, `tls.key` and `ca.crt`.
+pub fn certificates(folder: &Path) {
+    let authority = Authority::new("link").unwrap();
+    let pair = authority.server("localhost", &["localhost", "127.0.0.1"]).unwrap();
+    std::fs::write(folder.join("tls.crt"), pair.cert_pem).unwrap();
+    std::fs::write(folder.join("tls.key"), pair.key_pem).unwrap();
+    std::fs::write(folder.join("ca.crt"), authority.cert_pem()).unwrap();
+}
+
+async fn define(user: &Writer, plural: &str) {
+    let file = format!(
+        "{}/../deploy/crds/networking.fleet.azure.com_{plural}.yaml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let definition = api::yaml::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+    user.create(&DEFINITIONS, None, &definition).await.unwrap();
+}
+
+async fn namespace(user: &Writer, name: &str) {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    user.create(&NAMESPACES, None, &object).await.unwrap();
+}
+
+/// Waits for something to become true; the error is what is still wrong.
+pub async fn eventually<F, Fut>(what: &str, mut check: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<(), String>>,
+{
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match check().await {
+            Ok(()) => return,
+            Err(wrong) if tokio::time::Instant::now() > deadline => panic!("{what}: {wrong}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// An error unless both are equal.
+pub fn equal<T: PartialEq + std::fmt::Debug>(left: T, right: T) -> Result<(), String> {
+    if left == right {
+        return Ok(());
+    }
+    Err(format!("{left:?}\nis not\n{right:?}"))
+}
+
+impl World {
+    /// A hub with the rights of the deployed agent, without the agent.
+    pub async fn new() -> Self {
+        kit::install_crypto();
+        kit::telemetry::init(kit::telemetry::Format::Text, 0);
+        let server = ApiServer::builder().build().unwrap();
+        let user = Writer::new(server.client(), Duration::from_secs(5));
+        define(&user, "internalserviceexports").await;
+        namespace(&user, SYSTEM).await;
+        let rules = json!([
+            {"apiGroups": ["networking.fleet.azure.com"],
+             "resources": ["internalserviceexports", "internalserviceexports/status"],
+             "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]},
+            {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+            {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+        ]);
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "hub-agent-role"}, "rules": rules});
+        user.create(&CLUSTER_ROLES, None, &role).await.unwrap();
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": "hub-agent-role"},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "hub-agent-role"},
+            "subjects": [{"kind": "ServiceAccount", "name": "hub-agent-sa", "namespace": SYSTEM}]});
+        user.create(&CLUSTER_BINDINGS, None, &binding).await.unwrap();
+        let folder = folder();
+        certificates(&folder);
+        let port = free_port();
+        let bind = format!("127.0.0.1:{port}").parse().unwrap();
+        let config = hub_link::Config {
+            ping_interval: Duration::from_millis(300),
+            confirm_after: Duration::from_millis(700),
+            ..hub_link::Config::new(bind, folder.join("tls.crt"), folder.join("tls.key"))
+        };
+        Self {
+            server,
+            user,
+            folder,
+            port,
+            memberships: Arc::default(),
+            config,
+            half: None,
+        }
+    }
+
+    /// Starts the hub's half.
+    pub fn start(&mut self) {
+        let user = User::service_account(SYSTEM, "hub-agent-sa", "");
+        let client = self.server.client_for(user, "hub-agent");
+        let known = Arc::clone(&self.memberships);
+        let members: hub_link::Members =
+            Arc::new(move |name| known.lock().get(name).copied().unwrap_or(Membership::None));
+        let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
+        let (config, stop) = (self.config.clone(), CancellationToken::new());
+        let ended = stop.clone();
+        let task = tokio::spawn(async move {
+            hub_link::run(config, client, members, metrics, Clock::System, ended)
+                .await
+                .unwrap();
+        });
+        self.half = Some(Running { stop, task });
+    }
+
+    /// Ends the hub's half.
+    pub async fn stop(&mut self) {
+        self.half.take().unwrap().end().await;
+    }
+
+    /// Lets a member join: namespace, Role and RoleBinding as the hub agent makes them, and an account.
+    pub async fn join(&self, name: &str) {
+        self.memberships.lock().insert(name.to_owned(), Membership::Member);
+        let inside = format!("fleet-member-{name}");
+        namespace(&self.user, &inside).await;
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"namespace": SYSTEM, "name": account(name)}});
+        self.user.create(&ACCOUNTS, Some(SYSTEM), &account).await.unwrap();
+        let all = |group: &str| json!({"apiGroups": [group], "resources": ["*"], "verbs": ["*"]});
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"namespace": inside, "name": api::names::member_role(name)},
+            "rules": [
+                all("cluster.kubernetes-fleet.io"), all("placement.kubernetes-fleet.io"),
+                all("networking.fleet.azure.com"),
+                {"apiGroups": [""], "resources": ["events"],
+                 "verbs": ["get", "list", "update", "patch", "watch", "create"]},
+            ]});
+        self.user.create(&ROLES, Some(&inside), &role).await.unwrap();
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"namespace": inside, "name": api::names::member_role_binding(name)},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": api::names::member_role(name)},
+            "subjects": [{"kind": "ServiceAccount", "name": account(name), "namespace": SYSTEM}]});
+        self.user.create(&BINDINGS, Some(&inside), &binding).await.unwrap();
+    }
+
+    /// A token of a member's account, by TokenRequest.
+    pub async fn token(&self, name: &str) -> String {
+        let path = format!("/api/v1/namespaces/{SYSTEM}/serviceaccounts/{}/token", account(name));
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 3600}});
+        let call =
+            Call::new(http::Method::POST, path, "ask for a token").body(media::JSON, body.to_string().into_bytes());
+        let answer: Value = call.json(self.user.client()).await.unwrap();
+        answer["status"]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// A joined member whose half reports to this hub, not started yet.
+    pub async fn member(&self, name: &str) -> Member {
+        self.join(name).await;
+        let token = self.token(name).await;
+        Member::new(name, &self.folder, self.port, &token).await
+    }
+
+    /// What the hub has recorded of a member.
+    pub async fn records(&self, member: &str) -> Facts {
+        let inside = format!("fleet-member-{member}");
+        let mut facts = Facts::new();
+        for record in list(&self.user, &RECORDS, &inside).await {
+            let reference = &record["spec"]["serviceReference"];
+            assert_eq!(reference["clusterId"], member);
+            facts.insert(
+                reference["namespacedName"].as_str().unwrap().to_owned(),
+                (
+                    reference["uid"].as_str().unwrap().to_owned(),
+                    record["spec"]["ports"].clone(),
+                    record["spec"]["weight"].as_i64().unwrap_or(1),
+                ),
+            );
+        }
+        facts
+    }
+
+    /// Waits until the records of a member are what it exports.
+    pub async fn converged(&self, member: &Member) {
+        eventually("the records equal the exports", || async {
+            equal(self.records(&member.name).await, member.exported().await)
+        })
+        .await;
+    }
+
+    /// Writes to records by the hub agent so far.
+    pub fn writes(&self) -> u64 {
+        self.server.metrics().total(|labels, agent| {
+            agent == "hub-agent" && labels.is_write() && labels.resource == "internalserviceexports"
+        })
+    }
+}
+
+fn account(member: &str) -> String {
+    format!("fleet-member-agent-{member}")
+}
+
+pub async fn list(user: &Writer, resource: &Resource, namespace: &str) -> Vec<Value> {
+    let call = Call::new(http::Method::GET, resource.collection(Some(namespace)), "list");
+    let answer: Value = call.json(user.client()).await.unwrap();
+    answer["items"].as_array().unwrap().clone()
+}
+
+impl Member {
+    /// A member with a namespace `app` whose half speaks to a port of loopback.
+    pub async fn new(name: &str, folder: &Path, port: u16, token: &str) -> Self {
+        let server = ApiServer::builder().build().unwrap();
+        let user = Writer::new(server.client(), Duration::from_secs(5));
+        define(&user, "serviceexports").await;
+        namespace(&user, "app").await;
+        let token_file = folder.join(format!("token-{name}"));
+        std::fs::write(&token_file, token).unwrap();
+        let config = member_link::Config {
+            reconnect: [Duration::from_millis(20), Duration::from_millis(200)],
+            spread: Duration::from_millis(50),
+            ..member_link::Config::new(
+                format!("https://127.0.0.1:{port}"),
+                folder.join("ca.crt"),
+                token_file.clone(),
+                name.to_owned(),
+            )
+        };
+        Self {
+            name: name.to_owned(),
+            server,
+            user,
+            token_file,
+            leaving: watch::Sender::new(false),
+            config,
+            metrics: None,
+            half: None,
+        }
+    }
+
+    /// Starts the member's half, as a new process would.
+    pub fn start(&mut self) {
+        let client = self.server.client_for(User::new("member-agent", &["system:masters"]), "member-agent");
+        let (recorder, writer) = events::channel(Writer::new(client.clone(), Duration::from_secs(5)), Clock::System);
+        let metrics = member_link::Metrics::register(&Registry::new()).unwrap();
+        self.metrics = Some(metrics.clone());
+        let (config, leaving, stop) = (self.config.clone(), self.leaving.subscribe(), CancellationToken::new());
+        let ended = stop.clone();
+        let task = tokio::spawn(async move {
+            let link = member_link::run(config, client, leaving, recorder, metrics, Clock::System, ended.clone());
+            tokio::join!(link, writer.run(ended));
+        });
+        self.half = Some(Running { stop, task });
+    }
+
+    /// Ends the member's half.
+    pub async fn stop(&mut self) {
+        self.half.take().unwrap().end().await;
+    }
+
+    pub fn connected(&self) -> bool {
+        self.metrics.as_ref().is_some_and(|metrics| metrics.connected.get() == 1)
+    }
+
+    pub async fn service(&self, name: &str, port: u16) {
+        let object = json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "app", "name": name},
+            "spec": {"ports": [{"name": "web", "port": port, "targetPort": 8080}]}});
+        self.user.create(&SERVICES, Some("app"), &object).await.unwrap();
+    }
+
+    pub async fn export(&self, name: &str) {
+        let object = json!({"apiVersion": EXPORTS.api_version(), "kind": "ServiceExport",
+            "metadata": {"namespace": "app", "name": name}});
+        self.user.create(&EXPORTS, Some("app"), &object).await.unwrap();
+    }
+
+    /// A Service and its export.
+    pub async fn exported_service(&self, name: &str, port: u16) {
+        self.service(name, port).await;
+        self.export(name).await;
+    }
+
+    pub async fn patch(&self, resource: &Resource, name: &str, body: Value) {
+        let key = ObjectKey::namespaced("app", name);
+        self.user
+            .patch(resource, &key, None, Patch::Merge, &body)
+            .await
+            .unwrap();
+    }
+
+    pub async fn delete(&self, resource: &Resource, name: &str) {
+        let key = ObjectKey::namespaced("app", name);
+        self.user.delete(resource, &key, Deletion::default()).await.unwrap();
+    }
+
+    pub async fn get_export(&self, name: &str) -> Option<Value> {
+        let key = ObjectKey::namespaced("app", name);
+        match self.user.get(&EXPORTS, &key).await {
+            Ok(export) => Some(export),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// What this member exports, by its own objects.
+    pub async fn exported(&self) -> Facts {
+        let mut facts = Facts::new();
+        for export in list(&self.user, &EXPORTS, "app").await {
+            let metadata = &export["metadata"];
+            if metadata.get("deletionTimestamp").is_some() {
+                continue;
+            }
+            let weight = metadata["annotations"][WEIGHT].as_str().map_or(1, |text| text.parse().unwrap());
+            let name = metadata["name"].as_str().unwrap();
+            let key = ObjectKey::namespaced("app", name);
+            let Ok(service) = self.user.get(&SERVICES, &key).await else {
+                continue;
+            };
+            if weight == 0 || service["spec"]["clusterIP"] == "None" {
+                continue;
+            }
+            let uid = service["metadata"]["uid"].as_str().unwrap().to_owned();
+            let port = &service["spec"]["ports"][0];
+            let ports = json!([{"name": port["name"], "protocol": "TCP",
+                "port": port["port"], "targetPort": port["targetPort"]}]);
+            facts.insert(format!("app/{name}"), (uid, ports, weight));
+        }
+        facts
+    }
+
+    /// Status and reason of the Valid and Conflict conditions, `-` where there is none.
+    pub async fn conditions(&self, name: &str) -> String {
+        let Some(export) = self.get_export(name).await else {
+            return "gone".to_owned();
+        };
+        let show = |kind: &str| {
+            let all = export["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            all.iter().find(|condition| condition["type"] == kind).map_or("-".to_owned(), |condition| {
+                let text = |field: &str| condition[field].as_str().unwrap().to_owned();
+                format!("{}/{}", text("status"), text("reason"))
+            })
+        };
+        format!("{} {}", show("Valid"), show("Conflict"))
+    }
+
+    /// Waits for conditions as [`Member::conditions`] shows them.
+    pub async fn shows(&self, name: &str, conditions: &str) {
+        eventually(&format!("conditions of {name}"), || async {
+            equal(self.conditions(name).await.as_str(), conditions)
+        })
+        .await;
+    }
+}
+
+pub const FINE: &str = "True/ServiceIsValid False/NoConflictFound";
+pub const CONFLICT: &str = "True/ServiceIsValid True/ConflictFound";
+pub const PENDING: &str = "True/ServiceIsValid Unknown/ServicePendingConflictResolution";
