@@ -7,6 +7,10 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod breaks;
+mod doors;
+mod fake;
+mod fleet;
 mod life;
 mod raw;
 mod world;

@@ -54,7 +54,7 @@ pub const FINALIZER: &str = "networking.fleet.azure.com/svc-export-cleanup";
 pub const WEIGHT: &str = "networking.fleet.azure.com/weight";
 
 /// How long anything may take to come about.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A part that runs until it is stopped.
 struct Running {
@@ -77,6 +77,8 @@ pub struct World {
     pub port: u16,
     pub memberships: Arc<Mutex<BTreeMap<String, Membership>>>,
     pub config: hub_link::Config,
+    /// Those of the half that runs or ran last.
+    pub metrics: Option<hub_link::Metrics>,
     half: Option<Running>,
 }
 
@@ -183,7 +185,8 @@ impl World {
         let port = free_port();
         let bind = format!("127.0.0.1:{port}").parse().unwrap();
         let config = hub_link::Config {
-            ping_interval: Duration::from_millis(300),
+            // A side counts as gone after a few of these: long enough for a busy machine.
+            ping_interval: Duration::from_secs(3),
             confirm_after: Duration::from_millis(700),
             ..hub_link::Config::new(bind, folder.join("tls.crt"), folder.join("tls.key"))
         };
@@ -194,6 +197,7 @@ impl World {
             port,
             memberships: Arc::default(),
             config,
+            metrics: None,
             half: None,
         }
     }
@@ -206,6 +210,7 @@ impl World {
         let members: hub_link::Members =
             Arc::new(move |name| known.lock().get(name).copied().unwrap_or(Membership::None));
         let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
+        self.metrics = Some(metrics.clone());
         let (config, stop) = (self.config.clone(), CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
@@ -226,18 +231,18 @@ impl World {
         self.memberships.lock().insert(name.to_owned(), Membership::Member);
         let inside = format!("fleet-member-{name}");
         namespace(&self.user, &inside).await;
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        let identity = json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"namespace": SYSTEM, "name": account(name)}});
-        self.user.create(&ACCOUNTS, Some(SYSTEM), &account).await.unwrap();
+        self.user.create(&ACCOUNTS, Some(SYSTEM), &identity).await.unwrap();
         let all = |group: &str| json!({"apiGroups": [group], "resources": ["*"], "verbs": ["*"]});
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-            "metadata": {"namespace": inside, "name": api::names::member_role(name)},
-            "rules": [
-                all("cluster.kubernetes-fleet.io"), all("placement.kubernetes-fleet.io"),
-                all("networking.fleet.azure.com"),
-                {"apiGroups": [""], "resources": ["events"],
-                 "verbs": ["get", "list", "update", "patch", "watch", "create"]},
-            ]});
+        "metadata": {"namespace": inside, "name": api::names::member_role(name)},
+        "rules": [
+            all("cluster.kubernetes-fleet.io"), all("placement.kubernetes-fleet.io"),
+            all("networking.fleet.azure.com"),
+            {"apiGroups": [""], "resources": ["events"],
+             "verbs": ["get", "list", "update", "patch", "watch", "create"]},
+        ]});
         self.user.create(&ROLES, Some(&inside), &role).await.unwrap();
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
             "metadata": {"namespace": inside, "name": api::names::member_role_binding(name)},
@@ -291,6 +296,24 @@ impl World {
         .await;
     }
 
+    /// Full syncs that the half carried out, of all members.
+    pub fn syncs(&self) -> u64 {
+        let metrics = self.metrics.as_ref().unwrap();
+        metrics.syncs.with_label_values(&["applied"]).get()
+    }
+
+    /// The uids of a member's records, by the exports they record.
+    pub async fn identities(&self, member: &str) -> BTreeMap<String, String> {
+        let all = list(&self.user, &RECORDS, &format!("fleet-member-{member}")).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        all.iter()
+            .map(|record| {
+                let export = &record["spec"]["serviceReference"]["namespacedName"];
+                (text(export), text(&record["metadata"]["uid"]))
+            })
+            .collect()
+    }
+
     /// Writes to records by the hub agent so far.
     pub fn writes(&self) -> u64 {
         self.server.metrics().total(|labels, agent| {
@@ -342,7 +365,9 @@ impl Member {
 
     /// Starts the member's half, as a new process would.
     pub fn start(&mut self) {
-        let client = self.server.client_for(User::new("member-agent", &["system:masters"]), "member-agent");
+        let client = self
+            .server
+            .client_for(User::new("member-agent", &["system:masters"]), "member-agent");
         let (recorder, writer) = events::channel(Writer::new(client.clone(), Duration::from_secs(5)), Clock::System);
         let metrics = member_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
@@ -361,7 +386,9 @@ impl Member {
     }
 
     pub fn connected(&self) -> bool {
-        self.metrics.as_ref().is_some_and(|metrics| metrics.connected.get() == 1)
+        self.metrics
+            .as_ref()
+            .is_some_and(|metrics| metrics.connected.get() == 1)
     }
 
     pub async fn service(&self, name: &str, port: u16) {
@@ -413,7 +440,9 @@ impl Member {
             if metadata.get("deletionTimestamp").is_some() {
                 continue;
             }
-            let weight = metadata["annotations"][WEIGHT].as_str().map_or(1, |text| text.parse().unwrap());
+            let weight = metadata["annotations"][WEIGHT]
+                .as_str()
+                .map_or(1, |text| text.parse().unwrap());
             let name = metadata["name"].as_str().unwrap();
             let key = ObjectKey::namespaced("app", name);
             let Ok(service) = self.user.get(&SERVICES, &key).await else {
@@ -438,10 +467,12 @@ impl Member {
         };
         let show = |kind: &str| {
             let all = export["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            all.iter().find(|condition| condition["type"] == kind).map_or("-".to_owned(), |condition| {
-                let text = |field: &str| condition[field].as_str().unwrap().to_owned();
-                format!("{}/{}", text("status"), text("reason"))
-            })
+            all.iter()
+                .find(|condition| condition["type"] == kind)
+                .map_or("-".to_owned(), |condition| {
+                    let text = |field: &str| condition[field].as_str().unwrap().to_owned();
+                    format!("{}/{}", text("status"), text("reason"))
+                })
         };
         format!("{} {}", show("Valid"), show("Conflict"))
     }

@@ -150,6 +150,10 @@ async fn open(config: &Config, shared: &Shared, memory: &Memory) -> Result<Opene
             Ok(Some(pb::HubMessage {
                 body: Some(hub_message::Body::Bye(bye)),
             })) => Err(farewell(&bye)),
+            Ok(None) => Err(failed(
+                "closed",
+                "The hub closed the stream before its welcome.".to_owned(),
+            )),
             Ok(other) => Err(failed(
                 "protocol",
                 format!("The hub answered {other:?} instead of a welcome."),
