@@ -109,7 +109,7 @@ enum Event {
     Stop,
     Superseded,
     Expired,
-    Received(Result<Option<pb::MemberMessage>, Status>),
+    Received(Box<Result<Option<pb::MemberMessage>, Status>>),
     Settled(Result<Settled, JoinError>),
     Acknowledge,
     Verdicts,
@@ -160,7 +160,7 @@ impl Conversation {
             () = self.stop.cancelled() => Event::Stop,
             () = signals.superseded.cancelled() => Event::Superseded,
             () = until(self.expires) => Event::Expired,
-            received = inbound.message(), if room => Event::Received(received),
+            received = inbound.message(), if room => Event::Received(Box::new(received)),
             Some(settled) = progress.running.join_next() => Event::Settled(settled),
             () = until(progress.ack.map(|(_, due)| due)) => Event::Acknowledge,
             () = signals.verdicts.notified() => Event::Verdicts,
@@ -178,19 +178,7 @@ impl Conversation {
                 let text = "The token of this session has expired; connect again with the fresh one.";
                 Err(Some(bye(pb::ByeReason::Unauthenticated, text)))
             }
-            Event::Received(Ok(Some(pb::MemberMessage { body }))) => {
-                self.progress.unanswered = 0;
-                match body {
-                    Some(body) => self.take(body).await,
-                    // A message of a newer protocol.
-                    None => Ok(()),
-                }
-            }
-            Event::Received(Ok(None)) => Err(None),
-            Event::Received(Err(status)) => {
-                tracing::info!(cluster = self.cluster, %status, "A session broke.");
-                Err(None)
-            }
+            Event::Received(received) => self.received(*received).await,
             Event::Settled(settled) => self.settle(settled).await,
             Event::Acknowledge => self.acknowledge().await,
             Event::Verdicts => {
@@ -211,6 +199,25 @@ impl Conversation {
                     .await
             }
             Event::Ping => self.ping().await,
+        }
+    }
+
+    /// Takes what came from the member: a message, or the end of the stream.
+    async fn received(&mut self, received: Result<Option<pb::MemberMessage>, Status>) -> Result<(), End> {
+        match received {
+            Ok(Some(pb::MemberMessage { body })) => {
+                self.progress.unanswered = 0;
+                match body {
+                    Some(body) => self.take(body).await,
+                    // A message of a newer protocol.
+                    None => Ok(()),
+                }
+            }
+            Ok(None) => Err(None),
+            Err(status) => {
+                tracing::info!(cluster = self.cluster, %status, "A session broke.");
+                Err(None)
+            }
         }
     }
 
