@@ -156,6 +156,12 @@ pub fn equal<T: PartialEq + std::fmt::Debug>(left: T, right: T) -> Result<(), St
     Err(format!("{left:?}\nis not\n{right:?}"))
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 impl World {
     /// A hub with the rights of the deployed agent, without the agent.
     pub async fn new() -> Self {
