@@ -6,6 +6,7 @@ mod definitions;
 mod deletion;
 mod discovery;
 mod lists;
+mod managers;
 mod objects;
 mod patches;
 mod schemas;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         objects::cases(),
         patches::cases(),
         ssa::cases(),
+        managers::cases(),
         subresources::cases(),
         schemas::cases(),
         definitions::cases(),
