@@ -50,8 +50,11 @@ pub async fn gone(api: Api<DynamicObject>, name: &str, within: Duration) -> Resu
     until(api, name, within, |object| match object {
         None => Seen::Done(()),
         Some(object) => Seen::Waiting(format!(
-            "{name} is still there with finalizers {:?}",
-            object.metadata.finalizers
+            "{name} is still there, deletion asked for at {:?}, finalizers {:?}, owners {:?}, {}",
+            object.metadata.deletion_timestamp,
+            object.metadata.finalizers,
+            object.metadata.owner_references,
+            object.data
         )),
     })
     .await

@@ -9,8 +9,12 @@ use control_plane::Kind;
 use control_plane::progress::Lines;
 use e2e::{demo, scenarios};
 
+/// One fleet at a time: two of them on two cores would only measure each other.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Plays the tutorial, then everything that may go wrong, on the same fleet.
 async fn whole_story(kind: Kind) -> Result<()> {
+    let _turn = TURN.lock().await;
     kit::install_crypto();
     let options = demo::Options {
         kind,
