@@ -101,8 +101,8 @@ pub fn record_name(key: &ExportKey, taken: bool) -> String {
     if !taken {
         return plain;
     }
-    let hash = Sha256::digest(key.to_string().as_bytes());
-    let hex: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = api::hash::hex(&Sha256::digest(key.to_string().as_bytes()));
+    hex.truncate(8);
     format!("{plain}-{hex}")
 }
 
