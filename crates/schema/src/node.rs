@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Schema {
     pub(crate) root: Node,
     pub(crate) scale: Option<Scale>,
+    /// Whether there is any rule; without one the API server says nothing about rules.
+    pub(crate) has_rules: bool,
 }
 
 /// Why a schema cannot be used.
@@ -101,7 +103,17 @@ impl Schema {
     pub fn from_json(schema: &Value) -> Result<Self, SchemaError> {
         let mut root = Node::read(schema, "")?;
         root.embedded = true;
-        Ok(Self { root, scale: None })
+        let has_rules = crate::cel::has_rules(&root);
+        Ok(Self {
+            root,
+            scale: None,
+            has_rules,
+        })
+    }
+
+    /// Whether objects are subject to rules (`x-kubernetes-validations`).
+    pub fn has_rules(&self) -> bool {
+        self.has_rules
     }
 
     /// The same schema for a version that has a scale subresource.

@@ -37,7 +37,8 @@ pub fn from_value(core: &Arc<Core>, call: &Call, body: Value) -> ApiResult<Writt
     if generated && object::meta_text(&value, "generateName").is_empty() {
         let cause = Cause::required("metadata.name", "name or generateName is required");
         let mut causes = vec![cause];
-        causes.extend(call.version.schema.is_some().then(validate::rules_not_checked));
+        let has_rules = call.version.schema.as_ref().is_some_and(|schema| schema.has_rules());
+        causes.extend(has_rules.then(validate::rules_not_checked));
         return Err(call.invalid("", &causes));
     }
     let mut tries = if generated { NAME_TRIES } else { 1 };

@@ -18,10 +18,8 @@ use std::sync::Arc;
 
 /// Evaluates all rules on `object` and below it.
 pub(crate) fn check(root: &Node, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
-    if has_rules(root) {
-        let walk = Walk { context: context() };
-        walk.visit(root, "", object, old, false, errors);
-    }
+    let walk = Walk { context: context() };
+    walk.visit(root, "", object, old, false, errors);
 }
 
 struct Walk {
@@ -110,7 +108,8 @@ impl Walk {
     }
 }
 
-fn has_rules(node: &Node) -> bool {
+/// Whether there is a rule at a node or below it.
+pub(crate) fn has_rules(node: &Node) -> bool {
     let below = node
         .properties
         .values()

@@ -54,6 +54,9 @@ impl Schema {
     }
 
     fn rules(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+        if !self.has_rules {
+            return;
+        }
         if errors.iter().any(|error| error.kind.blocks_rules()) {
             errors.push(FieldError::invalid("", Value::Null, RULES_NOT_CHECKED));
         } else {

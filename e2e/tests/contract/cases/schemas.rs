@@ -1,7 +1,7 @@
 //! Schemas of custom kinds at work.
 
-use crate::cx::{Cx, cases, same};
-use crate::fixtures::widget;
+use crate::cx::{Cx, GROUP, cases, same};
+use crate::fixtures::{plain, widget};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ cases!("schemas":
     required_fields_are_missed, formats_are_checked, several_errors_come_together, defaults_are_set, nulls_give_way_to_defaults,
     unknown_fields_are_pruned, open_parts_keep_everything, int_or_string_takes_both, duplicate_entries_are_refused, rules_are_checked,
     rules_on_the_object, transition_rules_need_an_old_value, unchanged_errors_are_forgiven, errors_keep_rules_from_running,
+    kinds_without_rules_say_nothing_of_them,
     strict_requests_refuse_unknown_fields, warnings_name_unknown_fields, embedded_objects_say_what_they_are,
 );
 
@@ -295,6 +296,17 @@ async fn errors_keep_rules_from_running(cx: Cx) -> Result<()> {
     let answer = answer.mentioning(UNCHECKED)?;
     ensure!(!answer.text.contains("low must not be above high"), "{}", answer.text);
     Ok(())
+}
+
+async fn kinds_without_rules_say_nothing_of_them(cx: Cx) -> Result<()> {
+    let text = |field: &str, fault: &str| format!(r#"Plain.contract.fairway.dev "{field}" is invalid: {fault}"#);
+    let wrong = r#"spec: Invalid value: "string": spec in body must be of type object: "string""#;
+    let answer = cx.post(&cx.plains(), plain("bad", json!("text"))).await?;
+    answer.refused(422, "Invalid")?.saying(&text("bad", wrong))?;
+    let nameless = json!({"apiVersion": format!("{GROUP}/v1"), "kind": "Plain", "metadata": {}});
+    let answer = cx.post(&cx.plains(), nameless).await?.refused(422, "Invalid")?;
+    let missing = "metadata.name: Required value: name or generateName is required";
+    answer.saying(&text("", missing)).map(drop)
 }
 
 async fn strict_requests_refuse_unknown_fields(cx: Cx) -> Result<()> {
