@@ -71,7 +71,7 @@ async fn run(kind: Kind, cases: Vec<Case>) -> Result<Vec<String>> {
     let begun = Instant::now();
     let crds = fixtures::write().context("the definitions cannot be written")?;
     let options = Options {
-        crds: vec![crds.path().to_owned()],
+        crds: vec![crds.path().to_owned(), control_plane::crds::own_folder()],
         ..Options::default()
     };
     let plane = Arc::new(ControlPlane::start(kind, "contract", options).await?);

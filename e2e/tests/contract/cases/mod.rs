@@ -8,6 +8,7 @@ mod discovery;
 mod lists;
 mod managers;
 mod objects;
+mod own_kinds;
 mod patches;
 mod schemas;
 mod ssa;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
         managers::cases(),
         subresources::cases(),
         schemas::cases(),
+        own_kinds::cases(),
         definitions::cases(),
         builtin::cases(),
         deletion::cases(),
