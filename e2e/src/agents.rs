@@ -1,10 +1,10 @@
 //! The real agent binaries as child processes, started as a deployment would start them.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use control_plane::free_ports;
 use control_plane::process::Supervised;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -234,10 +234,3 @@ impl Agent {
 
 /// How long an agent may take to say that it is ready.
 pub const READY_WITHIN: Duration = Duration::from_secs(30);
-
-/// Two ports that are free now.
-fn free_ports() -> Result<[u16; 2]> {
-    let one = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    let two = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    Ok([one.local_addr()?.port(), two.local_addr()?.port()])
-}

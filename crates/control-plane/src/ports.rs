@@ -10,7 +10,10 @@ use rand::Rng;
 const RANGE: std::ops::Range<u16> = 16_000..32_000;
 const TRIES: usize = 200;
 
-/// Some ports that nobody listens on.
+/// Some ports on loopback that nobody listens on now.
+///
+/// # Errors
+/// When there are not so many.
 pub fn free<const COUNT: usize>() -> Result<[u16; COUNT]> {
     let mut random = rand::rng();
     // The listeners stay until all ports are found, so that none is taken twice.

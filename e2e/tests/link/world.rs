@@ -1,7 +1,6 @@
 //! A hub and members on embedded API servers, with the halves of the session that a test starts and ends.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -106,7 +105,8 @@ fn folder() -> PathBuf {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let [port] = control_plane::free_ports().unwrap();
+    port
 }
 
 /// A certificate for loopback from a fresh authority, written to `tls.crt`, `tls.key` and `ca.crt`.
