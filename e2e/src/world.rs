@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use control_plane::progress::{SharedProgress, step};
-use control_plane::{ControlPlane, Kind, Options, TokenFile, pki};
+use control_plane::{ControlPlane, Kind, Options, TokenFile, free_ports, pki, workloads};
 use futures::future::try_join_all;
 use kube::Client;
 use serde_json::{Value, json};
-use workloads::Simulator;
 
 use crate::agents::{self, Agent, HubOptions, Link, MemberOptions};
 use crate::manifests;
@@ -50,7 +49,6 @@ pub struct Member {
     plane: ControlPlane,
     options: MemberOptions,
     agent: Option<Agent>,
-    _simulator: Simulator,
     _tokens: [TokenFile; 2],
 }
 
@@ -100,20 +98,16 @@ impl World {
 
     async fn start_member(&self, name: &str) -> Result<Member> {
         let progress = self.setup.progress.clone();
-        let plane = ControlPlane::start(self.setup.kind, name, options(&self.setup, name, member_crds())).await?;
+        let options = Options {
+            workloads: Some(workloads::Options::default()),
+            ..options(&self.setup, name, member_crds())
+        };
+        let plane = ControlPlane::start(self.setup.kind, name, options).await?;
         step(
             progress.as_ref(),
             name,
             "agent's rights",
             apply_folder(&plane.client(), "member-agent"),
-        )
-        .await?;
-        let simulator = Simulator::start(
-            plane.client(),
-            workloads::Options {
-                controllers: self.setup.kind == Kind::Embedded,
-                ..workloads::Options::default()
-            },
         )
         .await?;
         let identity = format!("fleet-member-agent-{name}");
@@ -134,7 +128,6 @@ impl World {
             plane,
             options,
             agent: Some(agent),
-            _simulator: simulator,
             _tokens: [hub_token, own_token],
         })
     }
@@ -320,8 +313,8 @@ async fn apply_folder(client: &Client, folder: &str) -> Result<()> {
 
 /// Address and certificates of the members' sessions.
 fn link(folder: &Path) -> Result<Link> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    let address = listener.local_addr()?.to_string();
+    let [port] = free_ports()?;
+    let address = format!("127.0.0.1:{port}");
     let authority = pki::Authority::new("member-link")?;
     let pair = authority.server("hub-agent", &["127.0.0.1", "localhost"])?;
     Ok(Link {
