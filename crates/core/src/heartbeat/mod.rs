@@ -336,9 +336,11 @@ fn describe(status: &mut Value, membership: &Membership, findings: &Findings, no
         status.insert("resourceUsage".to_owned(), tree(usage));
     }
     // Facts that an earlier process collected and this one does not would mislead the scheduler.
+    let collected = findings.properties.is_some();
     match &findings.namespaces {
         Some(namespaces) => status.insert("namespaces".to_owned(), tree(&namespaces.owners)),
-        None => status.remove("namespaces"),
+        None if collected => status.remove("namespaces"),
+        None => None,
     };
     let old = status.get("conditions").cloned().unwrap_or_default();
     let old = Vec::<Condition>::deserialize(old).unwrap_or_default();
@@ -354,8 +356,12 @@ fn describe(status: &mut Value, membership: &Membership, findings: &Findings, no
         ),
     ];
     for (kind, verdict) in verdicts {
-        let Some(verdict) = verdict else { continue };
-        conditions.extend(condition::find(&old, kind).cloned());
+        let before = condition::find(&old, kind).cloned();
+        let Some(verdict) = verdict else {
+            conditions.extend(before.filter(|_| !collected));
+            continue;
+        };
+        conditions.extend(before);
         let (reason, message) = (verdict.1, verdict.2.clone());
         let change = put(&mut conditions, membership, kind, verdict, now);
         if change.status && reason == reasons::FAILED_TO_START {

@@ -198,6 +198,19 @@ fn namespaces_are_reported_up_to_a_limit() {
     let before = membership(Value::Null);
     let status = patched(&before, &joined(&before, &with(200), &now()));
     assert_eq!(status["conditions"][0]["reason"], "Succeeded");
+    let before = membership(status.clone());
+    let after = patched(&before, &joined(&before, &Findings::default(), &now()));
+    assert_eq!(
+        (&after["namespaces"], &after["conditions"]),
+        (&status["namespaces"], &status["conditions"]),
+        "what could not be collected this time stays as it was"
+    );
+    let after = patched(&before, &joined(&before, &findings(), &now()));
+    assert_eq!(
+        (after.get("namespaces"), after.get("conditions")),
+        (None, None),
+        "what is no longer collected goes"
+    );
     assert_eq!(status["namespaces"].as_object().unwrap().len(), 200);
     let full = membership(status);
     let status = patched(&full, &joined(&full, &with(201), &now()));
