@@ -98,13 +98,17 @@ async fn bind(address: &str, purpose: &'static str, router: Router) -> Result<Op
     if matches!(address, "" | "0") {
         return Ok(None);
     }
-    // Go's notation for all interfaces.
-    let target = if address.starts_with(':') {
-        format!("0.0.0.0{address}")
-    } else {
-        address.to_owned()
+    // Go's notation for all interfaces: of both families of addresses, or the one that there is.
+    let bound = match address.strip_prefix(':') {
+        Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+            Err(err) if err.kind() != std::io::ErrorKind::AddrInUse => {
+                TcpListener::bind(format!("0.0.0.0:{port}")).await
+            }
+            bound => bound,
+        },
+        None => TcpListener::bind(address).await,
     };
-    match TcpListener::bind(&target).await {
+    match bound {
         Ok(listener) => Ok(Some(Server { listener, router })),
         Err(err) => Err(BindError {
             address: address.to_owned(),
