@@ -3,8 +3,12 @@
 //! Keys are worked on in the order they came, each by one worker at a time. A key that is added while it is worked on
 //! comes again afterwards, once. Of two times at which a key should come, the earlier one wins. The queue holds each
 //! key at most once, so it is bounded by the number of objects there are.
+//!
+//! A queue made by [`Queue::by_priority`] hands out keys of a higher priority first, and those of one priority in the
+//! order they came. A key that is added again keeps the higher of its priorities.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,20 +25,30 @@ pub struct Queue<K> {
     inner: Arc<Inner<K>>,
 }
 
+/// Priority of keys that are added without one.
+pub const USUAL: i32 = 0;
+
+/// Priority of a key that comes again because time has passed ([`Outcome::After`]): nobody waits for it.
+const PERIODIC: i32 = -1;
+
 struct Inner<K> {
     backoff: Backoff,
+    by_priority: bool,
     state: Mutex<State<K>>,
     wake: Notify,
 }
 
 struct State<K> {
-    ready: VecDeque<K>,
-    /// Members of `ready`.
-    waiting: BTreeSet<K>,
+    /// By priority, and in the order in which they came.
+    ready: BTreeMap<(Reverse<i32>, u64), K>,
+    /// Where each key is in `ready`.
+    waiting: BTreeMap<K, (Reverse<i32>, u64)>,
+    /// Number of the next key that becomes ready.
+    next: u64,
     active: BTreeSet<K>,
-    /// Keys that came again while active.
-    again: BTreeSet<K>,
-    due: BTreeMap<K, Instant>,
+    /// Keys that came again while active, with their priorities.
+    again: BTreeMap<K, i32>,
+    due: BTreeMap<K, (Instant, i32)>,
     by_time: BTreeSet<(Instant, K)>,
     failures: BTreeMap<K, u32>,
     closed: bool,
@@ -45,8 +59,10 @@ struct State<K> {
 pub enum Outcome {
     /// Nothing more to do until the key is added again.
     Done,
-    /// All well; look again after this time at the latest.
+    /// All well; look again after this time at the latest, and after everything that somebody waits for.
     After(Duration),
+    /// It could not be worked on yet: come again after this time, as important as it was.
+    NotYet(Duration),
     /// It failed: come again after the key's back-off.
     Retry,
     /// It failed and the server asked to stay away at least this long.
@@ -57,6 +73,7 @@ pub enum Outcome {
 pub struct Task<K: Ord + Clone> {
     queue: Queue<K>,
     key: K,
+    priority: i32,
     outcome: Outcome,
 }
 
@@ -69,13 +86,23 @@ impl<K> Clone for Queue<K> {
 }
 
 impl<K: Ord + Clone> Queue<K> {
-    /// An empty queue.
+    /// An empty queue, first in, first out.
     pub fn new(backoff: Backoff) -> Self {
+        Self::made(backoff, false)
+    }
+
+    /// An empty queue that heeds priorities.
+    pub fn by_priority(backoff: Backoff) -> Self {
+        Self::made(backoff, true)
+    }
+
+    fn made(backoff: Backoff, by_priority: bool) -> Self {
         let state = State {
-            ready: VecDeque::new(),
-            waiting: BTreeSet::new(),
+            ready: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next: 0,
             active: BTreeSet::new(),
-            again: BTreeSet::new(),
+            again: BTreeMap::new(),
             due: BTreeMap::new(),
             by_time: BTreeSet::new(),
             failures: BTreeMap::new(),
@@ -84,6 +111,7 @@ impl<K: Ord + Clone> Queue<K> {
         Self {
             inner: Arc::new(Inner {
                 backoff,
+                by_priority,
                 state: Mutex::new(state),
                 wake: Notify::new(),
             }),
@@ -92,7 +120,13 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Adds a key to be worked on now.
     pub fn add(&self, key: K) {
-        if self.inner.state.lock().add(key) {
+        self.add_with(key, USUAL);
+    }
+
+    /// Adds a key to be worked on now, before keys of lower priority.
+    pub fn add_with(&self, key: K, priority: i32) {
+        let priority = self.inner.level(priority);
+        if self.inner.state.lock().add(key, priority) {
             self.inner.wake.notify_one();
         }
     }
@@ -102,7 +136,8 @@ impl<K: Ord + Clone> Queue<K> {
         if wait.is_zero() {
             return self.add(key);
         }
-        if self.inner.state.lock().delay(key, Instant::now() + wait) {
+        let at = Instant::now() + wait;
+        if self.inner.state.lock().delay(key, at, USUAL) {
             // Whoever waits must learn of a closer deadline.
             self.inner.wake.notify_one();
         }
@@ -148,7 +183,7 @@ impl<K: Ord + Clone> Queue<K> {
                     return None;
                 }
                 state.promote(Instant::now());
-                if let Some(key) = state.ready.pop_front() {
+                if let Some(((Reverse(priority), _), key)) = state.ready.pop_first() {
                     state.waiting.remove(&key);
                     state.active.insert(key.clone());
                     if !state.ready.is_empty() {
@@ -157,6 +192,7 @@ impl<K: Ord + Clone> Queue<K> {
                     return Some(Task {
                         queue: self.clone(),
                         key,
+                        priority,
                         outcome: Outcome::Retry,
                     });
                 }
@@ -171,75 +207,110 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
-    fn finish(&self, key: K, outcome: Outcome) {
+    fn finish(&self, key: K, priority: i32, outcome: Outcome) {
         let mut state = self.inner.state.lock();
         state.active.remove(&key);
-        let wait = match outcome {
-            Outcome::Done | Outcome::After(_) => {
+        let next = match outcome {
+            Outcome::Done | Outcome::After(_) | Outcome::NotYet(_) => {
                 state.failures.remove(&key);
-                if let Outcome::After(wait) = outcome {
-                    Some(wait)
-                } else {
-                    None
+                match outcome {
+                    Outcome::After(wait) => Some((wait, self.inner.level(PERIODIC))),
+                    Outcome::NotYet(wait) => Some((wait, priority)),
+                    _ => None,
                 }
             }
             Outcome::Retry | Outcome::RetryAfter(_) => {
                 let failures = state.failures.entry(key.clone()).or_default();
                 *failures = failures.saturating_add(1);
                 let delay = self.inner.backoff.delay(*failures);
-                if let Outcome::RetryAfter(least) = outcome {
-                    Some(delay.max(least))
-                } else {
-                    Some(delay)
-                }
+                let least = match outcome {
+                    Outcome::RetryAfter(least) => least,
+                    _ => Duration::ZERO,
+                };
+                Some((delay.max(least), priority))
             }
         };
-        if state.again.remove(&key) {
-            state.add(key);
-        } else if let Some(wait) = wait {
-            state.delay(key, Instant::now() + wait);
+        if let Some(again) = state.again.remove(&key) {
+            state.add(key, again);
+        } else if let Some((wait, priority)) = next {
+            state.delay(key, Instant::now() + wait, priority);
         }
         drop(state);
         self.inner.wake.notify_one();
     }
 }
 
+impl<K> Inner<K> {
+    /// The priority that counts in this queue.
+    fn level(&self, priority: i32) -> i32 {
+        if self.by_priority { priority } else { USUAL }
+    }
+}
+
 impl<K: Ord + Clone> State<K> {
     /// Whether there is something new to hand out.
-    fn add(&mut self, key: K) -> bool {
+    fn add(&mut self, key: K, priority: i32) -> bool {
         if self.closed {
             return false;
         }
-        self.forget_time(&key);
+        let priority = self.forget_time(&key).map_or(priority, |known| known.max(priority));
         if self.active.contains(&key) {
-            self.again.insert(key);
+            let again = self.again.entry(key).or_insert(priority);
+            *again = priority.max(*again);
             return false;
         }
-        if !self.waiting.insert(key.clone()) {
+        if self.waiting.contains_key(&key) {
+            self.raise(&key, priority);
             return false;
         }
-        self.ready.push_back(key);
+        let place = (Reverse(priority), self.next);
+        self.next += 1;
+        self.waiting.insert(key.clone(), place);
+        self.ready.insert(place, key);
         true
     }
 
     /// Whether the closest deadline changed.
-    fn delay(&mut self, key: K, at: Instant) -> bool {
-        if self.closed || self.waiting.contains(&key) || self.again.contains(&key) {
+    fn delay(&mut self, key: K, at: Instant, priority: i32) -> bool {
+        if self.closed {
             return false;
         }
-        if self.due.get(&key).is_some_and(|known| *known <= at) {
+        if self.waiting.contains_key(&key) {
+            self.raise(&key, priority);
             return false;
         }
-        self.forget_time(&key);
-        self.due.insert(key.clone(), at);
+        if let Some(again) = self.again.get_mut(&key) {
+            *again = priority.max(*again);
+            return false;
+        }
+        if let Some((known, level)) = self.due.get_mut(&key) {
+            *level = priority.max(*level);
+            if *known <= at {
+                return false;
+            }
+        }
+        let priority = self.forget_time(&key).unwrap_or(priority);
+        self.due.insert(key.clone(), (at, priority));
         self.by_time.insert((at, key));
         self.by_time.first().is_some_and(|(first, _)| *first == at)
     }
 
-    fn forget_time(&mut self, key: &K) {
-        if let Some(at) = self.due.remove(key) {
-            self.by_time.remove(&(at, key.clone()));
+    /// Makes a waiting key as important as this, if it was less; among equals it keeps its turn.
+    fn raise(&mut self, key: &K, priority: i32) {
+        let Some(place) = self.waiting.get_mut(key) else { return };
+        if Reverse(priority) < place.0
+            && let Some(key) = self.ready.remove(place)
+        {
+            place.0 = Reverse(priority);
+            self.ready.insert(*place, key);
         }
+    }
+
+    /// Forgets when a key should come; answers its priority.
+    fn forget_time(&mut self, key: &K) -> Option<i32> {
+        let (at, priority) = self.due.remove(key)?;
+        self.by_time.remove(&(at, key.clone()));
+        Some(priority)
     }
 
     /// Moves what is due to where it is handed out.
@@ -248,7 +319,10 @@ impl<K: Ord + Clone> State<K> {
             if at > now {
                 break;
             }
-            self.add(key);
+            let Some(priority) = self.forget_time(&key) else {
+                break;
+            };
+            self.add(key, priority);
         }
     }
 }
@@ -267,7 +341,7 @@ impl<K: Ord + Clone> Task<K> {
 
 impl<K: Ord + Clone> Drop for Task<K> {
     fn drop(&mut self) {
-        self.queue.finish(self.key.clone(), self.outcome);
+        self.queue.finish(self.key.clone(), self.priority, self.outcome);
     }
 }
 
@@ -364,6 +438,75 @@ mod tests {
         assert!(
             tokio::time::timeout(ms(5000), queue.next()).await.is_err(),
             "coming now made the later time void"
+        );
+    }
+
+    /// Takes what is ready now, without giving it back.
+    async fn ready(queue: &Queue<&'static str>) -> Vec<Task<&'static str>> {
+        let mut tasks = Vec::new();
+        while let Ok(Some(task)) = tokio::time::timeout(ms(1), queue.next()).await {
+            tasks.push(task);
+        }
+        tasks
+    }
+
+    fn keys(tasks: &[Task<&'static str>]) -> Vec<&'static str> {
+        tasks.iter().map(|task| task.key).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn higher_priorities_come_first_and_equal_ones_in_order() {
+        let added = [
+            ("old", 3),
+            ("new", 100),
+            ("seen", USUAL),
+            ("other", 100),
+            ("old", 50),
+            ("new", 1),
+        ];
+        let queue = Queue::by_priority(BACKOFF);
+        for (key, priority) in added {
+            queue.add_with(key, priority);
+        }
+        assert_eq!(keys(&ready(&queue).await), ["new", "other", "old", "seen"]);
+        let queue = Queue::new(BACKOFF);
+        for (key, priority) in added {
+            queue.add_with(key, priority);
+        }
+        assert_eq!(keys(&ready(&queue).await), ["old", "new", "seen", "other"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_comes_again_as_important_as_the_reason_for_it() {
+        let queue = Queue::by_priority(BACKOFF);
+        for key in ["periodic", "failed", "early", "raised"] {
+            queue.add_with(key, 100);
+        }
+        for task in ready(&queue).await {
+            let outcome = match task.key {
+                "failed" => Outcome::Retry,
+                "early" => Outcome::NotYet(ms(900)),
+                _ => Outcome::After(ms(900)),
+            };
+            task.done(outcome);
+        }
+        queue.add_after("raised", ms(950));
+        tokio::time::sleep(ms(1000)).await;
+        queue.add("usual");
+        let again = ready(&queue).await;
+        let (first, rest) = again.split_at(2);
+        assert!(
+            first.iter().all(|task| matches!(task.key, "failed" | "early")),
+            "{:?}",
+            keys(first)
+        );
+        assert_eq!(keys(rest), ["usual", "raised", "periodic"]);
+        drop(again);
+        queue.add_with("periodic", 7);
+        assert_eq!(
+            keys(&ready(&queue).await),
+            ["periodic"],
+            "an event makes a delayed key ready at once"
         );
     }
 

@@ -46,7 +46,7 @@ fn label(outcome: Outcome) -> ResultLabel {
     match outcome {
         Outcome::Done => ResultLabel::Success,
         Outcome::After(wait) if wait.is_zero() => ResultLabel::Requeue,
-        Outcome::After(_) => ResultLabel::RequeueAfter,
+        Outcome::After(_) | Outcome::NotYet(_) => ResultLabel::RequeueAfter,
         Outcome::Retry | Outcome::RetryAfter(_) => ResultLabel::Error,
     }
 }
