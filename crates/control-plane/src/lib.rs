@@ -25,7 +25,7 @@ pub use binaries::{Binaries, ETCD_VERSION, KUBERNETES_VERSION, find as find_bina
 pub use embedded::{EmbeddedHost, serve_until_ended};
 pub use fleet::Fleet;
 pub use identity::{TOKEN_LIFETIME, TokenFile};
-pub use ports::free as free_ports;
 pub use plane::{ControlPlane, Kind, Options};
+pub use ports::free as free_ports;
 pub use readiness::ready;
 pub use workloads;

@@ -251,7 +251,7 @@ async fn spawn(
     tasks.spawn_endless("events", event_writer.run(stop.clone()));
     tasks.spawn_endless("membership", speaker.run(stop.clone()));
     tasks.spawn_endless("works", async move {
-        let handle = |name| Arc::clone(&applier).handle(name);
+        let handle = |name| Arc::clone(&applier).turn(name);
         queue::work(applier.queue(), WORKERS, &stop, handle).await;
     });
     Ok(())

@@ -31,6 +31,8 @@ pub struct Settings {
     pub election: Option<Election>,
     /// How long the garbage collector gets before objects with other owners are unblocked.
     pub deletion_wait: Duration,
+    /// Whether changed Works wait by importance, and how that shrinks with their age; `None` means first in, first out.
+    pub priority: Option<Aging>,
     /// Back-off of periodic passes.
     pub requeue: apply::Settings,
     /// Property provider other than the built-in one that was asked for.
@@ -45,6 +47,15 @@ pub struct Settings {
     pub kubeconfig: String,
     /// Verbosity of the log.
     pub verbosity: u8,
+}
+
+/// How important a change of a Work is that was fine before: less with its age (member-behaviour 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aging {
+    /// What each whole minute of age adds; negative.
+    pub per_minute: i32,
+    /// Importance at the age of zero; results above 100 count as 100.
+    pub fresh: i32,
 }
 
 /// Where the hub agent takes in sessions.
@@ -71,6 +82,16 @@ pub struct Election {
     pub retry_period: Duration,
 }
 
+impl Election {
+    /// Whether a holder has the time to renew before it must give up, and gives up before others take over.
+    fn is_sound(&self) -> bool {
+        self.lease_duration >= Duration::from_secs(1)
+            && self.lease_duration > self.renew_deadline
+            && self.renew_deadline > self.retry_period.saturating_mul(6) / 5
+            && !self.retry_period.is_zero()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -82,6 +103,7 @@ impl Default for Settings {
             member_rate: RateLimit::from_flags(250.0, 1000),
             election: None,
             deletion_wait: Duration::from_secs(300),
+            priority: None,
             requeue: apply::Settings::default(),
             property_provider: None,
             collect_namespaces: false,
@@ -171,17 +193,17 @@ fn flags() -> FlagSet {
         .switch(
             "enable-work-applier-priority-queue",
             false,
-            "Accepted for compatibility: no Work waits for others here.",
+            "Process Works that are new, deleted or not yet fine before others, and periodic looks last.",
         )
         .value(
             "work-applier-priority-linear-equation-coeff-a",
             "-3",
-            "Accepted and checked for compatibility.",
+            "What each minute of its age adds to the priority of a changed Work that was fine, in the priority queue.",
         )
         .value(
             "work-applier-priority-linear-equation-coeff-b",
             "100",
-            "Accepted and checked for compatibility.",
+            "Priority of a changed Work that was fine and has no age; 100 is the highest.",
         )
         .value(
             "work-applier-requeue-rate-limiter-attempts-with-fixed-delay",
@@ -289,12 +311,14 @@ fn flags() -> FlagSet {
 pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, ParseError> {
     let mut values = flags().parse(arguments)?;
     let requeue = requeue(&mut values);
-    values.number("work-applier-priority-linear-equation-coeff-a", -100..=-1);
-    values.number("work-applier-priority-linear-equation-coeff-b", 1..=1000);
+    let aging = Aging {
+        per_minute: values.number("work-applier-priority-linear-equation-coeff-a", -100..=-1),
+        fresh: values.number("work-applier-priority-linear-equation-coeff-b", 1..=1000),
+    };
+    let by_priority = values.switch("enable-work-applier-priority-queue");
     for name in [
         "enable-pprof",
         "enable-v1beta1-apis",
-        "enable-work-applier-priority-queue",
         "use-cost-properties-in-azure-provider",
         "use-available-res-properties-in-azure-provider",
     ] {
@@ -316,6 +340,7 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         member_rate: rate(&mut values, "member-api-qps", 10_000.0, "member-api-burst", 20_000),
         election: election(&mut values),
         deletion_wait: Duration::from_secs(60 * values.number::<u64>("deletion-wait-time", 1..=60)),
+        priority: by_priority.then_some(aging),
         requeue,
         property_provider: (!matches!(provider.as_str(), "" | "none")).then_some(provider),
         collect_namespaces: values.switch("enable-namespace-collection-in-property-provider"),
@@ -346,6 +371,13 @@ pub fn configure(settings: Settings, environment: &Environment) -> Result<Config
     }
     if requeue.fast_base < requeue.slow_base {
         problems.push("The base of the fast back-off must not be below that of the slow one.".to_owned());
+    }
+    if settings.election.as_ref().is_some_and(|election| !election.is_sound()) {
+        problems.push(
+            "The leader's lease must last a second at least and longer than its renew deadline, and that longer than \
+             1.2 times the retry period, which must not be zero."
+                .to_owned(),
+        );
     }
     if settings.link.is_some() && settings.use_ca_auth {
         problems.push(
@@ -504,6 +536,47 @@ mod tests {
         assert!(of(&link).unwrap().link.is_some());
         let off = of(&[link[0], link[1], "--enable-networking-features=false"]).unwrap();
         assert_eq!((off.link, off.networking), (None, false));
+    }
+
+    #[test]
+    fn priorities_count_only_where_they_are_asked_for() {
+        assert_eq!(
+            of(&["--work-applier-priority-linear-equation-coeff-b=50"])
+                .unwrap()
+                .priority,
+            None
+        );
+        let asked = of(&[
+            "--enable-work-applier-priority-queue",
+            "--work-applier-priority-linear-equation-coeff-b=50",
+        ]);
+        let wanted = Aging {
+            per_minute: -3,
+            fresh: 50,
+        };
+        assert_eq!(asked.unwrap().priority, Some(wanted));
+    }
+
+    #[test]
+    fn an_election_that_nobody_can_win_is_refused() {
+        let refused = |more: &[&str]| {
+            let arguments = [&["--leader-elect"], more].concat();
+            let problems = configure(of(&arguments).unwrap(), &Environment::default()).unwrap_err();
+            problems.iter().any(|problem| problem.contains("leader's lease"))
+        };
+        assert!(!refused(&[]));
+        for bad in [
+            "--leader-lease-duration=10s",
+            "--leader-renew-deadline=2400ms",
+            "--leader-retry-period=0s",
+        ] {
+            assert!(refused(&[bad]), "{bad}");
+        }
+        assert!(refused(&[
+            "--leader-lease-duration=900ms",
+            "--leader-renew-deadline=500ms",
+            "--leader-retry-period=100ms"
+        ]));
     }
 
     #[test]

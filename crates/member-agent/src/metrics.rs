@@ -6,7 +6,9 @@ use api::condition;
 use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use kit::metrics::Metrics;
-use prometheus::{IntCounterVec, Opts};
+use kit::queue::Outcome;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
+use tokio::time::Instant;
 
 /// Counters of the agent; clones share them.
 #[derive(Debug, Clone)]
@@ -15,7 +17,17 @@ pub(crate) struct Counters {
     manifests: IntCounterVec,
     joins: IntCounterVec,
     leaves: IntCounterVec,
+    turns: IntCounterVec,
+    errors: IntCounterVec,
+    time: HistogramVec,
+    active: IntGaugeVec,
+    depth: IntGaugeVec,
 }
+
+/// Bounds of times in seconds.
+const TIMES: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0,
+];
 
 const SUCCESS: &str = "success";
 
@@ -28,6 +40,9 @@ impl Counters {
         let counter = |name: &str, help: &str, labels: &[&str]| {
             metrics.register(IntCounterVec::new(Opts::new(name, help), labels)?)
         };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            metrics.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+        };
         let verdicts = ["apply_status", "availability_status", "diff_reporting_status"];
         let findings = [&verdicts[..], &["drift_detection_status", "diff_detection_status"]].concat();
         Ok(Self {
@@ -39,6 +54,31 @@ impl Counters {
             )?,
             joins: counter("join_result_counter", "Times that the member joined.", &["result"])?,
             leaves: counter("leave_result_counter", "Times that the member left.", &["result"])?,
+            turns: counter(
+                "controller_runtime_reconcile_total",
+                "Reconciles by result.",
+                &["controller", "result"],
+            )?,
+            errors: counter(
+                "controller_runtime_reconcile_errors_total",
+                "Reconciles that failed.",
+                &["controller"],
+            )?,
+            time: metrics.register(HistogramVec::new(
+                HistogramOpts::new("controller_runtime_reconcile_time_seconds", "Time of reconciles.")
+                    .buckets(TIMES.to_vec()),
+                &["controller"],
+            )?)?,
+            active: gauge(
+                "controller_runtime_active_workers",
+                "Reconciles that run now.",
+                &["controller"],
+            )?,
+            depth: gauge(
+                "workqueue_depth",
+                "Keys that wait to be worked on, as of the latest begin or end of a reconcile.",
+                &["controller", "name"],
+            )?,
         })
     }
 
@@ -59,6 +99,36 @@ impl Counters {
                 .with_label_values(&[applied, available, diffed, drift, diff])
                 .inc();
         }
+    }
+
+    /// Work on a key of a controller begins, while others wait.
+    pub(crate) fn begin(&self, controller: &str, waiting: usize) -> Instant {
+        self.active.with_label_values(&[controller]).inc();
+        self.wait(controller, waiting);
+        Instant::now()
+    }
+
+    /// Work on a key of a controller that began at `begun` has ended.
+    pub(crate) fn end(&self, controller: &str, begun: Instant, waiting: usize, outcome: Outcome) {
+        let result = match outcome {
+            Outcome::Done => SUCCESS,
+            Outcome::After(wait) if wait.is_zero() => "requeue",
+            Outcome::After(_) | Outcome::NotYet(_) => "requeue_after",
+            Outcome::Retry | Outcome::RetryAfter(_) => "error",
+        };
+        self.turns.with_label_values(&[controller, result]).inc();
+        if result == "error" {
+            self.errors.with_label_values(&[controller]).inc();
+        }
+        let took = begun.elapsed().as_secs_f64();
+        self.time.with_label_values(&[controller]).observe(took);
+        self.active.with_label_values(&[controller]).dec();
+        self.wait(controller, waiting);
+    }
+
+    fn wait(&self, controller: &str, waiting: usize) {
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.depth.with_label_values(&[controller, controller]).set(waiting);
     }
 
     /// Counts that the member joined.
@@ -100,11 +170,18 @@ mod tests {
         counters.pass(&status, 1);
         counters.pass(&status, 2);
         counters.joined();
+        let begun = counters.begin("work-applier", 3);
+        counters.end("work-applier", begun, 2, Outcome::Retry);
         let text = metrics.text().unwrap();
         for line in [
             r#"fleet_work_processing_requests_total{apply_status="SomeManifestsAreNotApplied",availability_status="Skipped",diff_reporting_status="Skipped"} 1"#,
             r#"fleet_manifest_processing_requests_total{apply_status="FoundDrifts",availability_status="Skipped",diff_detection_status="NotFound",diff_reporting_status="Skipped",drift_detection_status="Found"} 1"#,
             r#"join_result_counter{result="success"} 1"#,
+            r#"controller_runtime_reconcile_total{controller="work-applier",result="error"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="work-applier"} 1"#,
+            r#"controller_runtime_reconcile_time_seconds_count{controller="work-applier"} 1"#,
+            r#"controller_runtime_active_workers{controller="work-applier"} 0"#,
+            r#"workqueue_depth{controller="work-applier",name="work-applier"} 2"#,
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -13,6 +13,7 @@ use kit::backoff::Backoff;
 use kit::clock::Clock;
 use kit::events::{Event, Recorder};
 use kit::index::{Index, Scope};
+use kit::queue::Outcome;
 use kit::writer::{Patch, Writer};
 use kit::{Error, ObjectKey, Resource};
 use rand::Rng as _;
@@ -35,6 +36,9 @@ static MEMBERSHIPS: Resource = Resource::namespaced(
 
 /// Who events are from; dashboards know the name.
 const COMPONENT: &str = "v1beta1InternalMemberClusterController";
+
+/// Name of the controller in metrics; dashboards know it.
+const CONTROLLER: &str = "internalmembercluster-controller";
 
 /// Retries after failures; never longer than the heartbeat period.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
@@ -143,7 +147,13 @@ impl Speaker {
                 }
                 continue;
             };
+            let begun = self.counters.begin(CONTROLLER, 0);
             let ended = self.turn(&membership).await;
+            let outcome = match &ended {
+                Ok(wait) => wait.map_or(Outcome::Done, Outcome::After),
+                Err(_) => Outcome::Retry,
+            };
+            self.counters.end(CONTROLLER, begun, 0, outcome);
             let wait = match &ended {
                 Ok(wait) => {
                     failures = 0;

@@ -6,6 +6,7 @@ mod namespaces;
 mod pass;
 mod placed;
 mod prelude;
+mod priority;
 mod refresh;
 
 use std::collections::BTreeSet;
@@ -19,14 +20,14 @@ use jiff::Timestamp;
 use kit::backoff::Backoff;
 use kit::clock::Clock;
 use kit::index::{Change, Index, Scope};
-use kit::queue::{Outcome, Queue};
+use kit::queue::{self, Outcome, Queue};
 use kit::writer::Writer;
 use kit::{Class, Error, ObjectKey, Resource};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::RwLock;
 
-use crate::args::Settings;
+use crate::args::{Aging, Settings};
 use crate::member::{Mapper, Member};
 use crate::metrics::Counters;
 use memory::{Memories, Need};
@@ -48,6 +49,9 @@ pub(crate) const APPLIED_WORKS: Resource = Resource::cluster(
     v1beta1::AppliedWork::PLURAL,
 );
 
+/// Name of the controller in metrics; dashboards know it.
+const CONTROLLER: &str = "work-applier";
+
 /// Works that are processed at once.
 pub(crate) const WORKERS: usize = 5;
 
@@ -64,14 +68,22 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_se
 pub(crate) struct Item {
     /// Everything but the manifests.
     work: Work,
+    created: Option<Timestamp>,
     manifests: Mutex<Option<Vec<Value>>>,
 }
 
 impl Item {
     fn decode(object: Value) -> Result<Self, String> {
+        let created = object
+            .pointer("/metadata/creationTimestamp")
+            .and_then(|time| time.as_str()?.parse().ok());
         let mut work = Work::decode(object).map_err(|err| err.to_string())?;
         let manifests = Mutex::new(Some(std::mem::take(&mut work.manifests)));
-        Ok(Self { work, manifests })
+        Ok(Self {
+            work,
+            created,
+            manifests,
+        })
     }
 }
 
@@ -115,7 +127,11 @@ impl Applier {
             settings,
             counters,
         } = parts;
-        let queue: Queue<String> = Queue::new(RETRY);
+        let queue: Queue<String> = match settings.priority {
+            Some(_) => Queue::by_priority(RETRY),
+            None => Queue::new(RETRY),
+        };
+        let aging = settings.priority;
         let memories = Arc::new(Memories::default());
         let works = {
             let (queue, memories) = (queue.clone(), Arc::clone(&memories));
@@ -125,7 +141,7 @@ impl Applier {
             };
             let builder = Index::builder(WORKS, |object| Item::decode(object).map(Some)).scope(scope);
             builder
-                .on_change(move |change| on_work(change, &queue, &memories))
+                .on_change(move |change| on_work(change, &queue, &memories, aging, clock))
                 .build()
         };
         let applied_works = {
@@ -173,12 +189,16 @@ impl Applier {
 
     /// Starts to process Works.
     pub(crate) async fn join(&self) {
+        // Passes hold the lock for as long as they take: a heartbeat that finds all in order must not wait for them.
+        if *self.joined.read().await {
+            return;
+        }
         let mut joined = self.joined.write().await;
         if !*joined {
             *joined = true;
             for key in self.works.entries().into_keys() {
                 self.memories.need(&key.name, Need::Pass);
-                self.queue.add(key.name);
+                self.queue.add_with(key.name, priority::URGENT);
             }
         }
     }
@@ -199,14 +219,23 @@ impl Applier {
         Ok(())
     }
 
+    /// Works on one Work, and counts that.
+    pub(crate) async fn turn(self: Arc<Self>, name: String) -> Outcome {
+        let begun = self.counters.begin(CONTROLLER, self.queue.len());
+        let outcome = Arc::clone(&self).handle(name).await;
+        self.counters.end(CONTROLLER, begun, self.queue.len(), outcome);
+        outcome
+    }
+
     /// Works on one Work until there is nothing to do for it at the moment.
-    pub(crate) async fn handle(self: Arc<Self>, name: String) -> Outcome {
-        let joined = self.joined.read().await;
-        if !*joined {
-            return Outcome::After(NOT_JOINED);
-        }
+    async fn handle(self: Arc<Self>, name: String) -> Outcome {
+        // Before the lock is taken, because a member that cannot be read must still be able to leave.
         self.works.synced().await;
         self.applied_works.synced().await;
+        let joined = self.joined.read().await;
+        if !*joined {
+            return Outcome::NotYet(NOT_JOINED);
+        }
         let key = ObjectKey::namespaced(&self.namespace, &name);
         let Some(item) = self.works.get(&key) else {
             self.memories.forget(&name);
@@ -267,13 +296,16 @@ impl Applier {
 }
 
 /// New, changed and deleted Works get a pass; our own writes of status and finalizers do not.
-fn on_work(change: &Change<Item>, queue: &Queue<String>, memories: &Memories) {
+fn on_work(change: &Change<Item>, queue: &Queue<String>, memories: &Memories, aging: Option<Aging>, clock: Clock) {
     let facts = |item: &Item| (item.work.uid.clone(), item.work.generation, item.work.is_deleting);
     if change.old.as_deref().map(facts) == change.new.as_deref().map(facts) {
         return;
     }
+    let priority = aging.map_or(queue::USUAL, |aging| {
+        priority::of_change(change.old.as_deref(), change.new.as_deref(), aging, clock.now())
+    });
     memories.need(&change.key.name, Need::Pass);
-    queue.add(change.key.name.clone());
+    queue.add_with(change.key.name.clone(), priority);
 }
 
 /// An AppliedWork that goes or vanishes is what a deletion waits for; anything else is our own doing.
@@ -282,6 +314,6 @@ fn on_applied_work(change: &Change<AppliedWork>, queue: &Queue<String>, memories
     let (old, new) = (change.old.as_deref().map(going), change.new.as_deref().map(going));
     if old.is_some() && old != new {
         memories.need(&change.key.name, Need::Pass);
-        queue.add(change.key.name.clone());
+        queue.add_with(change.key.name.clone(), priority::URGENT);
     }
 }

@@ -92,6 +92,24 @@ async fn nothing_is_applied_before_the_hub_wants_it() {
 }
 
 #[tokio::test]
+async fn a_pass_that_takes_long_does_not_hold_up_heartbeats() {
+    let world = World::start().await;
+    let slow = Matcher::resource("configmaps").verbs(&[Verb::Create]);
+    let fault = world.member.faults().add(slow, Action::Delay(Duration::from_secs(60)));
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    eventually("the pass hangs", || async { world.member.faults().hits(fault) > 0 }).await;
+    let period = json!({"spec": {"heartbeatPeriodSeconds": 1}});
+    let path = format!("/apis/cluster.kubernetes-fleet.io/v1beta1/namespaces/{NAMESPACE}/internalmemberclusters/m");
+    patch(&world.hub, &path, &period).await.unwrap();
+    eventually("a heartbeat follows the new period", || async {
+        let membership = world.membership().await;
+        let joined = &membership["status"]["agentStatus"][0]["conditions"][1];
+        joined["observedGeneration"] == membership["metadata"]["generation"]
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn heartbeats_survive_other_writers_of_the_status() {
     let mut world = World::without_agent().await;
     let path = format!("/apis/cluster.kubernetes-fleet.io/v1beta1/namespaces/{NAMESPACE}/internalmemberclusters/m");
