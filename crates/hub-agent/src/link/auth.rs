@@ -1,5 +1,5 @@
-//! Who speaks, and for which cluster it may: TokenReview and SubjectAccessReview of the hub's API server, kept for a
-//! minute (networking 16.7).
+//! Who speaks, and for which cluster it may: TokenReview and SubjectAccessReview of the hub's API server, whose answers
+//! are believed for a minute (networking 16.7).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,8 +16,6 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How long an answer of the API server is believed.
-const KEPT: Duration = Duration::from_secs(60);
 /// Answers that are kept at the most; a fleet has at most a thousand members.
 const MOST: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -30,6 +28,8 @@ const VERBS: [&str; 3] = ["create", "update", "delete"];
 /// Asks the API server about identities and rights.
 pub(super) struct Auth {
     client: Client,
+    /// How long an answer of the API server is believed.
+    believed: Duration,
     questions: Semaphore,
     users: Mutex<BTreeMap<[u8; 32], (Instant, User)>>,
     rights: Mutex<BTreeMap<(String, String), (Instant, bool)>>,
@@ -42,6 +42,17 @@ pub(super) struct Caller {
     pub token: String,
     /// Whom it stood for when the call began.
     pub user: User,
+}
+
+/// How somebody with an open session stands with the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The token holds and so do the rights.
+    Fine,
+    /// The token is not accepted any more, or stands for somebody else.
+    Unauthenticated,
+    /// The rights on the cluster's records are gone.
+    Forbidden,
 }
 
 /// Who a token stands for.
@@ -71,9 +82,10 @@ struct ReviewStatus {
 }
 
 impl Auth {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, believed: Duration) -> Self {
         Self {
             client,
+            believed,
             questions: Semaphore::new(QUESTIONS),
             users: Mutex::default(),
             rights: Mutex::default(),
@@ -84,7 +96,7 @@ impl Auth {
     /// be asked.
     pub(super) async fn authenticate(&self, token: &str) -> Result<Option<User>, kit::Error> {
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(user) = fresh(&self.users, &key) {
+        if let Some(user) = self.fresh(&self.users, &key) {
             return Ok(Some(user));
         }
         let body = json!({
@@ -96,7 +108,7 @@ impl Auth {
         if !review.status.authenticated {
             return Ok(None);
         }
-        keep(&self.users, key, review.status.user.clone());
+        self.keep(&self.users, key, review.status.user.clone());
         Ok(Some(review.status.user))
     }
 
@@ -106,7 +118,7 @@ impl Auth {
             format!("{}\n{}", user.username, user.groups.join("\n")),
             cluster.to_owned(),
         );
-        if let Some(allowed) = fresh(&self.rights, &key) {
+        if let Some(allowed) = self.fresh(&self.rights, &key) {
             return Ok(allowed);
         }
         let mut allowed = true;
@@ -115,16 +127,20 @@ impl Auth {
         }
         // Only a yes is kept: the rights of a cluster that joins come a moment after its agent.
         if allowed {
-            keep(&self.rights, key, allowed);
+            self.keep(&self.rights, key, allowed);
         }
         Ok(allowed)
     }
 
-    /// Whether a caller may still report for a cluster: asked again, at most once a minute, while it reports.
-    pub(super) async fn still_may_report(&self, caller: &Caller, cluster: &str) -> Result<bool, kit::Error> {
+    /// How a caller with an open session stands now: asked again, at most once in the time that answers are believed,
+    /// while it reports.
+    pub(super) async fn standing(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
         match self.authenticate(&caller.token).await? {
-            Some(user) if user == caller.user => self.may_report(&user, cluster).await,
-            Some(_) | None => Ok(false),
+            Some(user) if user == caller.user => Ok(match self.may_report(&user, cluster).await? {
+                true => Standing::Fine,
+                false => Standing::Forbidden,
+            }),
+            Some(_) | None => Ok(Standing::Unauthenticated),
         }
     }
 
@@ -150,21 +166,21 @@ impl Auth {
         let call = Call::new(Method::POST, path, what).body(media::JSON, body.to_string().into_bytes());
         call.deadline(DEADLINE).json(&self.client).await
     }
-}
 
-fn fresh<K: Ord, V: Clone>(kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: &K) -> Option<V> {
-    kept.lock()
-        .get(key)
-        .filter(|(since, _)| since.elapsed() < KEPT)
-        .map(|(_, value)| value.clone())
-}
-
-fn keep<K: Ord, V>(kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: K, value: V) {
-    let mut kept = kept.lock();
-    if kept.len() >= MOST {
-        kept.retain(|_, (since, _)| since.elapsed() < KEPT);
+    fn fresh<K: Ord, V: Clone>(&self, kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: &K) -> Option<V> {
+        kept.lock()
+            .get(key)
+            .filter(|(since, _)| since.elapsed() < self.believed)
+            .map(|(_, value)| value.clone())
     }
-    if kept.len() < MOST {
-        kept.insert(key, (Instant::now(), value));
+
+    fn keep<K: Ord, V>(&self, kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: K, value: V) {
+        let mut kept = kept.lock();
+        if kept.len() >= MOST {
+            kept.retain(|_, (since, _)| since.elapsed() < self.believed);
+        }
+        if kept.len() < MOST {
+            kept.insert(key, (Instant::now(), value));
+        }
     }
 }

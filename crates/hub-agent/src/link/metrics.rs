@@ -1,17 +1,22 @@
 //! Figures about sessions (networking 16.8).
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::core::Collector;
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// The series; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     /// Open sessions.
     pub sessions: IntGauge,
-    /// Reports and withdrawals by result: `written`, `unchanged`, `outdated` or the code of the refusal.
+    /// Unix time at which each member's open session began: its age is the time since.
+    pub opened: IntGaugeVec,
+    /// Changes of each member that are being written or wait for that.
+    pub queue: IntGaugeVec,
+    /// Reports and withdrawals by result: `written`, `unchanged`, `revoked` or the code of the refusal.
     pub changes: IntCounterVec,
     /// Seconds from a report's arrival to its acknowledgement.
     pub report_to_ack: Histogram,
-    /// Full syncs by result: `applied`, `held`, `mismatch`.
+    /// Full syncs by result: `applied`, `held`, `incomplete`, `mismatch`.
     pub syncs: IntCounterVec,
     /// Sessions that were refused or ended by the hub, by reason.
     pub ended: IntCounterVec,
@@ -26,8 +31,17 @@ impl Metrics {
     /// When they are registered already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["cluster"]);
         let metrics = Self {
             sessions: IntGauge::new("fleet_member_link_sessions", "Open sessions of member agents.")?,
+            opened: gauge(
+                "fleet_member_link_session_start_time_seconds",
+                "Unix time at which the open session of a member began.",
+            )?,
+            queue: gauge(
+                "fleet_member_link_queue_length",
+                "Changes of a member that are being written or wait for that.",
+            )?,
             changes: counter(
                 "fleet_member_link_changes_total",
                 "Reports and withdrawals of exports by result.",
@@ -55,13 +69,29 @@ impl Metrics {
                 "Verdicts not acknowledged by a member.",
             )?,
         };
-        registry.register(Box::new(metrics.sessions.clone()))?;
-        registry.register(Box::new(metrics.changes.clone()))?;
-        registry.register(Box::new(metrics.report_to_ack.clone()))?;
-        registry.register(Box::new(metrics.syncs.clone()))?;
-        registry.register(Box::new(metrics.ended.clone()))?;
-        registry.register(Box::new(metrics.open_verdicts.clone()))?;
+        let all: [Box<dyn Collector>; 8] = [
+            Box::new(metrics.sessions.clone()),
+            Box::new(metrics.opened.clone()),
+            Box::new(metrics.queue.clone()),
+            Box::new(metrics.changes.clone()),
+            Box::new(metrics.report_to_ack.clone()),
+            Box::new(metrics.syncs.clone()),
+            Box::new(metrics.ended.clone()),
+            Box::new(metrics.open_verdicts.clone()),
+        ];
+        for one in all {
+            registry.register(one)?;
+        }
         Ok(metrics)
+    }
+
+    /// The open session of a cluster is gone, and with it the series that speak of it.
+    pub(super) fn closed(&self, cluster: &str) {
+        self.sessions.dec();
+        for series in [&self.opened, &self.queue] {
+            // A session that never got a change has no queue.
+            let _ = series.remove_label_values(&[cluster]);
+        }
     }
 
     /// Takes in how many verdicts of one cluster were open before and are now.

@@ -46,6 +46,8 @@ pub struct Config {
     pub max_message: u32,
     /// Least time between the two full syncs that the removal of most exports of a cluster needs.
     pub confirm_after: Duration,
+    /// How long the API server's answers about a token and its rights are believed (networking 16.7).
+    pub believed: Duration,
     /// Whether reports of type, weight and public address are recorded.
     pub traffic_manager: bool,
 }
@@ -61,6 +63,7 @@ impl Config {
             window: 256,
             max_message: 1 << 20,
             confirm_after: CONFIRM_AFTER.unsigned_abs(),
+            believed: Duration::from_secs(60),
             traffic_manager: true,
         }
     }
@@ -108,7 +111,7 @@ pub async fn run(
     // A full sync is compared with the records, so no session may begin before they are known.
     stop.run_until_cancelled(index.synced()).await;
     let server = server::Server {
-        auth: Arc::new(auth::Auth::new(client)),
+        auth: Arc::new(auth::Auth::new(client, config.believed)),
         members,
         sessions,
         records,

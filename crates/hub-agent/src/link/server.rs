@@ -102,6 +102,10 @@ impl Server {
         if outbound.send(Ok(self.welcome(&hello, &admission))).await.is_err() {
             return;
         }
+        let next_seq = match admission {
+            Admission::Continue { next_seq } => Some(next_seq),
+            Admission::FullSync | Admission::Superseded => None,
+        };
         let mut conversation = Conversation {
             cluster: hello.cluster,
             caller: Arc::new(caller),
@@ -116,7 +120,7 @@ impl Server {
             expires,
             outbound,
             stop: self.stop.clone(),
-            progress: Progress::default(),
+            progress: Progress::new(next_seq),
         };
         if let Some(bye) = conversation.run(inbound).await {
             self.ended(&bye);
@@ -165,12 +169,7 @@ impl Server {
             Err(error) => return Err(unavailable(&error)),
         }
         if (self.members)(cluster) == Membership::None {
-            let mut farewell = bye(
-                pb::ByeReason::NotAMember,
-                format!("There is no MemberCluster {cluster}."),
-            );
-            farewell.retry_after_ms = u64::try_from(NOT_A_MEMBER_RETRY.as_millis()).unwrap_or_default();
-            return Err(farewell);
+            return Err(not_a_member(cluster));
         }
         let greeting = Greeting {
             epoch: hello.epoch,
@@ -178,7 +177,7 @@ impl Server {
             hub_incarnation: hello.hub_incarnation.clone(),
             last_acked: hello.last_acked,
         };
-        match self.sessions.enter(cluster, &greeting) {
+        match self.sessions.enter(cluster, &greeting, self.clock.now()) {
             Some((place, admission)) => Ok((hello, place, admission)),
             None => Err(bye(
                 pb::ByeReason::Superseded,
@@ -266,6 +265,17 @@ pub(super) fn bye(reason: pb::ByeReason, text: impl Into<String>) -> pb::Bye {
         reason: reason.into(),
         message: text.into(),
         retry_after_ms: 0,
+    }
+}
+
+/// The farewell to a cluster that is no member (any more).
+pub(super) fn not_a_member(cluster: &str) -> pb::Bye {
+    pb::Bye {
+        retry_after_ms: u64::try_from(NOT_A_MEMBER_RETRY.as_millis()).unwrap_or_default(),
+        ..bye(
+            pb::ByeReason::NotAMember,
+            format!("There is no MemberCluster {cluster}."),
+        )
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fairway_core::link::session::{Admission, ClusterSession, Greeting, Version};
 use fairway_core::link::{ExportKey, Verdict};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +71,12 @@ impl Sessions {
     }
 
     /// Lets a stream speak for its cluster; the one before must go. `None` when this one is outdated itself.
-    pub(super) fn enter(self: &Arc<Self>, cluster: &str, greeting: &Greeting) -> Option<(Place, Admission)> {
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        cluster: &str,
+        greeting: &Greeting,
+        now: Timestamp,
+    ) -> Option<(Place, Admission)> {
         let mut clusters = self.clusters.lock();
         let entry = clusters.entry(cluster.to_owned()).or_default();
         let admission = entry.state.hello(greeting, &self.incarnation);
@@ -82,6 +88,7 @@ impl Sessions {
         } else {
             self.metrics.sessions.inc();
         }
+        self.metrics.opened.with_label_values(&[cluster]).set(now.as_second());
         entry.streams += 1;
         let (number, signals) = (entry.streams, Signals::default());
         // What was judged while nobody listened.
@@ -166,7 +173,7 @@ impl Drop for Place {
             && entry.stream.as_ref().is_some_and(|stream| stream.number == self.number)
         {
             entry.stream = None;
-            self.sessions.metrics.sessions.dec();
+            self.sessions.metrics.closed(&self.cluster);
         }
     }
 }
