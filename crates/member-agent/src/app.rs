@@ -21,7 +21,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Election, Settings};
-use crate::link;
+use crate::link::{self, Departure};
 use crate::member::Member;
 use crate::membership::{self, Collector, Speaker};
 use crate::metrics::Counters;
@@ -151,7 +151,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
     tasks.join(GRACE).await.map_err(|err| text(&err))
 }
 
-/// Runs the agent on ready clients until `stop`, without probes and leases; for tests and tools.
+/// Runs the agent on ready clients until `stop`, without probes and leases, and with a session when `link` says how;
+/// for tests and tools.
 ///
 /// # Errors
 /// As [`run`].
@@ -159,11 +160,12 @@ pub async fn run_with(
     clients: Clients,
     member_name: &str,
     settings: Settings,
+    link: Option<(link::Config, link::Metrics)>,
     stop: CancellationToken,
 ) -> Result<(), String> {
     let metrics = Metrics::new().map_err(|err| err.to_string())?;
     let mut tasks = Tasks::new(stop);
-    spawn(&mut tasks, &clients, member_name, settings, &metrics, None).await?;
+    spawn(&mut tasks, &clients, member_name, settings, &metrics, link).await?;
     tasks.join(GRACE).await.map_err(|err| err.to_string())
 }
 
@@ -205,6 +207,7 @@ async fn spawn(
     let (recorder, event_writer) = events::channel(hub.clone(), clock);
     let (nodes, pods) = (Arc::clone(collector.nodes()), Arc::clone(collector.pods()));
     let namespaces = collector.namespaces().cloned();
+    let departure = link.is_some().then(Departure::new);
     let speaker = Speaker::new(membership::Parts {
         namespace,
         name: member_name.to_owned(),
@@ -214,14 +217,15 @@ async fn spawn(
         events: recorder,
         counters,
         clock,
+        departure: departure.clone(),
     });
     let (hub, member) = (&clients.hub, &clients.member);
-    if let Some((config, link_metrics)) = link {
+    if let Some(((config, link_metrics), departure)) = link.zip(departure) {
         let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
         let session = link::run(
             config,
             member.clone(),
-            speaker.leaving(),
+            departure,
             recorder,
             link_metrics,
             clock,

@@ -10,6 +10,7 @@ use kit::client::RateLimit;
 use kit::flags::{FlagSet, ParseError, Values};
 
 use crate::app::Config;
+use crate::link;
 pub use environment::Environment;
 
 /// Everything that flags set.
@@ -422,6 +423,10 @@ fn link(values: &mut Values) -> Option<Link> {
         return None;
     }
     let address = text(values, "hub-link-address")?;
+    values.require(
+        link::is_https(&address),
+        "The value of the flag --hub-link-address must begin with https://: sessions are always encrypted.",
+    );
     let ca_file = text(values, "hub-link-ca-file");
     values.require(
         ca_file.is_some(),

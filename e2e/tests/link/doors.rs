@@ -2,10 +2,11 @@
 
 use fairway_core::link::{Change, ExportReport, NackCode};
 use hub_agent::link::Membership;
+use member_agent::link::Stage;
 use wire::member::{ByeReason, hub_message};
 
 use crate::raw::{Answer, Raw, key, report};
-use crate::world::{EXPORTS, FINE, World, equal, eventually};
+use crate::world::{EXPORTS, FINE, PATIENCE, World, equal, eventually};
 
 fn refused(answer: Answer) -> (ByeReason, u64) {
     match answer {
@@ -192,11 +193,9 @@ async fn a_member_gets_in_with_its_next_token_and_withdraws_everything_when_it_l
     for name in ["a", "b", "c", "d"] {
         member.shows(name, FINE).await;
     }
-    member.leaving.send_replace(true);
-    eventually("everything is withdrawn", || async {
-        equal(world.records("m1").await.len(), 0)
-    })
-    .await;
+    member.departure.set(Stage::Leaving);
+    assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
+    assert!(world.records("m1").await.is_empty(), "everything is withdrawn");
     // The exports are the user's; only what holds them for the hub goes.
     member.delete(&EXPORTS, "a").await;
     member.shows("a", "gone").await;

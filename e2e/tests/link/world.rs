@@ -14,11 +14,10 @@ use kit::events;
 use kit::rest::{Call, media};
 use kit::writer::{Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
-use member_agent::link as member_link;
+use member_agent::link::{self as member_link, Departure};
 use parking_lot::Mutex;
 use prometheus::Registry;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +52,7 @@ pub const FINALIZER: &str = "networking.fleet.azure.com/svc-export-cleanup";
 pub const WEIGHT: &str = "networking.fleet.azure.com/weight";
 
 /// How long anything may take to come about.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A part that runs until it is stopped.
 struct Running {
@@ -87,7 +86,7 @@ pub struct Member {
     pub server: ApiServer,
     pub user: Writer,
     pub token_file: PathBuf,
-    pub leaving: watch::Sender<bool>,
+    pub departure: Arc<Departure>,
     pub config: member_link::Config,
     pub metrics: Option<member_link::Metrics>,
     half: Option<Running>,
@@ -362,7 +361,7 @@ impl Member {
             server,
             user,
             token_file,
-            leaving: watch::Sender::new(false),
+            departure: Departure::new(),
             config,
             metrics: None,
             half: None,
@@ -377,10 +376,10 @@ impl Member {
         let (recorder, writer) = events::channel(Writer::new(client.clone(), Duration::from_secs(5)), Clock::System);
         let metrics = member_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
-        let (config, leaving, stop) = (self.config.clone(), self.leaving.subscribe(), CancellationToken::new());
+        let (config, departure, stop) = (self.config.clone(), Arc::clone(&self.departure), CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            let link = member_link::run(config, client, leaving, recorder, metrics, Clock::System, ended.clone());
+            let link = member_link::run(config, client, departure, recorder, metrics, Clock::System, ended.clone());
             tokio::join!(link, writer.run(ended));
         });
         self.half = Some(Running { stop, task });

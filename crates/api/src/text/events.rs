@@ -59,3 +59,33 @@ pub mod member {
     /// Internal member cluster spec updated.
     pub const INTERNAL_MEMBER_CLUSTER_SPEC_UPDATED: &str = "InternalMemberClusterSpecUpdated";
 }
+
+/// Service exports (networking 13.7).
+pub mod export {
+    /// Who speaks of an export and its Service.
+    pub const CONTROLLER: &str = "serviceexport-controller";
+
+    /// Who speaks of what the hub says of an export.
+    pub const FEEDBACK_CONTROLLER: &str = "internalserviceexport-controller";
+
+    /// There is no Service of that name.
+    pub const SERVICE_NOT_FOUND: &str = "ServiceNotFound";
+
+    /// The Service cannot be exported.
+    pub const SERVICE_NOT_ELIGIBLE: &str = "ServiceNotEligible";
+
+    /// The Service has weight 0 and is not exported.
+    pub const WEIGHTLESS: &str = "Service";
+
+    /// The Service is exported.
+    pub const VALID: &str = "ValidServiceExport";
+
+    /// The hub has not judged the export.
+    pub const PENDING: &str = "PendingExportConflictResolution";
+
+    /// The export conflicts with others.
+    pub const CONFLICT_FOUND: &str = "ServiceExportConflictFound";
+
+    /// The export agrees with the others.
+    pub const NO_CONFLICT_FOUND: &str = "NoServiceExportConflictFound";
+}

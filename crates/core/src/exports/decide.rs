@@ -1,6 +1,7 @@
 //! The decision about one ServiceExport (networking 9.1).
 
 use api::condition::{self, Condition, ConditionStatus};
+use api::text::events::export as events;
 use api::text::{conditions, reasons};
 use jiff::Timestamp;
 
@@ -70,7 +71,7 @@ pub fn decide(
             withdrawn(export, WithdrawReason::ServiceNotFound),
             reasons::networking::SERVICE_NOT_FOUND,
             message,
-            "ServiceNotFound",
+            events::SERVICE_NOT_FOUND,
             now,
         );
     };
@@ -81,7 +82,7 @@ pub fn decide(
             withdrawn(export, WithdrawReason::ServiceIneligible),
             reasons::networking::SERVICE_INELIGIBLE,
             message,
-            "ServiceNotEligible",
+            events::SERVICE_NOT_ELIGIBLE,
             now,
         );
     }
@@ -129,6 +130,7 @@ fn invalid(
     ) {
         decision.conditions = Some(all);
         decision.events.push(ExportEvent {
+            source: events::CONTROLLER,
             warning: true,
             reason: event,
             note: message,
@@ -152,8 +154,9 @@ fn weightless(export: &ExportView, mut decision: Decision, now: Timestamp) -> De
     if changed {
         decision.conditions = Some(all);
         decision.events.push(ExportEvent {
+            source: events::CONTROLLER,
             warning: false,
-            reason: "ValidServiceExport",
+            reason: events::WEIGHTLESS,
             note: message,
         });
     }
@@ -186,13 +189,15 @@ fn exported(export: &ExportView, service: &ServiceView, weight: i64, since: Time
         let pending = format!("service {key} is pending export conflict resolution");
         decision.events = vec![
             ExportEvent {
+                source: events::CONTROLLER,
                 warning: false,
-                reason: "ValidServiceExport",
+                reason: events::VALID,
                 note: message,
             },
             ExportEvent {
+                source: events::CONTROLLER,
                 warning: false,
-                reason: "PendingExportConflictResolution",
+                reason: events::PENDING,
                 note: pending,
             },
         ];

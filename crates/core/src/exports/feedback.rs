@@ -1,6 +1,7 @@
 //! What the hub says of an export, shown on the ServiceExport (networking 9.5 and 16.7).
 
 use api::condition::{Condition, ConditionStatus};
+use api::text::events::export as events;
 use api::text::{conditions, reasons};
 use jiff::Timestamp;
 
@@ -13,9 +14,9 @@ use crate::link::{self, Conflict};
 /// The hub's condition observes its own record, so generations are not compared (networking FIX 36).
 pub fn verdict(export: &ExportView, verdict: &link::Verdict, now: Timestamp) -> Option<(Vec<Condition>, ExportEvent)> {
     let (status, event) = match verdict.conflict {
-        Conflict::NoConflict => (ConditionStatus::False, "NoServiceExportConflictFound"),
-        Conflict::Conflict => (ConditionStatus::True, "ServiceExportConflictFound"),
-        Conflict::Unknown => (ConditionStatus::Unknown, "PendingExportConflictResolution"),
+        Conflict::NoConflict => (ConditionStatus::False, events::NO_CONFLICT_FOUND),
+        Conflict::Conflict => (ConditionStatus::True, events::CONFLICT_FOUND),
+        Conflict::Unknown => (ConditionStatus::Unknown, events::PENDING),
     };
     let kind = conditions::networking::CONFLICT;
     let desired = Condition::new(
@@ -32,6 +33,7 @@ pub fn verdict(export: &ExportView, verdict: &link::Verdict, now: Timestamp) -> 
         (
             all,
             ExportEvent {
+                source: events::FEEDBACK_CONTROLLER,
                 warning,
                 reason: event,
                 note: verdict.message.clone(),
@@ -50,6 +52,7 @@ pub fn refused(export: &ExportView, why: &str, now: Timestamp) -> Option<(Vec<Co
         (
             all,
             ExportEvent {
+                source: events::FEEDBACK_CONTROLLER,
                 warning: true,
                 reason,
                 note: why.to_owned(),

@@ -15,6 +15,8 @@ pub use weight::weight;
 /// An event to record on a ServiceExport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportEvent {
+    /// Who it is from.
+    pub source: &'static str,
     /// Whether it is a warning.
     pub warning: bool,
     /// Its reason.

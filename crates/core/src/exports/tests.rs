@@ -106,6 +106,36 @@ fn each_situation_of_an_export() {
 }
 
 #[test]
+fn events_carry_the_names_that_dashboards_know() {
+    let fine = service(|_| {});
+    let weighed = |weight: &str| {
+        let weight = weight.to_owned();
+        export(move |e| e["metadata"]["annotations"] = json!({"networking.fleet.azure.com/weight": weight}))
+    };
+    let told = |export: &ExportView, service: Option<&ServiceView>| {
+        let decision = decide(export, service, false, at(0), at(0));
+        let told = decision.events.into_iter().map(|event| {
+            let severity = if event.warning { "Warning" } else { "Normal" };
+            format!("{severity} {} {}: {}", event.source, event.reason, event.note)
+        });
+        told.collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        told(&export(|_| {}), None),
+        "Warning serviceexport-controller ServiceNotFound: service app/web is not found"
+    );
+    assert_eq!(
+        told(&weighed("0"), Some(&fine)),
+        "Normal serviceexport-controller Service: exported service app/web with 0 weight"
+    );
+    assert_eq!(
+        told(&weighed("1"), Some(&fine)),
+        "Normal serviceexport-controller ValidServiceExport: service app/web is valid for export; \
+         Normal serviceexport-controller PendingExportConflictResolution: service app/web is pending export conflict resolution"
+    );
+}
+
+#[test]
 fn deletion_and_leaving_withdraw_only_what_the_hub_may_know() {
     let deleting = |value: &mut Value| value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     assert_eq!(outcome(&export(deleting), None), "keep, Keep, unchanged");
@@ -179,6 +209,10 @@ fn verdicts_and_refusals_reach_the_conflict_condition_once() {
     assert_eq!(
         (conflict.status, conflict.observed_generation, event.warning),
         (ConditionStatus::False, 1, false)
+    );
+    assert_eq!(
+        (event.source, event.reason),
+        ("internalserviceexport-controller", "NoServiceExportConflictFound")
     );
     let stored = export(|value| value["status"]["conditions"] = serde_json::to_value(&shown).unwrap());
     assert_eq!(verdict(&stored, &given(Conflict::NoConflict), at(99)), None);

@@ -312,6 +312,19 @@ impl Outbox {
         waits.chain(sent).any(|change| matches!(change, Change::Withdraw(_)))
     }
 
+    /// Exports of which a change waits or is not acknowledged.
+    pub fn open(&self) -> BTreeSet<&ExportKey> {
+        let sent = self.unacked.values().map(|(key, _)| key);
+        self.waiting.keys().chain(self.held.keys()).chain(sent).collect()
+    }
+
+    /// Number of withdrawals that wait or are not acknowledged.
+    pub fn open_withdrawals(&self) -> usize {
+        let sent = self.unacked.values().map(|(_, change)| change);
+        let all = self.waiting.values().chain(self.held.values()).chain(sent);
+        all.filter(|change| matches!(change, Change::Withdraw(_))).count()
+    }
+
     fn settle(&mut self, seq: u64) -> Vec<ExportKey> {
         let open = self.unacked.split_off(&seq.saturating_add(1));
         let done = std::mem::replace(&mut self.unacked, open);

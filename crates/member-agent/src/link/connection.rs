@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::link::ExportKey;
 use fairway_core::link::outbox::{Outgoing, Refused, Resume};
+use fairway_core::link::{ExportKey, Verdict};
 use kit::backoff::Backoff;
 use rand::Rng as _;
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,8 @@ const UNAVAILABLE: Backoff = Backoff::new(Duration::from_millis(200), Duration::
 struct Memory {
     instance: String,
     incarnation: String,
+    /// Since when the present stream is open.
+    opened: Option<Instant>,
 }
 
 /// Why a stream ended.
@@ -62,16 +64,16 @@ pub(super) async fn run(
     let mut memory = Memory {
         instance: uuid::Uuid::new_v4().to_string(),
         incarnation: String::new(),
+        opened: None,
     };
     let mut failures = 0;
     loop {
-        let begun = Instant::now();
         let ended = stop.run_until_cancelled(session(&config, &shared, &mut memory)).await;
         shared.metrics.connected.set(0);
         let Some(ended) = ended else { return };
         shared.outbox.lock().disconnected();
         shared.metrics.reconnects.with_label_values(&[ended.reason]).inc();
-        failures = if begun.elapsed() >= HEALTHY { 1 } else { failures + 1 };
+        failures = failures_after(failures, memory.opened.take().map(|opened| opened.elapsed()));
         let wait = jittered(config.reconnect, failures).max(ended.retry_after.unwrap_or_default());
         tracing::info!(
             reason = ended.reason,
@@ -82,6 +84,16 @@ pub(super) async fn run(
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return;
         }
+    }
+}
+
+/// Failures in a row after a try whose stream was open for so long. However long a try took, only an open stream says
+/// that the hub can be reached.
+fn failures_after(failures: u32, open: Option<Duration>) -> u32 {
+    if open.is_some_and(|open| open >= HEALTHY) {
+        1
+    } else {
+        failures.saturating_add(1)
     }
 }
 
@@ -100,6 +112,7 @@ async fn session(config: &Config, shared: &Shared, memory: &mut Memory) -> Ended
             tracing::info!(address = config.address, "The session with the hub is open.");
             let resume = resume(config, memory, &welcome);
             memory.incarnation.clone_from(&welcome.hub_incarnation);
+            memory.opened = Some(Instant::now());
             Talk::new(shared, outbound, resume, &welcome).run(inbound).await
         }
         Err(ended) => ended,
@@ -172,6 +185,13 @@ async fn open(config: &Config, shared: &Shared, memory: &Memory) -> Result<Opene
 }
 
 async fn connect(config: &Config) -> Result<Channel, String> {
+    // Any other scheme would be spoken in plain text, with the token in it.
+    if !is_https(&config.address) {
+        return Err(format!(
+            "The address {} cannot be used: sessions are always encrypted, so it must begin with https://.",
+            config.address
+        ));
+    }
     let ca = tokio::fs::read(&config.ca_file)
         .await
         .map_err(|err| format!("The file {} cannot be read: {err}.", config.ca_file.display()))?;
@@ -202,6 +222,12 @@ async fn connect(config: &Config) -> Result<Channel, String> {
                 kit::error::chain(&err)
             )
         })
+}
+
+/// Whether an address is a URL whose scheme is encrypted.
+pub(crate) fn is_https(address: &str) -> bool {
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 /// How the session continues, and when its first report may go out.
@@ -328,7 +354,14 @@ impl<'a> Talk<'a> {
                 sync_id,
                 key,
                 change,
-            } => convert::change_to_wire(seq, sync_id, &key, &change),
+            } => {
+                // The hub answers anew, so an earlier refusal does not stand any more.
+                let mut news = self.shared.news.lock();
+                if matches!(news.get(&key), Some(News::Refused(_))) {
+                    news.remove(&key);
+                }
+                convert::change_to_wire(seq, sync_id, &key, &change)
+            }
             Outgoing::SyncEnd {
                 sync_id,
                 count,
@@ -353,13 +386,13 @@ impl<'a> Talk<'a> {
                     self.unavailable = 0;
                 }
                 let withdrawn = self.shared.outbox.lock().ack(ack.seq);
+                self.shared.answered();
                 self.revisit(withdrawn);
             }
             Body::Nack(nack) => self.refused(&nack),
             Body::Verdict(verdict) => {
                 if let Ok((seq, key, verdict)) = convert::verdict(verdict) {
-                    let told = false;
-                    tell(self.shared, key, News::Verdict { seq, verdict, told });
+                    self.judged(key, seq, verdict);
                 }
             }
             Body::Resync(resync) => {
@@ -379,9 +412,20 @@ impl<'a> Talk<'a> {
         None
     }
 
+    /// Shows a verdict. While the newest report of the export stands refused, the hub judges what it recorded before,
+    /// and that must not hide the refusal.
+    fn judged(&self, key: ExportKey, seq: u64, verdict: Verdict) {
+        let stands_refused = matches!(self.shared.news.lock().get(&key), Some(News::Refused(_)));
+        if !stands_refused {
+            let told = false;
+            tell(self.shared, key, News::Verdict { seq, verdict, told });
+        }
+    }
+
     fn refused(&mut self, nack: &pb::Nack) {
         let code = convert::nack_code(nack.code());
         let refused = self.shared.outbox.lock().nack(nack.seq, code);
+        self.shared.answered();
         match refused {
             Refused::Outdated => {}
             Refused::Held => {
@@ -398,6 +442,7 @@ impl<'a> Talk<'a> {
                     return;
                 };
                 let (code, text) = (code.as_str(), &nack.message);
+                self.shared.metrics.refused.with_label_values(&[code]).inc();
                 tracing::warn!(export = %key, code, message = text, "The hub refused an export.");
                 tell(
                     self.shared,
@@ -458,4 +503,35 @@ fn message(body: member_message::Body) -> pb::MemberMessage {
 
 fn sync_id() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_stream_that_was_open_for_a_while_resets_the_back_off() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(failures_after(5, None), 6, "a hub that does not answer is asked ever less often");
+        assert_eq!(failures_after(5, seconds(9)), 6);
+        assert_eq!(failures_after(5, seconds(10)), 1);
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_take_a_random_part() {
+        let bounds = [Duration::from_millis(500), Duration::from_secs(30)];
+        for (failures, most) in [(1, 500), (2, 1000), (5, 8000), (7, 30_000), (4_000_000, 30_000)] {
+            let most = Duration::from_millis(most);
+            for _ in 0..50 {
+                let wait = jittered(bounds, failures);
+                assert!(wait <= most && wait >= most / 10, "{failures}: {wait:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_encrypted_addresses_are_used() {
+        assert!(is_https("https://hub:9444") && is_https("HTTPS://hub"));
+        assert!(!is_https("http://hub:9444") && !is_https("hub:9444") && !is_https(""));
+    }
 }

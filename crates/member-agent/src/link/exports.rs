@@ -1,6 +1,6 @@
 //! Follows ServiceExports and their Services: keeps conditions and finalizers as decided, and the outbox filled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::departure::{Departure, Stage};
 use super::{News, Shared};
 
 const EXPORTS: Resource = Resource::namespaced(groups::NETWORKING, "v1beta1", "ServiceExport", "serviceexports");
 const SERVICES: Resource = Resource::namespaced("", "v1", "Service", "services");
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 const WORKERS: usize = 4;
-const COMPONENT: &str = "service-export-controller";
 
 /// The queue of exports to look at.
 pub(super) fn queue() -> Queue<ExportKey> {
@@ -40,7 +40,7 @@ pub(super) fn queue() -> Queue<ExportKey> {
 pub(super) struct Exports {
     shared: Arc<Shared>,
     writer: Writer,
-    leaving: watch::Receiver<bool>,
+    departure: Arc<Departure>,
     recorder: Recorder,
     clock: Clock,
     /// When the present version of each exported Service was first seen (networking FIX 30: kept in memory).
@@ -57,7 +57,7 @@ impl Exports {
     pub(super) fn new(
         shared: Arc<Shared>,
         member: Client,
-        leaving: watch::Receiver<bool>,
+        departure: Arc<Departure>,
         recorder: Recorder,
         clock: Clock,
     ) -> Self {
@@ -65,7 +65,7 @@ impl Exports {
         Self {
             shared,
             writer,
-            leaving,
+            departure,
             recorder,
             clock,
             since: Mutex::default(),
@@ -111,14 +111,8 @@ impl Exports {
                 return;
             }
             ready.send_replace(true);
-            let mut leaving = this.leaving.clone();
             let everybody = async {
-                while leaving.changed().await.is_ok() {
-                    seen.exports
-                        .all()
-                        .iter()
-                        .for_each(|export| queue.add(export.key.clone()));
-                }
+                this.follow_departure(&seen, &queue).await;
                 stop.cancelled().await;
             };
             let worked = work(&queue, WORKERS, &stop, |key| {
@@ -133,13 +127,44 @@ impl Exports {
         tokio::join!(watch_exports, watch_services, decide);
     }
 
+    /// Has everything looked at again whenever the cluster begins to leave, has left, or stays after all.
+    async fn follow_departure(&self, seen: &Seen, queue: &Queue<ExportKey>) {
+        let mut stages = self.departure.stages();
+        // Everything was just looked at as the exports of a member.
+        let mut known = Stage::Member;
+        loop {
+            let stage = *stages.borrow_and_update();
+            if stage != known {
+                known = stage;
+                let all: BTreeSet<ExportKey> = seen.exports.all().iter().map(|export| export.key.clone()).collect();
+                if stage == Stage::Leaving {
+                    self.departure.begin(all.clone(), self.open_withdrawals(seen));
+                }
+                all.into_iter().for_each(|key| queue.add(key));
+            }
+            if stages.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Exports that still carry our finalizer, and withdrawals that the hub has not acknowledged.
+    fn open_withdrawals(&self, seen: &Seen) -> usize {
+        let held = seen.exports.all().iter().filter(|export| export.has_finalizer()).count();
+        held + self.shared.outbox.lock().open_withdrawals()
+    }
+
     async fn look(&self, seen: &Seen, key: &ExportKey) -> Outcome {
         match self.reconcile(seen, key).await {
-            Ok(()) => Outcome::Done,
-            Err(error) if error.is_not_found() => Outcome::Done,
-            Err(error) => {
+            Err(error) if !error.is_not_found() => {
                 tracing::info!(export = %key, %error, "A ServiceExport is looked at again later.");
                 error.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
+            }
+            Ok(()) | Err(_) => {
+                if self.departure.stage() != Stage::Member {
+                    self.departure.looked(key, self.open_withdrawals(seen));
+                }
+                Outcome::Done
             }
         }
     }
@@ -153,8 +178,8 @@ impl Exports {
         let service = seen.services.get(&place);
         let now = self.clock.now();
         let since = self.seen_since(key, service.as_deref(), now);
-        let leaving = *self.leaving.borrow();
-        let decision = decide(&export, service.as_deref(), leaving, since, now);
+        let stage = self.departure.stage();
+        let decision = decide(&export, service.as_deref(), stage != Stage::Member, since, now);
         let mut export = ExportView::clone(&export);
         if decision.finalizer == Finalizer::Add {
             let mut all = export.finalizers.clone();
@@ -179,7 +204,9 @@ impl Exports {
         if let Some(seq) = shown {
             self.shown(key, seq);
         }
-        if decision.finalizer == Finalizer::RemoveOnceWithdrawn && self.shared.outbox.lock().is_withdrawn(key) {
+        // The records of a cluster that has left go with its namespace, whether or not the hub could say so.
+        let may_go = || stage == Stage::Left || self.shared.outbox.lock().is_withdrawn(key);
+        if decision.finalizer == Finalizer::RemoveOnceWithdrawn && may_go() {
             self.shared.news.lock().remove(key);
             let mut others = export.finalizers.clone();
             others.retain(|name| name != finalizers::SERVICE_EXPORT);
@@ -190,28 +217,29 @@ impl Exports {
 
     /// Puts into the outbox what the hub is to know.
     fn tell_hub(&self, export: &ExportView, link: &LinkStep) {
-        let key = export.key.clone();
+        let key = &export.key;
         let mut outbox = self.shared.outbox.lock();
         let news = match link {
             LinkStep::Keep => {
                 if export.has_finalizer() {
-                    outbox.keep(key);
+                    outbox.keep(key.clone());
                 } else {
-                    outbox.forget(&key);
+                    outbox.forget(key);
                 }
                 false
             }
-            LinkStep::Report(report) => outbox.report(key, report.clone()),
+            LinkStep::Report(report) => outbox.report(key.clone(), report.clone()),
             LinkStep::Withdraw(withdrawal) => {
-                let new = !outbox.is_withdrawing(&key) && !outbox.is_withdrawn(&key);
+                let new = !outbox.is_withdrawing(key) && !outbox.is_withdrawn(key);
                 if new {
-                    outbox.withdraw(key, withdrawal.clone());
+                    outbox.withdraw(key.clone(), withdrawal.clone());
                 }
                 new
             }
         };
+        drop(outbox);
         if news {
-            self.shared.wake.notify_one();
+            self.shared.owe(key.clone(), self.clock.now());
         }
     }
 
@@ -238,7 +266,8 @@ impl Exports {
                 reason: WithdrawReason::ExportDeleted,
             };
             outbox.withdraw(key.clone(), withdrawal);
-            self.shared.wake.notify_one();
+            drop(outbox);
+            self.shared.owe(key.clone(), self.clock.now());
         } else {
             outbox.forget(key);
         }
@@ -333,7 +362,7 @@ impl Exports {
             warning: event.warning,
             reason: event.reason.to_owned(),
             message: event.note,
-            component: COMPONENT,
+            component: event.source,
         });
     }
 }

@@ -6,6 +6,7 @@
 //! cache never opens a stream.
 
 mod connection;
+mod departure;
 mod exports;
 mod metrics;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use fairway_core::link::outbox::Outbox;
 use fairway_core::link::{ExportKey, Verdict};
+use jiff::Timestamp;
 use kit::clock::Clock;
 use kit::events::Recorder;
 use kube::Client;
@@ -23,6 +25,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use connection::is_https;
+pub use departure::{Departure, Stage};
 pub use metrics::Metrics;
 
 /// How the hub is reached and who we are.
@@ -73,7 +77,29 @@ struct Shared {
     shown: Mutex<BTreeMap<ExportKey, u64>>,
     /// Exports to look at again.
     revisit: Box<dyn Fn(ExportKey) + Send + Sync>,
+    /// Since when each change waits for the hub.
+    owed: Mutex<BTreeMap<ExportKey, Timestamp>>,
     metrics: Metrics,
+}
+
+impl Shared {
+    /// The hub is owed a change of an export, which is to be sent.
+    fn owe(&self, key: ExportKey, now: Timestamp) {
+        let mut owed = self.owed.lock();
+        owed.entry(key).or_insert(now);
+        self.metrics.owed_since(owed.values().min());
+        drop(owed);
+        self.wake.notify_one();
+    }
+
+    /// The hub has answered: what is not open any more is no longer owed.
+    fn answered(&self) {
+        let outbox = self.outbox.lock();
+        let open = outbox.open();
+        let mut owed = self.owed.lock();
+        owed.retain(|key, _| open.contains(key));
+        self.metrics.owed_since(owed.values().min());
+    }
 }
 
 /// What the hub said of an export, the newest only.
@@ -92,11 +118,11 @@ enum News {
     Refused(String),
 }
 
-/// Reports exports until `stop`. `leaving` tells that the cluster leaves the fleet, which withdraws them all.
+/// Reports exports until `stop`. `departure` tells when the cluster leaves the fleet, which withdraws them all.
 pub async fn run(
     config: Config,
     member: Client,
-    leaving: watch::Receiver<bool>,
+    departure: Arc<Departure>,
     recorder: Recorder,
     metrics: Metrics,
     clock: Clock,
@@ -109,12 +135,13 @@ pub async fn run(
         wake: Notify::new(),
         news: Mutex::default(),
         shown: Mutex::default(),
+        owed: Mutex::default(),
         revisit: Box::new(move |key| revisit.add(key)),
         metrics,
     });
     // A session starts with a full sync, which must not begin before every export has been looked at.
     let (ready, is_ready) = watch::channel(false);
-    let exports = exports::Exports::new(Arc::clone(&shared), member.clone(), leaving, recorder, clock);
+    let exports = exports::Exports::new(Arc::clone(&shared), member.clone(), departure, recorder, clock);
     let follow = exports.run(member, queue, ready, stop.clone());
     let talk = connection::run(config, shared, is_ready, stop);
     tokio::join!(follow, talk);

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use collect::Collector;
 
+use crate::link::{Departure, Stage};
 use crate::metrics::Counters;
 use crate::works::Applier;
 
@@ -43,6 +44,10 @@ const CONTROLLER: &str = "internalmembercluster-controller";
 /// Retries after failures; never longer than the heartbeat period.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 
+/// How long a member that leaves waits for the hub to acknowledge that its exports are withdrawn. Whatever is left then
+/// goes with the member's namespace.
+const WITHDRAWN_WITHIN: Duration = Duration::from_secs(30);
+
 /// Tries to write a status that others write too.
 const TRIES: usize = 4;
 
@@ -58,8 +63,8 @@ pub(crate) struct Speaker {
     events: Recorder,
     counters: Counters,
     clock: Clock,
-    /// Whether the hub wants the member to leave.
-    leaving: watch::Sender<bool>,
+    /// Who withdraws this member's exports, when they are reported.
+    departure: Option<Arc<Departure>>,
 }
 
 /// What the speaker stands on.
@@ -72,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) events: Recorder,
     pub(crate) counters: Counters,
     pub(crate) clock: Clock,
+    pub(crate) departure: Option<Arc<Departure>>,
 }
 
 impl Speaker {
@@ -85,6 +91,7 @@ impl Speaker {
             events,
             counters,
             clock,
+            departure,
         } = parts;
         let (sender, changed) = watch::channel(0);
         let scope = Scope {
@@ -104,7 +111,6 @@ impl Speaker {
         });
         let index = index.build();
         let key = ObjectKey::namespaced(&namespace, &name);
-        let leaving = watch::Sender::new(false);
         Self {
             key,
             hub,
@@ -115,17 +121,12 @@ impl Speaker {
             events,
             counters,
             clock,
-            leaving,
+            departure,
         }
     }
 
     pub(crate) fn index(&self) -> &Arc<Index<Membership>> {
         &self.index
-    }
-
-    /// Tells whether the member is leaving the fleet.
-    pub(crate) fn leaving(&self) -> watch::Receiver<bool> {
-        self.leaving.subscribe()
     }
 
     /// Speaks until `stop`.
@@ -141,7 +142,10 @@ impl Speaker {
         loop {
             self.changed.mark_unchanged();
             let Some(membership) = self.index.get(&self.key) else {
-                // There is none, or it is gone: wait for one.
+                // There is none, or it is gone: wait for one. With it go the records of a member that was leaving.
+                if self.stage() == Some(Stage::Leaving) {
+                    self.set_stage(Stage::Left);
+                }
                 if self.changed.changed().await.is_err() {
                     return;
                 }
@@ -180,7 +184,11 @@ impl Speaker {
 
     /// One look at what the hub wants. Answers when to look again; `None` waits for a change.
     async fn turn(&self, membership: &Membership) -> Result<Option<Duration>, String> {
-        self.leaving.send_replace(membership.wanted == Wanted::Leave);
+        self.set_stage(match &membership.wanted {
+            Wanted::Leave if heartbeat::has_left(membership) => Stage::Left,
+            Wanted::Leave => Stage::Leaving,
+            Wanted::Join | Wanted::Other(_) => Stage::Member,
+        });
         match &membership.wanted {
             Wanted::Join => self.join(membership).await.map(|()| Some(jittered(membership.period))),
             Wanted::Leave if heartbeat::has_left(membership) => Ok(None),
@@ -213,6 +221,9 @@ impl Speaker {
 
     async fn leave(&self, membership: &Membership) -> Result<(), String> {
         let failure = self.applier.leave().await.err().map(|err| err.to_string());
+        if failure.is_none() && !self.withdrawn().await {
+            return Ok(());
+        }
         let update = self
             .write(membership, |fresh, now| heartbeat::left(fresh, failure.as_deref(), now))
             .await?;
@@ -221,8 +232,37 @@ impl Speaker {
             if update.is_transition {
                 self.counters.left();
             }
+            if failure.is_none() {
+                self.set_stage(Stage::Left);
+            }
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Waits, for a while, until the hub has acknowledged that every export is withdrawn. `false` when the hub wants
+    /// something else meanwhile.
+    async fn withdrawn(&self) -> bool {
+        let Some(departure) = &self.departure else { return true };
+        let mut changed = self.changed.clone();
+        tokio::select! {
+            withdrawn = departure.withdrawn(WITHDRAWN_WITHIN) => {
+                if let Err(left) = withdrawn {
+                    tracing::warn!(left, "The hub has not acknowledged in time that all exports are withdrawn; they go with the member's namespace.");
+                }
+                true
+            }
+            _ = changed.changed() => false,
+        }
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        self.departure.as_ref().map(|departure| departure.stage())
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        if let Some(departure) = &self.departure {
+            departure.set(stage);
+        }
     }
 
     /// Writes what `say` makes of the object as it is. Others write into it too, so a conflict is met with a fresh look.

@@ -115,7 +115,7 @@ impl World {
         };
         let stop = CancellationToken::new();
         let token = stop.clone();
-        let task = tokio::spawn(async move { run_with(clients, "m", settings, token).await });
+        let task = tokio::spawn(async move { run_with(clients, "m", settings, None, token).await });
         self.agent = Some((task, stop));
     }
 
