@@ -226,9 +226,15 @@ impl MemberHub for Server {
                 )));
             }
         };
-        let left = token_expiry(&token).map(|at| Duration::try_from(at.duration_since(self.clock.now())));
-        // A token that has expired by our clock has no time left.
-        let expires = left.map(|left| Instant::now() + left.unwrap_or_default().min(LONGEST_TOKEN));
+        let left = token_expiry(&token).map(|at| {
+            let left = Duration::try_from(at.duration_since(self.clock.now()));
+            left.unwrap_or_default().min(LONGEST_TOKEN)
+        });
+        // The hub's answer may be a minute old, and an outdated agent must not take the place of one that is not.
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(Status::unauthenticated("The bearer token has expired."));
+        }
+        let expires = left.map(|left| Instant::now() + left);
         let caller = Caller { token, user };
         let (outbound, answers) = mpsc::channel(OUTBOUND);
         let server = self.clone();
