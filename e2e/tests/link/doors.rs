@@ -3,7 +3,7 @@
 use fairway_core::link::{Change, ExportReport, NackCode};
 use hub_agent::link::Membership;
 use member_agent::link::Stage;
-use wire::member::{ByeReason, hub_message};
+use wire::member::{Bye, ByeReason, hub_message};
 
 use crate::raw::{Answer, Raw, key, report};
 use crate::world::{EXPORTS, FINE, PATIENCE, World, equal, eventually};
@@ -19,10 +19,13 @@ fn refused(answer: Answer) -> (ByeReason, u64) {
 }
 
 /// Waits until the hub ends a stream with a word.
-async fn farewell(member: &mut Raw) -> ByeReason {
+pub async fn farewell(member: &mut Raw) -> Bye {
     loop {
         match member.receive().await.expect("a farewell before the end") {
-            hub_message::Body::Bye(bye) => return bye.reason(),
+            hub_message::Body::Bye(bye) => {
+                assert!(bye.message.ends_with('.'), "a full sentence: {}", bye.message);
+                return bye;
+            }
             hub_message::Body::Verdict(_) | hub_message::Body::Ack(_) => {}
             other => panic!("unexpected: {other:?}"),
         }
@@ -94,7 +97,7 @@ async fn the_newest_stream_speaks_and_an_outdated_agent_is_refused() {
     };
     let mut second = again("second", 2).await;
     second.open().await;
-    assert_eq!(farewell(&mut first).await, ByeReason::Superseded);
+    assert_eq!(farewell(&mut first).await.reason(), ByeReason::Superseded);
     assert!(first.receive().await.is_none(), "the stream ends with the farewell");
 
     // The agent before comes back, knowing only its own epoch; so does one of an epoch between.
@@ -117,7 +120,7 @@ async fn the_newest_stream_speaks_and_an_outdated_agent_is_refused() {
     // At the same epoch the newer connection wins.
     let mut third = again("third", 2).await;
     third.open().await;
-    assert_eq!(farewell(&mut second).await, ByeReason::Superseded);
+    assert_eq!(farewell(&mut second).await.reason(), ByeReason::Superseded);
     third.report("app", "c", 80);
     third.settle().await;
     are(&["app/c"]).await;

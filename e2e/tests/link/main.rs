@@ -9,8 +9,12 @@
 
 mod breaks;
 mod doors;
+mod ends;
 mod fake;
 mod fleet;
+mod leave;
 mod life;
+mod liveness;
 mod raw;
+mod stub;
 mod world;

@@ -40,6 +40,12 @@ const DEFINITIONS: Resource = Resource::cluster(
     "CustomResourceDefinition",
     "customresourcedefinitions",
 );
+const MEMBERSHIPS: Resource = Resource::namespaced(
+    "cluster.kubernetes-fleet.io",
+    "v1beta1",
+    "InternalMemberCluster",
+    "internalmemberclusters",
+);
 const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 const ACCOUNTS: Resource = Resource::namespaced("", "v1", "ServiceAccount", "serviceaccounts");
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -75,6 +81,8 @@ pub struct World {
     pub port: u16,
     pub memberships: Arc<Mutex<BTreeMap<String, Membership>>>,
     pub config: hub_link::Config,
+    /// What the hub's half takes for the time.
+    pub clock: Clock,
     /// Those of the half that runs or ran last.
     pub metrics: Option<hub_link::Metrics>,
     half: Option<Running>,
@@ -117,11 +125,8 @@ pub fn certificates(folder: &Path) {
     std::fs::write(folder.join("ca.crt"), authority.cert_pem()).unwrap();
 }
 
-async fn define(user: &Writer, plural: &str) {
-    let file = format!(
-        "{}/../deploy/crds/networking.fleet.azure.com_{plural}.yaml",
-        env!("CARGO_MANIFEST_DIR")
-    );
+async fn define(user: &Writer, name: &str) {
+    let file = format!("{}/../deploy/crds/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let definition = api::yaml::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
     user.create(&DEFINITIONS, None, &definition).await.unwrap();
 }
@@ -168,7 +173,7 @@ impl World {
         kit::telemetry::init(kit::telemetry::Format::Text, 0);
         let server = ApiServer::builder().build().unwrap();
         let user = Writer::new(server.client(), Duration::from_secs(5));
-        define(&user, "internalserviceexports").await;
+        define(&user, "networking.fleet.azure.com_internalserviceexports").await;
         namespace(&user, SYSTEM).await;
         let rules = json!([
             {"apiGroups": ["networking.fleet.azure.com"],
@@ -202,9 +207,15 @@ impl World {
             port,
             memberships: Arc::default(),
             config,
+            clock: Clock::System,
             metrics: None,
             half: None,
         }
+    }
+
+    /// Defines another kind on the hub.
+    pub async fn define(&self, name: &str) {
+        define(&self.user, name).await;
     }
 
     /// Starts the hub's half.
@@ -216,10 +227,10 @@ impl World {
             Arc::new(move |name| known.lock().get(name).copied().unwrap_or(Membership::None));
         let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
-        let (config, stop) = (self.config.clone(), CancellationToken::new());
+        let (config, clock, stop) = (self.config.clone(), self.clock, CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            hub_link::run(config, client, members, metrics, Clock::System, ended)
+            hub_link::run(config, client, members, metrics, clock, ended)
                 .await
                 .unwrap();
         });
@@ -249,6 +260,12 @@ impl World {
              "verbs": ["get", "list", "update", "patch", "watch", "create"]},
         ]});
         self.user.create(&ROLES, Some(&inside), &role).await.unwrap();
+        self.bind(name).await;
+    }
+
+    /// Gives a joined member its rights.
+    pub async fn bind(&self, name: &str) {
+        let inside = format!("fleet-member-{name}");
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
             "metadata": {"namespace": inside, "name": api::names::member_role_binding(name)},
             "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": api::names::member_role(name)},
@@ -256,11 +273,62 @@ impl World {
         self.user.create(&BINDINGS, Some(&inside), &binding).await.unwrap();
     }
 
-    /// A token of a member's account, by TokenRequest.
+    /// Takes a member its rights.
+    pub async fn unbind(&self, name: &str) {
+        let binding = api::names::member_role_binding(name);
+        let key = ObjectKey::namespaced(&format!("fleet-member-{name}"), &binding);
+        self.user.delete(&BINDINGS, &key, Deletion::default()).await.unwrap();
+    }
+
+    /// Deletes a member's account, and with it every token.
+    pub async fn delete_account(&self, name: &str) {
+        let key = ObjectKey::namespaced(SYSTEM, &account(name));
+        self.user.delete(&ACCOUNTS, &key, Deletion::default()).await.unwrap();
+    }
+
+    /// Says what the hub wants of a member.
+    pub async fn want(&self, name: &str, state: &str) {
+        let key = ObjectKey::namespaced(&format!("fleet-member-{name}"), name);
+        let spec = json!({"state": state, "heartbeatPeriodSeconds": 60});
+        let patch = json!({"spec": spec});
+        let changed = self.user.patch(&MEMBERSHIPS, &key, None, Patch::Merge, &patch).await;
+        if changed.is_err() {
+            let object = json!({"apiVersion": MEMBERSHIPS.api_version(), "kind": "InternalMemberCluster",
+                "metadata": {"name": name, "namespace": key.namespace}, "spec": spec});
+            let namespace = key.namespace.as_deref();
+            self.user.create(&MEMBERSHIPS, namespace, &object).await.unwrap();
+        }
+    }
+
+    /// Status of a member's condition Joined, `-` where there is none.
+    pub async fn joined(&self, name: &str) -> String {
+        let key = ObjectKey::namespaced(&format!("fleet-member-{name}"), name);
+        let membership = self.user.get(&MEMBERSHIPS, &key).await.unwrap();
+        let conditions = membership.pointer("/status/agentStatus/0/conditions");
+        let joined = conditions.and_then(Value::as_array).into_iter().flatten();
+        joined
+            .filter(|one| one["type"] == "Joined")
+            .map(|one| one["status"].as_str().unwrap().to_owned())
+            .next()
+            .unwrap_or("-".to_owned())
+    }
+
+    /// The hub as a member's account may use it.
+    pub fn client_of(&self, name: &str) -> kube::Client {
+        let user = User::service_account(SYSTEM, &account(name), "");
+        self.server.client_for(user, "member-agent")
+    }
+
+    /// A token of a member's account for an hour.
     pub async fn token(&self, name: &str) -> String {
+        self.token_for(name, 3600).await
+    }
+
+    /// A token of a member's account for some seconds, by TokenRequest.
+    pub async fn token_for(&self, name: &str, seconds: u32) -> String {
         let path = format!("/api/v1/namespaces/{SYSTEM}/serviceaccounts/{}/token", account(name));
         let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-            "spec": {"expirationSeconds": 3600}});
+            "spec": {"expirationSeconds": seconds}});
         let call =
             Call::new(http::Method::POST, path, "ask for a token").body(media::JSON, body.to_string().into_bytes());
         let answer: Value = call.json(self.user.client()).await.unwrap();
@@ -342,7 +410,7 @@ impl Member {
     pub async fn new(name: &str, folder: &Path, port: u16, token: &str) -> Self {
         let server = ApiServer::builder().build().unwrap();
         let user = Writer::new(server.client(), Duration::from_secs(5));
-        define(&user, "serviceexports").await;
+        define(&user, "networking.fleet.azure.com_serviceexports").await;
         namespace(&user, "app").await;
         let token_file = folder.join(format!("token-{name}"));
         std::fs::write(&token_file, token).unwrap();
@@ -368,11 +436,20 @@ impl Member {
         }
     }
 
+    /// Defines another kind on the member.
+    pub async fn define(&self, name: &str) {
+        define(&self.user, name).await;
+    }
+
+    /// The member as its agent may use it.
+    pub fn client(&self) -> kube::Client {
+        let user = User::new("member-agent", &["system:masters"]);
+        self.server.client_for(user, "member-agent")
+    }
+
     /// Starts the member's half, as a new process would.
     pub fn start(&mut self) {
-        let client = self
-            .server
-            .client_for(User::new("member-agent", &["system:masters"]), "member-agent");
+        let client = self.client();
         let (recorder, writer) = events::channel(Writer::new(client.clone(), Duration::from_secs(5)), Clock::System);
         let metrics = member_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
