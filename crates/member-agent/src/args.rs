@@ -539,8 +539,13 @@ mod tests {
         assert!(err.contains("not available yet"), "{err}");
         let link = ["--hub-link-address=https://hub:9444", "--hub-link-ca-file=ca.crt"];
         assert!(of(&link).unwrap().link.is_some());
-        let plain = of(&["--hub-link-address=http://hub:9444", link[1]]).unwrap_err().to_string();
-        assert!(plain.contains("https://"), "the token would travel in plain text: {plain}");
+        let plain = of(&["--hub-link-address=http://hub:9444", link[1]])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            plain.contains("https://"),
+            "the token would travel in plain text: {plain}"
+        );
         let off = of(&[link[0], link[1], "--enable-networking-features=false"]).unwrap();
         assert_eq!((off.link, off.networking), (None, false));
     }

@@ -77,7 +77,11 @@ async fn a_member_that_lost_its_rights_reports_nothing_until_it_has_them_again()
         equal(ended(&member, "forbidden") >= 2, true)
     })
     .await;
-    assert_eq!(world.records("m1").await, before, "nothing is written and nothing withdrawn");
+    assert_eq!(
+        world.records("m1").await,
+        before,
+        "nothing is written and nothing withdrawn"
+    );
     assert!(!member.connected());
     member.shows("b", PENDING).await;
     world.bind("m1").await;
@@ -127,7 +131,8 @@ async fn a_gap_in_the_numbers_ends_the_session_and_the_next_one_begins_anew() {
     raw.settle().await;
     // The first had number 1.
     let change = fairway_core::link::Change::Report(report("b", 80));
-    raw.send(convert::change_to_wire(3, None, &key("app", "b"), &change)).await;
+    raw.send(convert::change_to_wire(3, None, &key("app", "b"), &change))
+        .await;
     assert_eq!(farewell(&mut raw).await.reason(), ByeReason::Protocol);
     raw.cut();
     assert_eq!(raw.open().await.resume(), pb::ResumeMode::FullSync);
@@ -172,7 +177,13 @@ async fn a_verdict_on_what_was_recorded_before_does_not_hide_a_refusal() {
     let told = export["status"]["conditions"].as_array().unwrap();
     let text = told.iter().find(|one| one["type"] == "Conflict").unwrap()["message"].clone();
     assert!(text.as_str().unwrap().contains("not to the test's liking"), "{text}");
-    let refused = member.metrics.as_ref().unwrap().refused.with_label_values(&["INVALID_ARGUMENT"]).get();
+    let refused = member
+        .metrics
+        .as_ref()
+        .unwrap()
+        .refused
+        .with_label_values(&["INVALID_ARGUMENT"])
+        .get();
     assert_eq!(refused, 1);
 
     // Once the input changes, verdicts count again.

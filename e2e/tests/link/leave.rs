@@ -83,7 +83,11 @@ async fn an_agent_says_that_it_has_left_only_after_the_hub_acknowledged() {
     world.stop().await;
     world.want("m1", "Leave").await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(world.joined("m1").await, "True", "the hub has not heard of the withdrawal");
+    assert_eq!(
+        world.joined("m1").await,
+        "True",
+        "the hub has not heard of the withdrawal"
+    );
     world.start();
     eventually("the member has left", || async {
         equal(world.joined("m1").await.as_str(), "False")

@@ -61,7 +61,15 @@ async fn a_member_gives_a_silent_hub_up_and_connects_again() {
         session.wait(answered).await;
         tokio::time::sleep(interval).await;
     }
-    let silent = || member.metrics.as_ref().unwrap().reconnects.with_label_values(&["silent"]).get();
+    let silent = || {
+        member
+            .metrics
+            .as_ref()
+            .unwrap()
+            .reconnects
+            .with_label_values(&["silent"])
+            .get()
+    };
     assert_eq!((member.connected(), silent()), (true, 0));
 
     let begun = Instant::now();
@@ -159,7 +167,13 @@ async fn a_network_that_swallows_everything_is_noticed_on_both_sides_and_loses_n
     member.exported_service("c", 80).await;
     member.delete(&EXPORTS, "b").await;
     eventually("both sides have noticed", || async {
-        let silent = member.metrics.as_ref().unwrap().reconnects.with_label_values(&["silent"]).get();
+        let silent = member
+            .metrics
+            .as_ref()
+            .unwrap()
+            .reconnects
+            .with_label_values(&["silent"])
+            .get();
         equal((world.metrics.as_ref().unwrap().sessions.get(), silent), (0, 1))
     })
     .await;

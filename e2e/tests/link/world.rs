@@ -453,10 +453,22 @@ impl Member {
         let (recorder, writer) = events::channel(Writer::new(client.clone(), Duration::from_secs(5)), Clock::System);
         let metrics = member_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
-        let (config, departure, stop) = (self.config.clone(), Arc::clone(&self.departure), CancellationToken::new());
+        let (config, departure, stop) = (
+            self.config.clone(),
+            Arc::clone(&self.departure),
+            CancellationToken::new(),
+        );
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            let link = member_link::run(config, client, departure, recorder, metrics, Clock::System, ended.clone());
+            let link = member_link::run(
+                config,
+                client,
+                departure,
+                recorder,
+                metrics,
+                Clock::System,
+                ended.clone(),
+            );
             tokio::join!(link, writer.run(ended));
         });
         self.half = Some(Running { stop, task });

@@ -512,7 +512,11 @@ mod tests {
     #[test]
     fn only_a_stream_that_was_open_for_a_while_resets_the_back_off() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(failures_after(5, None), 6, "a hub that does not answer is asked ever less often");
+        assert_eq!(
+            failures_after(5, None),
+            6,
+            "a hub that does not answer is asked ever less often"
+        );
         assert_eq!(failures_after(5, seconds(9)), 6);
         assert_eq!(failures_after(5, seconds(10)), 1);
     }

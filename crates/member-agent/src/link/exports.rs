@@ -150,7 +150,12 @@ impl Exports {
 
     /// Exports that still carry our finalizer, and withdrawals that the hub has not acknowledged.
     fn open_withdrawals(&self, seen: &Seen) -> usize {
-        let held = seen.exports.all().iter().filter(|export| export.has_finalizer()).count();
+        let held = seen
+            .exports
+            .all()
+            .iter()
+            .filter(|export| export.has_finalizer())
+            .count();
         held + self.shared.outbox.lock().open_withdrawals()
     }
 

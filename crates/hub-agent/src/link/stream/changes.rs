@@ -202,7 +202,8 @@ impl Conversation {
                 true
             }
             Err(Failed::Unauthenticated) => {
-                let text = "The hub does not accept the token of this session any more; connect again with a fresh one.";
+                let text =
+                    "The hub does not accept the token of this session any more; connect again with a fresh one.";
                 return Err(Some(bye(pb::ByeReason::Unauthenticated, text)));
             }
             Err(Failed::Forbidden) => {

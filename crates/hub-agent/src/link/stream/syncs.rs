@@ -106,10 +106,7 @@ impl Conversation {
             return;
         }
         let now = Instant::now();
-        if syncs
-            .last
-            .is_none_or(|last| now.duration_since(last) > RESYNC_FORGIVEN)
-        {
+        if syncs.last.is_none_or(|last| now.duration_since(last) > RESYNC_FORGIVEN) {
             syncs.asked = 0;
         }
         syncs.asked += 1;
