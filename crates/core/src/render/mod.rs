@@ -139,18 +139,21 @@ fn synchronize(
     group: &Group,
 ) -> Result<Rendered, Outcome> {
     let spec = &input.binding.spec;
+    let recorded = Recorded::of(input.binding, &group.index).map_err(Outcome::NotSynchronized)?;
+    // What was rendered with overrides before stays as it is: a changed cluster label must not reach a cluster without
+    // a rollout (hub-behaviour 6.5). Nor must it count as failed because the override was deleted since: the rollout
+    // moves it within its budget.
+    let overridden =
+        !(spec.cluster_resource_override_snapshots.is_empty() && spec.resource_override_snapshots.is_empty());
+    if overridden && works::complete(group, live, &recorded) {
+        return Ok(only_strategies(input, live, strategy));
+    }
     let overrides = Applicable::load(
         &spec.cluster_resource_override_snapshots,
         &spec.resource_override_snapshots,
         input.overrides,
     )
     .map_err(Outcome::NotOverridden)?;
-    let recorded = Recorded::of(input.binding, &group.index).map_err(Outcome::NotSynchronized)?;
-    // What was rendered with overrides before stays as it is: a changed cluster label must not reach a cluster without
-    // a rollout (hub-behaviour 6.5).
-    if !overrides.is_empty() && works::complete(group, live, &recorded) {
-        return Ok(only_strategies(input, live, strategy));
-    }
     let cluster = Cluster {
         name: input.member.name(),
         labels: &input.member.meta.labels,

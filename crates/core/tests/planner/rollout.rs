@@ -178,3 +178,46 @@ fn scaling_to_zero_cleans_all_members() {
     assert_eq!(hub.placement()["status"]["conditions"].as_array().unwrap().len(), 1);
     assert_eq!(hub.condition("Scheduled").unwrap().1, "SchedulingPolicyFulfilled");
 }
+
+#[test]
+fn a_deleted_override_leaves_the_clusters_one_by_one() {
+    let mut hub = Hub::new(&CLUSTERS[..4]);
+    let target = Target::new(Kind::ClusterResourceOverrideSnapshot, None, "o-0");
+    let over = json!({
+        "metadata": {"name": "o-0", "labels": {
+            "kubernetes-fleet.io/parent-resource-override": "o",
+            "kubernetes-fleet.io/override-index": "0",
+            "kubernetes-fleet.io/is-latest-snapshot": "true",
+        }},
+        "spec": {"overrideHash": "", "overrideSpec": {
+            "clusterResourceSelectors": [{"group": "", "version": "v1", "kind": "Namespace", "name": "app"}],
+            "policy": {"overrideRules": [{
+                "clusterSelector": {"clusterSelectorTerms": []},
+                "jsonPatchOverrides": [{"op": "add", "path": "/metadata/labels", "value": {"over": "ridden"}}],
+            }]},
+        }},
+    });
+    hub.put(target.clone(), over);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    assert_eq!(hub.condition("Overridden").unwrap().1, "OverriddenSucceeded");
+    hub.objects.remove(&target);
+    for moved in 1..=4 {
+        hub.settle();
+        let free = CLUSTERS[..4]
+            .iter()
+            .filter(|cluster| {
+                hub.binding(cluster).unwrap()["spec"]
+                    .get("clusterResourceOverrideSnapshots")
+                    .is_none()
+            })
+            .count();
+        assert_eq!(free, moved, "the budget holds for the removal of an override too");
+        available(&mut hub);
+    }
+    hub.settle();
+    assert_eq!(hub.condition("Overridden").unwrap().1, "NoOverrideSpecified");
+    assert_eq!(hub.condition("Available").unwrap().0, "True");
+}
