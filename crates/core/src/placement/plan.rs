@@ -76,7 +76,9 @@ fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
     let latest = latest(world, &snapshots);
     let mut status = match selected {
         Selected::Unknown => return None,
-        Selected::Invalid(message) => report::invalid_selectors(&placement, message, world.now),
+        Selected::Invalid(message) | Selected::Moved(message) => {
+            report::invalid_selectors(&placement, message, world.now)
+        }
         Selected::Known(resources) => {
             let policy = Arc::clone(world.current_policy().and_then(|i| world.policies[i].get())?);
             let input = report::Input {
@@ -97,7 +99,23 @@ fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
             }
         }
     };
-    let namespace_usable = match report::target_namespace(&placement).flatten() {
+    // Where the selection has moved to, nobody asked for the status.
+    let copy = match selected {
+        Selected::Moved(_) => None,
+        _ => copy(world, &mut status),
+    };
+    world.pass.facts.placement = Some(report::fact(&placement, &status));
+    if !report::is_complete(&placement, &status) {
+        world.pass.look_again(SAFETY_NET);
+    }
+    let events = report::news(&placement, &status);
+    Some(Report { status, copy, events })
+}
+
+/// The write of the status' copy in the namespace that the placement selects, and what the status says about it.
+fn copy(world: &World<'_>, status: &mut PlacementStatus) -> Option<Write> {
+    let placement = &world.placement;
+    let namespace_usable = match report::target_namespace(placement).flatten() {
         Some(name) => {
             let namespaces = world.slice.resources.resolve("", "v1", "Namespace");
             let found = namespaces.and_then(|api| world.slice.resources.get(&api.key, None, name));
@@ -109,13 +127,7 @@ fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
         stored: world.slice.status_copy.as_deref(),
         namespace_usable,
     };
-    let copy = report::mirror(&placement, &mut status, seen, world.now);
-    world.pass.facts.placement = Some(report::fact(&placement, &status));
-    if !report::is_complete(&placement, &status) {
-        world.pass.look_again(SAFETY_NET);
-    }
-    let events = report::news(&placement, &status);
-    Some(Report { status, copy, events })
+    report::mirror(placement, status, seen, world.now)
 }
 
 /// The master whose index the status names; none while somebody else rolls out.

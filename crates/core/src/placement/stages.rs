@@ -29,6 +29,8 @@ pub(super) enum Selected {
     Known(Vec<ResourceIdentifier>),
     /// The user has to correct the selectors; the message says why.
     Invalid(String),
+    /// The selection has moved to another namespace than the one that shows the status (hub-behaviour 8.7).
+    Moved(String),
     /// Not known now; it will be tried again.
     Unknown,
 }
@@ -40,7 +42,7 @@ pub(super) const SAFETY_NET: Duration = Duration::from_secs(30 * 60);
 pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
     let placement = Arc::clone(&world.placement);
     if let Err(message) = report::consistent(&placement) {
-        return Selected::Invalid(message);
+        return Selected::Moved(message);
     }
     let selectors = &placement.spec.resource_selectors;
     let manifests = match select::select(world.slice.key, selectors, world.slice.resources, world.settings) {

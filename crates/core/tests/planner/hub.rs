@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::placement::v1beta1::PlacementStatus;
 use fairway_core::objects::{
     Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
@@ -137,10 +138,21 @@ impl Hub {
             works: self.all(&[Kind::Work], Work::from_value),
             overrides: &overrides,
             resources: &self.index,
-            status_copy: None,
+            status_copy: self.status_copy(),
             refused: &refused,
             withheld_since: self.withheld_since,
         })
+    }
+
+    /// The copy of the status in the namespace that the placement selects.
+    fn status_copy(&self) -> Option<Arc<PlacementStatus>> {
+        let selected = self
+            .placement_or_none()?
+            .pointer("/spec/resourceSelectors/0/name")?
+            .as_str()?;
+        let target = Target::new(Kind::ClusterResourcePlacementStatus, Some(selected), &self.key.name);
+        let copy = self.objects.get(&target)?;
+        Some(Arc::new(serde_json::from_value(copy["sourceStatus"].clone()).unwrap()))
     }
 
     /// Plans and executes, as the shell does. Returns the pass.
@@ -225,9 +237,12 @@ impl Hub {
     }
 
     pub fn placement(&self) -> &Value {
+        self.placement_or_none().expect("the placement exists")
+    }
+
+    fn placement_or_none(&self) -> Option<&Value> {
         self.objects
             .get(&self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement))
-            .expect("the placement exists")
     }
 
     pub fn count(&self, kind: Kind) -> usize {
