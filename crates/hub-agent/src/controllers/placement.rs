@@ -214,10 +214,15 @@ impl PlacementController {
                 Class::Unexpected => tracing::error!(placement = %key, %problem, class, "A placement has a problem."),
             }
         }
-        match pass.problems.iter().map(|problem| problem.class).max() {
-            Some(Class::Unexpected) => Outcome::RetryAfter(self.longest_wait),
-            Some(Class::Expected) => Outcome::RetryAfter(self.repetitions.reserve()),
-            Some(Class::User) | None => settled(pass.requeue),
+        let wait = match pass.problems.iter().map(|problem| problem.class).max() {
+            Some(Class::Unexpected) => self.longest_wait,
+            Some(Class::Expected) => self.repetitions.reserve(),
+            Some(Class::User) | None => return settled(pass.requeue),
+        };
+        // What the rest of the pass waits for comes no later for a problem in some other part of it.
+        if let Some(wait) = pass.requeue {
+            self.wake.placements.add_after(key.clone(), wait);
         }
+        Outcome::RetryAfter(wait)
     }
 }

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod back;
 mod crash;
 mod life;
 mod members;
