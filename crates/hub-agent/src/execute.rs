@@ -148,14 +148,19 @@ impl Executor {
         let target = write.target();
         self.wake.departs(target);
         let result = self.send(write).await;
-        let version = result.as_ref().ok().map(|answer| match answer {
-            Answer::Object(object) => text(object, "/metadata/resourceVersion").to_owned(),
-            Answer::Gone(_) => String::new(),
-        });
+        // Of an object that somebody else has deleted the watch tells, so nothing is folded, and its word is news.
+        let version = result
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .map(|answer| match answer {
+                Answer::Object(object) => text(object, "/metadata/resourceVersion").to_owned(),
+                Answer::Gone(_) => String::new(),
+            });
         let placement = (caller == Caller::Other && target.kind == Kind::Work)
             .then(|| self.store.placement_of_work(target))
             .flatten();
-        let result = result.map(|answer| self.fold(write, answer));
+        let result = result.map(|answer| answer.into_iter().for_each(|answer| self.fold(write, answer)));
         let others_wrote = self.wake.landed(target, version.as_deref());
         if let Some(key) = placement {
             self.wake.placements.add(key);
@@ -163,13 +168,14 @@ impl Executor {
         (write, result, others_wrote)
     }
 
-    async fn send(&self, write: &Write) -> Result<Answer, Error> {
+    /// Sends a write. `None` when there is nothing to patch any more.
+    async fn send(&self, write: &Write) -> Result<Option<Answer>, Error> {
         let target = write.target();
         let (api, key) = (
             resource(target.kind),
             ObjectKey::new(target.namespace.as_deref(), &target.name),
         );
-        match write {
+        let answer = match write {
             Write::Create { object, .. } => self
                 .writer
                 .create(&api, target.namespace.as_deref(), object)
@@ -184,10 +190,11 @@ impl Executor {
                 let bound = resource_version.as_ref().map(|version| bind(body, version));
                 let subresource = status.then_some("status");
                 let body = bound.as_ref().unwrap_or(body);
-                self.writer
-                    .patch(&api, &key, subresource, Patch::Merge, body)
-                    .await
-                    .map(Answer::Object)
+                let patched = self.writer.patch(&api, &key, subresource, Patch::Merge, body).await;
+                match patched {
+                    Err(error) if resource_version.is_none() && is_gone(&error) => return Ok(None),
+                    other => other.map(Answer::Object),
+                }
             }
             Write::Delete { uid, .. } => {
                 self.writer
@@ -201,7 +208,8 @@ impl Executor {
                     )
                     .await
             }
-        }
+        };
+        answer.map(Some)
     }
 
     /// Takes the answer in, so that the next pass need not wait for the watch.
@@ -227,6 +235,11 @@ impl Executor {
     }
 }
 
+/// Whether the object is gone. That its kind is not served is answered with the same code, but without this reason.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Status { code: 404, reason, .. } if reason == "NotFound")
+}
+
 /// A patch that applies to one version only.
 fn bind(body: &Value, version: &str) -> Value {
     let mut bound = body.clone();
@@ -236,4 +249,60 @@ fn bind(body: &Value, version: &str) -> Value {
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Response};
+    use kit::backoff::Backoff;
+    use kit::clock::Clock;
+    use kube::client::Body;
+    use std::convert::Infallible;
+
+    /// An executor whose server answers everything like this.
+    fn executor(code: u16, answer: &'static str) -> Executor {
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let response = Response::builder()
+                .status(code)
+                .body(Body::from(answer.as_bytes().to_vec()));
+            async move { Ok::<_, Infallible>(response.unwrap()) }
+        });
+        let wake = Arc::new(Wake::new(Backoff::new(
+            Duration::from_millis(5),
+            Duration::from_secs(1),
+        )));
+        let store = Arc::new(Store::new(&wake, false, Clock::System));
+        let writer = Writer::new(kube::Client::new(service, "default"), Duration::from_secs(5));
+        Executor::new(writer, store, wake)
+    }
+
+    fn patch(version: Option<&str>) -> Vec<Write> {
+        vec![Write::MergePatch {
+            target: Target::new(Kind::Work, Some("fleet-member-m1"), "w"),
+            body: json!({"spec": {}}),
+            status: false,
+            resource_version: version.map(str::to_owned),
+        }]
+    }
+
+    #[tokio::test]
+    async fn a_patch_of_what_is_gone_fails_only_with_a_precondition() {
+        let gone = r#"{"kind":"Status","code":404,"reason":"NotFound","message":"works \"w\" not found"}"#;
+        let later = vec![Write::Delete {
+            target: Target::new(Kind::Work, Some("fleet-member-m1"), "other"),
+            uid: None,
+        }];
+        for (code, answer, version, failures, sent) in [
+            (404, gone, None, 0, 2),
+            (404, gone, Some("7"), 1, 1),
+            (404, "404 page not found", None, 1, 1),
+            (500, "", None, 1, 1),
+        ] {
+            let executor = executor(code, answer);
+            let execution = executor.run(&[patch(version), later.clone()], Caller::Other).await;
+            let seen = (execution.failures.len(), execution.sent);
+            assert_eq!(seen, (failures, sent), "{code} {answer} {version:?}");
+        }
+    }
 }
