@@ -78,12 +78,17 @@ impl Execution {
 impl Failure {
     /// Whether the server will give the same answer again: the write is wrong, too large or forbidden.
     pub fn is_final(&self) -> bool {
-        match &self.error {
-            Error::Status { code, reason, .. } => {
-                matches!(code, 400 | 413 | 422) || (*code == 403 && reason != "NamespaceTerminating")
-            }
-            _ => false,
+        is_final(&self.error)
+    }
+}
+
+/// Whether the server will give the same answer to the same request again.
+pub fn is_final(error: &Error) -> bool {
+    match error {
+        Error::Status { code, reason, .. } => {
+            matches!(code, 400 | 413 | 422) || (*code == 403 && reason != "NamespaceTerminating")
         }
+        _ => false,
     }
 }
 
@@ -106,6 +111,11 @@ impl Executor {
             indexes: self.indexes.clone(),
             wake: Arc::clone(&self.wake),
         }
+    }
+
+    /// The way to the API server, for writes of objects that no fixed index knows.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
     }
 
     /// Executes the steps in order, the writes of a step side by side. A step with a failure is the last one.

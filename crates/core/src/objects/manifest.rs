@@ -158,6 +158,14 @@ impl Digest {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
+    /// Hashes a value by its canonical text; `None` for no value. What cannot be written as JSON counts as no value.
+    pub fn of_value(value: &Value) -> Option<Self> {
+        if value.is_null() {
+            return None;
+        }
+        api::hash::go_json(value).ok().map(|text| Self::of(&text))
+    }
+
     /// One hash over a list of manifests in order. Both sides of a comparison must come from here.
     pub fn of_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hasher = Sha256::new();

@@ -13,7 +13,7 @@ mod works;
 mod world;
 mod writes;
 
-pub use pass::{Event, Facts, Kind, Pass, PlacementFact, SchedulingFact, Target, Write};
+pub use pass::{BackReport, Event, Facts, Kind, Pass, PlacementFact, SchedulingFact, Target, Write};
 pub use plan::plan;
 pub use slice::{Api, ApiKey, Exclusion, ResourceView, Selectable, Settings, Slice, Stages};
 pub use tracked::{Tracked, Versioned};

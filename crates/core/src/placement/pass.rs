@@ -5,6 +5,7 @@ use std::time::Duration;
 use api::text::groups;
 use serde_json::Value;
 
+use super::ApiKey;
 use crate::objects::Digest;
 use crate::problem::Problem;
 
@@ -14,6 +15,9 @@ pub struct Pass {
     /// Steps in order; the writes of one step in any order, side by side.
     /// When a write of a step fails, the shell executes no later step and repeats the pass with back-off.
     pub steps: Vec<Vec<Write>>,
+    /// Statuses of originals to write once all steps are done, side by side. They concern objects of users, so that one
+    /// that fails holds nothing of the fleet's up.
+    pub back_reports: Vec<BackReport>,
     /// Events to record once all steps are done.
     pub events: Vec<Event>,
     /// When to look again if nothing happens before; `None` means never.
@@ -58,6 +62,20 @@ pub enum Write {
         /// Precondition: this incarnation of the object only.
         uid: Option<String>,
     },
+}
+
+/// Writes the status of an object on the hub, as its copy on a member has it (hub-behaviour 7.7). The status is replaced
+/// as a whole. That the object is gone, or has no status to write, is success.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackReport {
+    /// Its API.
+    pub api: ApiKey,
+    /// Its namespace; `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The status.
+    pub status: Value,
 }
 
 /// Names one object.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use api::condition;
 use api::placement::v1beta1::PlacementStatus;
+use api::text::conditions::PlacementCondition;
 use api::text::finalizers;
 use jiff::Timestamp;
 
@@ -54,7 +56,9 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
     }
     let farewell = cleanup::farewell(&mut world);
     let report = if stages.placement {
-        status(&mut world, &selected)
+        let report = status(&mut world, &selected);
+        report_back(&mut world, report.as_ref());
+        report
     } else {
         None
     };
@@ -111,6 +115,34 @@ fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
     let events = report::news(&placement, &status);
     Some(Report { status, copy, events })
 }
+
+/// Statuses of placed objects that go back to their originals (hub-behaviour 7.7).
+fn report_back(world: &mut World<'_>, report: Option<&Report>) {
+    let placement = Arc::clone(&world.placement);
+    let bindings = world.live_bindings();
+    let status = report.map_or(&placement.status, |report| &report.status);
+    let input = report::BackInput {
+        placement: &placement,
+        selected: &status.selected_resources,
+        bindings: &bindings,
+        works: &world.slice.works,
+        resources: world.slice.resources,
+    };
+    match report::back_reports(&input) {
+        Ok(reports) => world.pass.back_reports = reports,
+        Err(problem) => {
+            let kind = PlacementCondition::Scheduled.on(placement.key().kind());
+            let known = condition::find(&placement.status.conditions, kind);
+            if known.is_none_or(|c| c.observed_generation != placement.meta.generation) {
+                world.warn(INVALID_REPORT_BACK, problem.message.clone());
+            }
+            world.fail(problem);
+        }
+    }
+}
+
+/// Reason of the warning, once for each generation of a placement, that statuses cannot be reported back.
+const INVALID_REPORT_BACK: &str = "InvalidReportBackStrategy";
 
 /// The write of the status' copy in the namespace that the placement selects, and what the status says about it.
 fn copy(world: &World<'_>, status: &mut PlacementStatus) -> Option<Write> {

@@ -7,7 +7,8 @@ use api::placement::v1beta1::PlacementStatus;
 use jiff::Timestamp;
 
 use crate::objects::{
-    Binding, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
+    Binding, Digest, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot,
+    Work,
 };
 use crate::render::Refusals;
 use crate::select::{ApiLists, NamespaceRule};
@@ -88,6 +89,8 @@ pub struct Selectable {
     pub deleting: bool,
     /// Whether its kind and content forbid to propagate it (hub-behaviour 2.7).
     pub exclusion: Exclusion,
+    /// Hash of its status, which is not propagated but may be written back (hub-behaviour 7.7); `None` without status.
+    pub status: Option<Digest>,
 }
 
 /// Why an object may have to stay on the hub (hub-behaviour 2.7).
@@ -135,6 +138,13 @@ pub struct Stages {
     pub rollout: bool,
     /// Works and binding status.
     pub work: bool,
+}
+
+impl Selectable {
+    /// Whether a selection sees no difference. The status is none of its business.
+    pub fn selects_like(&self, other: &Self) -> bool {
+        self.manifest == other.manifest && self.deleting == other.deleting && self.exclusion == other.exclusion
+    }
 }
 
 impl Default for Settings {

@@ -1,9 +1,11 @@
-//! Statuses: Works to binding (hub-behaviour 7.4), bindings to placement (hub-behaviour 8).
+//! Statuses: Works to binding (hub-behaviour 7.4), bindings to placement (hub-behaviour 8), placed objects to their
+//! originals (hub-behaviour 7.7).
 //!
 //! A status is always computed anew and written only when it differs from the stored one; times alone are no
 //! difference. Computing a status from its own outcome changes nothing.
 
 mod aggregate;
+mod back;
 mod binding;
 mod clusters;
 mod external;
@@ -16,6 +18,7 @@ mod placement;
 #[cfg(test)]
 mod tests;
 
+pub use back::{BackInput, back_reports};
 pub use binding::binding_status;
 pub use mirror::{Mirror, consistent, mirror, target_namespace};
 pub use news::{fact, is_complete, news};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::objects::{DecodeError, Manifest, ObjectId};
+use crate::objects::{DecodeError, Digest, Manifest, ObjectId};
 use crate::placement::{Exclusion, Selectable};
 
 /// Server-set metadata that never travels (hub-behaviour 2.8).
@@ -36,11 +36,13 @@ pub fn take_in(mut object: Value) -> Result<Selectable, DecodeError> {
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(|at| !at.is_null());
     let exclusion = exclusion(&id, &object);
+    let status = object.get("status").and_then(Digest::of_value);
     sanitise(&id, &mut object);
     Ok(Selectable {
         manifest: Arc::new(Manifest::from_value(&object)?),
         deleting,
         exclusion,
+        status,
     })
 }
 

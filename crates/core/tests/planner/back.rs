@@ -1,10 +1,133 @@
 //! What a placement tells elsewhere than in its own status: originals, and a namespace of its users.
 
-use fairway_core::placement::Kind;
+use fairway_core::placement::{ApiKey, BackReport, Kind, Target};
+use fairway_core::problem::Class;
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, find_condition, spec};
 use crate::life::yes;
+
+fn service(status: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "app"}, "status": status})
+}
+
+fn address(ip: &str) -> Value {
+    json!({"loadBalancer": {"ingress": [{"ip": ip}]}})
+}
+
+fn mirroring(policy: Value, destination: &str) -> Value {
+    let mut spec = spec(policy);
+    spec["strategy"]["reportBackStrategy"] = json!({"type": "Mirror", "destination": destination});
+    spec
+}
+
+/// A placement on member `a` whose Service the member has given an address.
+fn reporting(spec: Value) -> Hub {
+    let mut hub = Hub::new(&["a"]);
+    hub.index.put(service(json!({"loadBalancer": {}})));
+    hub.place(spec);
+    hub.settle();
+    answer(&mut hub, "web", "10.0.0.7");
+    hub
+}
+
+fn answer(hub: &mut Hub, name: &str, ip: &str) {
+    hub.answer(true, Some("AllManifestsAvailable"));
+    for (_, work) in hub.objects.iter_mut().filter(|(target, _)| target.kind == Kind::Work) {
+        let observed = json!({"apiVersion": "v1", "kind": "Service", "status": address(ip)});
+        work["status"]["manifestConditions"] = json!([{
+            "identifier": {"ordinal": 0, "version": "v1", "kind": "Service", "resource": "services",
+                "namespace": "app", "name": name},
+            "conditions": [],
+            "backReportedStatus": {"observedStatus": observed, "observationTime": "2026-01-01T00:00:00Z"},
+        }]);
+    }
+    hub.settle();
+}
+
+fn one() -> Value {
+    json!({"placementType": "PickN", "numberOfClusters": 1})
+}
+
+#[test]
+fn the_status_of_a_placed_object_goes_back_to_its_original_until_it_is_there() {
+    for policy in [one(), json!({"placementType": "PickFixed", "clusterNames": ["a"]})] {
+        let mut hub = reporting(mirroring(policy, "OriginalResource"));
+        let wanted = |ip: &str| {
+            vec![BackReport {
+                api: ApiKey::new("", "v1", "Service"),
+                namespace: Some("app".to_owned()),
+                name: "web".to_owned(),
+                status: address(ip),
+            }]
+        };
+        assert_eq!(hub.plan().back_reports, wanted("10.0.0.7"));
+        hub.index.put(service(address("10.0.0.7")));
+        let pass = hub.plan();
+        assert_eq!(
+            (pass.back_reports, pass.steps.len()),
+            (vec![], 0),
+            "quiet once it is there"
+        );
+        answer(&mut hub, "web", "10.0.0.8");
+        assert_eq!(hub.plan().back_reports, wanted("10.0.0.8"));
+        hub.index.remove("Service", "web");
+        assert_eq!(hub.plan().back_reports, vec![], "the original is gone");
+    }
+}
+
+#[test]
+fn only_what_is_asked_for_and_certain_is_reported_back() {
+    let hub = reporting(mirroring(one(), "WorkAPI"));
+    assert_eq!((hub.plan().back_reports, hub.plan().problems), (vec![], vec![]));
+    let hub = reporting(spec(one()));
+    assert_eq!((hub.plan().back_reports, hub.plan().problems), (vec![], vec![]));
+
+    let mut hub = reporting(mirroring(one(), "OriginalResource"));
+    answer(&mut hub, "unknown", "10.0.0.7");
+    assert_eq!(hub.plan().back_reports, vec![], "not selected");
+    for (pointer, value) in [
+        ("/status/conditions/0/status", json!("False")),
+        ("/status/conditions/0/observedGeneration", json!(0)),
+        (
+            "/metadata/labels/kubernetes-fleet.io~1parent-resource-binding",
+            json!("other"),
+        ),
+    ] {
+        let mut hub = reporting(mirroring(one(), "OriginalResource"));
+        let target = Target::new(Kind::Work, Some("fleet-member-a"), "web-work");
+        *hub.objects.get_mut(&target).unwrap().pointer_mut(pointer).unwrap() = value;
+        assert_eq!(hub.plan().back_reports, vec![], "{pointer}");
+    }
+    let mut hub = reporting(mirroring(one(), "OriginalResource"));
+    let target = Target::new(Kind::Work, Some("fleet-member-a"), "web-work");
+    hub.objects.get_mut(&target).unwrap()["metadata"]["labels"]["kubernetes-fleet.io/envelope-work"] =
+        json!("ResourceEnvelope");
+    assert_eq!(hub.plan().back_reports, vec![], "a wrapped object has no original");
+}
+
+#[test]
+fn several_clusters_cannot_report_back_and_the_user_is_warned_once() {
+    for policy in [
+        json!({"placementType": "PickAll"}),
+        json!({"placementType": "PickN", "numberOfClusters": 2}),
+        json!({"placementType": "PickFixed", "clusterNames": ["a", "b"]}),
+    ] {
+        let hub = reporting(mirroring(policy, "OriginalResource"));
+        let pass = hub.plan();
+        assert_eq!(pass.back_reports, vec![]);
+        assert!(
+            matches!(pass.problems.as_slice(), [p] if p.class == Class::User),
+            "{:?}",
+            pass.problems
+        );
+        let warnings = hub
+            .events
+            .iter()
+            .filter(|reason| **reason == "InvalidReportBackStrategy");
+        assert_eq!(warnings.count(), 1, "{:?}", hub.events);
+    }
+}
 
 #[test]
 fn a_status_that_users_of_a_namespace_read_does_not_move_with_the_selection() {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::{Pass, Settings, Slice, plan};
+use fairway_core::placement::{BackReport, Pass, Settings, Slice, plan};
 use fairway_core::problem::Class;
 use fairway_core::render::Refusals;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use kit::client::Bucket;
 use kit::clock::Clock;
@@ -17,7 +19,7 @@ use parking_lot::Mutex;
 use rand::Rng as _;
 
 use super::{event, label, repeat, report, settled};
-use crate::execute::{Caller, Execution, Executor};
+use crate::execute::{Caller, Execution, Executor, is_final};
 use crate::metrics::{HubMetrics, controllers};
 use crate::resources::Resources;
 use crate::store::Store;
@@ -28,6 +30,9 @@ const COMPONENT: &str = "placement-controller";
 
 /// How long a write that the API server refused is not tried again.
 const REFUSED: Duration = Duration::from_secs(30);
+
+/// Statuses of originals that are written at the same time.
+const REPORTS_AT_ONCE: usize = 16;
 
 /// Works on placements.
 pub struct PlacementController {
@@ -129,11 +134,39 @@ impl PlacementController {
             return repeat(&execution, &self.repetitions);
         }
         self.tell(key, &pass, now);
-        let outcome = self.judge(key, &pass);
+        let reported = self.report_back(key, &pass.back_reports).await;
+        let outcome = match self.judge(key, &pass) {
+            Outcome::Done | Outcome::After(_) if !reported => Outcome::RetryAfter(self.repetitions.reserve()),
+            outcome => outcome,
+        };
         pass.events
             .into_iter()
             .for_each(|e| self.recorder.record(event(e, COMPONENT)));
         outcome
+    }
+
+    /// Writes the statuses of originals. `false` when one of them is worth another try.
+    async fn report_back(&self, key: &PlacementKey, reports: &[BackReport]) -> bool {
+        let mut waiting = reports.iter();
+        let mut running = FuturesUnordered::new();
+        let mut all_done = true;
+        loop {
+            while running.len() < REPORTS_AT_ONCE
+                && let Some(report) = waiting.next()
+            {
+                running.push(self.resources.report_back(self.executor.writer(), report));
+            }
+            match running.next().await {
+                None => return all_done,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    let class = error.class().label();
+                    tracing::warn!(placement = %key, %error, class, "A status could not be reported back.");
+                    // What the server refuses for good waits for whatever causes the next pass.
+                    all_done &= is_final(&error);
+                }
+            }
+        }
     }
 
     fn decide(&self, key: &PlacementKey, before: &Memory, now: Timestamp) -> Pass {

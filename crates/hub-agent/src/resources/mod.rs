@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use api::names;
 use fairway_core::objects::{Interner, PlacementKey};
-use fairway_core::placement::{Api, ApiKey, ResourceView, Selectable};
+use fairway_core::placement::{Api, ApiKey, BackReport, ResourceView, Selectable};
 use fairway_core::select::{ApiLists, NamespaceRule, take_in};
 use kit::index::{Change, Index};
-use kit::{ObjectKey, Resource};
+use kit::writer::{Patch, Writer};
+use kit::{Error, ObjectKey, Resource};
 use parking_lot::RwLock;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -169,9 +170,47 @@ impl Resources {
             .build()
     }
 
+    /// Writes the status that a placed object reports to its original (hub-behaviour 7.7). An original that is gone, or
+    /// whose kind has no status of its own, is passed over.
+    ///
+    /// # Errors
+    /// When the request fails otherwise.
+    pub async fn report_back(&self, writer: &Writer, report: &BackReport) -> Result<(), Error> {
+        let found = {
+            let table = self.table.read();
+            let watched = table.watched.get(&(report.api.group.clone(), report.api.kind.clone()));
+            watched.map(|watched| (watched.served.clone(), Arc::clone(&watched.index)))
+        };
+        let Some((served, index)) = found else { return Ok(()) };
+        let resource = Resource {
+            group: report.api.group.clone().into(),
+            version: report.api.version.clone().into(),
+            kind: report.api.kind.clone().into(),
+            plural: served.plural.into(),
+            namespaced: served.namespaced,
+        };
+        let key = ObjectKey::new(report.namespace.as_deref(), &report.name);
+        // A merge patch would leave behind what the copy no longer reports.
+        let body = json!([{"op": "add", "path": "/status", "value": report.status}]);
+        match writer.patch(&resource, &key, Some("status"), Patch::Json, &body).await {
+            Ok(object) => {
+                // In another version than the watched one the object looks different; the watch will tell.
+                if index.resource().version == resource.version {
+                    // What cannot be read has been reported by the index.
+                    drop(index.fold(object));
+                }
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Wakes the placements that a change of a resource concerns (hub-behaviour 2.9).
     fn changed(&self, old: Option<&Selectable>, new: Option<&Selectable>) {
-        if old == new {
+        if let (Some(old), Some(new)) = (old, new)
+            && old.selects_like(new)
+        {
             return;
         }
         let Some(object) = new.or(old) else { return };
