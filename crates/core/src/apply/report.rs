@@ -106,7 +106,11 @@ fn carry_over(known: &mut Known<'_>, entry: &Entry) -> ManifestCondition {
         ResultType::DecodingErred | ResultType::FoundGenerateName
     ) {
         // Only the times of an unchanged verdict go on; everything else of it starts anew.
-        let same = |c: &&Condition| c.type_ == types::APPLIED && c.reason == entry.outcome.result.reason();
+        let same = |c: &&Condition| match c.type_.as_str() {
+            types::APPLIED => c.reason == entry.outcome.result.reason(),
+            types::DIFF_REPORTED => c.reason == manifest_reasons::FAILED_TO_REPORT_DIFF,
+            _ => false,
+        };
         let conditions = old
             .into_iter()
             .flat_map(|old| &old.conditions)

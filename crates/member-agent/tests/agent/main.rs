@@ -6,4 +6,5 @@ mod faults;
 mod lifecycle;
 mod members;
 mod ownership;
+mod statuses;
 mod world;

@@ -55,7 +55,7 @@ fn null_reads_like_absent() {
     assert!(work.spec.workload.manifests.is_empty());
     assert_eq!(
         serde_json::to_value(&work.status).unwrap(),
-        json!({ "conditions": [] }),
-        "required lists are written even when empty"
+        json!({ "conditions": [], "manifestConditions": [] }),
+        "lists are written even when empty"
     );
 }

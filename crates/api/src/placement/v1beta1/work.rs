@@ -42,7 +42,8 @@ pub struct WorkStatus {
     #[serde(deserialize_with = "null_default")]
     pub conditions: Vec<Condition>,
     /// One entry per manifest.
-    #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    // Written also when it is empty: statuses travel as merge patches, where a list that is absent stays as it was.
+    #[serde(default, deserialize_with = "null_default")]
     pub manifest_conditions: Vec<ManifestCondition>,
 }
 

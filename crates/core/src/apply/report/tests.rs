@@ -204,8 +204,13 @@ fn nothing_is_written_when_nothing_changed() {
     let second = report(&subject(""), &first.status, &entries, &time(1));
     assert!(!second.must_write, "{:?}", second.status);
     let failing = [entry("a", DecodingErred, Skipped)];
-    let first = report(&subject(""), &first.status, &failing, &time(2));
-    assert!(first.must_write && !report(&subject(""), &first.status, &failing, &time(3)).must_write);
+    for kind in ["", "report"] {
+        let first = report(&subject(kind), &first.status, &failing, &time(2));
+        assert!(
+            first.must_write && !report(&subject(kind), &first.status, &failing, &time(3)).must_write,
+            "{kind}"
+        );
+    }
 }
 
 #[test]
