@@ -313,7 +313,10 @@ pub(super) fn roll_out(world: &mut World<'_>) {
             world.fail(problem);
         }
     }
+    let deleting = world.slice.members.iter().filter(|m| m.meta.is_deleting());
+    let leaving: BTreeSet<&str> = deleting.map(|m| m.name()).collect();
     let input = rollout::Input {
+        leaving: &leaving,
         snapshot: &master.meta.name,
         apply_strategy: &placement.apply_strategy(),
         budget,

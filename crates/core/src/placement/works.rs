@@ -68,7 +68,9 @@ impl Works {
     fn run(&mut self, world: &mut World<'_>, phase: Phase) {
         let snapshots = world.live_resources();
         let mut groups = Groups::new(world.slice.key, snapshots.iter().map(|s| &**s));
-        let members: BTreeMap<&str, &Arc<Member>> = world.slice.members.iter().map(|m| (m.name(), m)).collect();
+        // A member that leaves keeps its Works as they are; its namespace goes with them.
+        let staying = world.slice.members.iter().filter(|m| !m.meta.is_deleting());
+        let members: BTreeMap<&str, &Arc<Member>> = staying.map(|m| (m.name(), m)).collect();
         let works = by_namespace(&world.slice.works);
         self.waiting = false;
         for position in 0..world.bindings.len() {

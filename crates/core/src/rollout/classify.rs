@@ -24,7 +24,7 @@ pub(super) enum Role {
     UpToDate,
     /// No longer wanted: may be removed; `freely` when that cannot make anything unavailable.
     Remove { freely: bool },
-    /// Its cluster is not known, or an older binding still leaves the same cluster: nothing happens.
+    /// Its cluster is not known or leaves the fleet, or an older binding still leaves the same cluster: nothing happens.
     Blocked,
     /// It is being deleted.
     Leaving,
@@ -99,6 +99,8 @@ impl Classes {
         }
         match binding.state() {
             _ if deleting => Role::Leaving,
+            // To delete its Works would make the member's agent remove what has to stay.
+            _ if input.leaving.contains(binding.cluster()) => Role::Blocked,
             BindingState::Unscheduled => {
                 let is_gone = !input.overrides.contains_key(binding.cluster());
                 let never_placed = binding.spec.resource_snapshot_name.is_empty();

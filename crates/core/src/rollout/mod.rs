@@ -5,7 +5,7 @@
 
 mod classify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use api::placement::v1beta1::{ApplyStrategy, BindingState};
@@ -29,6 +29,8 @@ pub struct Input<'a> {
     pub budget: Budget,
     /// The overrides for each cluster that exists; a binding of another cluster is left alone in this pass.
     pub overrides: &'a BTreeMap<String, Picked>,
+    /// Clusters that are leaving the fleet. What is placed there stays there, so their bindings wait until they are gone.
+    pub leaving: &'a BTreeSet<&'a str>,
     /// The current time.
     pub now: Timestamp,
 }

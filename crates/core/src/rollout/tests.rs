@@ -62,6 +62,7 @@ fn run(bindings: &mut [Tracked<Binding>], budget: Budget) -> (Vec<String>, Vec<S
         apply_strategy: &strategy,
         budget,
         overrides: &overrides,
+        leaving: &BTreeSet::new(),
         now: NOW.parse().unwrap(),
     };
     let outcome = roll_out(bindings, &input);

@@ -270,6 +270,42 @@ fn a_member_that_leaves_takes_its_binding_along() {
 }
 
 #[test]
+fn what_is_placed_on_a_member_that_leaves_is_not_withdrawn() {
+    let mut hub = Hub::new(&["a", "b", "c"]);
+    hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 2})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    let mut leaving = (*hub.members[1]).clone();
+    leaving.meta.deleted = Some(hub.now);
+    hub.members[1] = leaving.into();
+    hub.index.put(config_map("one", "2"));
+    let on_b = Target::new(Kind::Work, Some("fleet-member-b"), "web-work");
+    let before = hub.objects[&on_b].clone();
+    hub.log.clear();
+    for _ in 0..3 {
+        hub.settle();
+        assert_eq!(hub.objects[&on_b]["spec"], before["spec"]);
+        assert!(hub.log.iter().all(|write| *write.target() != on_b), "{:?}", hub.log);
+        hub.answer(true, Some("AllManifestsAvailable"));
+    }
+    assert_eq!(hub.binding("b").unwrap()["spec"]["state"], "Unscheduled");
+    assert_eq!(
+        hub.binding("a").unwrap()["spec"]["state"],
+        "Bound",
+        "it has a replacement"
+    );
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+    // Its namespace goes, and nobody tries to write there again.
+    hub.objects.remove(&on_b);
+    hub.settle();
+    assert!(!hub.objects.contains_key(&on_b));
+    hub.members.remove(1);
+    hub.settle();
+    assert!(hub.binding("b").is_none());
+}
+
+#[test]
 fn a_new_binding_waits_until_the_old_work_is_gone() {
     let mut hub = Hub::new(&["a"]);
     hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 1})));
