@@ -11,4 +11,5 @@ mod ends;
 mod hub;
 mod life;
 mod properties;
+mod repair;
 mod rollout;
