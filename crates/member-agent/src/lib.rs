@@ -10,6 +10,7 @@ pub mod link;
 mod member;
 mod membership;
 mod metrics;
+pub mod refresh_token;
 mod works;
 
 pub use app::{Clients, Config, run, run_with};
