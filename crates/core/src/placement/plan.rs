@@ -231,7 +231,8 @@ fn live<'a>(bindings: &'a [Tracked<Binding>]) -> impl Iterator<Item = &'a Tracke
 }
 
 /// Finalizers of the placement and snapshots. When snapshots are deleted, new ones wait for that, so that never more
-/// exist than the user's limit allows.
+/// exist than the user's limit allows. The master of a group comes before its other parts: without it nobody could tell
+/// after a crash what they are parts of.
 fn own_and_snapshot(world: &mut World<'_>) {
     let placement = Arc::clone(&world.placement);
     let owner = writes::Owner {
@@ -250,22 +251,29 @@ fn own_and_snapshot(world: &mut World<'_>) {
     }
     let mut first: Vec<Write> = writes::placement_finalizers(&placement, &wanted).into_iter().collect();
     first.extend(world.policies.iter().filter_map(|s| writes::policy_snapshot(owner, s)));
-    let resources: Vec<Write> = world
-        .resources
-        .iter()
-        .filter_map(|s| writes::resource_snapshot(owner, s))
-        .collect();
-    if resources.iter().any(|write| matches!(write, Write::Delete { .. })) {
-        let (created, others): (Vec<_>, Vec<_>) = resources
-            .into_iter()
-            .partition(|write| matches!(write, Write::Create { .. }));
-        first.extend(others);
+    let mut masters = Vec::new();
+    let mut parts = Vec::new();
+    let mut deletes = false;
+    for snapshot in &world.resources {
+        let is_part = snapshot.get().is_some_and(|s| !s.is_master());
+        match writes::resource_snapshot(owner, snapshot) {
+            Some(write @ Write::Create { .. }) if is_part => parts.push(write),
+            Some(write @ Write::Create { .. }) => masters.push(write),
+            Some(write) => {
+                deletes |= matches!(write, Write::Delete { .. });
+                first.push(write);
+            }
+            None => {}
+        }
+    }
+    if deletes {
         world.pass.step(first);
-        world.pass.step(created);
+        world.pass.step(masters);
     } else {
-        first.extend(resources);
+        first.extend(masters);
         world.pass.step(first);
     }
+    world.pass.step(parts);
 }
 
 /// Whether statuses wait a little longer for the members' answers, which would overwrite them at once.

@@ -1,6 +1,6 @@
 //! The resource snapshots that hold what is rolled out (hub-behaviour 3.3 to 3.7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub fn resources(
     let groups = groups(snapshots)?;
     let hash = content_hash(input.manifests);
     let Some((index, master)) = latest(snapshots, &groups)? else {
-        create(snapshots, input, 0, &hash, 0);
+        create(snapshots, input, 0, &hash);
         return Ok(ResourcesOutcome { index: 0, wait: None });
     };
     if snapshots[master].get().and_then(|s| s.group_hash()) == Some(hash.as_str()) {
@@ -71,7 +71,7 @@ pub fn resources(
     unmark_others(snapshots, master);
     trim(snapshots, &groups, input.limit);
     let next = groups.keys().next_back().map_or(0, |highest| highest + 1);
-    create(snapshots, input, next, &hash, 0);
+    create(snapshots, input, next, &hash);
     Ok(ResourcesOutcome {
         index: next,
         wait: None,
@@ -167,7 +167,7 @@ fn keep(
     let present = groups.get(&index).map_or(0, Vec::len);
     let expected = snapshots[master].get().and_then(|s| s.group_size()).unwrap_or(1);
     if present < expected {
-        create(snapshots, input, index, hash, present);
+        create(snapshots, input, index, hash);
     }
 }
 
@@ -216,17 +216,16 @@ fn trim(snapshots: &mut [Tracked<ResourceSnapshot>], groups: &Groups, limit: usi
     }
 }
 
-/// Creates the snapshots of a group from its part number `from` on; part 0 is the master.
-fn create(
-    snapshots: &mut Vec<Tracked<ResourceSnapshot>>,
-    input: &ResourcesInput<'_>,
-    index: u64,
-    hash: &str,
-    from: usize,
-) {
+/// Creates the snapshots of a group that are not there yet, wherever in the group they are missing; part 0 is the master.
+fn create(snapshots: &mut Vec<Tracked<ResourceSnapshot>>, input: &ResourcesInput<'_>, index: u64, hash: &str) {
+    let known: BTreeSet<String> = snapshots
+        .iter()
+        .filter_map(Tracked::get)
+        .map(|s| s.meta.name.clone())
+        .collect();
     let parts = split(input.manifests, SPLIT_LIMIT);
     let size = parts.len();
-    for (number, manifests) in (0_u64..).zip(parts).skip(from) {
+    for (number, manifests) in (0_u64..).zip(parts) {
         let mut meta = match number.checked_sub(1) {
             None => master_meta(input, index, hash, size),
             Some(sub) => {
@@ -236,6 +235,9 @@ fn create(
                 meta
             }
         };
+        if known.contains(&meta.name) {
+            continue;
+        }
         meta.labels.insert(labels::RESOURCE_INDEX.to_owned(), index.to_string());
         snapshots.push(Tracked::created(ResourceSnapshot { meta, manifests }));
     }

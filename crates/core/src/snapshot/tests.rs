@@ -257,6 +257,9 @@ mod contents {
         let all = stored(&snapshots);
         let (snapshots, _) = Run::default().on(&all[..2], &manifests);
         assert_eq!(short(&snapshots), ["=web-0-0", "+web-0-1", "=web-0-snapshot*"]);
+        // Wherever in the group it is missing.
+        let (snapshots, _) = Run::default().on(&[all[0].clone(), all[2].clone()], &manifests);
+        assert_eq!(short(&snapshots), ["+web-0-0", "=web-0-1", "=web-0-snapshot*"]);
         let (snapshots, _) = Run::default().on(&all, &manifests);
         assert_eq!(short(&snapshots), ["=web-0-0", "=web-0-1", "=web-0-snapshot*"]);
     }

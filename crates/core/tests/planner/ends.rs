@@ -83,6 +83,32 @@ fn a_crash_at_any_write_heals() {
 }
 
 #[test]
+fn a_crash_while_a_large_group_is_made_heals() {
+    for lost in ["web-0-snapshot", "web-0-0"] {
+        let mut hub = Hub::new(&[]);
+        for name in ["large-1", "large-2"] {
+            hub.index.put(config_map(name, &"x".repeat(450 * 1024)));
+        }
+        hub.place(spec(json!({"placementType": "PickAll"})));
+        for step in hub.plan().steps {
+            let (missed, done): (Vec<_>, Vec<_>) = step.iter().partition(|write| write.target().name == lost);
+            done.iter().for_each(|write| hub.apply(write).unwrap());
+            if !missed.is_empty() {
+                break;
+            }
+        }
+        let pass = hub.settle();
+        assert_eq!(pass.problems, [], "without {lost}");
+        assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 2, "without {lost}");
+        assert_eq!(
+            hub.placement()["status"]["observedResourceIndex"],
+            "0",
+            "without {lost}"
+        );
+    }
+}
+
+#[test]
 fn a_work_whose_binding_was_never_made_keeps_its_place() {
     let mut hub = Hub::new(&["a"]);
     hub.place(spec(json!({"placementType": "PickAll"})));
