@@ -233,7 +233,7 @@ fn diff_reported(result: ResultType, error: &str) -> Verdict {
         ),
         _ => {
             let message = format!(
-                "An error blocks the diff reporting process ({}, err: {error})",
+                "An error blocks the diff reporting process ({}, error: {error})",
                 result.reason()
             );
             return (ConditionStatus::False, manifest_reasons::FAILED_TO_REPORT_DIFF, message);

@@ -321,3 +321,83 @@ fn oversized_status_is_cut() {
     let fits = report(&subject("report"), &got, &entries, &time(1)).status;
     assert!(!words(&fits.conditions).iter().any(|c| c.starts_with("StatusTrimmed")));
 }
+
+/// Users' scripts match these texts (member-behaviour 6.1).
+#[test]
+fn messages_of_manifests() {
+    let message = |kind: &str, condition: &str, result: ResultType, availability: Availability| {
+        let entries = [entry("a", result, availability)];
+        let status = report(&subject(kind), &WorkStatus::default(), &entries, &time(0)).status;
+        let found = api::condition::find(&status.manifest_conditions[0].conditions, condition);
+        found.unwrap().message.clone()
+    };
+    let failed = Availability::Failed("odd".into());
+    let rows = [
+        (
+            "",
+            "Applied",
+            Applied,
+            Available,
+            "Manifest has been applied successfully",
+        ),
+        (
+            "",
+            "Applied",
+            AppliedWithFailedDriftDetection,
+            Available,
+            "AppliedWithFailedDriftDetection",
+        ),
+        (
+            "",
+            "Applied",
+            FoundDrifts,
+            Skipped,
+            "Failed to apply the manifest (error: because)",
+        ),
+        (
+            "",
+            "Applied",
+            FoundDiff,
+            Skipped,
+            "An unexpected apply result is yielded (FoundDiff, error: because)",
+        ),
+        (
+            "",
+            "Available",
+            Applied,
+            NotYet,
+            "Manifest is not yet available; Fleet will check again later",
+        ),
+        (
+            "",
+            "Available",
+            Applied,
+            failed,
+            "Failed to track the availability of the applied manifest (error = odd)",
+        ),
+        (
+            "report",
+            "DiffReported",
+            NoDiffFound,
+            Skipped,
+            "No diff has been found between the hub cluster and the member cluster",
+        ),
+        (
+            "report",
+            "DiffReported",
+            FailedToReportDiff,
+            Skipped,
+            "Failed to report the diff between the hub cluster and the member cluster (error = because)",
+        ),
+        (
+            "report",
+            "DiffReported",
+            Duplicated,
+            Skipped,
+            "An error blocks the diff reporting process (Duplicated, error: because)",
+        ),
+    ];
+    for (kind, condition, result, availability, wanted) in rows {
+        assert_eq!(message(kind, condition, result, availability), wanted);
+    }
+}
