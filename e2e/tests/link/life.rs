@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{EXPORTS, FINALIZER, FINE, PENDING, SERVICES, WEIGHT, World, equal, eventually, list};
+use crate::world::{EXPORTS, FINALIZER, FINE, Member, PENDING, SERVICES, WEIGHT, World, equal, eventually, list};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_is_recorded_through_every_change() {
@@ -24,6 +24,13 @@ async fn an_export_is_recorded_through_every_change() {
     world.converged(&member).await;
     assert_eq!(world.records("m1").await["app/web"].1[0]["port"], 81);
 
+    // Each version of the Service counts once: as it was made, and with other ports.
+    let counted = |member: &Member| {
+        let metrics = member.metrics.as_ref().unwrap();
+        metrics.exported.with_label_values(&["m1"]).get_sample_count()
+    };
+    eventually("both exports are counted", || async { equal(counted(&member), 2) }).await;
+
     member.patch(&EXPORTS, "web", weigh("5")).await;
     world.converged(&member).await;
     member.patch(&EXPORTS, "web", weigh("heavy")).await;
@@ -41,6 +48,7 @@ async fn an_export_is_recorded_through_every_change() {
     member.exported_service("probe", 1).await;
     member.shows("probe", FINE).await;
     assert_eq!(world.records("m1").await["app/web"].2, 5);
+    assert_eq!(counted(&member), 1, "what was judged before is not counted again");
     member.patch(&EXPORTS, "web", weigh("0")).await;
     member.shows("web", PENDING).await;
     world.converged(&member).await;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::condition::Condition;
-use api::text::{finalizers, groups};
+use api::condition::{self, Condition, ConditionStatus};
+use api::text::{conditions, finalizers, groups};
 use fairway_core::exports::{self, ExportEvent, ExportView, Finalizer, LinkStep, ServiceView, decide};
-use fairway_core::link::{ExportKey, WithdrawReason, Withdrawal};
+use fairway_core::link::{Conflict, ExportKey, WithdrawReason, Withdrawal};
 use futures::StreamExt;
 use jiff::Timestamp;
 use kit::backoff::Backoff;
@@ -43,8 +43,19 @@ pub(super) struct Exports {
     departure: Arc<Departure>,
     recorder: Recorder,
     clock: Clock,
+    /// Name of the cluster, for figures.
+    cluster: String,
     /// When the present version of each exported Service was first seen (networking FIX 30: kept in memory).
-    since: Mutex<BTreeMap<ExportKey, (String, String, Timestamp)>>,
+    since: Mutex<BTreeMap<ExportKey, Sight>>,
+}
+
+/// The first sight of a version of a Service.
+struct Sight {
+    uid: String,
+    version: String,
+    since: Timestamp,
+    /// How long its export took is known.
+    counted: bool,
 }
 
 /// The two indexes that decisions read.
@@ -56,6 +67,7 @@ struct Seen {
 impl Exports {
     pub(super) fn new(
         shared: Arc<Shared>,
+        cluster: String,
         member: Client,
         departure: Arc<Departure>,
         recorder: Recorder,
@@ -68,6 +80,7 @@ impl Exports {
             departure,
             recorder,
             clock,
+            cluster,
             since: Mutex::default(),
         }
     }
@@ -182,7 +195,7 @@ impl Exports {
         };
         let service = seen.services.get(&place);
         let now = self.clock.now();
-        let since = self.seen_since(key, service.as_deref(), now);
+        let since = self.seen_since(&export, service.as_deref(), now);
         let stage = self.departure.stage();
         let decision = decide(&export, service.as_deref(), stage != Stage::Member, since, now);
         let mut export = ExportView::clone(&export);
@@ -250,13 +263,20 @@ impl Exports {
 
     /// Users see a verdict: the hub need not send it again.
     fn shown(&self, key: &ExportKey, seq: u64) {
-        if let Some(News::Verdict { seq: newest, told, .. }) = self.shared.news.lock().get_mut(key)
+        if let Some(News::Verdict {
+            seq: newest,
+            told,
+            verdict,
+        }) = self.shared.news.lock().get_mut(key)
             && *newest == seq
             && !*told
         {
             *told = true;
             self.shared.shown.lock().insert(key.clone(), seq);
             self.shared.wake.notify_one();
+            if verdict.conflict != Conflict::Unknown {
+                self.count(key);
+            }
         }
     }
 
@@ -278,18 +298,38 @@ impl Exports {
         }
     }
 
-    fn seen_since(&self, key: &ExportKey, service: Option<&ServiceView>, now: Timestamp) -> Timestamp {
+    fn seen_since(&self, export: &ExportView, service: Option<&ServiceView>, now: Timestamp) -> Timestamp {
         let Some(service) = service else { return now };
         let mut all = self.since.lock();
-        match all.get(key) {
-            Some((uid, version, since)) if *uid == service.uid && *version == service.resource_version => *since,
-            _ => {
-                all.insert(
-                    key.clone(),
-                    (service.uid.clone(), service.resource_version.clone(), now),
-                );
-                now
-            }
+        let known = all.get(&export.key);
+        if let Some(sight) = known
+            && sight.uid == service.uid
+            && sight.version == service.resource_version
+        {
+            return sight.since;
+        }
+        // Of what was judged before this process began nobody knows how long it took.
+        let judged = condition::find(&export.conditions, conditions::networking::CONFLICT)
+            .is_some_and(|conflict| conflict.status != ConditionStatus::Unknown);
+        let sight = Sight {
+            uid: service.uid.clone(),
+            version: service.resource_version.clone(),
+            since: now,
+            counted: known.is_none() && judged,
+        };
+        all.insert(export.key.clone(), sight);
+        now
+    }
+
+    /// Counts how long an export took, once for each version of its Service.
+    fn count(&self, key: &ExportKey) {
+        if let Some(sight) = self.since.lock().get_mut(key)
+            && !sight.counted
+        {
+            sight.counted = true;
+            let took = self.clock.now().duration_since(sight.since).as_millis();
+            let took = i64::try_from(took).unwrap_or(i64::MAX);
+            self.shared.metrics.exported_within(&self.cluster, took);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use prometheus::core::Collector;
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The series; clones share them.
 #[derive(Clone)]
@@ -17,7 +17,12 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Ended or failed connections by reason.
     pub reconnects: IntCounterVec,
+    /// Milliseconds from the first sight of a Service's version to the hub's verdict on it (networking 13.6).
+    pub exported: HistogramVec,
 }
+
+/// Bounds of the durations of exports in milliseconds; what lies outside counts as the bound.
+const DURATIONS: (i64, i64) = (1000, 100_000);
 
 impl Metrics {
     /// Registers the series.
@@ -52,13 +57,22 @@ impl Metrics {
                 ),
                 &["reason"],
             )?,
+            exported: HistogramVec::new(
+                HistogramOpts::new(
+                    "fleet_networking_service_export_duration_milliseconds",
+                    "Time from the export of a Service to the verdict on it, seen on the member.",
+                )
+                .buckets(vec![1000.0, 2500.0, 5000.0, 10_000.0, 25_000.0, 50_000.0]),
+                &["origin_cluster_id"],
+            )?,
         };
-        let all: [Box<dyn Collector>; 5] = [
+        let all: [Box<dyn Collector>; 6] = [
             Box::new(metrics.connected.clone()),
             Box::new(metrics.unacknowledged.clone()),
             Box::new(metrics.oldest.clone()),
             Box::new(metrics.refused.clone()),
             Box::new(metrics.reconnects.clone()),
+            Box::new(metrics.exported.clone()),
         ];
         for one in all {
             registry.register(one)?;
@@ -69,5 +83,16 @@ impl Metrics {
     /// Notes since when the oldest change waits for the hub.
     pub(super) fn owed_since(&self, oldest: Option<&Timestamp>) {
         self.oldest.set(oldest.map_or(0, |oldest| oldest.as_second()));
+    }
+
+    /// Notes how long an export of a cluster took.
+    pub(super) fn exported_within(&self, cluster: &str, milliseconds: i64) {
+        let milliseconds = match milliseconds {
+            ..=0 => DURATIONS.0,
+            some => some.min(DURATIONS.1),
+        };
+        // At most 100000, which a float holds exactly.
+        let milliseconds = f64::from(i32::try_from(milliseconds).unwrap_or(i32::MAX));
+        self.exported.with_label_values(&[cluster]).observe(milliseconds);
     }
 }

@@ -141,7 +141,14 @@ pub async fn run(
     });
     // A session starts with a full sync, which must not begin before every export has been looked at.
     let (ready, is_ready) = watch::channel(false);
-    let exports = exports::Exports::new(Arc::clone(&shared), member.clone(), departure, recorder, clock);
+    let exports = exports::Exports::new(
+        Arc::clone(&shared),
+        config.cluster.clone(),
+        member.clone(),
+        departure,
+        recorder,
+        clock,
+    );
     let follow = exports.run(member, queue, ready, stop.clone());
     let talk = connection::run(config, shared, is_ready, stop);
     tokio::join!(follow, talk);
