@@ -1,6 +1,7 @@
 //! Kubernetes Events, recorded aside: an event never delays the work it tells about.
 //!
-//! Equal events within ten minutes become one with a count. What does not fit into the queue is dropped and counted.
+//! Events are written while their agent has nothing better to do, ten seconds late at most. Equal events within ten
+//! minutes become one with a count. What does not fit into the queue is dropped and counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::{Activity, Running};
 use crate::clock::Clock;
 use crate::resource::{ObjectKey, Resource};
 use crate::writer::{Patch, Writer};
@@ -20,7 +23,11 @@ use crate::writer::{Patch, Writer};
 pub const EVENTS: Resource = Resource::namespaced("", "v1", "Event", "events");
 
 /// Events that wait to be written.
-const QUEUED: usize = 512;
+const QUEUED: usize = 2048;
+/// Rest that shows that nobody is at work.
+const REST: Duration = Duration::from_millis(250);
+/// How long an event waits for that.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Equal events within this time are counted together.
 const TOGETHER: Duration = Duration::from_secs(600);
 /// Different events that are remembered for counting.
@@ -50,15 +57,24 @@ pub struct Event {
 /// Hands events over; clones share the queue.
 #[derive(Clone)]
 pub struct Recorder {
-    queue: mpsc::Sender<Event>,
+    queue: mpsc::Sender<Recorded>,
     dropped: Arc<AtomicU64>,
+    activity: Activity,
+    clock: Clock,
+}
+
+/// An event on its way.
+struct Recorded {
+    event: Event,
+    at: Timestamp,
+    deadline: Instant,
 }
 
 /// Writes what the recorder hands over.
 pub struct EventWriter {
-    queue: mpsc::Receiver<Event>,
+    queue: mpsc::Receiver<Recorded>,
     writer: Writer,
-    clock: Clock,
+    activity: Activity,
     known: BTreeMap<Event, Known>,
 }
 
@@ -71,27 +87,38 @@ struct Known {
 /// A recorder and the writer that must run for its events to arrive.
 pub fn channel(writer: Writer, clock: Clock) -> (Recorder, EventWriter) {
     let (sender, queue) = mpsc::channel(QUEUED);
+    let activity = Activity::default();
     let recorder = Recorder {
         queue: sender,
         dropped: Arc::default(),
+        activity: activity.clone(),
+        clock,
     };
-    (
-        recorder,
-        EventWriter {
-            queue,
-            writer,
-            clock,
-            known: BTreeMap::new(),
-        },
-    )
+    let writer = EventWriter {
+        queue,
+        writer,
+        activity,
+        known: BTreeMap::new(),
+    };
+    (recorder, writer)
 }
 
 impl Recorder {
     /// Records an event, or drops it when too many wait already.
     pub fn record(&self, event: Event) {
-        if self.queue.try_send(event).is_err() {
+        let recorded = Recorded {
+            event,
+            at: self.clock.now(),
+            deadline: Instant::now() + PATIENCE,
+        };
+        if self.queue.try_send(recorded).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Says that work is going on which events have to wait for, until the answer is dropped.
+    pub fn working(&self) -> Running {
+        self.activity.begin()
     }
 
     /// Events dropped so far.
@@ -103,19 +130,20 @@ impl Recorder {
 impl EventWriter {
     /// Writes events until `stop`, then what waits still, if that is quick.
     pub async fn run(mut self, stop: CancellationToken) {
-        while let Some(Some(event)) = stop.run_until_cancelled(self.queue.recv()).await {
-            self.write(event).await;
+        while let Some(Some(recorded)) = stop.run_until_cancelled(self.queue.recv()).await {
+            let rest = tokio::time::timeout_at(recorded.deadline, self.activity.rest(REST));
+            let _ = stop.run_until_cancelled(rest).await;
+            self.write(recorded).await;
         }
         let rest = async {
-            while let Ok(event) = self.queue.try_recv() {
-                self.write(event).await;
+            while let Ok(recorded) = self.queue.try_recv() {
+                self.write(recorded).await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
     }
 
-    async fn write(&mut self, event: Event) {
-        let now = self.clock.now();
+    async fn write(&mut self, Recorded { event, at: now, .. }: Recorded) {
         if self.known.len() >= REMEMBERED {
             self.known.retain(|_, known| is_recent(known, now));
             if self.known.len() >= REMEMBERED {

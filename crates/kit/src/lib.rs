@@ -4,6 +4,7 @@
 //! kind of the fleet: it must never decide anything about placements, and it is the only place that builds a
 //! [`kube::Client`].
 
+pub mod activity;
 pub mod admin;
 pub mod backoff;
 pub mod client;

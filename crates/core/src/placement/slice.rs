@@ -41,6 +41,8 @@ pub struct Slice<'a> {
     /// Since when earlier passes of this placement have answered [`super::Pass::withheld`] without interruption.
     /// The shell keeps it per key: set to the time of the first such pass, cleared by any pass that does not answer so.
     pub withheld_since: Option<Timestamp>,
+    /// How many other placements wait for their members in this way. The more, the longer the members need for each.
+    pub others_withheld: usize,
 }
 
 /// A read-only view of the index of selectable resources.
@@ -123,8 +125,22 @@ pub struct Settings {
     /// Stages that run; from `--controllers`.
     pub stages: Stages,
     /// How long a status that only says "waiting for members" may be held back, so that a quick answer of the members
-    /// replaces it and costs neither a write nor a round trip. Zero writes it at once.
+    /// replaces it and costs neither a write nor a round trip; longer while many placements wait, see
+    /// [`Settings::grace`]. Zero writes it at once.
     pub progress_grace: Duration,
+}
+
+impl Settings {
+    /// How long a status that only says "waiting for members" is held back while `others` wait as well: the base once more for
+    /// each of them, and 50 times the base at most (10 s with the default).
+    pub fn grace(&self, others: usize) -> Duration {
+        const MAX_TIMES: u32 = 50;
+        let times = u32::try_from(others)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
+            .min(MAX_TIMES);
+        self.progress_grace * times
+    }
 }
 
 /// Which stages of the planner run (`--controllers`).

@@ -27,6 +27,7 @@ pub struct Hub {
     pub log: Vec<Write>,
     pub events: Vec<&'static str>,
     withheld_since: Option<Timestamp>,
+    pub others_withheld: usize,
     version: u64,
     nonce: u64,
 }
@@ -63,6 +64,7 @@ impl Hub {
             log: Vec::new(),
             events: Vec::new(),
             withheld_since: None,
+            others_withheld: 0,
             version: 0,
             nonce: 0,
         }
@@ -141,6 +143,7 @@ impl Hub {
             status_copy: self.status_copy(),
             refused: &refused,
             withheld_since: self.withheld_since,
+            others_withheld: self.others_withheld,
         })
     }
 

@@ -119,6 +119,21 @@ fn progress_is_shown_when_members_take_their_time() {
 }
 
 #[test]
+fn progress_waits_longer_while_many_placements_wait() {
+    let mut hub = Hub::new(&["a"]);
+    hub.settings.progress_grace = Duration::from_millis(200);
+    hub.others_withheld = 1;
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    assert!(hub.pass().withheld);
+    hub.wait(Duration::from_millis(200));
+    assert_eq!(hub.pass().requeue, Some(Duration::from_millis(200)));
+    hub.others_withheld = 5000;
+    assert_eq!(hub.pass().requeue, Some(Duration::from_millis(9800)));
+    hub.wait(Duration::from_millis(9800));
+    assert!(!hub.pass().withheld);
+}
+
+#[test]
 fn content_changes_roll_out_and_disappear_with_the_placement() {
     let mut hub = Hub::new(&["a"]);
     hub.place(spec(json!({"placementType": "PickAll"})));

@@ -73,6 +73,7 @@ pub struct Memory {
 impl PlacementController {
     /// One pass over one placement.
     pub async fn reconcile(&self, key: PlacementKey) -> Outcome {
+        let _working = self.recorder.working();
         // Words that have arrived already are taken in first, so that one pass answers them all.
         for _ in 0..4 {
             tokio::task::yield_now().await;
@@ -183,6 +184,7 @@ impl PlacementController {
             resources: &*self.resources,
             status_copy: found.status_copy,
             withheld_since: before.withheld_since,
+            others_withheld: self.others_withheld(key),
             refused: &before.refused,
         };
         let start = Instant::now();
@@ -207,6 +209,11 @@ impl PlacementController {
             memory.refused_at = None;
         }
         memory
+    }
+
+    fn others_withheld(&self, key: &PlacementKey) -> usize {
+        let waits = |(other, memory): &(&PlacementKey, &Memory)| *other != key && memory.withheld_since.is_some();
+        self.memory.lock().iter().filter(waits).count()
     }
 
     fn remember(&self, key: &PlacementKey, mut memory: Memory, pass: &Pass, execution: &Execution, now: Timestamp) {
