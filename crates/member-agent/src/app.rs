@@ -253,6 +253,13 @@ async fn spawn(
         Arc::clone(applier.placed()).run(stop.clone()),
     );
     tasks.spawn_endless("events", event_writer.run(stop.clone()));
+    {
+        let (applier, stop) = (Arc::clone(&applier), stop.clone());
+        tasks.spawn_endless(
+            "statuses of AppliedWorks",
+            async move { applier.run_applied(stop).await },
+        );
+    }
     tasks.spawn_endless("membership", speaker.run(stop.clone()));
     tasks.spawn_endless("works", async move {
         let handle = |name| Arc::clone(&applier).turn(name);

@@ -13,14 +13,14 @@ use super::work::AppliedWork;
 pub struct Record {
     /// New list of the status; `None` when it is there already.
     pub applied: Option<Vec<AppliedResourceMeta>>,
-    /// New list of held objects; `None` when it is there already. It must be written before `applied`.
+    /// New list of held objects; `None` when it stays as it is. It must be written before `applied`.
     pub held: Option<Vec<AppliedResourceMeta>>,
 }
 
 /// What the AppliedWork has to say after a pass with these ends.
 ///
 /// In a pass that only compares, objects that we own are remembered as held, so that they can be cleaned up once their
-/// manifests are gone and the mode is switched back.
+/// manifests are gone and the mode is switched back. What an applying pass holds was recorded before it began.
 pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry]) -> Record {
     let meta = |entry: &Entry| {
         let live = entry.outcome.live.as_ref()?;
@@ -34,29 +34,22 @@ pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry]) -> R
         .filter(|e| e.outcome.result.is_applied())
         .filter_map(meta)
         .collect();
-    let held = if only_reports {
+    let held = only_reports.then(|| {
         let owned = entries
             .iter()
             .filter(|e| e.outcome.live.as_ref().is_some_and(|live| live.owned));
+        let known = current.held.iter().chain(&current.applied).cloned();
         let mut held = BTreeMap::new();
-        for item in current
-            .held
-            .iter()
-            .chain(&current.applied)
-            .cloned()
-            .chain(owned.filter_map(meta))
-        {
+        for item in known.chain(owned.filter_map(meta)) {
             if let Some(identity) = Identity::of(&item.identifier) {
                 held.insert(identity, item);
             }
         }
-        held.into_values().collect()
-    } else {
-        Vec::new()
-    };
+        held.into_values().collect::<Vec<_>>()
+    });
     Record {
         applied: (applied != current.applied).then_some(applied),
-        held: (held != current.held).then_some(held),
+        held: held.filter(|held| *held != current.held),
     }
 }
 
@@ -106,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn comparing_remembers_what_we_own_until_things_are_applied_again() {
+    fn comparing_remembers_what_we_own() {
         let current = AppliedWork {
             applied: vec![meta("dropped")],
             ..AppliedWork::default()
@@ -128,12 +121,6 @@ mod tests {
             ..AppliedWork::default()
         };
         assert_eq!(record(&later, true, &entries), Record::default());
-        assert_eq!(
-            record(&later, false, &[]),
-            Record {
-                applied: None,
-                held: Some(vec![])
-            }
-        );
+        assert_eq!(record(&later, false, &[]), Record::default());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A pass goes through these steps; the shell does the requests in between:
 //! 1. [`Work::decode`], then one [`Record`] per manifest; [`refuse_nameless_and_duplicates`];
-//! 2. [`write_ahead`]: what the status must say before anything is applied, and what must go first ([`release`]);
+//! 2. [`write_ahead`]: what must be on record before anything is applied, and what must go first ([`release`]);
 //! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that asks for requests until it has an [`Outcome`];
 //! 4. [`report`] and [`record`]: the status of the Work and of the AppliedWork;
 //! 5. [`Backoff`]: when to look again.
@@ -47,4 +47,4 @@ pub use strategy::{ApplyType, Comparison, Strategy, TakeOver};
 pub use trim::SIZE_LIMIT;
 pub use waves::{LAST_WAVE, wave};
 pub use work::{AppliedWork, HELD_ANNOTATION, Unreadable, Work};
-pub use write_ahead::{Release, WriteAhead, release, write_ahead};
+pub use write_ahead::{Announcement, RECORD_LIMIT, Release, WriteAhead, release, write_ahead};

@@ -138,11 +138,12 @@ pub struct AppliedWork {
     pub deleted: Option<jiff::Timestamp>,
     /// What it says is applied.
     pub applied: Vec<AppliedResourceMeta>,
-    /// Objects we own although they are not applied at the moment.
+    /// Objects that it owns or is about to own, whatever its status says.
     pub held: Vec<AppliedResourceMeta>,
 }
 
-/// Annotation of an AppliedWork: objects that it owns while nothing is applied (member-behaviour 4.6, last FIX).
+/// Annotation of an AppliedWork: objects that are about to be applied, or that it owns while a strategy only reports
+/// (member-behaviour 4.6).
 pub const HELD_ANNOTATION: &str = "kubernetes-fleet.io/held-resources";
 
 impl AppliedWork {

@@ -1,26 +1,43 @@
-//! What the status must say before anything is applied, and which objects must go (member-behaviour 4.6).
+//! What must be on record before anything is applied, and which objects must go (member-behaviour 4.6).
 //!
-//! A crash between applying and reporting must never orphan an object: every manifest is listed before it is applied, and
-//! objects of manifests that are no longer wanted are found in that list.
+//! A crash between applying and reporting must never orphan an object: every manifest is recorded before it is applied, and
+//! objects of manifests that are no longer wanted are found in that record. The record is an annotation of the AppliedWork,
+//! which a first pass creates anyway; only what does not fit there is announced in the Work's status
+//! (docs/decisions/0006).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::placement::v1beta1::{ManifestCondition, WorkResourceIdentifier};
+use api::placement::v1beta1::{AppliedResourceMeta, ManifestCondition, WorkResourceIdentifier};
 use api::text::{conditions::work as types, reasons::manifest as reasons};
 use api::{Condition, ConditionStatus, Time};
 use serde_json::Value;
 
 use super::identity::{Identity, Record};
 use super::owners::{self, Owner};
-use super::work::{AppliedWork, Work};
+use super::work::{AppliedWork, Work, json_size};
+
+/// Longest record that is kept as an annotation, in bytes of JSON: half of what the API allows all annotations together.
+pub const RECORD_LIMIT: usize = 128 * 1024;
 
 /// The first step of a pass that will apply something.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteAhead {
-    /// The list that must be in the status before anything is applied; `None` when it is there already.
-    pub manifest_conditions: Option<Vec<ManifestCondition>>,
+    /// What has to be written before anything is applied.
+    pub announcement: Announcement,
     /// Objects of earlier manifests, to be released or deleted first. Each names its kind; the plural may be unknown.
     pub left_overs: Vec<WorkResourceIdentifier>,
+}
+
+/// Where the manifests of a pass are recorded before they are applied.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Announcement {
+    /// They are on record already.
+    #[default]
+    Known,
+    /// In the AppliedWork's annotation, as its new list.
+    Held(Vec<AppliedResourceMeta>),
+    /// In the Work's status, as its new list, because they are too many for an annotation.
+    Status(Vec<ManifestCondition>),
 }
 
 /// What to write and remove before the records are applied.
@@ -30,18 +47,50 @@ pub fn write_ahead(work: &Work, applied_work: &AppliedWork, records: &[Record], 
     if work.strategy.only_reports() || processed {
         return WriteAhead::default();
     }
-    let list = prepared_list(work, records, now);
-    let known = &work.status.manifest_conditions;
-    let same = list.len() == known.len() && list.iter().zip(known).all(|(a, b)| a == b);
     WriteAhead {
-        manifest_conditions: (!same).then_some(list),
+        announcement: announcement(work, applied_work, records, now),
         left_overs: left_overs(work, applied_work, records),
     }
 }
 
+fn announcement(work: &Work, applied_work: &AppliedWork, records: &[Record], now: &Time) -> Announcement {
+    let wanted: BTreeSet<_> = listed(records).filter_map(|record| record.identity.clone()).collect();
+    let owned = applied_work.applied.iter().chain(&applied_work.held);
+    let known: BTreeSet<_> = work
+        .status
+        .manifest_conditions
+        .iter()
+        .map(|entry| &entry.identifier)
+        .chain(owned.map(|entry| &entry.identifier))
+        .filter_map(Identity::of)
+        .collect();
+    let outdated = |entry: &AppliedResourceMeta| Identity::of(&entry.identifier).is_none_or(|i| !wanted.contains(&i));
+    if wanted.is_subset(&known) && !applied_work.held.iter().any(outdated) {
+        return Announcement::Known;
+    }
+    let held: Vec<_> = listed(records)
+        .map(|record| AppliedResourceMeta {
+            identifier: record.identifier(),
+            uid: String::new(),
+        })
+        .collect();
+    if json_size(&held) <= RECORD_LIMIT {
+        return Announcement::Held(held);
+    }
+    let list = prepared_list(work, records, now);
+    if list == work.status.manifest_conditions {
+        return Announcement::Known;
+    }
+    Announcement::Status(list)
+}
+
 /// Whether a record is to be listed: it can be applied, or will be once its kind is served.
-fn is_listed(record: &Record) -> bool {
+fn is_listed(record: &&Record) -> bool {
     record.refusal.is_none() || record.is_unmapped()
+}
+
+fn listed(records: &[Record]) -> impl Iterator<Item = &Record> {
+    records.iter().filter(is_listed)
 }
 
 fn prepared_list(work: &Work, records: &[Record], now: &Time) -> Vec<ManifestCondition> {
@@ -51,8 +100,7 @@ fn prepared_list(work: &Work, records: &[Record], now: &Time) -> Vec<ManifestCon
             known.entry(identity).or_insert(entry);
         }
     }
-    let listed = records.iter().filter(|record| is_listed(record));
-    listed
+    listed(records)
         .map(|record| {
             let old = record.identity.as_ref().and_then(|identity| known.get(identity));
             old.map_or_else(|| preparing(record, work.generation, now), |entry| (*entry).clone())
@@ -80,7 +128,7 @@ fn preparing(record: &Record, generation: i64, now: &Time) -> ManifestCondition 
 ///
 /// All entries count, whatever their conditions say: the owner of the live object decides what may be removed.
 fn left_overs(work: &Work, applied_work: &AppliedWork, records: &[Record]) -> Vec<WorkResourceIdentifier> {
-    let wanted: std::collections::BTreeSet<_> = records.iter().filter_map(|record| record.identity.clone()).collect();
+    let wanted: BTreeSet<_> = records.iter().filter_map(|record| record.identity.clone()).collect();
     let entries = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
     let owned = applied_work
         .applied
@@ -199,30 +247,81 @@ mod tests {
         .unwrap()
     }
 
+    fn names(held: &[AppliedResourceMeta]) -> Vec<&str> {
+        held.iter().map(|item| item.identifier.name.as_str()).collect()
+    }
+
+    fn held(names: &[&str]) -> AppliedWork {
+        let item = |name: &&str| json!({"ordinal": 0, "version": "v1", "kind": "ConfigMap", "name": name});
+        AppliedWork {
+            held: serde_json::from_value(names.iter().map(item).collect()).unwrap(),
+            ..AppliedWork::default()
+        }
+    }
+
     #[test]
-    fn new_manifests_are_announced_and_known_ones_kept() {
+    fn new_manifests_are_recorded_before_they_are_applied() {
         let work = work(2, 1, &[entry("ConfigMap", "a", "configmaps", "Applied")]);
-        let records = records(
+        let twice = records(
             &[
                 manifest("ConfigMap", "b"),
                 manifest("ConfigMap", "a"),
                 manifest("ConfigMap", "a"),
+                manifest("Odd", "o"),
             ],
-            "",
+            "Odd",
         );
-        let plan = write_ahead(&work, &AppliedWork::default(), &records, &now());
-        let list = plan.manifest_conditions.unwrap();
-        assert_eq!(list.len(), 2, "the duplicate is left out");
-        assert_eq!(list[0].conditions[0].reason, "PreparingToProcess");
-        assert_eq!(
-            (list[0].identifier.ordinal, list[0].conditions[0].observed_generation),
-            (0, 2)
-        );
-        assert_eq!(
-            list[1], work.status.manifest_conditions[0],
-            "unchanged, with its old ordinal"
-        );
+        let plan = write_ahead(&work, &AppliedWork::default(), &twice, &now());
+        let Announcement::Held(list) = plan.announcement else {
+            panic!("they fit into the annotation");
+        };
+        assert_eq!(names(&list), ["b", "a", "o"], "the duplicate is left out");
         assert!(plan.left_overs.is_empty());
+        let recorded = AppliedWork {
+            held: list,
+            ..AppliedWork::default()
+        };
+        assert_eq!(write_ahead(&work, &recorded, &twice, &now()), WriteAhead::default());
+    }
+
+    #[test]
+    fn a_record_of_what_is_gone_is_replaced() {
+        let entries = [
+            entry("ConfigMap", "a", "configmaps", "Applied"),
+            entry("ConfigMap", "b", "configmaps", "Applied"),
+        ];
+        let plan = write_ahead(
+            &work(2, 1, &entries),
+            &held(&["a", "b"]),
+            &records(&[manifest("ConfigMap", "a")], ""),
+            &now(),
+        );
+        assert!(matches!(plan.announcement, Announcement::Held(list) if names(&list) == ["a"]));
+        assert_eq!(plan.left_overs.len(), 1);
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_annotation_is_announced_in_the_status() {
+        let many: Vec<_> = (0..RECORD_LIMIT / 80)
+            .map(|n| manifest("ConfigMap", &format!("config-{n:060}")))
+            .collect();
+        let many = records(&many, "");
+        let mut work = work(2, 1, &[entry("ConfigMap", "a", "configmaps", "Applied")]);
+        let plan = write_ahead(&work, &AppliedWork::default(), &many, &now());
+        let Announcement::Status(list) = plan.announcement else {
+            panic!("they do not fit into the annotation");
+        };
+        assert_eq!(list.len(), many.len());
+        assert_eq!(
+            (
+                list[0].conditions[0].reason.as_str(),
+                list[0].conditions[0].observed_generation
+            ),
+            ("PreparingToProcess", 2)
+        );
+        work.status.manifest_conditions = list;
+        let plan = write_ahead(&work, &AppliedWork::default(), &many, &now());
+        assert_eq!(plan.announcement, Announcement::Known);
     }
 
     #[test]

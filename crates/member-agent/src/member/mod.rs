@@ -2,6 +2,7 @@
 
 mod mapper;
 
+use api::placement::v1beta1::WorkResourceIdentifier;
 use api::text::managers;
 use fairway_core::apply::{self, Answer, Ask, Failure, FailureKind, Identity, PatchFormat};
 use http::Method;
@@ -36,6 +37,19 @@ impl Place {
             namespace: identity.namespace.clone(),
             name: identity.name.clone(),
         }
+    }
+
+    /// The place of a status entry's object. `None` where the entry does not say which resource that is.
+    pub(crate) fn of(identifier: &WorkResourceIdentifier) -> Option<Self> {
+        let identity = Identity::of(identifier).filter(|identity| !identity.name.is_empty())?;
+        let resource = apply::Resource {
+            group: identity.group.clone(),
+            version: identity.version.clone(),
+            kind: identity.kind.clone(),
+            plural: Some(&identifier.resource).filter(|plural| !plural.is_empty())?.clone(),
+            namespaced: !identity.namespace.is_empty(),
+        };
+        Some(Self::new(&resource, &identity))
     }
 
     /// Path of the collection. The namespace is taken verbatim from the manifest, even if it does not fit the kind: then the

@@ -86,6 +86,18 @@ impl Memories {
         })
     }
 
+    /// Whether the periodic pass is due and nothing else asked for one.
+    pub(super) fn is_due(&self, name: &str, now: Instant) -> bool {
+        self.with(name, |memory| {
+            memory.need < Some(Need::Pass) && memory.due.is_some_and(|due| due <= now)
+        })
+    }
+
+    /// Moves the periodic pass to another time.
+    pub(super) fn put_off(&self, name: &str, due: Instant) {
+        self.with(name, |memory| memory.due = Some(due));
+    }
+
     /// Looks at the last pass's end, unless there was none or another pass is going on.
     pub(super) fn inspect<T>(&self, name: &str, look: impl FnOnce(&Settled) -> T) -> Option<T> {
         let all = self.all.lock();

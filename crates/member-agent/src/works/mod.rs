@@ -1,5 +1,6 @@
 //! Works: what is known of each, whose turn it is, and what they have in common.
 
+mod applied;
 mod going;
 mod memory;
 mod namespaces;
@@ -17,6 +18,7 @@ use api::RootKind as _;
 use api::placement::v1beta1;
 use fairway_core::apply::{AppliedWork, Work};
 use jiff::Timestamp;
+use kit::activity::Activity;
 use kit::backoff::Backoff;
 use kit::clock::Clock;
 use kit::index::{Change, Index, Scope};
@@ -99,6 +101,8 @@ pub(crate) struct Applier {
     memories: Arc<Memories>,
     placed: Arc<Placed>,
     waiting: namespaces::Waiting,
+    pending: applied::Pending,
+    activity: Activity,
     /// Whether the member has joined. Passes hold it for reading, so that leaving can wait for them.
     joined: RwLock<bool>,
     clock: Clock,
@@ -164,6 +168,8 @@ impl Applier {
             memories,
             placed,
             waiting: namespaces::Waiting::default(),
+            pending: applied::Pending::default(),
+            activity: Activity::default(),
             joined: RwLock::new(false),
             clock,
             settings,
@@ -236,6 +242,7 @@ impl Applier {
         if !*joined {
             return Outcome::NotYet(NOT_JOINED);
         }
+        let _working = self.activity.begin();
         let key = ObjectKey::namespaced(&self.namespace, &name);
         let Some(item) = self.works.get(&key) else {
             self.memories.forget(&name);
@@ -243,6 +250,9 @@ impl Applier {
             return Outcome::Done;
         };
         let now = tokio::time::Instant::now();
+        if self.memories.is_due(&name, now) && self.is_calm(&item.work) {
+            self.memories.put_off(&name, now + self.settings.requeue.max_fast_delay);
+        }
         let ended = if item.work.is_deleting {
             self.clean_up(&key, &item.work).await
         } else if self.memories.take_need(&name, now) == Need::Pass {

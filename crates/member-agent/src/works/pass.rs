@@ -9,21 +9,20 @@ use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use api::text::reasons::manifest as reasons;
 use fairway_core::apply::{
-    self, Answer, AppliedWork, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner,
-    Pipeline, Record, ResultType, Subject, Terms, Work,
+    self, Answer, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner, Pipeline, Record,
+    ResultType, Subject, Terms, Work,
 };
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use kit::queue::Outcome;
-use kit::writer::Patch;
 use kit::{Error, ObjectKey};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::memory::{Need, Settled};
 use super::namespaces;
 use super::placed::{Verdict, View};
 use super::prelude::Ground;
-use super::{APPLIED_WORKS, Applier, Item, MANIFESTS_AT_ONCE, WORKS};
+use super::{Applier, Item, MANIFESTS_AT_ONCE, WORKS};
 use crate::member::Place;
 
 /// How soon a kind that the Work itself defines is looked for again.
@@ -128,8 +127,10 @@ impl Applier {
         if report.must_write {
             self.write_status(key, work, &report.status).await?;
         }
-        self.record_applied(&applied_work, subject.only_reports, &entries)
-            .await?;
+        if subject.only_reports {
+            // Nothing was recorded beforehand, so what is owned goes on record at once.
+            self.record_applied(&applied_work, true, &entries).await?;
+        }
         self.counters.pass(&report.status, work.generation);
         let fine = is_fine(&report.status, work.generation);
         let finding = Finding {
@@ -145,6 +146,7 @@ impl Applier {
         let mut wait = self
             .memories
             .settle(&work.name, settled, &self.settings.requeue, &finding);
+        self.pending.add(&work.name);
         if defines_unmapped(records) {
             wait = wait.min(DEFINITION_PENDING);
             self.memories.hurry(&work.name, wait);
@@ -247,36 +249,6 @@ impl Applier {
         }
     }
 
-    /// Writes what the AppliedWork has to say after a pass.
-    async fn record_applied(
-        &self,
-        applied_work: &AppliedWork,
-        only_reports: bool,
-        entries: &[Entry],
-    ) -> Result<(), Error> {
-        let news = apply::record(applied_work, only_reports, entries);
-        let key = ObjectKey::cluster(&applied_work.name);
-        let writer = self.member.writer();
-        if let Some(held) = news.held {
-            let text = if held.is_empty() {
-                Value::Null
-            } else {
-                Value::String(json!(held).to_string())
-            };
-            let body = json!({"metadata": {"uid": applied_work.uid, "annotations": {(apply::HELD_ANNOTATION): text}}});
-            self.fold_applied_work(writer.patch(&APPLIED_WORKS, &key, None, Patch::Merge, &body).await?)?;
-        }
-        if let Some(applied) = news.applied {
-            let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
-            self.fold_applied_work(
-                writer
-                    .patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body)
-                    .await?,
-            )?;
-        }
-        Ok(())
-    }
-
     /// Queues a Work again when its objects are not as its last turn left them.
     pub(super) fn wake_if(&self, work: &str, verdict: Verdict) {
         match verdict {
@@ -364,6 +336,7 @@ pub(super) fn digest(entries: &[Entry]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn own_definitions_are_recognised() {

@@ -136,13 +136,7 @@ impl Placed {
 
     /// Looks at an entry in the light of what the watch says, and takes over what has moved.
     pub(super) fn look(&self, entry: &mut Entry, place: &Place, view: View<'_>) -> Verdict {
-        let index = self
-            .state
-            .lock()
-            .kinds
-            .get(&place.resource)
-            .map(|kind| Arc::clone(&kind.index));
-        let Some(facts) = index.and_then(|index| index.get(&key_of(place))) else {
+        let Some(facts) = self.facts(place) else {
             return Verdict::Holds;
         };
         let verdict = judge(entry, Some(&facts), view);
@@ -155,6 +149,21 @@ impl Placed {
             entry.outcome.availability = facts.availability.clone();
         }
         verdict
+    }
+
+    /// Whether a watch shows the object.
+    pub(super) fn sees(&self, place: &Place) -> bool {
+        self.facts(place).is_some()
+    }
+
+    fn facts(&self, place: &Place) -> Option<Arc<Facts>> {
+        let index = self
+            .state
+            .lock()
+            .kinds
+            .get(&place.resource)
+            .map(|kind| Arc::clone(&kind.index));
+        index?.get(&key_of(place))
     }
 
     fn watch(&self, resource: &Resource) -> Kind {

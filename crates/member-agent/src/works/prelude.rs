@@ -1,11 +1,11 @@
-//! What must be true before anything is applied: finalizer, AppliedWork, the announcement in the status, no left-overs.
+//! What must be true before anything is applied: finalizer, AppliedWork, all manifests on record, no left-overs.
 //!
 //! What does not depend on each other is requested side by side. Nothing is applied until all of it has succeeded.
 
 use api::RootKind as _;
-use api::placement::v1beta1::{self as v1beta1, WorkResourceIdentifier, WorkStatus};
+use api::placement::v1beta1::{self as v1beta1, AppliedResourceMeta, WorkResourceIdentifier, WorkStatus};
 use api::text::finalizers;
-use fairway_core::apply::{self, AppliedWork, Identity, Owner, Record, Release, Resource, Work};
+use fairway_core::apply::{self, Announcement, AppliedWork, Identity, Owner, Record, Release, Work};
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use kit::writer::{Deletion, Patch};
@@ -42,10 +42,14 @@ impl Applier {
             self.remove_left_overs(known, &plan.left_overs).await?;
         }
         let mut status = work.status.clone();
-        let announcement = plan.manifest_conditions.map(|list| {
-            status.manifest_conditions = list;
-            status.clone()
-        });
+        let held = match plan.announcement {
+            Announcement::Known => None,
+            Announcement::Held(held) => Some(held),
+            Announcement::Status(list) => {
+                status.manifest_conditions = list;
+                None
+            }
+        };
         let finalizer = async {
             match work.has_finalizer() {
                 true => Ok(()),
@@ -53,15 +57,16 @@ impl Applier {
             }
         };
         let announce = async {
-            match &announcement {
-                Some(status) => self.write_status(key, work, status).await,
-                None => Ok(()),
+            match status == work.status {
+                true => Ok(()),
+                false => self.write_status(key, work, &status).await,
             }
         };
         let owner = async {
-            match &known {
-                Some(known) => Ok((**known).clone()),
-                None => self.create_applied_work(work).await,
+            match (&known, &held) {
+                (None, held) => self.create_applied_work(work, held.as_deref()).await,
+                (Some(known), None) => Ok((**known).clone()),
+                (Some(known), Some(held)) => self.hold(known, held).await,
             }
         };
         let (finalizer, announced, owner) = tokio::join!(finalizer, announce, owner);
@@ -141,20 +146,47 @@ impl Applier {
         Ok(())
     }
 
-    async fn create_applied_work(&self, work: &Work) -> Result<AppliedWork, Error> {
-        let object = json!({
+    /// Creates the AppliedWork, with what it is about to own.
+    async fn create_applied_work(
+        &self,
+        work: &Work,
+        held: Option<&[AppliedResourceMeta]>,
+    ) -> Result<AppliedWork, Error> {
+        let mut object = json!({
             "apiVersion": v1beta1::AppliedWork::API_VERSION,
             "kind": v1beta1::AppliedWork::KIND,
             "metadata": {"name": work.name},
             "spec": {"workName": work.name, "workNamespace": work.namespace},
         });
+        if let Some(held) = held {
+            object["metadata"]["annotations"] = json!({(apply::HELD_ANNOTATION): json!(held).to_string()});
+        }
         let writer = self.member.writer();
-        let created = match writer.create(&APPLIED_WORKS, None, &object).await {
-            // The index has not seen it yet.
-            Err(err) if err.is_already_exists() => writer.get(&APPLIED_WORKS, &ObjectKey::cluster(&work.name)).await?,
-            created => created?,
+        match writer.create(&APPLIED_WORKS, None, &object).await {
+            Err(err) if err.is_already_exists() => {
+                // The index has not seen it yet. What it holds must be looked through before it is replaced.
+                let found = writer.get(&APPLIED_WORKS, &ObjectKey::cluster(&work.name)).await?;
+                self.fold_applied_work(found)?;
+                Err(err)
+            }
+            created => self.fold_applied_work(created?),
+        }
+    }
+
+    /// Replaces the record of what an AppliedWork holds.
+    pub(super) async fn hold(&self, known: &AppliedWork, held: &[AppliedResourceMeta]) -> Result<AppliedWork, Error> {
+        let text = match held {
+            [] => Value::Null,
+            held => json!(json!(held).to_string()),
         };
-        self.fold_applied_work(created)
+        let body = json!({"metadata": {"uid": known.uid, "annotations": {(apply::HELD_ANNOTATION): text}}});
+        let key = ObjectKey::cluster(&known.name);
+        let answer = self
+            .member
+            .writer()
+            .patch(&APPLIED_WORKS, &key, None, Patch::Merge, &body)
+            .await?;
+        self.fold_applied_work(answer)
     }
 
     /// Takes in an AppliedWork as the server answered it.
@@ -226,15 +258,8 @@ impl Applier {
         let Some(identity) = Identity::of(identifier).filter(|identity| !identity.name.is_empty()) else {
             return Ok(None);
         };
-        if !identifier.resource.is_empty() {
-            let resource = Resource {
-                group: identity.group.clone(),
-                version: identity.version.clone(),
-                kind: identity.kind.clone(),
-                plural: identifier.resource.clone(),
-                namespaced: !identity.namespace.is_empty(),
-            };
-            return Ok(Some(Place::new(&resource, &identity)));
+        if let Some(place) = Place::of(identifier) {
+            return Ok(Some(place));
         }
         match self.mapper.find(&identity).await {
             Ok(resource) => Ok(Some(Place::new(&resource, &identity))),

@@ -2,15 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use fairway_core::apply::{self, Finding, ResultType};
+use fairway_core::apply::{self, Finding, ResultType, Subject, Work};
 use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 
 use super::pass::{digest, is_fine};
 use super::placed::{Verdict, View};
 use super::{Applier, Item};
+use crate::member::Place;
 
 impl Applier {
+    /// Whether a periodic pass would find everything as it was: the Work is fine, and the watches show each of its objects
+    /// as the last pass left it. Differences have observation times, and statuses that are reported back may be anything,
+    /// so such Works are looked at in any case.
+    pub(super) fn is_calm(&self, work: &Work) -> bool {
+        let Some(mut settled) = self.memories.settled(&work.name) else {
+            return false;
+        };
+        let Subject { generation, mirror, .. } = settled.subject;
+        if mirror || generation != work.generation || !is_fine(&work.status, generation) {
+            return false;
+        }
+        let view = View {
+            owner: &settled.owner,
+            mirror,
+        };
+        settled.entries.iter_mut().all(|entry| {
+            let is_same = entry.outcome.drifts.is_empty() && entry.outcome.diffs.is_empty();
+            let place = Place::of(&entry.identifier);
+            is_same
+                && place.is_some_and(|place| {
+                    self.placed.sees(&place) && self.placed.look(entry, &place, view) == Verdict::Holds
+                })
+        })
+    }
+
     /// Takes in what has moved since the last turn. Asks for a pass when that is not enough.
     pub(super) async fn refresh(&self, key: &ObjectKey, item: &Item) -> Result<Outcome, Error> {
         let work = &item.work;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_crash_between_announcement_and_apply_heals() {
+async fn a_crash_between_record_and_apply_heals() {
     let mut world = World::start().await;
     let creates = Matcher::resource("configmaps").verbs(&[Verb::Create]);
     let slow = world
@@ -16,7 +16,12 @@ async fn a_crash_between_announcement_and_apply_heals() {
     world
         .create_work("w", spec(&[config_map("a", "1"), config_map("b", "1")], Value::Null))
         .await;
-    world.wait_for_manifest("w", 1, "PreparingToProcess").await;
+    eventually("both manifests are on record", || async {
+        let applied_work = world.applied_work("w").await.unwrap_or_default();
+        let held = applied_work["metadata"]["annotations"]["kubernetes-fleet.io/held-resources"].to_string();
+        held.contains(r#""name\":\"a\""#) && held.contains(r#""name\":\"b\""#)
+    })
+    .await;
     world.crash_agent().await;
     world.member.faults().remove(slow);
     world.start_agent();

@@ -1,6 +1,7 @@
 //! Works from their first apply to their end.
 
 use super::world::*;
+use apiserver::{Action, ApiError, Matcher, Verb};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -20,18 +21,13 @@ async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
     world.create_work("w", spec(&[inside, namespace], Value::Null)).await;
     let work = world.wait_for("w", "Available", "True AllManifestsAvailable").await;
     eventually("the AppliedWork lists both", || async {
-        let owner = get(&world.member, &format!("{APPLIED_WORKS}/w"))
-            .await
-            .unwrap_or_default();
+        let owner = world.applied_work("w").await.unwrap_or_default();
         owner["status"]["appliedResources"]
             .as_array()
             .is_some_and(|list| list.len() == 2)
     })
     .await;
-    assert_eq!(
-        writes(&world.hub),
-        ["PATCH works", "PATCH works/status", "PATCH works/status"]
-    );
+    assert_eq!(writes(&world.hub), ["PATCH works", "PATCH works/status"]);
     assert_eq!(
         writes(&world.member),
         [
@@ -41,11 +37,7 @@ async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
             "POST namespaces"
         ]
     );
-    let lists = world
-        .member
-        .metrics()
-        .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource == "configmaps");
-    assert_eq!(lists, 0, "what was never seen is not read");
+    assert_eq!(reads_of_config_maps(&world), 0, "what was never seen is not read");
     assert_eq!(
         work["metadata"]["finalizers"],
         json!(["kubernetes-fleet.io/work-cleanup"])
@@ -72,17 +64,34 @@ async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
     assert_eq!(placed["metadata"]["managedFields"][0]["manager"], "work-api-agent");
     assert_eq!(owner["spec"], json!({"workName": "w", "workNamespace": NAMESPACE}));
 
-    // Several periodic passes go by.
+    // Several periodic passes would be due.
     tokio::time::sleep(Duration::from_millis(300)).await;
     world.hub.metrics().reset();
     world.member.metrics().reset();
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let reads = world
+    assert_eq!(reads_of_config_maps(&world), 0, "the watch vouches for it");
+    assert_eq!((writes(&world.hub), writes(&world.member)), (vec![], vec![]));
+}
+
+fn reads_of_config_maps(world: &World) -> u64 {
+    world
         .member
         .metrics()
-        .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource == "configmaps");
-    assert!(reads > 0, "periodic passes still look");
-    assert_eq!((writes(&world.hub), writes(&world.member)), (vec![], vec![]));
+        .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource == "configmaps")
+}
+
+#[tokio::test]
+async fn periodic_passes_look_after_what_cannot_be_watched() {
+    let world = World::start().await;
+    world.member.faults().add(
+        Matcher::resource("configmaps").verbs(&[Verb::List, Verb::Watch]),
+        Action::Error(ApiError::forbidden("", "configmaps", "", "not yours")),
+    );
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    delete(&world.member, &format!("{CONFIG_MAPS}/a")).await.unwrap();
+    world.wait_for_config("a", Some("1")).await;
+    assert!(reads_of_config_maps(&world) > 0);
 }
 
 #[tokio::test]

@@ -91,6 +91,13 @@ async fn server_side_apply_respects_other_managers_unless_forced() {
         condition(&work["status"]["conditions"], "Applied"),
         "True AllManifestsApplied"
     );
+    eventually("the AppliedWork lists it", || async {
+        let owner = world.applied_work("w").await.unwrap_or_default();
+        owner["status"]["appliedResources"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty())
+    })
+    .await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.member.metrics().reset();
     tokio::time::sleep(Duration::from_millis(800)).await;
@@ -162,15 +169,14 @@ async fn reports_touch_nothing_and_what_was_owned_is_cleaned_up_later() {
         (world.config("a").await, world.config("b").await.as_deref()),
         (None, Some("2"))
     );
-    let owner = get(&world.member, &format!("{APPLIED_WORKS}/w")).await.unwrap();
-    eventually("nothing is held any more", || async {
-        let owner = get(&world.member, &format!("{APPLIED_WORKS}/w")).await.unwrap();
-        owner["metadata"]["annotations"]
-            .as_object()
-            .is_none_or(serde_json::Map::is_empty)
-    })
-    .await;
-    assert_eq!(owner["metadata"]["name"], "w");
+    let owner = world.applied_work("w").await.unwrap();
+    let held = owner["metadata"]["annotations"]["kubernetes-fleet.io/held-resources"]
+        .as_str()
+        .unwrap();
+    assert!(
+        held.contains(r#""name":"b""#) && !held.contains(r#""name":"a""#),
+        "{held}"
+    );
 }
 
 #[tokio::test]

@@ -165,6 +165,10 @@ impl World {
         get(&self.hub, &format!("{WORKS}/{name}")).await.ok()
     }
 
+    pub async fn applied_work(&self, name: &str) -> Option<Value> {
+        get(&self.member, &format!("{APPLIED_WORKS}/{name}")).await.ok()
+    }
+
     /// Waits until the Work's condition is as wanted (`<status> <reason>` or a beginning of it) at its current generation.
     pub async fn wait_for(&self, name: &str, kind: &str, wanted: &str) -> Value {
         eventually(&format!("the Work {name} is {kind}={wanted}"), || async {

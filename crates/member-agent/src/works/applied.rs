@@ -1,0 +1,108 @@
+//! The statuses of AppliedWorks, written while no Work is waiting for its turn.
+//!
+//! They repeat what is known already: the manifests were recorded before they were applied, and the Work's status says how
+//! that ended. So they give way to passes, for a few seconds at most. What is not written when the agent ends is written
+//! after its next start, because then every Work gets a pass.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fairway_core::apply::{self, AppliedWork, Entry};
+use kit::writer::Patch;
+use kit::{Error, ObjectKey};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{APPLIED_WORKS, Applier, RETRY};
+
+/// Rest that shows that no Work waits.
+const REST: Duration = Duration::from_millis(100);
+/// How long statuses give way.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Works whose AppliedWork may have to be written.
+#[derive(Default)]
+pub(super) struct Pending {
+    works: Mutex<BTreeSet<String>>,
+    news: Notify,
+}
+
+impl Pending {
+    pub(super) fn add(&self, work: &str) {
+        self.works.lock().insert(work.to_owned());
+        self.news.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.works.lock())
+    }
+}
+
+impl Applier {
+    /// Writes statuses of AppliedWorks until `stop`.
+    pub(crate) async fn run_applied(&self, stop: CancellationToken) {
+        let _ = stop.run_until_cancelled(self.write_all_applied()).await;
+    }
+
+    async fn write_all_applied(&self) {
+        let mut failures = 0;
+        loop {
+            self.pending.news.notified().await;
+            // Statuses that have waited as long as that are written, whatever goes on.
+            let _ = tokio::time::timeout(PATIENCE, self.activity.rest(REST)).await;
+            for work in self.pending.take() {
+                let Err(err) = self.write_applied(&work).await else {
+                    failures = 0;
+                    continue;
+                };
+                tracing::debug!(work, error = %err, "The status of an AppliedWork could not be written; trying again.");
+                self.pending.add(&work);
+                failures += 1;
+                tokio::time::sleep(RETRY.delay(failures)).await;
+            }
+        }
+    }
+
+    async fn write_applied(&self, work: &str) -> Result<(), Error> {
+        let known = self.applied_works.get(&ObjectKey::cluster(work));
+        let Some((known, settled)) = known.zip(self.memories.settled(work)) else {
+            return Ok(());
+        };
+        if known.uid != settled.owner || known.deleted.is_some() {
+            return Ok(());
+        }
+        match self
+            .record_applied(&known, settled.subject.only_reports, &settled.entries)
+            .await
+        {
+            // Its end has not been heard of yet.
+            Err(err) if err.is_not_found() || err.is_conflict() => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// Writes what the AppliedWork has to say after a pass.
+    pub(super) async fn record_applied(
+        &self,
+        applied_work: &AppliedWork,
+        only_reports: bool,
+        entries: &[Entry],
+    ) -> Result<(), Error> {
+        let news = apply::record(applied_work, only_reports, entries);
+        if let Some(held) = news.held {
+            self.hold(applied_work, &held).await?;
+        }
+        if let Some(applied) = news.applied {
+            let key = ObjectKey::cluster(&applied_work.name);
+            let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
+            let writer = self.member.writer();
+            let answer = writer
+                .patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body)
+                .await?;
+            self.fold_applied_work(answer)?;
+        }
+        Ok(())
+    }
+}
