@@ -1,6 +1,6 @@
 //! How long a placement takes from its creation until it is Available on every member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{fleet, percentile, usage_table};
 use crate::manifests::{apply, known};
-use crate::requests::Requests;
+use crate::requests::{Request, Requests};
 use crate::table::align;
 use crate::world::World;
 
@@ -63,8 +63,10 @@ pub async fn first_placement(plan: &Plan) -> Result<()> {
     }
     let after = Requests::of(&world.hub_client()).await?;
     let burst = burst(&world, &seen, plan).await?;
+    let last = Requests::of(&world.hub_client()).await?;
     watch.abort();
-    print(plan, &mut single, burst, &after.since(&before));
+    print_times(plan, &mut single, burst);
+    print_requests(plan, &after.since(&before), &last.since(&after));
     print!("\n{}", usage_table(&world)?);
     world.stop().await;
     Ok(())
@@ -177,7 +179,7 @@ async fn arrival(seen: &Seen, number: usize) -> Result<Instant> {
         .with_context(|| format!("{name} is not Available after {WITHIN:?}"))
 }
 
-fn print(plan: &Plan, single: &mut [f64], burst: f64, requests: &Requests) {
+fn print_times(plan: &Plan, single: &mut [f64], burst: f64) {
     single.sort_by(f64::total_cmp);
     let lines = [
         ["measured", "value"].map(str::to_owned).to_vec(),
@@ -194,14 +196,23 @@ fn print(plan: &Plan, single: &mut [f64], burst: f64, requests: &Requests) {
         ],
     ];
     println!("\n{}", align(&lines));
-    let placements = plan.one_by_one.max(1) as f64;
-    println!(
-        "requests to the hub per placement, all agents, while {} were created one by one:",
-        plan.one_by_one
-    );
-    let mut table = vec![["request", "per placement"].map(str::to_owned).to_vec()];
-    for (request, count) in &requests.0 {
-        table.push(vec![request.to_string(), format!("{:.2}", *count as f64 / placements)]);
+}
+
+/// Requests of all users until the last placement was Available; what comes later, such as events, is not in it.
+fn print_requests(plan: &Plan, single: &Requests, burst: &Requests) {
+    println!("requests to the hub per placement, until the last was Available:");
+    let mut table = vec![["request", "one by one", "at once"].map(str::to_owned).to_vec()];
+    let share = |requests: &Requests, request: &Request, placements: usize| {
+        let count = requests.0.get(request).copied().unwrap_or_default();
+        format!("{:.2}", count as f64 / placements.max(1) as f64)
+    };
+    let all: BTreeSet<&Request> = single.0.keys().chain(burst.0.keys()).collect();
+    for request in all {
+        table.push(vec![
+            request.to_string(),
+            share(single, request, plan.one_by_one),
+            share(burst, request, plan.at_once),
+        ]);
     }
     print!("{}", align(&table));
 }
