@@ -76,6 +76,8 @@ pub struct EventWriter {
     writer: Writer,
     activity: Activity,
     known: BTreeMap<Event, Known>,
+    /// What made the last name unique, so that events of one instant have different names.
+    last_name: i128,
 }
 
 struct Known {
@@ -99,6 +101,7 @@ pub fn channel(writer: Writer, clock: Clock) -> (Recorder, EventWriter) {
         writer,
         activity,
         known: BTreeMap::new(),
+        last_name: 0,
     };
     (recorder, writer)
 }
@@ -163,7 +166,8 @@ impl EventWriter {
                 Err(err) => return tracing::info!(error = %err, "An event could not be counted up."),
             }
         }
-        let name = format!("{}.{:016x}", event.key.name, now.as_nanosecond() & i128::from(u64::MAX));
+        self.last_name = now.as_nanosecond().max(self.last_name + 1);
+        let name = format!("{}.{:016x}", event.key.name, self.last_name & i128::from(u64::MAX));
         if let Err(err) = self
             .writer
             .create(&EVENTS, Some(&namespace), &object(&event, &namespace, &name, now))
@@ -264,13 +268,20 @@ mod tests {
         let task = tokio::spawn(writer.run(stop.clone()));
         tokio::time::sleep(Duration::from_secs(601)).await;
         recorder.record(event.clone());
+        let same_instant = Event {
+            reason: "PlacementAvailable".into(),
+            ..event.clone()
+        };
+        recorder.record(same_instant);
         tokio::time::sleep(Duration::from_secs(1)).await;
         stop.cancel();
         task.await.unwrap();
         {
             let seen = seen.lock();
             let verbs: Vec<_> = seen.iter().map(|(method, ..)| method.as_str()).collect();
-            assert_eq!(verbs, ["POST", "PATCH", "POST"]);
+            assert_eq!(verbs, ["POST", "PATCH", "POST", "POST"]);
+            let name = |n: usize| &seen[n].2["metadata"]["name"];
+            assert_ne!(name(2), name(3), "they happened at the same instant");
             assert_eq!(seen[0].1, "/api/v1/namespaces/default/events");
             assert_eq!(seen[0].2["firstTimestamp"], "2026-01-02T03:04:05Z");
             assert_eq!(seen[0].2["involvedObject"].get("namespace"), None);
