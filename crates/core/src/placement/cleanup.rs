@@ -127,8 +127,12 @@ fn orphan_age(work: &Work, now: Timestamp) -> Option<Duration> {
         .filter(|wait| !wait.is_zero())
 }
 
-/// Works of the placement that name a binding which neither exists nor is being made.
+/// Works of the placement that name a binding which neither exists nor is being made. A binding that could not be read
+/// may be any of them, so none is named then.
 fn orphans<'a>(slice: &'a Slice<'_>, bindings: &[Tracked<Binding>]) -> Vec<&'a Work> {
+    if !slice.bindings_complete {
+        return Vec::new();
+    }
     let known: BTreeSet<&str> = bindings
         .iter()
         .flat_map(|b| [b.before(), b.get()])

@@ -27,6 +27,8 @@ pub struct Slice<'a> {
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
     /// Bindings whose parent label names the placement (in its namespace).
     pub bindings: Vec<Arc<Binding>>,
+    /// Whether these are all: false once a binding of the hub could not be read. Then no Work counts as left behind.
+    pub bindings_complete: bool,
     /// Works of this placement in every member namespace, terminating ones included.
     pub works: Vec<Arc<Work>>,
     /// All override snapshots of both kinds on the hub: matching needs the latest of each, application those that bindings name.

@@ -174,3 +174,26 @@ fn bindings_of_a_placement_that_is_gone_are_let_go() {
     hub.finish_works();
     assert_eq!(hub.count(Kind::Work), 0);
 }
+
+#[test]
+fn works_stay_while_a_binding_cannot_be_read() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    // What cannot be read is not there for the planner. Nor is the member, so that no other binding takes its place.
+    hub.objects
+        .retain(|target, _| target.kind != Kind::ClusterResourceBinding);
+    hub.members.clear();
+    hub.bindings_complete = false;
+    hub.wait(Duration::from_secs(3600));
+    hub.settle();
+    assert_eq!(hub.count(Kind::Work), 1);
+    hub.finish_works();
+    assert_eq!(hub.count(Kind::Work), 1);
+    hub.bindings_complete = true;
+    hub.settle();
+    hub.finish_works();
+    assert_eq!(hub.count(Kind::Work), 0, "it is known to be left behind");
+}

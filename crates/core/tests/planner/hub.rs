@@ -28,6 +28,7 @@ pub struct Hub {
     pub events: Vec<&'static str>,
     withheld_since: Option<Timestamp>,
     pub others_withheld: usize,
+    pub bindings_complete: bool,
     version: u64,
     nonce: u64,
 }
@@ -65,6 +66,7 @@ impl Hub {
             events: Vec::new(),
             withheld_since: None,
             others_withheld: 0,
+            bindings_complete: true,
             version: 0,
             nonce: 0,
         }
@@ -137,6 +139,7 @@ impl Hub {
                 &[key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding)],
                 Binding::from_value,
             ),
+            bindings_complete: self.bindings_complete,
             works: self.all(&[Kind::Work], Work::from_value),
             overrides: &overrides,
             resources: &self.index,

@@ -179,6 +179,7 @@ impl PlacementController {
             policy_snapshots: found.policy_snapshots,
             resource_snapshots: found.resource_snapshots,
             bindings: found.bindings,
+            bindings_complete: found.bindings_complete,
             works: found.works,
             overrides: &found.overrides,
             resources: &*self.resources,

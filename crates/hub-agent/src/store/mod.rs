@@ -80,6 +80,8 @@ pub struct Gathered {
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
     /// Its bindings.
     pub bindings: Vec<Arc<Binding>>,
+    /// Whether every binding of the hub could be read so far.
+    pub bindings_complete: bool,
     /// Its Works.
     pub works: Vec<Arc<Work>>,
     /// All override snapshots.
@@ -176,6 +178,7 @@ impl Store {
             policy_snapshots: self.policy_snapshots.groups.of(key),
             resource_snapshots: self.resource_snapshots.groups.of(key),
             bindings: self.bindings.groups.of(key),
+            bindings_complete: self.bindings.skipped() == 0,
             works: self.works.groups.of(key),
             overrides: self.all_override_snapshots.list(),
         }
@@ -267,6 +270,11 @@ impl<T: Send + Sync + 'static> Family<T> {
         if let Some(index) = &self.namespaced {
             all.insert(self.kinds.1, Arc::clone(index) as _);
         }
+    }
+
+    /// Objects that could not be read so far.
+    fn skipped(&self) -> u64 {
+        self.cluster.skipped() + self.namespaced.as_ref().map_or(0, |index| index.skipped())
     }
 
     fn everything(&self) -> impl Iterator<Item = Arc<T>> {
