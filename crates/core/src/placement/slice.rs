@@ -43,7 +43,8 @@ pub struct Slice<'a> {
     /// Since when earlier passes of this placement have answered [`super::Pass::withheld`] without interruption.
     /// The shell keeps it per key: set to the time of the first such pass, cleared by any pass that does not answer so.
     pub withheld_since: Option<Timestamp>,
-    /// How many other placements wait for their members in this way. The more, the longer the members need for each.
+    /// How many other placements have waited for their members together with this one. The more, the longer the members need
+    /// for each.
     pub others_withheld: usize,
 }
 

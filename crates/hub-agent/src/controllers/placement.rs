@@ -65,6 +65,8 @@ pub struct PlacementController {
 pub struct Memory {
     /// Since when a status is held back.
     withheld_since: Option<Timestamp>,
+    /// Most other placements that have waited with it: the last of a crowd must not lose patience because it thins out.
+    crowd: usize,
     /// Writes that the API server refused for good, and when.
     refused: Refusals,
     refused_at: Option<Timestamp>,
@@ -185,7 +187,7 @@ impl PlacementController {
             resources: &*self.resources,
             status_copy: found.status_copy,
             withheld_since: before.withheld_since,
-            others_withheld: self.others_withheld(key),
+            others_withheld: before.crowd,
             refused: &before.refused,
         };
         let start = Instant::now();
@@ -209,6 +211,7 @@ impl PlacementController {
             memory.refused.clear();
             memory.refused_at = None;
         }
+        memory.crowd = memory.crowd.max(self.others_withheld(key));
         memory
     }
 
@@ -219,6 +222,9 @@ impl PlacementController {
 
     fn remember(&self, key: &PlacementKey, mut memory: Memory, pass: &Pass, execution: &Execution, now: Timestamp) {
         memory.withheld_since = pass.withheld.then(|| memory.withheld_since.unwrap_or(now));
+        if !pass.withheld {
+            memory.crowd = 0;
+        }
         for target in &execution.written {
             memory.refused.remove(target);
         }
