@@ -12,7 +12,7 @@ async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
         .create_work("warm", spec(&[config_map("warm", "1")], Value::Null))
         .await;
     world.wait_for("warm", "Available", "True").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.wait_for_applied("warm", 1).await;
     world.hub.metrics().reset();
     world.member.metrics().reset();
 
@@ -20,13 +20,7 @@ async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
     let inside = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {"k": "1"}});
     world.create_work("w", spec(&[inside, namespace], Value::Null)).await;
     let work = world.wait_for("w", "Available", "True AllManifestsAvailable").await;
-    eventually("the AppliedWork lists both", || async {
-        let owner = world.applied_work("w").await.unwrap_or_default();
-        owner["status"]["appliedResources"]
-            .as_array()
-            .is_some_and(|list| list.len() == 2)
-    })
-    .await;
+    world.wait_for_applied("w", 2).await;
     assert_eq!(writes(&world.hub), ["PATCH works", "PATCH works/status"]);
     assert_eq!(
         writes(&world.member),

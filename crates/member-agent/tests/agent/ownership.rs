@@ -91,13 +91,7 @@ async fn server_side_apply_respects_other_managers_unless_forced() {
         condition(&work["status"]["conditions"], "Applied"),
         "True AllManifestsApplied"
     );
-    eventually("the AppliedWork lists it", || async {
-        let owner = world.applied_work("w").await.unwrap_or_default();
-        owner["status"]["appliedResources"]
-            .as_array()
-            .is_some_and(|list| !list.is_empty())
-    })
-    .await;
+    world.wait_for_applied("w", 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.member.metrics().reset();
     tokio::time::sleep(Duration::from_millis(800)).await;

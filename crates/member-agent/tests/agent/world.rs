@@ -165,6 +165,16 @@ impl World {
         get(&self.hub, &format!("{WORKS}/{name}")).await.ok()
     }
 
+    /// Waits until the AppliedWork lists so many objects, the last thing that is written about a Work.
+    pub async fn wait_for_applied(&self, name: &str, objects: usize) {
+        eventually(&format!("the AppliedWork {name} lists {objects} objects"), || async {
+            let applied_work = self.applied_work(name).await.unwrap_or_default();
+            let list = applied_work["status"]["appliedResources"].as_array();
+            list.is_some_and(|list| list.len() == objects)
+        })
+        .await;
+    }
+
     pub async fn applied_work(&self, name: &str) -> Option<Value> {
         get(&self.member, &format!("{APPLIED_WORKS}/{name}")).await.ok()
     }
@@ -273,11 +283,11 @@ pub async fn delete(server: &ApiServer, path: &str) -> Result<Value, Error> {
     send(server, Method::DELETE, path, None).await
 }
 
-/// Requests of the agent that change something, as `<verb> <resource>[/<subresource>]`.
+/// Requests of the agent that change something, as `<verb> <resource>[/<subresource>]`; events aside, which come late.
 pub fn writes(server: &ApiServer) -> Vec<String> {
     let mut all = Vec::new();
     for (labels, agent, count) in server.metrics().counts() {
-        if agent == AGENT && labels.is_write() {
+        if agent == AGENT && labels.is_write() && labels.resource != "events" {
             let part = if labels.subresource.is_empty() {
                 String::new()
             } else {
