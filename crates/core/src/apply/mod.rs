@@ -47,4 +47,4 @@ pub use strategy::{ApplyType, Comparison, Strategy, TakeOver};
 pub use trim::SIZE_LIMIT;
 pub use waves::{LAST_WAVE, wave};
 pub use work::{AppliedWork, HELD_ANNOTATION, Unreadable, Work};
-pub use write_ahead::{Announcement, RECORD_LIMIT, Release, WriteAhead, release, write_ahead};
+pub use write_ahead::{Announcement, Release, WriteAhead, recorded, release, write_ahead};

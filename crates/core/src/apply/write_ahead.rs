@@ -17,7 +17,7 @@ use super::owners::{self, Owner};
 use super::work::{AppliedWork, Work, json_size};
 
 /// Longest record that is kept as an annotation, in bytes of JSON: half of what the API allows all annotations together.
-pub const RECORD_LIMIT: usize = 128 * 1024;
+const RECORD_LIMIT: usize = 128 * 1024;
 
 /// The first step of a pass that will apply something.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,15 +55,7 @@ pub fn write_ahead(work: &Work, applied_work: &AppliedWork, records: &[Record], 
 
 fn announcement(work: &Work, applied_work: &AppliedWork, records: &[Record], now: &Time) -> Announcement {
     let wanted: BTreeSet<_> = listed(records).filter_map(|record| record.identity.clone()).collect();
-    let owned = applied_work.applied.iter().chain(&applied_work.held);
-    let known: BTreeSet<_> = work
-        .status
-        .manifest_conditions
-        .iter()
-        .map(|entry| &entry.identifier)
-        .chain(owned.map(|entry| &entry.identifier))
-        .filter_map(Identity::of)
-        .collect();
+    let known: BTreeSet<_> = recorded(work, applied_work).filter_map(Identity::of).collect();
     let outdated = |entry: &AppliedResourceMeta| Identity::of(&entry.identifier).is_none_or(|i| !wanted.contains(&i));
     if wanted.is_subset(&known) && !applied_work.held.iter().any(outdated) {
         return Announcement::Known;
@@ -79,9 +71,17 @@ fn announcement(work: &Work, applied_work: &AppliedWork, records: &[Record], now
     }
     let list = prepared_list(work, records, now);
     if list == work.status.manifest_conditions {
-        return Announcement::Known;
+        Announcement::Known
+    } else {
+        Announcement::Status(list)
     }
-    Announcement::Status(list)
+}
+
+/// Every object that a Work has or may have placed, wherever that is on record; some of them more than once.
+pub fn recorded<'a>(work: &'a Work, applied_work: &'a AppliedWork) -> impl Iterator<Item = &'a WorkResourceIdentifier> {
+    let entries = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
+    let owned = applied_work.applied.iter().chain(&applied_work.held);
+    entries.chain(owned.map(|item| &item.identifier))
 }
 
 /// Whether a record is to be listed: it can be applied, or will be once its kind is served.
@@ -129,14 +129,8 @@ fn preparing(record: &Record, generation: i64, now: &Time) -> ManifestCondition 
 /// All entries count, whatever their conditions say: the owner of the live object decides what may be removed.
 fn left_overs(work: &Work, applied_work: &AppliedWork, records: &[Record]) -> Vec<WorkResourceIdentifier> {
     let wanted: BTreeSet<_> = records.iter().filter_map(|record| record.identity.clone()).collect();
-    let entries = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
-    let owned = applied_work
-        .applied
-        .iter()
-        .chain(&applied_work.held)
-        .map(|entry| &entry.identifier);
     let mut found: BTreeMap<Identity, WorkResourceIdentifier> = BTreeMap::new();
-    for identifier in entries.chain(owned) {
+    for identifier in recorded(work, applied_work) {
         let Some(identity) = Identity::of(identifier) else {
             continue;
         };

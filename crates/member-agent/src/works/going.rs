@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fairway_core::apply::deletion::{self, Step};
-use fairway_core::apply::{AppliedWork, Owner, Work};
+use fairway_core::apply::{self, AppliedWork, Owner, Work};
 use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
@@ -68,9 +68,8 @@ impl Applier {
             name: owner.name.clone(),
             uid: owner.uid.clone(),
         };
-        let entries = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
         let mut result = Ok(());
-        for identifier in entries.chain(owner.applied.iter().chain(&owner.held).map(|item| &item.identifier)) {
+        for identifier in apply::recorded(work, owner) {
             let Some(place) = self.place_of(identifier).await? else {
                 continue;
             };

@@ -151,9 +151,10 @@ impl Placed {
         verdict
     }
 
-    /// Whether a watch shows the object.
-    pub(super) fn sees(&self, place: &Place) -> bool {
-        self.facts(place).is_some()
+    /// Whether a watch shows the object, and as the last pass left it.
+    pub(super) fn vouches_for(&self, entry: &Entry, place: &Place, view: View<'_>) -> bool {
+        self.facts(place)
+            .is_some_and(|facts| judge(entry, Some(&facts), view) == Verdict::Holds)
     }
 
     fn facts(&self, place: &Place) -> Option<Arc<Facts>> {

@@ -41,13 +41,13 @@ impl Applier {
             // Left-overs go before the list that names them is replaced.
             self.remove_left_overs(known, &plan.left_overs).await?;
         }
-        let mut status = work.status.clone();
-        let held = match plan.announcement {
-            Announcement::Known => None,
-            Announcement::Held(held) => Some(held),
+        let (held, announcement) = match plan.announcement {
+            Announcement::Known => (None, None),
+            Announcement::Held(list) => (Some(list), None),
             Announcement::Status(list) => {
+                let mut status = work.status.clone();
                 status.manifest_conditions = list;
-                None
+                (None, Some(status))
             }
         };
         let finalizer = async {
@@ -57,9 +57,9 @@ impl Applier {
             }
         };
         let announce = async {
-            match status == work.status {
-                true => Ok(()),
-                false => self.write_status(key, work, &status).await,
+            match &announcement {
+                Some(status) => self.write_status(key, work, status).await,
+                None => Ok(()),
             }
         };
         let owner = async {
@@ -83,7 +83,7 @@ impl Applier {
         announced?;
         Ok(Ground::Ready {
             applied_work: owner?,
-            status,
+            status: announcement.unwrap_or_else(|| work.status.clone()),
         })
     }
 

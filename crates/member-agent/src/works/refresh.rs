@@ -16,7 +16,7 @@ impl Applier {
     /// as the last pass left it. Differences have observation times, and statuses that are reported back may be anything,
     /// so such Works are looked at in any case.
     pub(super) fn is_calm(&self, work: &Work) -> bool {
-        let Some(mut settled) = self.memories.settled(&work.name) else {
+        let Some(settled) = self.memories.settled(&work.name) else {
             return false;
         };
         let Subject { generation, mirror, .. } = settled.subject;
@@ -27,13 +27,10 @@ impl Applier {
             owner: &settled.owner,
             mirror,
         };
-        settled.entries.iter_mut().all(|entry| {
+        settled.entries.iter().all(|entry| {
             let is_same = entry.outcome.drifts.is_empty() && entry.outcome.diffs.is_empty();
             let place = Place::of(&entry.identifier);
-            is_same
-                && place.is_some_and(|place| {
-                    self.placed.sees(&place) && self.placed.look(entry, &place, view) == Verdict::Holds
-                })
+            is_same && place.is_some_and(|place| self.placed.vouches_for(entry, &place, view))
         })
     }
 
