@@ -3,34 +3,22 @@
 use std::process::ExitCode;
 
 use hub_agent::{Clients, Config};
-use kit::flags::ParseError;
 use tokio_util::sync::CancellationToken;
 
 /// Threads that run the agent; it waits far more than it computes.
 const WORKERS: usize = 3;
 
+/// Exit code for a command line that cannot be used.
+const USAGE: u8 = 1;
+
 fn main() -> ExitCode {
     kit::install_crypto();
     let config = match Config::parse(std::env::args().skip(1)) {
         Ok(config) => config,
-        Err(ParseError::Help(text)) => {
-            println!("{text}");
-            return ExitCode::SUCCESS;
-        }
-        Err(err) => {
-            eprintln!("{err}");
-            return ExitCode::FAILURE;
-        }
+        Err(err) => return err.print(USAGE),
     };
     kit::telemetry::init(config.process.log_format, config.process.verbosity);
-    let runtime = match kit::runtime::build(WORKERS) {
-        Ok(runtime) => runtime,
-        Err(err) => {
-            tracing::error!(error = %err, "The runtime cannot start.");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(serve(config)) {
+    match kit::runtime::serve(WORKERS, |stop| serve(config, stop)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             tracing::error!(error = %err, "The hub agent ends.");
@@ -39,9 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
-    kit::shutdown::on_signal(stop.clone())?;
+async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let clients = Clients::build(&config).await?;
     hub_agent::run(config, clients, stop).await?;
     Ok(())

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -39,6 +40,22 @@ pub enum ParseError {
     /// It is malformed; one sentence for each mistake.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
+}
+
+impl ParseError {
+    /// Prints what the caller of the program should know. Answers the exit code: success for help, else `usage`.
+    pub fn print(&self, usage: u8) -> ExitCode {
+        match self {
+            Self::Help(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Self::Invalid(_) => {
+                eprintln!("{self}");
+                ExitCode::from(usage)
+            }
+        }
+    }
 }
 
 /// Values given or defaulted, and what is wrong with them.

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use kit::flags::ParseError;
-use kit::{runtime, shutdown, telemetry};
+use kit::{runtime, telemetry};
 use member_agent::args::{self, Environment};
-use tokio_util::sync::CancellationToken;
 
 /// Threads of the runtime: the agent waits far more than it computes.
 const WORKERS: usize = 2;
@@ -17,14 +15,7 @@ fn main() -> ExitCode {
     kit::install_crypto();
     let settings = match args::parse(std::env::args().skip(1)) {
         Ok(settings) => settings,
-        Err(ParseError::Help(text)) => {
-            println!("{text}");
-            return ExitCode::SUCCESS;
-        }
-        Err(err) => {
-            eprintln!("{err}");
-            return ExitCode::from(USAGE);
-        }
+        Err(err) => return err.print(USAGE),
     };
     telemetry::init(telemetry::Format::Auto, settings.verbosity);
     let environment = Environment::of_process();
@@ -37,19 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let runtime = match runtime::build(WORKERS) {
-        Ok(runtime) => runtime,
-        Err(err) => {
-            tracing::error!(error = %err, "The runtime cannot be started.");
-            return ExitCode::FAILURE;
-        }
-    };
-    let ended = runtime.block_on(async {
-        let stop = CancellationToken::new();
-        shutdown::on_signal(stop.clone()).map_err(|err| err.to_string())?;
-        member_agent::run(config, stop).await
-    });
-    match ended {
+    match runtime::serve(WORKERS, |stop| member_agent::run(config, stop)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             tracing::error!(%reason, "The agent ends.");

@@ -2,41 +2,23 @@
 
 use std::process::ExitCode;
 
-use kit::flags::ParseError;
-use kit::{runtime, shutdown, telemetry};
+use kit::{runtime, telemetry};
 use member_agent::refresh_token;
-use tokio_util::sync::CancellationToken;
 
 /// One is enough for a request now and then.
 const WORKERS: usize = 1;
+
+/// Exit code for a command line that cannot be used.
+const USAGE: u8 = 1;
 
 fn main() -> ExitCode {
     kit::install_crypto();
     let settings = match refresh_token::parse(std::env::args().skip(1)) {
         Ok(settings) => settings,
-        Err(ParseError::Help(text)) => {
-            println!("{text}");
-            return ExitCode::SUCCESS;
-        }
-        Err(err) => {
-            eprintln!("{err}");
-            return ExitCode::FAILURE;
-        }
+        Err(err) => return err.print(USAGE),
     };
     telemetry::init(telemetry::Format::Auto, settings.verbosity);
-    let runtime = match runtime::build(WORKERS) {
-        Ok(runtime) => runtime,
-        Err(err) => {
-            tracing::error!(error = %err, "The runtime cannot be started.");
-            return ExitCode::FAILURE;
-        }
-    };
-    let ended = runtime.block_on(async {
-        let stop = CancellationToken::new();
-        shutdown::on_signal(stop.clone()).map_err(|err| err.to_string())?;
-        refresh_token::run(settings, stop).await
-    });
-    match ended {
+    match runtime::serve(WORKERS, |stop| refresh_token::run(settings, stop)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             tracing::error!(%reason, "The token cannot be kept fresh.");
