@@ -49,7 +49,7 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
         if stages.work {
             works.refresh(&mut world);
         }
-        stages::roll_out(&mut world);
+        stages::roll_out(&mut world, &works.awaited);
     }
     if stages.work {
         works.complete(&mut world);
@@ -179,7 +179,7 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
     own_and_snapshot(&mut world);
     let mut farewell_steps = farewell.steps.into_iter();
     let mut second: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding(key, b)).collect();
-    let waiting = works.waiting;
+    let waiting = !works.awaited.is_empty();
     second.extend(works.into_writes(&mut world));
     second.extend(
         world

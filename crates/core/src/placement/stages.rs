@@ -277,8 +277,8 @@ fn decide(world: &mut World<'_>, position: usize, verdict: Verdict) {
     });
 }
 
-/// The rolling update (hub-behaviour 5.1 to 5.6).
-pub(super) fn roll_out(world: &mut World<'_>) {
+/// The rolling update (hub-behaviour 5.1 to 5.6). `awaited` are the bindings whose members have not answered yet.
+pub(super) fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) {
     let placement = Arc::clone(&world.placement);
     let Some(master) = snapshot::latest_master(&world.resources).cloned() else {
         return;
@@ -317,6 +317,7 @@ pub(super) fn roll_out(world: &mut World<'_>) {
     let leaving: BTreeSet<&str> = deleting.map(|m| m.name()).collect();
     let input = rollout::Input {
         leaving: &leaving,
+        awaited,
         snapshot: &master.meta.name,
         apply_strategy: &placement.apply_strategy(),
         budget,

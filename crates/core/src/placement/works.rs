@@ -3,14 +3,14 @@
 //! It runs twice in a pass. Before the rollout, so that budgets are judged by what members have answered to the bindings
 //! as the scheduler leaves them; and after it, when only bindings that the rollout has moved are rendered again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use api::condition::{self, Verdict};
+use api::condition::Verdict;
 use api::names;
-use api::placement::v1beta1::{BindingState, ResourceBindingSpec, ResourceBindingStatus};
+use api::placement::v1beta1::{BindingState, ResourceBindingSpec};
 use api::text::conditions::cluster as conditions;
-use api::text::{finalizers, reasons::cluster as reasons};
+use api::text::finalizers;
 
 use super::Write;
 use super::world::World;
@@ -23,8 +23,8 @@ use crate::report;
 #[derive(Default)]
 pub(super) struct Works {
     rendered: BTreeMap<usize, (ResourceBindingSpec, Rendered)>,
-    /// Whether any binding only waits for its member to answer.
-    pub(super) waiting: bool,
+    /// Names of the bindings that only wait for their members to answer.
+    pub(super) awaited: BTreeSet<String>,
 }
 
 /// Which bindings are rendered.
@@ -72,7 +72,7 @@ impl Works {
         let staying = world.slice.members.iter().filter(|m| !m.meta.is_deleting());
         let members: BTreeMap<&str, &Arc<Member>> = staying.map(|m| (m.name(), m)).collect();
         let works = by_namespace(&world.slice.works);
-        self.waiting = false;
+        self.awaited.clear();
         for position in 0..world.bindings.len() {
             let current = world.bindings[position].get();
             let member = current
@@ -125,7 +125,9 @@ impl Works {
             return;
         };
         let status = report::binding_status(&binding, &rendered.outcome, works, world.now);
-        self.waiting |= is_waiting(&status);
+        if report::awaits_member(&binding, &rendered.outcome, works) {
+            self.awaited.insert(binding.meta.name.clone());
+        }
         if status != binding.status {
             world.bindings[position].edit(|b| b.status = status);
         }
@@ -156,12 +158,4 @@ fn is_rendered(binding: &Binding, phase: Phase) -> bool {
         }
         BindingState::Unscheduled => true,
     }
-}
-
-/// Whether the status only says that the member has not answered yet.
-fn is_waiting(status: &ResourceBindingStatus) -> bool {
-    let says =
-        |type_: &str, reason: &str| condition::find(&status.conditions, type_).is_some_and(|c| c.reason == reason);
-    says(conditions::APPLIED, reasons::APPLY_IN_PROGRESS)
-        || says(conditions::DIFF_REPORTED, reasons::DIFF_REPORT_IN_PROGRESS)
 }

@@ -51,15 +51,8 @@ pub fn binding_status(
                 reasons::ALL_WORK_SYNCED,
                 messages::CLUSTER_WORK_SYNCHRONIZED,
             );
-            let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-            let namespace = api::names::member_namespace(binding.cluster());
-            let works: Vec<&Work> = works
-                .iter()
-                .map(|work| &**work)
-                .filter(|w| w.meta.namespace.as_deref() == Some(&namespace) && names.contains(w.meta.name.as_str()))
-                .collect();
-            let strategy = binding.spec.apply_strategy.as_ref().and_then(|s| s.type_);
-            if strategy == Some(ApplyStrategyType::ReportDiff) {
+            let works = speaking(binding, names, works);
+            if reports_diff(binding) {
                 draft.diff_reported(*changed, &works);
             } else {
                 draft.applied(*changed, &works);
@@ -67,6 +60,34 @@ pub fn binding_status(
         }
     }
     draft.finish()
+}
+
+/// Whether the status only waits for the member: some Work is about to change, or has not been answered since it did.
+pub fn awaits_member(binding: &Binding, outcome: &Outcome, works: &[Arc<Work>]) -> bool {
+    let Outcome::Synchronized { changed, works: names } = outcome else {
+        return false;
+    };
+    let kind = if reports_diff(binding) {
+        on_work::DIFF_REPORTED
+    } else {
+        on_work::APPLIED
+    };
+    is_awaited(*changed, &speaking(binding, names, works), kind)
+}
+
+/// The stored Works that speak for the binding.
+fn speaking<'a>(binding: &Binding, names: &[String], works: &'a [Arc<Work>]) -> Vec<&'a Work> {
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let namespace = api::names::member_namespace(binding.cluster());
+    let works = works.iter().map(|work| &**work);
+    works
+        .filter(|w| w.meta.namespace.as_deref() == Some(&namespace) && names.contains(w.meta.name.as_str()))
+        .collect()
+}
+
+fn reports_diff(binding: &Binding) -> bool {
+    let strategy = binding.spec.apply_strategy.as_ref().and_then(|s| s.type_);
+    strategy == Some(ApplyStrategyType::ReportDiff)
 }
 
 struct Draft<'a> {
@@ -113,11 +134,14 @@ impl<'a> Draft<'a> {
     }
 
     fn applied(&mut self, changed: bool, works: &[&Work]) {
-        // A Work that has not answered yet is as good as one that was just written. Going through another reason on
-        // the way would cost a write for each cluster.
-        if changed || works.iter().any(|work| is_unanswered(work, on_work::APPLIED)) {
+        if is_awaited(changed, works, on_work::APPLIED) {
+            let reason = if never_answered(works, on_work::APPLIED) {
+                reasons::APPLY_IN_PROGRESS
+            } else {
+                reasons::NOT_ALL_WORK_HAVE_BEEN_APPLIED
+            };
             let message = "The works were changed and the member cluster has not answered for all of them yet.";
-            self.say(cluster::APPLIED, false, reasons::APPLY_IN_PROGRESS, message);
+            self.say(cluster::APPLIED, false, reason, message);
             return;
         }
         match verdict(works, on_work::APPLIED) {
@@ -188,10 +212,15 @@ impl<'a> Draft<'a> {
     }
 
     fn diff_reported(&mut self, changed: bool, works: &[&Work]) {
-        if changed || works.iter().any(|work| is_unanswered(work, on_work::DIFF_REPORTED)) {
+        if is_awaited(changed, works, on_work::DIFF_REPORTED) {
+            let reason = if never_answered(works, on_work::DIFF_REPORTED) {
+                reasons::DIFF_REPORT_IN_PROGRESS
+            } else {
+                reasons::NOT_ALL_WORK_HAVE_DIFF_REPORTED
+            };
             let message =
                 "The works were changed and the member cluster has not reported differences for all of them yet.";
-            self.say(cluster::DIFF_REPORTED, false, reasons::DIFF_REPORT_IN_PROGRESS, message);
+            self.say(cluster::DIFF_REPORTED, false, reason, message);
             return;
         }
         if verdict(works, on_work::DIFF_REPORTED) == Verdict::True {
@@ -263,6 +292,20 @@ fn verdict(works: &[&Work], kind: &str) -> Verdict {
         }
     }
     worst
+}
+
+/// Whether the member's word about the Works as they are, or as they are about to be, is still missing.
+fn is_awaited(changed: bool, works: &[&Work], kind: &str) -> bool {
+    changed || works.iter().any(|work| is_unanswered(work, kind))
+}
+
+/// Whether the member has never spoken about any of the Works. Works that are new are in progress until it does; where it
+/// has spoken before, the missing answer is told as such. The reference goes through "in progress" there as well, for the
+/// moment until its own write of the Work comes back to it; leaving that out saves a write for each cluster.
+fn never_answered(works: &[&Work], kind: &str) -> bool {
+    works
+        .iter()
+        .all(|work| condition::find(&work.status.conditions, kind).is_none())
 }
 
 /// Whether the member has said nothing about the Work's current generation.

@@ -19,7 +19,7 @@ mod placement;
 mod tests;
 
 pub use back::{BackInput, back_reports};
-pub use binding::binding_status;
+pub use binding::{awaits_member, binding_status};
 pub use mirror::{Mirror, consistent, mirror, target_namespace};
 pub use news::{fact, is_complete, news};
 pub use patch::{same, status_patch};

@@ -90,7 +90,7 @@ impl Classes {
         let ready = readiness == Readiness::Ready;
         if binding.state() != BindingState::Scheduled {
             self.ready += i64::from(ready);
-            self.can_be_ready += i64::from((!failed || is_on_its_way(binding)) && !reports_diff(binding));
+            self.can_be_ready += i64::from((!failed || is_on_its_way(binding, input)) && !reports_diff(binding));
             self.can_be_unavailable += i64::from(ready && deleting);
             self.any_unready |= !ready;
             if let Readiness::In(wait) = readiness {
@@ -195,9 +195,11 @@ pub fn has_failed(binding: &Binding) -> bool {
 
 /// Whether the member has only not answered yet. Such a binding may be updated like a failed one, but it takes its share of
 /// `maxSurge`: otherwise every look at it would admit one more cluster.
-fn is_on_its_way(binding: &Binding) -> bool {
-    let applied = binding.condition(conditions::APPLIED);
-    applied.is_some_and(|c| c.is_false_for(binding.meta.generation) && c.reason == cluster::APPLY_IN_PROGRESS)
+fn is_on_its_way(binding: &Binding, input: &Input<'_>) -> bool {
+    let awaited = |reason: &str| reason == cluster::APPLY_IN_PROGRESS || input.awaited.contains(&binding.meta.name);
+    binding
+        .condition(conditions::APPLIED)
+        .is_some_and(|c| c.is_false_for(binding.meta.generation) && awaited(&c.reason))
 }
 
 fn reports_diff(binding: &Binding) -> bool {

@@ -31,6 +31,8 @@ pub struct Input<'a> {
     pub overrides: &'a BTreeMap<String, Picked>,
     /// Clusters that are leaving the fleet. What is placed there stays there, so their bindings wait until they are gone.
     pub leaving: &'a BTreeSet<&'a str>,
+    /// Names of bindings whose members have not answered yet for what they were given last.
+    pub awaited: &'a BTreeSet<String>,
     /// The current time.
     pub now: Timestamp,
 }

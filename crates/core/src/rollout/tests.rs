@@ -35,6 +35,7 @@ const READY: &[(&str, &str, &str)] = &[
 const BROKEN: &[(&str, &str, &str)] = &[("Available", "False", "NotAllWorkAreAvailable")];
 const UNTRACKABLE: &[(&str, &str, &str)] = &[("Available", "True", "NotAllWorkAreAvailabilityTrackable")];
 const ON_ITS_WAY: &[(&str, &str, &str)] = &[("Applied", "False", "ApplyInProgress")];
+const NOT_APPLIED: &[(&str, &str, &str)] = &[("Applied", "False", "NotAllWorkHaveBeenApplied")];
 const DIFF: &[(&str, &str, &str)] = &[("DiffReported", "True", "AllWorkHaveDiffReported")];
 
 fn deleting(binding: Tracked<Binding>) -> Tracked<Binding> {
@@ -63,6 +64,7 @@ fn run(bindings: &mut [Tracked<Binding>], budget: Budget) -> (Vec<String>, Vec<S
         budget,
         overrides: &overrides,
         leaving: &BTreeSet::new(),
+        awaited: &BTreeSet::from(["b-w".to_owned()]),
         now: NOW.parse().unwrap(),
     };
     let outcome = roll_out(bindings, &input);
@@ -176,6 +178,20 @@ fn arithmetic() {
             budget(1, 0, 0),
             vec![binding("a", "Bound", "new", ON_ITS_WAY), scheduled("d")],
             &[],
+            &[],
+        ),
+        (
+            "one that has not answered for its update takes surge",
+            budget(1, 0, 0),
+            vec![scheduled("d"), binding("w", "Bound", "new", NOT_APPLIED)],
+            &[],
+            &[],
+        ),
+        (
+            "one that failed takes none",
+            budget(1, 0, 0),
+            vec![scheduled("d"), binding("x", "Bound", "new", NOT_APPLIED)],
+            &["d"],
             &[],
         ),
         (

@@ -159,6 +159,11 @@ fn content_changes_roll_out_and_disappear_with_the_placement() {
         "nothing of older content remains"
     );
     assert_eq!(hub.condition("Applied"), no("ApplyFailed"));
+    // The member has answered for the older content, and is silent about this one.
+    assert_eq!(
+        find_condition(hub.binding("a").unwrap(), "Applied"),
+        no("NotAllWorkHaveBeenApplied")
+    );
     hub.answer(true, Some("AllManifestsAvailable"));
     hub.settle();
     assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));

@@ -110,9 +110,15 @@ fn rows_of_apply() -> Vec<Row> {
             [0, 0, 2],
         ),
         (
+            "none has ever answered",
+            [vec![], vec![]],
+            vec!["Applied=False/ApplyInProgress"],
+            [0, 0, 0],
+        ),
+        (
             "one has not answered",
             [good(), vec![]],
-            vec!["Applied=False/ApplyInProgress"],
+            vec!["Applied=False/NotAllWorkHaveBeenApplied"],
             [0, 0, 0],
         ),
         (
@@ -124,7 +130,7 @@ fn rows_of_apply() -> Vec<Row> {
                     condition("Available", "True", "R", 2),
                 ],
             ],
-            vec!["Applied=False/ApplyInProgress"],
+            vec!["Applied=False/NotAllWorkHaveBeenApplied"],
             [0, 0, 0],
         ),
         (
@@ -196,16 +202,22 @@ fn applied_and_available_by_the_answers_of_the_works() {
 }
 
 #[test]
-fn changed_works_are_in_progress_whatever_they_said() {
-    let works = [work("one", vec![fresh("Applied", "False", "R")], vec![])];
-    let status = binding_status(&started(), &synced(true, &works), &works, now());
-    assert_eq!(
-        words(&status.conditions),
-        after_works(&["Applied=False/ApplyInProgress"])
-    );
-    // Once only the write-ahead entries are there, nothing changes, so nothing is written.
+fn changed_works_speak_only_when_their_member_has_answered() {
+    // What the member said about the Work as it was does not count; the next pass says the same, so nothing is written.
+    let works = [work("one", vec![fresh("Applied", "True", "R")], vec![])];
+    let changed = binding_status(&started(), &synced(true, &works), &works, now());
+    let wanted = after_works(&["Applied=False/NotAllWorkHaveBeenApplied"]);
+    assert_eq!(words(&changed.conditions), wanted);
     let mut later = started();
-    later.status = status.clone();
+    later.status = changed.clone();
+    let stale = [work("one", vec![condition("Applied", "True", "R", 2)], vec![])];
+    let again = binding_status(&later, &synced(false, &stale), &stale, now());
+    assert_eq!(again, changed);
+
+    // New Works are in progress, also once only the write-ahead entries are there.
+    let new = binding_status(&started(), &synced(true, &[]), &[], now());
+    assert_eq!(words(&new.conditions), after_works(&["Applied=False/ApplyInProgress"]));
+    later.status = new.clone();
     let ahead = [work("one", vec![], vec![manifest("a", &[("Applied", "False")], "")])];
     let again = binding_status(
         &later,
@@ -213,8 +225,17 @@ fn changed_works_are_in_progress_whatever_they_said() {
         &ahead,
         now() + std::time::Duration::from_secs(9),
     );
-    assert_eq!(status_patch(&status, &again), None);
-    assert_eq!(again, status);
+    assert_eq!(status_patch(&new, &again), None);
+    assert_eq!(again, new);
+    for (outcome, works, awaited) in [
+        (synced(true, &[]), &ahead, true),
+        (synced(false, &stale), &stale, true),
+        (synced(false, &works), &works, false),
+        (synced(false, &ahead), &works, false),
+        (Outcome::NotSynchronized(Problem::user("")), &stale, false),
+    ] {
+        assert_eq!(awaits_member(&started(), &outcome, works), awaited, "{outcome:?}");
+    }
 }
 
 #[test]
@@ -244,12 +265,19 @@ fn differences_are_reported_by_the_answers_of_the_works() {
         (
             [said("True"), vec![]],
             false,
-            "DiffReported=False/DiffReportInProgress",
+            "DiffReported=False/NotAllWorkHaveDiffReported",
             0,
         ),
         (
             [said("True"), said("True")],
             true,
+            "DiffReported=False/NotAllWorkHaveDiffReported",
+            0,
+        ),
+        // While the resources were applied nothing was said about differences.
+        (
+            [vec![fresh("Applied", "True", "R")], vec![]],
+            false,
             "DiffReported=False/DiffReportInProgress",
             0,
         ),
