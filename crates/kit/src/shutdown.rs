@@ -9,8 +9,17 @@ use tokio_util::sync::CancellationToken;
 /// Tasks that the process cannot live without. When one of them ends, the others are asked to stop.
 #[derive(Debug)]
 pub struct Tasks {
-    running: JoinSet<(&'static str, Result<(), String>)>,
+    running: JoinSet<Ended>,
     stop: CancellationToken,
+}
+
+/// How a task ended.
+#[derive(Debug)]
+struct Ended {
+    task: &'static str,
+    result: Result<(), String>,
+    /// Whether nothing else may go on without it.
+    is_licence: bool,
 }
 
 /// A vital task ended although nobody asked it to.
@@ -61,7 +70,29 @@ impl Tasks {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.running.spawn(async move { (name, task.await) });
+        self.start(name, task, false);
+    }
+
+    /// Starts a vital task that stands for the right to do what all the others do. When it fails, they get no time to
+    /// finish.
+    pub fn spawn_licence<F>(&mut self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.start(name, task, true);
+    }
+
+    fn start<F>(&mut self, task: &'static str, future: F, is_licence: bool)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.running.spawn(async move {
+            Ended {
+                task,
+                result: future.await,
+                is_licence,
+            }
+        });
     }
 
     /// Starts a vital task that cannot fail.
@@ -81,34 +112,47 @@ impl Tasks {
     /// When a task ended before the token was cancelled.
     pub async fn join(mut self, grace: Duration) -> Result<(), VitalTaskEnded> {
         let mut result = Ok(());
+        let mut has_licence = true;
         tokio::select! {
             () = self.stop.cancelled() => {}
             ended = self.running.join_next() => {
                 if let Some(ended) = ended && !self.stop.is_cancelled() {
+                    has_licence = !ended.as_ref().is_ok_and(Ended::revokes);
                     result = Err(describe(ended));
                     self.stop.cancel();
                 }
             }
         }
         let rest = async {
-            while let Some(ended) = self.running.join_next().await {
-                if let Ok((task, Err(reason))) = ended {
-                    tracing::warn!(task, reason, "A task failed while ending.");
+            while has_licence && let Some(ended) = self.running.join_next().await {
+                let Ok(ended) = ended else { continue };
+                has_licence = !ended.revokes();
+                if let Err(reason) = ended.result {
+                    tracing::warn!(task = ended.task, reason, "A task failed while ending.");
                 }
             }
         };
         if tokio::time::timeout(grace, rest).await.is_err() {
             tracing::warn!(left = self.running.len(), "Some tasks did not end in time.");
-            self.running.abort_all();
         }
+        self.running.abort_all();
         result
     }
 }
 
-fn describe(ended: Result<(&'static str, Result<(), String>), tokio::task::JoinError>) -> VitalTaskEnded {
+impl Ended {
+    /// Whether the others must not go on.
+    fn revokes(&self) -> bool {
+        self.is_licence && self.result.is_err()
+    }
+}
+
+fn describe(ended: Result<Ended, tokio::task::JoinError>) -> VitalTaskEnded {
     let (task, reason) = match ended {
-        Ok((task, Ok(()))) => (task.to_owned(), "it returned".to_owned()),
-        Ok((task, Err(reason))) => (task.to_owned(), reason.trim_end_matches('.').to_owned()),
+        Ok(Ended { task, result, .. }) => match result {
+            Ok(()) => (task.to_owned(), "it returned".to_owned()),
+            Err(reason) => (task.to_owned(), reason.trim_end_matches('.').to_owned()),
+        },
         Err(err) => ("unknown".to_owned(), err.to_string()),
     };
     VitalTaskEnded { task, reason }
@@ -130,6 +174,24 @@ mod tests {
         let err = tasks.join(Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(err.to_string(), "The vital task \"short\" ended: no more work.");
         assert!(stop.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_its_licence_nothing_goes_on() {
+        for requested in [false, true] {
+            let mut tasks = Tasks::new(CancellationToken::new());
+            let start = tokio::time::Instant::now();
+            tasks.spawn_endless("stubborn", std::future::pending());
+            tasks.spawn_licence("lease", async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err("somebody else has it.".to_owned())
+            });
+            if requested {
+                tasks.stop().cancel();
+            }
+            assert_eq!(tasks.join(Duration::from_secs(5)).await.is_err(), !requested);
+            assert_eq!(start.elapsed(), Duration::from_secs(1));
+        }
     }
 
     #[tokio::test(start_paused = true)]
