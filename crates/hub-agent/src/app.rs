@@ -151,7 +151,7 @@ struct Agent {
 impl Agent {
     fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>, sessions: link::Metrics) -> Self {
         let clock = clients.clock;
-        let wake = Arc::new(Wake::new(config.queues.backoff));
+        let wake = Arc::new(Wake::new(config.queues.backoff).counted_by(Arc::clone(&metrics)));
         let store = Arc::new(Store::new(&wake, config.features.resource_placement, clock));
         let resources = Arc::new(Resources::new(
             config.selection.apis.clone(),
@@ -296,6 +296,7 @@ impl Agent {
             repetitions: self.repetitions(),
         });
         let workers = self.config.queues.member_workers();
+        self.metrics.announce(controllers::MEMBER, workers);
         let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
         tasks.spawn_endless("member controller", async move {
             let handle = |name| {
@@ -333,6 +334,9 @@ impl Agent {
     }
 
     fn work_on_overrides(&self, tasks: &mut Tasks) {
+        for name in [controllers::CLUSTER_OVERRIDE, controllers::OVERRIDE] {
+            self.metrics.announce(name, 1);
+        }
         let controller = Arc::new(OverrideController {
             store: Arc::clone(&self.store),
             executor: self.executor().managed_by(api::text::managers::OVERRIDE),
@@ -350,12 +354,25 @@ impl Agent {
         });
     }
 
+    /// Shows the controllers whose work passes over placements and the watches around them do.
+    fn announce_placements(&self, workers: usize) {
+        let namespaced = self.config.features.resource_placement;
+        let mut all = controllers::of_scope(false, self.config.planner.stages);
+        if namespaced {
+            all.extend(controllers::of_scope(true, self.config.planner.stages));
+        }
+        all.iter().for_each(|name| self.metrics.announce(name, workers));
+        self.metrics
+            .announce(controllers::RESOURCE_CHANGE, self.config.queues.resource_changes);
+        controllers::all_watchers(namespaced)
+            .iter()
+            .for_each(|name| self.metrics.announce(name, 1));
+    }
+
     fn work_on_placements(&self, tasks: &mut Tasks, recorder: Recorder) {
         let queues = self.config.queues;
         let workers = queues.placement_workers();
-        for controller in [controllers::CLUSTER_PLACEMENT, controllers::PLACEMENT] {
-            self.metrics.limit(controller, workers);
-        }
+        self.announce_placements(workers);
         let controller = Arc::new(PlacementController {
             store: Arc::clone(&self.store),
             resources: Arc::clone(&self.resources),

@@ -1,30 +1,19 @@
 //! The hub agent's metrics, named and labelled as dashboards know them (hub-behaviour 11.1).
 
-use std::time::Duration;
+pub mod controllers;
+mod reconciles;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use fairway_core::objects::PlacementKey;
 use fairway_core::placement::PlacementFact;
 use jiff::Timestamp;
 use kit::metrics::Metrics;
 use parking_lot::Mutex;
-use prometheus::{
-    CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-};
-use std::collections::BTreeMap;
+use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntGauge, Opts};
 
-/// Controllers with a queue of their own, whose series have the prefix `fleet_workload`.
-pub mod controllers {
-    /// ClusterResourcePlacements.
-    pub const CLUSTER_PLACEMENT: &str = "cluster-resource-placement-controller-v1beta1";
-    /// ResourcePlacements.
-    pub const PLACEMENT: &str = "resource-placement-controller";
-    /// MemberClusters.
-    pub const MEMBER: &str = "membercluster-controller";
-    /// ClusterResourceOverrides.
-    pub const CLUSTER_OVERRIDE: &str = "clusterresourceoverride-controller";
-    /// ResourceOverrides.
-    pub const OVERRIDE: &str = "resourceoverride-controller";
-}
+use reconciles::Reconciles;
 
 /// How work on a key ended, as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +28,28 @@ pub enum ResultLabel {
     RequeueAfter,
 }
 
+impl ResultLabel {
+    const ALL: [Self; 4] = [Self::Success, Self::Error, Self::Requeue, Self::RequeueAfter];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Requeue => "requeue",
+            Self::RequeueAfter => "requeue_after",
+        }
+    }
+}
+
 /// The series of the hub agent.
 pub struct HubMetrics {
     placement_status: GaugeVec,
     scheduling_duration: HistogramVec,
     scheduling_active: IntGauge,
-    reconciles: IntCounterVec,
-    errors: IntCounterVec,
-    time: HistogramVec,
-    workers: IntGaugeVec,
-    active: IntGaugeVec,
-    other_reconciles: IntCounterVec,
-    other_errors: IntCounterVec,
-    other_time: HistogramVec,
-    other_active: IntGaugeVec,
+    /// Of controllers with a queue of their own.
+    own: Reconciles,
+    /// Of all others.
+    others: Reconciles,
     /// `join_result_counter`.
     joins: CounterVec,
     /// `leave_result_counter`.
@@ -60,11 +57,6 @@ pub struct HubMetrics {
     /// Labels under which a placement's status is shown now.
     shown: Mutex<BTreeMap<PlacementKey, [String; 6]>>,
 }
-
-const TIME_BUCKETS: [f64; 40] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5,
-    1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
-];
 
 const CYCLE_BUCKETS: [f64; 8] = [10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10_000.0, 50_000.0];
 
@@ -75,14 +67,6 @@ impl HubMetrics {
     /// When one of them is registered already.
     pub fn new(registry: &Metrics) -> Result<Self, Error> {
         let placement_labels = ["namespace", "name", "generation", "conditionType", "status", "reason"];
-        let result = ["controller", "result"];
-        let controller = ["controller"];
-        let time = |name: &str, help: &str| {
-            HistogramVec::new(
-                HistogramOpts::new(name, help).buckets(TIME_BUCKETS.to_vec()),
-                &controller,
-            )
-        };
         Ok(Self {
             placement_status: registry.register(GaugeVec::new(
                 Opts::new(
@@ -103,46 +87,8 @@ impl HubMetrics {
                 "scheduling_active_workers",
                 "Scheduling cycles that run now.",
             )?)?,
-            reconciles: registry.register(counter(
-                "fleet_workload_reconcile_total",
-                "Reconciles by result.",
-                &result,
-            )?)?,
-            errors: registry.register(counter(
-                "fleet_workload_reconcile_errors_total",
-                "Reconciles that failed.",
-                &controller,
-            )?)?,
-            time: registry.register(time("fleet_workload_reconcile_time_seconds", "Time of reconciles.")?)?,
-            workers: registry.register(gauge(
-                "fleet_workload_max_concurrent_reconciles",
-                "Reconciles that may run at once.",
-                &controller,
-            )?)?,
-            active: registry.register(gauge(
-                "fleet_workload_active_workers",
-                "Reconciles that run now.",
-                &controller,
-            )?)?,
-            other_reconciles: registry.register(counter(
-                "controller_runtime_reconcile_total",
-                "Reconciles by result.",
-                &result,
-            )?)?,
-            other_errors: registry.register(counter(
-                "controller_runtime_reconcile_errors_total",
-                "Reconciles that failed.",
-                &controller,
-            )?)?,
-            other_time: registry.register(time(
-                "controller_runtime_reconcile_time_seconds",
-                "Time of reconciles.",
-            )?)?,
-            other_active: registry.register(gauge(
-                "controller_runtime_active_workers",
-                "Reconciles that run now.",
-                &controller,
-            )?)?,
+            own: Reconciles::register(registry, "fleet_workload")?,
+            others: Reconciles::register(registry, "controller_runtime")?,
             joins: registry.register(CounterVec::new(
                 Opts::new("join_result_counter", "Members that joined."),
                 &["result"],
@@ -155,38 +101,31 @@ impl HubMetrics {
         })
     }
 
-    /// How many keys of a controller with its own queue may be worked on at once.
-    pub fn limit(&self, controller: &str, workers: usize) {
-        self.workers
-            .with_label_values(&[controller])
-            .set(i64::try_from(workers).unwrap_or(i64::MAX));
+    /// Shows a controller before it has done anything, with the number of keys that it may work on at once.
+    pub fn announce(&self, controller: &str, workers: usize) {
+        self.of(controller).announce(controller, workers);
     }
 
     /// Work on a key begins.
     pub fn begin(&self, controller: &str) {
-        self.active_of(controller).with_label_values(&[controller]).inc();
+        self.of(controller).begin(controller);
     }
 
     /// Work on a key ended.
     pub fn end(&self, controller: &str, result: ResultLabel, took: Duration) {
-        let own = has_own_queue(controller);
-        let (total, errors, time) = if own {
-            (&self.reconciles, &self.errors, &self.time)
-        } else {
-            (&self.other_reconciles, &self.other_errors, &self.other_time)
-        };
-        let label = match result {
-            ResultLabel::Success => "success",
-            ResultLabel::Error => "error",
-            ResultLabel::Requeue => "requeue",
-            ResultLabel::RequeueAfter => "requeue_after",
-        };
-        total.with_label_values(&[controller, label]).inc();
-        if result == ResultLabel::Error {
-            errors.with_label_values(&[controller]).inc();
-        }
-        time.with_label_values(&[controller]).observe(took.as_secs_f64());
-        self.active_of(controller).with_label_values(&[controller]).dec();
+        self.of(controller).end(controller, result, took);
+    }
+
+    /// Does the work of watchers, which cannot fail.
+    pub fn watch<T>(&self, watchers: &[&str], work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        watchers.iter().for_each(|name| self.begin(name));
+        let done = work();
+        let took = start.elapsed();
+        watchers
+            .iter()
+            .for_each(|name| self.end(name, ResultLabel::Success, took));
+        done
     }
 
     /// A scheduling cycle ran.
@@ -258,25 +197,13 @@ impl HubMetrics {
         self.leaves.with_label_values(&["success"]).inc();
     }
 
-    fn active_of(&self, controller: &str) -> &IntGaugeVec {
-        if has_own_queue(controller) {
-            &self.active
+    fn of(&self, controller: &str) -> &Reconciles {
+        if controllers::has_own_queue(controller) {
+            &self.own
         } else {
-            &self.other_active
+            &self.others
         }
     }
-}
-
-fn has_own_queue(controller: &str) -> bool {
-    matches!(controller, controllers::CLUSTER_PLACEMENT | controllers::PLACEMENT)
-}
-
-fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
-    IntCounterVec::new(Opts::new(name, help), labels)
-}
-
-fn gauge(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
-    IntGaugeVec::new(Opts::new(name, help), labels)
 }
 
 #[cfg(test)]
@@ -297,6 +224,7 @@ mod tests {
         let now: Timestamp = "1970-01-01T00:00:05.5Z".parse().unwrap();
         metrics.placement(&key, &fact("Completed", 1), now);
         metrics.placement(&key, &fact("Completed", 2), now);
+        metrics.announce(controllers::CLUSTER_PLACEMENT, 40);
         metrics.begin(controllers::CLUSTER_PLACEMENT);
         metrics.end(
             controllers::CLUSTER_PLACEMENT,
@@ -305,6 +233,8 @@ mod tests {
         );
         metrics.begin(controllers::MEMBER);
         metrics.end(controllers::MEMBER, ResultLabel::Error, Duration::from_millis(30));
+        metrics.announce(controllers::MEMBER_WATCHER, 1);
+        assert_eq!(metrics.watch(&[controllers::RESOURCE_CHANGE], || 7), 7);
         metrics.scheduled(true, false, Duration::from_millis(70));
         metrics.joined();
         let text = registry.text().unwrap();
@@ -316,6 +246,14 @@ mod tests {
             "fleet_workload_reconcile_time_seconds_bucket{controller=\"cluster-resource-placement-controller-v1beta1\",\
              le=\"0.025\"} 0",
             "fleet_workload_active_workers{controller=\"cluster-resource-placement-controller-v1beta1\"} 0",
+            "fleet_workload_reconcile_total{controller=\"cluster-resource-placement-controller-v1beta1\",\
+             result=\"success\"} 0",
+            "fleet_workload_reconcile_errors_total{controller=\"cluster-resource-placement-controller-v1beta1\"} 0",
+            "fleet_workload_max_concurrent_reconciles{controller=\"cluster-resource-placement-controller-v1beta1\"} 40",
+            "fleet_workload_reconcile_total{controller=\"resource-change-controller\",result=\"success\"} 1",
+            "fleet_workload_active_workers{controller=\"resource-change-controller\"} 0",
+            "controller_runtime_reconcile_total{controller=\"membercluster-scheduler-watcher\",result=\"requeue\"} 0",
+            "controller_runtime_max_concurrent_reconciles{controller=\"membercluster-scheduler-watcher\"} 1",
             "controller_runtime_reconcile_errors_total{controller=\"membercluster-controller\"} 1",
             "scheduling_cycle_duration_milliseconds_bucket{is_failed=\"true\",needs_requeue=\"false\",le=\"100\"} 1",
             "join_result_counter{result=\"success\"} 1",

@@ -1,6 +1,7 @@
 //! Who is to be worked on: the queues, and which words of a watch are only the echo of our own writes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fairway_core::objects::PlacementKey;
 use fairway_core::placement::Target;
@@ -10,6 +11,8 @@ use kit::queue::Queue;
 use parking_lot::Mutex;
 
 use kit::ObjectKey;
+
+use crate::metrics::HubMetrics;
 
 /// Names an override of either kind: namespace and name.
 pub type OverrideKey = ObjectKey;
@@ -24,6 +27,8 @@ pub struct Wake {
     pub overrides: Queue<OverrideKey>,
     /// Objects that are being written right now, with the versions that the watch told of meanwhile.
     in_flight: Mutex<BTreeMap<Target, Vec<String>>>,
+    /// Counts the work of watchers.
+    metrics: Option<Arc<HubMetrics>>,
 }
 
 impl Wake {
@@ -34,6 +39,22 @@ impl Wake {
             members: Queue::new(backoff),
             overrides: Queue::new(backoff),
             in_flight: Mutex::default(),
+            metrics: None,
+        }
+    }
+
+    /// Counts what the watchers do.
+    #[must_use]
+    pub fn counted_by(mut self, metrics: Arc<HubMetrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Does the work of watchers: finds out who is concerned by a change.
+    pub fn watched<T>(&self, watchers: &[&str], work: impl FnOnce() -> T) -> T {
+        match &self.metrics {
+            Some(metrics) => metrics.watch(watchers, work),
+            None => work(),
         }
     }
 

@@ -81,40 +81,13 @@ impl PlacementController {
             tokio::task::yield_now().await;
         }
         let start = Instant::now();
-        let names = self.controllers(&key);
+        let names = controllers::of_pass(&key, self.settings.stages);
         names.iter().for_each(|name| self.metrics.begin(name));
         let outcome = self.pass(&key).await;
         names
             .iter()
             .for_each(|name| self.metrics.end(name, label(outcome), start.elapsed()));
         outcome
-    }
-
-    /// The reference's controllers whose work one pass does.
-    fn controllers(&self, key: &PlacementKey) -> Vec<&'static str> {
-        let stages = self.settings.stages;
-        let pick = |cluster, namespaced| if key.namespace.is_some() { namespaced } else { cluster };
-        let all = [
-            (
-                stages.placement,
-                pick(controllers::CLUSTER_PLACEMENT, controllers::PLACEMENT),
-            ),
-            (
-                stages.rollout,
-                pick(
-                    "cluster-resource-placement-rollout-controller",
-                    "resource-placement-rollout-controller",
-                ),
-            ),
-            (
-                stages.work,
-                pick(
-                    "cluster-resource-binding-work-generator",
-                    "resource-binding-work-generator",
-                ),
-            ),
-        ];
-        all.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect()
     }
 
     async fn pass(&self, key: &PlacementKey) -> Outcome {

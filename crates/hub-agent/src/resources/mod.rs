@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::controllers;
 use crate::store::Interest;
 use crate::wake::Wake;
 use crds::Definition;
@@ -213,6 +214,11 @@ impl Resources {
         {
             return;
         }
+        self.wake
+            .watched(&[controllers::RESOURCE_CHANGE], || self.wake_concerned(old, new));
+    }
+
+    fn wake_concerned(&self, old: Option<&Selectable>, new: Option<&Selectable>) {
         let Some(object) = new.or(old) else { return };
         let namespace = object.manifest.id.namespace.as_str();
         // What lies in a namespace that is never propagated can only be selected from within.

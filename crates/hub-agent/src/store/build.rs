@@ -19,10 +19,14 @@ use kit::index::{Change, Index};
 use serde_json::Value;
 
 use super::{Family, Groups, Interest, MemberObject, Roster, StatusCopy, Store, resource};
+use crate::metrics::controllers;
 use crate::wake::Wake;
 
 /// Makes a view of an object.
 type Read<T> = fn(Value, &Interner) -> Result<T, String>;
+
+/// Which of the reference's watchers hear of a change: they only count.
+type Heard<T> = fn(Kind, &Change<T>) -> Vec<&'static str>;
 
 pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
     let interest = Arc::new(Interest::default());
@@ -43,6 +47,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             (Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot),
             |value, _| text(PolicySnapshot::from_value(value)),
             |snapshot: &PolicySnapshot| parent(&snapshot.meta),
+            heard_of_policy,
         ),
         resource_snapshots: family.of(
             (Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot),
@@ -52,11 +57,13 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
                 Ok(snapshot)
             },
             |snapshot: &ResourceSnapshot| parent(&snapshot.meta),
+            |_, _| Vec::new(),
         ),
         bindings: family.of(
             (Kind::ClusterResourceBinding, Kind::ResourceBinding),
             |value, _| text(Binding::from_value(value)),
             |binding: &Binding| parent(&binding.meta),
+            heard_of_binding,
         ),
         works: FamilyBuilder {
             namespaced: false,
@@ -66,6 +73,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             (Kind::Work, Kind::Work),
             |value, _| text(Work::from_value(value)),
             placement_of_work,
+            |_, _| Vec::new(),
         ),
         status_copies: FamilyBuilder {
             namespaced: false,
@@ -78,6 +86,14 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             ),
             |value, _| read_status_copy(value),
             |copy: &StatusCopy| Some(PlacementKey::cluster(&copy.name)),
+            |_, change| {
+                change
+                    .new
+                    .is_none()
+                    .then_some(controllers::STATUS_COPY_WATCHER)
+                    .into_iter()
+                    .collect()
+            },
         ),
         overrides: (
             overrides(Kind::ClusterResourceOverride, wake),
@@ -114,12 +130,14 @@ impl FamilyBuilder<'_> {
         kinds: (Kind, Kind),
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
+        heard: Heard<T>,
     ) -> Family<T> {
         let groups = Arc::new(Groups::default());
+        let index = |kind| self.index(kind, read, owner, heard, &groups);
         Family {
             kinds,
-            cluster: self.index(kinds.0, read, owner, &groups),
-            namespaced: self.namespaced.then(|| self.index(kinds.1, read, owner, &groups)),
+            cluster: index(kinds.0),
+            namespaced: self.namespaced.then(|| index(kinds.1)),
             groups,
         }
     }
@@ -129,20 +147,23 @@ impl FamilyBuilder<'_> {
         kind: Kind,
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
+        heard: Heard<T>,
         groups: &Arc<Groups<PlacementKey, T>>,
     ) -> Arc<Index<T>> {
         let (wake, groups, interner) = (Arc::clone(self.wake), Arc::clone(groups), Arc::clone(self.interner));
         Index::builder(resource(kind), move |value| read(value, &interner).map(Some))
             .on_change(move |change: &Change<T>| {
                 groups.apply(change, owner);
-                if !wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
-                    return;
-                }
-                for item in [&change.old, &change.new].into_iter().flatten() {
-                    if let Some(key) = owner(item) {
-                        wake.placements.add(key);
+                wake.watched(&heard(kind, change), || {
+                    if !wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                        return;
                     }
-                }
+                    for item in [&change.old, &change.new].into_iter().flatten() {
+                        if let Some(key) = owner(item) {
+                            wake.placements.add(key);
+                        }
+                    }
+                });
             })
             .build()
     }
@@ -158,9 +179,11 @@ fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> F
                     name: change.key.name.clone(),
                 };
                 interest.set(&key, change.new.as_ref());
-                if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
-                    wake.placements.add(key);
-                }
+                wake.watched(&heard_of_placement(kind, change), || {
+                    if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                        wake.placements.add(key);
+                    }
+                });
             })
             .build()
     };
@@ -170,6 +193,37 @@ fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> F
         namespaced: namespaced.then(|| build(Kind::ResourcePlacement)),
         groups: Arc::default(),
     }
+}
+
+/// The placement controller hears of new generations and of the end, the scheduler of deletions.
+fn heard_of_placement(kind: Kind, change: &Change<Placement>) -> Vec<&'static str> {
+    let generation = |placement: &Option<Arc<Placement>>| placement.as_ref().map(|p| p.meta.generation);
+    let is_deleting = change.new.as_ref().is_some_and(|p| p.meta.is_deleting());
+    heard(kind, generation(&change.old) != generation(&change.new), is_deleting)
+}
+
+/// The placement controller hears of updates, the scheduler of all but the end.
+fn heard_of_policy(kind: Kind, change: &Change<PolicySnapshot>) -> Vec<&'static str> {
+    let is_there = change.new.is_some();
+    heard(kind, is_there && change.old.is_some(), is_there)
+}
+
+/// The placement controller hears of updates while the binding stays, the scheduler once it is to go.
+fn heard_of_binding(kind: Kind, change: &Change<Binding>) -> Vec<&'static str> {
+    let Some(new) = &change.new else { return Vec::new() };
+    let is_deleting = new.meta.is_deleting();
+    heard(kind, change.old.is_some() && !is_deleting, is_deleting)
+}
+
+fn heard(kind: Kind, by_placement: bool, by_scheduler: bool) -> Vec<&'static str> {
+    let Some(watchers) = controllers::of_kind(kind) else {
+        return Vec::new();
+    };
+    let all = [(by_placement, watchers.placement), (by_scheduler, watchers.scheduler)];
+    all.into_iter()
+        .filter(|(hears, _)| *hears)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 fn overrides(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Override>> {
@@ -232,7 +286,11 @@ fn members(
             roster.set(change.key.name.clone(), new.cloned());
             // Placements never write members, so whoever did: it is news to them.
             let concerned = interest.in_member(old.map(|m| &**m), new.map(|m| &**m), clock.now());
-            concerned.into_iter().for_each(|key| wake.placements.add(key));
+            if new.is_none() || !concerned.is_empty() {
+                wake.watched(&[controllers::MEMBER_WATCHER], || {
+                    concerned.into_iter().for_each(|key| wake.placements.add(key));
+                });
+            }
             let target = target(Kind::MemberCluster, &change.key);
             if wake.is_news(&target, &change.version, change.origin) {
                 wake.members.add(change.key.name.clone());

@@ -10,4 +10,5 @@ mod back;
 mod crash;
 mod life;
 mod members;
+mod metrics;
 mod world;
