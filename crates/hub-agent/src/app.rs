@@ -15,7 +15,7 @@ use kit::writer::Writer;
 use kit::{admin, queue};
 use kube::Client;
 use prometheus::IntCounterVec;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::Config;
 use crate::controllers::member::MemberController;
@@ -122,18 +122,26 @@ pub async fn run(config: Config, clients: Clients, stop: CancellationToken) -> R
         agent.watch_fleet(&mut tasks);
         Ok::<_, Missing>(agent.lead(&mut tasks).await)
     };
-    match stop.run_until_cancelled(start).await {
-        Some(Ok(true)) => {}
-        Some(Ok(false)) | None => return Ok(tasks.join(GRACE).await?),
+    let leading = match stop.run_until_cancelled(start).await {
+        Some(Ok(Some(leading))) => leading,
+        Some(Ok(None)) | None => return Ok(tasks.join(GRACE).await?),
         Some(Err(missing)) => {
             stop.cancel();
             tasks.join(GRACE).await?;
             return Err(missing.into());
         }
-    }
-    agent.work(&mut tasks).await;
+    };
+    agent.work(&mut tasks, &leading).await;
+    tasks.spawn_endless("leading", async move {
+        stop.cancelled().await;
+        drop(leading);
+    });
     Ok(tasks.join(GRACE).await?)
 }
+
+/// The right to write, held by everything that does. The lease is given back once nobody holds it any more, so that no
+/// other replica works while one of our passes still runs.
+type Leading = Arc<DropGuard>;
 
 /// The parts of the agent.
 struct Agent {
@@ -213,11 +221,13 @@ impl Agent {
         }
     }
 
-    /// Waits to be the leader. `false` when asked to end first.
-    async fn lead(&self, tasks: &mut Tasks) -> bool {
+    /// Waits to be the leader. `None` when asked to end first.
+    async fn lead(&self, tasks: &mut Tasks) -> Option<Leading> {
         let election = &self.config.election;
+        let at_rest = CancellationToken::new();
+        let leading = Arc::new(at_rest.clone().drop_guard());
         if !election.enabled {
-            return true;
+            return Some(leading);
         }
         let options = lease::Options {
             namespace: election.namespace.clone(),
@@ -229,14 +239,14 @@ impl Agent {
         };
         let mut elector = Elector::new(self.clients.election.clone(), options, self.clock);
         if !elector.acquire(tasks.stop()).await {
-            return false;
+            return None;
         }
-        tasks.spawn("leader lease", elector.keep(tasks.stop().clone()));
-        true
+        tasks.spawn_licence("leader lease", elector.keep(at_rest));
+        Some(leading)
     }
 
     /// Starts the controllers, once everything they read is there.
-    async fn work(&self, tasks: &mut Tasks) {
+    async fn work(&self, tasks: &mut Tasks, leading: &Leading) {
         let stop = tasks.stop().clone();
         if stop.run_until_cancelled(self.synced()).await.is_none() {
             return;
@@ -245,15 +255,15 @@ impl Agent {
         tasks.spawn_endless("events", events.run(stop));
         let on = self.config.controllers;
         if on.members {
-            self.work_on_members(tasks, recorder.clone());
+            self.work_on_members(tasks, recorder.clone(), leading);
         }
         if on.overrides {
-            self.work_on_overrides(tasks);
+            self.work_on_overrides(tasks, leading);
         }
         if on.any_stage() {
-            self.work_on_placements(tasks, recorder);
+            self.work_on_placements(tasks, recorder, leading);
         }
-        self.serve_members(tasks);
+        self.serve_members(tasks, leading);
         tracing::info!("Working.");
     }
 
@@ -280,7 +290,7 @@ impl Agent {
         Bucket::new(self.config.queues.repetitions)
     }
 
-    fn work_on_members(&self, tasks: &mut Tasks, recorder: Recorder) {
+    fn work_on_members(&self, tasks: &mut Tasks, recorder: Recorder, leading: &Leading) {
         let rules = self.config.members;
         let controller = Arc::new(MemberController {
             store: Arc::clone(&self.store),
@@ -297,18 +307,19 @@ impl Agent {
         });
         let workers = self.config.queues.member_workers();
         self.metrics.announce(controllers::MEMBER, workers);
-        let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
+        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("member controller", async move {
             let handle = |name| {
                 let controller = Arc::clone(&controller);
                 async move { controller.reconcile(name).await }
             };
             queue::work(&wake.members, workers, &stop, handle).await;
+            drop(leading);
         });
     }
 
     /// Serves the members' sessions, on the leader only. A certificate that is missing must not take the rest down.
-    fn serve_members(&self, tasks: &mut Tasks) {
+    fn serve_members(&self, tasks: &mut Tasks, leading: &Leading) {
         let Some(config) = self.config.link.clone() else { return };
         let store = Arc::clone(&self.store);
         let members: Members = Arc::new(move |name| match store.member(name) {
@@ -317,7 +328,7 @@ impl Agent {
             Some(_) => Membership::Member,
         });
         let (client, metrics, clock) = (self.clients.general.clone(), self.sessions.clone(), self.clock);
-        let stop = tasks.stop().clone();
+        let (stop, leading) = (tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("members' sessions", async move {
             let mut failures = 0;
             while !stop.is_cancelled() {
@@ -330,10 +341,11 @@ impl Agent {
                 stop.run_until_cancelled(tokio::time::sleep(LINK_RETRY.delay(failures)))
                     .await;
             }
+            drop(leading);
         });
     }
 
-    fn work_on_overrides(&self, tasks: &mut Tasks) {
+    fn work_on_overrides(&self, tasks: &mut Tasks, leading: &Leading) {
         for name in [controllers::CLUSTER_OVERRIDE, controllers::OVERRIDE] {
             self.metrics.announce(name, 1);
         }
@@ -344,13 +356,14 @@ impl Agent {
             metrics: Arc::clone(&self.metrics),
             repetitions: self.repetitions(),
         });
-        let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
+        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("override controller", async move {
             let handle = |key| {
                 let controller = Arc::clone(&controller);
                 async move { controller.reconcile(key).await }
             };
             queue::work(&wake.overrides, 1, &stop, handle).await;
+            drop(leading);
         });
     }
 
@@ -369,7 +382,7 @@ impl Agent {
             .for_each(|name| self.metrics.announce(name, 1));
     }
 
-    fn work_on_placements(&self, tasks: &mut Tasks, recorder: Recorder) {
+    fn work_on_placements(&self, tasks: &mut Tasks, recorder: Recorder, leading: &Leading) {
         let queues = self.config.queues;
         let workers = queues.placement_workers();
         self.announce_placements(workers);
@@ -386,13 +399,14 @@ impl Agent {
             repetitions: self.repetitions(),
             memory: parking_lot::Mutex::default(),
         });
-        let (wake, stop) = (Arc::clone(&self.wake), tasks.stop().clone());
+        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("placement controller", async move {
             let handle = |key| {
                 let controller = Arc::clone(&controller);
                 async move { controller.reconcile(key).await }
             };
             queue::work(&wake.placements, workers, &stop, handle).await;
+            drop(leading);
         });
     }
 }

@@ -8,6 +8,7 @@
 
 mod back;
 mod crash;
+mod leader;
 mod life;
 mod members;
 mod metrics;

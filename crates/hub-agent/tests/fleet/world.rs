@@ -152,9 +152,18 @@ impl World {
 
     /// Ends the hub agent as SIGTERM would.
     pub async fn stop(&mut self) {
-        let (stop, task) = self.agent.take().unwrap();
-        stop.cancel();
-        task.await.unwrap().unwrap();
+        self.ask_to_end();
+        self.ended().await.unwrap();
+    }
+
+    /// Does what SIGTERM does.
+    pub fn ask_to_end(&self) {
+        self.agent.as_ref().unwrap().0.cancel();
+    }
+
+    /// Waits until the hub agent has ended.
+    pub async fn ended(&mut self) -> Result<(), hub_agent::Failure> {
+        self.agent.take().unwrap().1.await.unwrap()
     }
 
     /// Follows all objects of a kind.
