@@ -83,12 +83,28 @@ impl Resource {
     pub fn object(&self, key: &ObjectKey, subresource: Option<&str>) -> String {
         let mut path = self.collection(key.namespace.as_deref());
         path.push('/');
-        path.push_str(&key.name);
+        push_name(&mut path, &key.name);
         if let Some(subresource) = subresource {
             path.push('/');
             path.push_str(subresource);
         }
         path
+    }
+}
+
+/// Adds a name to a path. Names of roles may hold characters that end the path in a URL.
+fn push_name(path: &mut String, name: &str) {
+    for byte in name.bytes() {
+        if byte.is_ascii_graphic()
+            && !matches!(
+                byte,
+                b'?' | b'#' | b'%' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
+            )
+        {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
     }
 }
 
@@ -148,5 +164,9 @@ mod tests {
             "/apis/placement.kubernetes-fleet.io/v1beta1/namespaces/a/works/b/status"
         );
         assert_eq!(nodes.object(&ObjectKey::cluster("n"), None), "/api/v1/nodes/n");
+        assert_eq!(
+            nodes.object(&ObjectKey::cluster("system:a b?c#d"), None),
+            "/api/v1/nodes/system:a%20b%3Fc%23d"
+        );
     }
 }

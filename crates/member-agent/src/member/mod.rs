@@ -55,23 +55,26 @@ impl Place {
     /// Path of the collection. The namespace is taken verbatim from the manifest, even if it does not fit the kind: then the
     /// server says so.
     fn collection(&self) -> String {
-        let resource = kit::Resource {
-            namespaced: true,
-            ..kit_resource(&self.resource)
-        };
-        resource.collection(Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty()))
+        self.api().collection(self.key().namespace.as_deref())
     }
 
     fn object(&self) -> String {
-        format!("{}/{}", self.collection(), self.name)
+        self.api().object(&self.key(), None)
+    }
+
+    fn api(&self) -> kit::Resource {
+        kit::Resource {
+            namespaced: true,
+            ..kit_resource(&self.resource)
+        }
+    }
+
+    fn key(&self) -> ObjectKey {
+        ObjectKey::new(Some(&self.namespace), &self.name)
     }
 
     fn what(&self, verb: &str) -> String {
-        format!(
-            "{verb} {} {}",
-            self.resource.kind,
-            ObjectKey::new(Some(&self.namespace), &self.name)
-        )
+        format!("{verb} {} {}", self.resource.kind, self.key())
     }
 }
 
@@ -157,17 +160,12 @@ impl Member {
     /// # Errors
     /// When the request fails.
     pub(crate) async fn delete(&self, place: &Place, uid: &str) -> Result<(), Error> {
-        let resource = kit::Resource {
-            namespaced: true,
-            ..kit_resource(&place.resource)
-        };
-        let key = ObjectKey::new(Some(&place.namespace), &place.name);
         let how = Deletion {
             uid: Some(uid),
             propagation: Some("Background"),
             ..Deletion::default()
         };
-        match self.writer.delete(&resource, &key, how).await {
+        match self.writer.delete(&place.api(), &place.key(), how).await {
             // Another incarnation took its place: ours is gone.
             Err(err) if err.is_conflict() => Ok(()),
             Err(err) => Err(err),
