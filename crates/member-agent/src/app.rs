@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::{Election, Settings};
 use crate::link::{self, Departure};
 use crate::member::Member;
-use crate::membership::{self, Collector, Speaker};
+use crate::membership::{self, Address, Collector, Speaker};
 use crate::metrics::Counters;
 use crate::works::{self, APPLIED_WORKS, Applier, WORKERS};
 
@@ -45,8 +45,8 @@ pub struct Clients {
     pub hub: Client,
     /// Towards the member.
     pub member: Client,
-    /// PEM text of the member's certificate authority, as reported to the hub.
-    pub member_ca: Option<String>,
+    /// How the member is reached, as reported to the hub.
+    pub member_address: Address,
 }
 
 /// Leases on the member. The first is also taken by agents of older releases, so that two never run together.
@@ -88,7 +88,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
     let requests = client::request_counter().map_err(|err| text(&err))?;
     let requests = metrics.register(requests).map_err(|err| text(&err))?;
     let source = Source::infer(&settings.kubeconfig);
-    let member_ca = authority(&source);
+    let member_address = address(&source);
     let mut member = Options::new(source);
     member.rate = settings.member_rate;
     member.counter = Some(requests.clone());
@@ -96,7 +96,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
     let clients = Clients {
         hub: client::build(hub).await.map_err(|err| text(&err))?,
         member: client::build(member).await.map_err(|err| text(&err))?,
-        member_ca,
+        member_address,
     };
     let sessions = match &settings.link {
         Some(_) => Some(link::Metrics::register(metrics.registry()).map_err(|err| text(&err))?),
@@ -190,12 +190,7 @@ async fn spawn(
     let namespace = member_namespace(member_name);
     let hub = Writer::new(clients.hub.clone(), DEADLINE);
     let clock = Clock::System;
-    let collector = Collector::new(
-        clients.member.clone(),
-        clients.member_ca.clone(),
-        settings.property_provider.as_deref(),
-        settings.collect_namespaces,
-    );
+    let collector = Collector::new(clients.member.clone(), clients.member_address.clone(), &settings, clock);
     let applier = Applier::new(works::Parts {
         namespace: namespace.clone(),
         hub: hub.clone(),
@@ -205,8 +200,7 @@ async fn spawn(
         counters: counters.clone(),
     });
     let (recorder, event_writer) = events::channel(hub.clone(), clock);
-    let (nodes, pods) = (Arc::clone(collector.nodes()), Arc::clone(collector.pods()));
-    let namespaces = collector.namespaces().cloned();
+    collector.follow(tasks);
     let departure = link.is_some().then(Departure::new);
     let speaker = Speaker::new(membership::Parts {
         namespace,
@@ -243,11 +237,6 @@ async fn spawn(
     tasks.spawn_endless("watch of InternalMemberClusters", follow(speaker.index(), hub, &stop));
     tasks.spawn_endless("watch of Works", follow(applier.works(), hub, &stop));
     tasks.spawn_endless("watch of AppliedWorks", follow(applier.applied_works(), member, &stop));
-    tasks.spawn_endless("watch of Nodes", follow(&nodes, member, &stop));
-    tasks.spawn_endless("watch of Pods", follow(&pods, member, &stop));
-    if let Some(namespaces) = namespaces {
-        tasks.spawn_endless("watch of Namespaces", follow(&namespaces, member, &stop));
-    }
     tasks.spawn_endless(
         "watches of placed objects",
         Arc::clone(applier.placed()).run(stop.clone()),
@@ -282,7 +271,8 @@ fn notes(sessions: Option<&link::Metrics>) -> Vec<admin::Note> {
     sessions.map(exports).into_iter().collect()
 }
 
-fn follow<T: Send + Sync + 'static>(
+/// Keeps an index up to date until `stop`.
+pub(crate) fn follow<T: Send + Sync + 'static>(
     index: &Arc<kit::index::Index<T>>,
     client: &Client,
     stop: &CancellationToken,
@@ -319,31 +309,43 @@ async fn wait_for_applied_works(member: &Client) {
     }
 }
 
-/// PEM text of the authority that a source names; `None` when it names none or it cannot be read.
-fn authority(source: &Source) -> Option<String> {
-    let read = |path: &Path| match std::fs::read_to_string(path) {
-        Ok(text) => Some(text),
-        Err(err) => {
-            tracing::warn!(path = %path.display(), error = %err, "The member's authority cannot be read and is not reported.");
-            None
-        }
+/// What a source says about how the member is reached. The address that a pod knows is good inside the cluster only.
+fn address(source: &Source) -> Address {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|err| {
+            let reason = format!("the authority {} cannot be read: {err}", path.display());
+            tracing::warn!(reason, "The member's authority is not reported.");
+            reason
+        })
+    };
+    let in_kubeconfig = |path: &Path| {
+        let file = kube::config::Kubeconfig::read_from(path).ok()?;
+        let context = file
+            .contexts
+            .iter()
+            .find(|c| Some(&c.name) == file.current_context.as_ref())?;
+        let wanted = &context.context.as_ref()?.cluster;
+        let cluster = file.clusters.iter().find(|c| c.name == *wanted)?.cluster.as_ref()?;
+        let authority = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+            (Some(data), _) => {
+                let bytes = STANDARD.decode(data).ok();
+                let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+                Some(text.ok_or_else(|| "the authority in the kubeconfig is not base64 of PEM text".to_owned()))
+            }
+            (None, Some(file)) => Some(read(Path::new(file))),
+            (None, None) => None,
+        };
+        Some(Address {
+            authority,
+            entry_point: cluster.server.clone(),
+        })
     };
     match source {
-        Source::InCluster => read(Path::new("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")),
-        Source::Kubeconfig(path) => {
-            let file = kube::config::Kubeconfig::read_from(path).ok()?;
-            let context = file
-                .contexts
-                .iter()
-                .find(|c| Some(&c.name) == file.current_context.as_ref())?;
-            let wanted = &context.context.as_ref()?.cluster;
-            let cluster = file.clusters.iter().find(|c| c.name == *wanted)?.cluster.as_ref()?;
-            match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
-                (Some(data), _) => String::from_utf8(STANDARD.decode(data).ok()?).ok(),
-                (None, Some(file)) => read(Path::new(file)),
-                (None, None) => None,
-            }
-        }
-        Source::Explicit { .. } => None,
+        Source::InCluster => Address {
+            authority: Some(read(Path::new("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"))),
+            entry_point: None,
+        },
+        Source::Kubeconfig(path) => in_kubeconfig(path).unwrap_or_default(),
+        Source::Explicit { .. } => Address::default(),
     }
 }

@@ -38,8 +38,8 @@ pub struct Settings {
     pub priority: Option<Aging>,
     /// Back-off of periodic passes.
     pub requeue: apply::Settings,
-    /// Property provider other than the built-in one that was asked for.
-    pub property_provider: Option<String>,
+    /// The property provider `azure`, when it was asked for.
+    pub azure: Option<AzureSettings>,
     /// Whether namespaces are reported.
     pub collect_namespaces: bool,
     /// Session with the hub, when there is to be one.
@@ -50,6 +50,17 @@ pub struct Settings {
     pub kubeconfig: String,
     /// Verbosity of the log.
     pub verbosity: u8,
+}
+
+/// What the property provider `azure` reports beside the built-in facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AzureSettings {
+    /// Region of the cluster; empty for that of its nodes.
+    pub region: String,
+    /// Whether costs are reported.
+    pub costs: bool,
+    /// Whether it is reported what is available.
+    pub available: bool,
 }
 
 /// How important a change of a Work is that was fine before: less with its age (member-behaviour 4.1).
@@ -108,7 +119,7 @@ impl Default for Settings {
             deletion_wait: Duration::from_secs(300),
             priority: None,
             requeue: apply::Settings::default(),
-            property_provider: None,
+            azure: None,
             collect_namespaces: false,
             link: None,
             networking: true,
@@ -130,15 +141,9 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         fresh: values.number("work-applier-priority-linear-equation-coeff-b", 1..=1000),
     };
     let by_priority = values.switch("enable-work-applier-priority-queue");
-    for name in [
-        "enable-pprof",
-        "enable-v1beta1-apis",
-        "use-cost-properties-in-azure-provider",
-        "use-available-res-properties-in-azure-provider",
-    ] {
+    for name in ["enable-pprof", "enable-v1beta1-apis"] {
         values.switch(name);
     }
-    let provider = values.text("property-provider");
     let settings = Settings {
         use_ca_auth: values.switch("use-ca-auth"),
         tls_insecure: values.switch("tls-insecure"),
@@ -156,7 +161,7 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         deletion_wait: Duration::from_secs(60 * values.number::<u64>("deletion-wait-time", 1..=60)),
         priority: by_priority.then_some(aging),
         requeue,
-        property_provider: (!matches!(provider.as_str(), "" | "none")).then_some(provider),
+        azure: azure(&mut values),
         collect_namespaces: values.switch("enable-namespace-collection-in-property-provider"),
         link: link(&mut values),
         networking: values.switch("enable-networking-features"),
@@ -225,6 +230,16 @@ fn rate(
     RateLimit::from_flags(qps, burst)
 }
 
+/// Any other provider than this one means the built-in facts.
+fn azure(values: &mut Values) -> Option<AzureSettings> {
+    let settings = AzureSettings {
+        region: values.text("region"),
+        costs: values.switch("use-cost-properties-in-azure-provider"),
+        available: values.switch("use-available-res-properties-in-azure-provider"),
+    };
+    (values.text("property-provider") == "azure").then_some(settings)
+}
+
 fn link(values: &mut Values) -> Option<Link> {
     let text = |values: &Values, name| Some(values.text(name)).filter(|text| !text.is_empty());
     let path = values.choice("export-report", &["grpc", "objects"]);
@@ -264,23 +279,27 @@ fn election(values: &mut Values) -> Option<Election> {
     values.switch("leader-elect").then_some(election)
 }
 
+/// Bound of seconds that have none of their own: the contradiction with the longest delay is found later.
+const NO_LIMIT: f64 = 1e9;
+
 fn requeue(values: &mut Values) -> apply::Settings {
-    let mut seconds = |name, min, max| Duration::from_secs(values.number::<u64>(name, min..=max));
-    let fixed_delay = seconds("work-applier-requeue-rate-limiter-fixed-delay-seconds", 2, 300);
+    // The reference reads seconds as floats.
+    let mut seconds = |name, min: f64, max: f64| Duration::from_secs_f64(values.number(name, min..=max));
+    let fixed_delay = seconds("work-applier-requeue-rate-limiter-fixed-delay-seconds", 2.0, 300.0);
     let initial_slow_delay = seconds(
         "work-applier-requeue-rate-limiter-initial-slow-backoff-delay-seconds",
-        2,
-        u64::MAX,
+        2.0,
+        NO_LIMIT,
     );
     let max_slow_delay = seconds(
         "work-applier-requeue-rate-limiter-max-slow-backoff-delay-seconds",
-        2,
-        u64::MAX,
+        2.0,
+        NO_LIMIT,
     );
     let max_fast_delay = seconds(
         "work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds",
-        1,
-        3600,
+        1.0,
+        3600.0,
     );
     apply::Settings {
         attempts_with_fixed_delay: values.number("work-applier-requeue-rate-limiter-attempts-with-fixed-delay", 1..=40),
@@ -325,10 +344,13 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(chart.election.unwrap().namespace, "kube-system");
-        assert_eq!(
-            (chart.verbosity, chart.property_provider.as_deref()),
-            (5, Some("azure"))
-        );
+        let azure = AzureSettings {
+            region: String::new(),
+            costs: true,
+            available: true,
+        };
+        assert_eq!((chart.verbosity, chart.azure), (5, Some(azure)));
+        assert_eq!(of(&["--property-provider=other", "--region=x"]).unwrap().azure, None);
     }
 
     #[test]
@@ -361,6 +383,19 @@ mod tests {
         );
         let off = of(&[link[0], link[1], "--enable-networking-features=false"]).unwrap();
         assert_eq!((off.link, off.networking), (None, false));
+    }
+
+    #[test]
+    fn seconds_may_have_fractions() {
+        let given = of(&[
+            "--work-applier-requeue-rate-limiter-fixed-delay-seconds=2.5",
+            "--work-applier-requeue-rate-limiter-max-fast-backoff-delay-seconds",
+            "5.0",
+        ]);
+        let requeue = given.unwrap().requeue;
+        assert_eq!(requeue.fixed_delay, Duration::from_millis(2500));
+        assert_eq!(requeue.max_fast_delay, Duration::from_secs(5));
+        assert!(of(&["--work-applier-requeue-rate-limiter-fixed-delay-seconds=1.9"]).is_err());
     }
 
     #[test]

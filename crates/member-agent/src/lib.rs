@@ -14,3 +14,4 @@ pub mod refresh_token;
 mod works;
 
 pub use app::{Clients, Config, run, run_with};
+pub use membership::Address;

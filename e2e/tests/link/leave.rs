@@ -69,7 +69,7 @@ async fn an_agent_says_that_it_has_left_only_after_the_hub_acknowledged() {
     let clients = Clients {
         hub: world.client_of("m1"),
         member: member.client(),
-        member_ca: None,
+        member_address: member_agent::Address::default(),
     };
     let (link, stop) = (Some((member.config.clone(), metrics)), CancellationToken::new());
     let ended = stop.clone();

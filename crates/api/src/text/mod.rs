@@ -51,6 +51,10 @@ pub mod properties {
     pub const CPU_COST: &str = "kubernetes.azure.com/per-cpu-core-cost";
     /// Cost of a gigabyte of memory.
     pub const MEMORY_COST: &str = "kubernetes.azure.com/per-gb-memory-cost";
+    /// Begins the names of the properties that count nodes by the size of their machines.
+    pub const SIZE_PREFIX: &str = "kubernetes.azure.com/vm-sizes/";
+    /// Ends the names of the properties that count nodes by the size of their machines.
+    pub const SIZE_SUFFIX: &str = "/count";
     /// Prefix of the properties that selectors resolve from `status.resourceUsage`.
     pub const RESOURCE_PREFIX: &str = "resources.kubernetes-fleet.io/";
 }

@@ -39,6 +39,8 @@ pins!(
         properties::CA_DATA = "k8s.io/cluster-certificate-authority-data",
         properties::CPU_COST = "kubernetes.azure.com/per-cpu-core-cost",
         properties::MEMORY_COST = "kubernetes.azure.com/per-gb-memory-cost",
+        properties::SIZE_PREFIX = "kubernetes.azure.com/vm-sizes/",
+        properties::SIZE_SUFFIX = "/count",
         properties::RESOURCE_PREFIX = "resources.kubernetes-fleet.io/",
     ]
 );

@@ -3,21 +3,27 @@
 //! Only our own entry of the agents' list and the fields that describe the cluster are touched: other agents write into the same
 //! object.
 
+mod costs;
+mod describe;
 mod usage;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::RootKind as _;
-use api::cluster::v1beta1::{AgentStatus, AgentType, PropertyValue, ResourceUsage};
+use api::cluster::v1beta1::{AgentStatus, AgentType, ResourceUsage};
 use api::condition;
 use api::placement::v1beta1::AppliedWork;
 use api::text::conditions::member as types;
 use api::text::reasons::member as reasons;
 use api::{Condition, ConditionStatus, Time};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use describe::describe;
+
+pub use costs::{Costs, Item, Page, Prices, costs};
+pub use describe::{NotStarted, Property, Provider};
 pub use usage::{NodeFacts, PodFacts, usage};
 
 /// What the hub wants of this member.
@@ -128,14 +134,14 @@ fn is_ours(entry: &Value) -> bool {
 pub struct Findings {
     /// Failure of the health probe: the HTTP status, 0 when there was no answer. `None` when healthy.
     pub unhealthy: Option<u16>,
-    /// Facts about the cluster, by name and with value; `None` when they could not be collected.
-    pub properties: Option<Vec<(&'static str, String)>>,
+    /// Facts about the cluster; `None` when they could not be collected.
+    pub properties: Option<Vec<Property>>,
     /// What the cluster has and what is free; `None` when it could not be collected.
     pub usage: Option<ResourceUsage>,
     /// Namespaces and what placed each, when they are to be reported.
     pub namespaces: Option<Namespaces>,
-    /// Why the asked-for property provider does not run, when one was asked for.
-    pub provider_failure: Option<String>,
+    /// What became of the property provider, when one was asked for.
+    pub provider: Option<Provider>,
 }
 
 /// The namespaces of a member (member-behaviour 3.7).
@@ -314,84 +320,6 @@ fn notice_of(reason: &'static str, message: &str) -> Notice {
         message: message.to_owned(),
         warning: false,
     }
-}
-
-/// Fills in what describes the cluster. What could not be collected stays as it was.
-fn describe(status: &mut Value, membership: &Membership, findings: &Findings, notices: &mut Vec<Notice>, now: &Time) {
-    let Some(status) = status.as_object_mut() else { return };
-    if let Some(properties) = &findings.properties {
-        let properties: Map<String, Value> = properties
-            .iter()
-            .map(|(name, value)| {
-                let property = PropertyValue {
-                    value: value.clone(),
-                    observation_time: now.clone(),
-                };
-                ((*name).to_owned(), tree(&property))
-            })
-            .collect();
-        status.insert("properties".to_owned(), Value::Object(properties));
-    }
-    if let Some(usage) = &findings.usage {
-        status.insert("resourceUsage".to_owned(), tree(usage));
-    }
-    // Facts that an earlier process collected and this one does not would mislead the scheduler.
-    let collected = findings.properties.is_some();
-    match &findings.namespaces {
-        Some(namespaces) => status.insert("namespaces".to_owned(), tree(&namespaces.owners)),
-        None if collected => status.remove("namespaces"),
-        None => None,
-    };
-    let old = status.get("conditions").cloned().unwrap_or_default();
-    let old = Vec::<Condition>::deserialize(old).unwrap_or_default();
-    let mut conditions = Vec::new();
-    let verdicts = [
-        (
-            types::CLUSTER_PROPERTY_PROVIDER_STARTED,
-            findings.provider_failure.as_deref().map(provider_verdict),
-        ),
-        (
-            types::NAMESPACE_COLLECTION_SUCCEEDED,
-            findings.namespaces.as_ref().map(namespaces_verdict),
-        ),
-    ];
-    for (kind, verdict) in verdicts {
-        let before = condition::find(&old, kind).cloned();
-        let Some(verdict) = verdict else {
-            conditions.extend(before.filter(|_| !collected));
-            continue;
-        };
-        conditions.extend(before);
-        let (reason, message) = (verdict.1, verdict.2.clone());
-        let change = put(&mut conditions, membership, kind, verdict, now);
-        if change.status && reason == reasons::FAILED_TO_START {
-            notices.push(Notice {
-                reason,
-                message,
-                warning: true,
-            });
-        }
-    }
-    if conditions.is_empty() {
-        status.remove("conditions");
-    } else {
-        status.insert("conditions".to_owned(), tree(&conditions));
-    }
-}
-
-fn provider_verdict(why: &str) -> Verdict {
-    let message = format!("Failed to start the property provider: {why}");
-    (ConditionStatus::False, reasons::FAILED_TO_START, message)
-}
-
-fn namespaces_verdict(namespaces: &Namespaces) -> Verdict {
-    if namespaces.is_incomplete {
-        let message =
-            "Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit";
-        return (ConditionStatus::False, reasons::DEGRADED, message.to_owned());
-    }
-    let message = "All namespaces have been collected successfully";
-    (ConditionStatus::True, reasons::SUCCEEDED, message.to_owned())
 }
 
 /// What setting a condition changed.

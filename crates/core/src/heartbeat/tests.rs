@@ -18,7 +18,7 @@ fn patched(membership: &Membership, update: &Update) -> Value {
 
 fn findings() -> Findings {
     Findings {
-        properties: Some(vec![("kubernetes-fleet.io/node-count", "3".to_owned())]),
+        properties: Some(vec![Property::new("kubernetes-fleet.io/node-count", "3".to_owned())]),
         ..Findings::default()
     }
 }
@@ -131,21 +131,114 @@ fn an_unhealthy_member_still_has_a_heartbeat() {
     assert!(update.notices[0].warning);
 }
 
+fn provider(started: Result<(), NotStarted>, is_news: bool) -> Findings {
+    Findings {
+        provider: Some(Provider {
+            started,
+            is_news,
+            costs: None,
+        }),
+        ..findings()
+    }
+}
+
+fn lines(status: &Value) -> Vec<String> {
+    let text = |condition: &Value, key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+    let all = status["conditions"].as_array().cloned().unwrap_or_default();
+    all.iter()
+        .map(|c| {
+            format!(
+                "{} {} {}: {}",
+                text(c, "type"),
+                text(c, "status"),
+                text(c, "reason"),
+                text(c, "message")
+            )
+        })
+        .collect()
+}
+
 #[test]
 fn a_provider_that_does_not_start_is_told_once() {
     let before = membership(Value::Null);
-    let failing = Findings {
-        provider_failure: Some("no such provider".into()),
-        ..findings()
-    };
-    let update = joined(&before, &failing, &now());
+    let failing = |is_news| provider(Err(NotStarted::Failed("no region".into())), is_news);
+    let update = joined(&before, &failing(true), &now());
     let status = patched(&before, &update);
-    assert_eq!(status["conditions"][0]["reason"], "FailedToStart");
+    let message = "Failed to start the property provider: no region";
     assert_eq!(
-        update.notices.last().unwrap().message,
-        "Failed to start the property provider: no such provider"
+        lines(&status),
+        [format!("ClusterPropertyProviderStarted False FailedToStart: {message}")]
     );
-    assert!(joined(&membership(status), &failing, &now()).notices.is_empty());
+    let last = update.notices.last().unwrap();
+    assert_eq!(
+        (last.reason, last.message.as_str(), last.warning),
+        ("FailedToStart", message, true)
+    );
+    assert!(joined(&membership(status), &failing(false), &now()).notices.is_empty());
+    let late = Findings {
+        properties: None,
+        ..provider(Err(NotStarted::TimedOut), true)
+    };
+    assert_eq!(
+        lines(&patched(&before, &joined(&before, &late, &now()))),
+        ["ClusterPropertyProviderStarted False TimedOut: The property provider does not start up in time"]
+    );
+}
+
+#[test]
+fn conditions_of_a_provider_stand_in_their_order() {
+    let before = membership(Value::Null);
+    let costs = |costs: Result<Costs, String>| {
+        let mut all = provider(Ok(()), true);
+        all.namespaces = Some(Namespaces::default());
+        all.provider.as_mut().unwrap().costs = Some(costs);
+        all
+    };
+    let price = |warning: Option<&str>| {
+        Ok(Costs {
+            per_core: 1.0,
+            per_gigabyte: 1.0,
+            warning: warning.map(str::to_owned),
+        })
+    };
+    let update = joined(&before, &costs(price(None)), &now());
+    let told = update.notices.last().unwrap();
+    assert_eq!((told.reason, told.warning), ("Started", false));
+    assert_eq!(
+        lines(&patched(&before, &update)),
+        [
+            "ClusterPropertyProviderStarted True Started: The property provider has started successfully",
+            "ClusterPropertyCollectionSucceeded True PropertiesCollected: The property provider has returned the latest \
+             cluster properties",
+            "AKSClusterCostPropertiesCollectionSucceeded True CostsCalculated: All cost properties have been collected \
+             successfully",
+            "NamespaceCollectionSucceeded True Succeeded: All namespaces have been collected successfully",
+        ]
+    );
+    for (outcome, wanted) in [
+        (
+            price(Some("old")),
+            "AKSClusterCostPropertiesCollectionSucceeded True CostsCalculationDegraded: Cost properties are collected in a \
+             degraded mode with the following warning(s): [old]",
+        ),
+        (
+            Err("odd".to_owned()),
+            "AKSClusterCostPropertiesCollectionSucceeded False CostsCalculationFailed: An error has occurred when \
+             collecting cost properties: odd",
+        ),
+    ] {
+        assert_eq!(
+            lines(&patched(&before, &joined(&before, &costs(outcome), &now())))[2],
+            wanted
+        );
+    }
+    let status = patched(&before, &joined(&before, &costs(price(None)), &now()));
+    let after = membership(status);
+    assert_eq!(
+        lines(&patched(&after, &joined(&after, &findings(), &now()))),
+        Vec::<String>::new(),
+        "without the provider its conditions go"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a cluster has and what is free (member-behaviour 3.5).
 
+use std::borrow::Borrow;
+
 use api::Quantity;
 use api::Time;
 use api::cluster::v1beta1::{ResourceList, ResourceUsage};
@@ -56,20 +58,61 @@ impl Amounts {
     }
 }
 
+/// Label with the size of a node's machine.
+const SIZE_LABEL: &str = "beta.kubernetes.io/instance-type";
+
+/// Label with the region of a node.
+const REGION_LABEL: &str = "topology.kubernetes.io/region";
+
+/// Stands for the size of nodes that have none.
+const NO_SIZE: &str = "undefined";
+
 /// What is kept of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NodeFacts {
     capacity: Amounts,
     allocatable: Amounts,
+    size: Option<Box<str>>,
+    region: Option<Box<str>>,
 }
 
 impl NodeFacts {
     /// Reads a Node.
     pub fn decode(node: &Value) -> Self {
+        let label = |name: &str| {
+            let labels = node.pointer("/metadata/labels")?;
+            labels
+                .get(name)?
+                .as_str()
+                .filter(|text| !text.is_empty())
+                .map(Box::from)
+        };
         Self {
             capacity: Amounts::decode(node.pointer("/status/capacity")),
             allocatable: Amounts::decode(node.pointer("/status/allocatable")),
+            size: label(SIZE_LABEL),
+            region: label(REGION_LABEL),
         }
+    }
+
+    /// Size of its machine.
+    pub fn size(&self) -> &str {
+        self.size.as_deref().unwrap_or(NO_SIZE)
+    }
+
+    /// Where it is.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// Cores that it has.
+    pub fn cores(&self) -> f64 {
+        self.capacity.cpu.approximate_f64()
+    }
+
+    /// Bytes of memory that it has.
+    pub fn bytes(&self) -> f64 {
+        self.capacity.memory.approximate_f64()
     }
 }
 
@@ -98,15 +141,19 @@ impl PodFacts {
     }
 }
 
-/// Sums over all nodes, also those that are cordoned or going, and over the pods that hold something.
-pub fn usage(nodes: &[NodeFacts], pods: &[PodFacts], now: &Time) -> ResourceUsage {
+/// Sums over all nodes, also those that are cordoned or going, and over the pods that hold something. Without pods nothing is
+/// said of what is available.
+pub fn usage<N: Borrow<NodeFacts>, P: Borrow<PodFacts>>(nodes: &[N], pods: Option<&[P]>, now: &Time) -> ResourceUsage {
     let sum = |amounts: &mut dyn Iterator<Item = Amounts>| amounts.fold(Amounts::default(), Amounts::plus);
-    let allocatable = sum(&mut nodes.iter().map(|node| node.allocatable));
-    let requested = sum(&mut pods.iter().map(|pod| pod.requests));
+    let allocatable = sum(&mut nodes.iter().map(|node| node.borrow().allocatable));
+    let available = pods.map(|pods| {
+        let requested = sum(&mut pods.iter().map(|pod| pod.borrow().requests));
+        allocatable.minus_down_to_zero(requested).list()
+    });
     ResourceUsage {
-        capacity: sum(&mut nodes.iter().map(|node| node.capacity)).list(),
+        capacity: sum(&mut nodes.iter().map(|node| node.borrow().capacity)).list(),
         allocatable: allocatable.list(),
-        available: allocatable.minus_down_to_zero(requested).list(),
+        available: available.unwrap_or_default(),
         observation_time: Some(now.clone()),
     }
 }
@@ -133,7 +180,7 @@ mod tests {
             .flatten()
             .collect();
         let now: Time = serde_json::from_value(json!("2025-01-01T00:00:00Z")).unwrap();
-        let got = serde_json::to_value(usage(&[node, node], &pods, &now)).unwrap();
+        let got = serde_json::to_value(usage(&[&node, &node], Some(&pods), &now)).unwrap();
         assert_eq!(
             got,
             json!({
@@ -143,7 +190,12 @@ mod tests {
                 "observationTime": "2025-01-01T00:00:00Z"
             })
         );
-        let empty = serde_json::to_value(usage(&[], &pods, &now)).unwrap();
+        let empty = serde_json::to_value(usage::<NodeFacts, _>(&[], Some(&pods), &now)).unwrap();
         assert_eq!(empty["available"], json!({"cpu": "0", "memory": "0"}));
+        let silent = serde_json::to_value(usage::<_, PodFacts>(&[&node], None, &now)).unwrap();
+        assert_eq!(
+            (&silent["capacity"]["cpu"], silent.get("available")),
+            (&json!("4"), None)
+        );
     }
 }

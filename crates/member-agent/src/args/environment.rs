@@ -91,6 +91,7 @@ impl Environment {
 
     fn ca(&self, insecure: bool) -> Result<Ca, String> {
         if insecure {
+            tracing::warn!("The hub's certificate is not checked: --tls-insecure is set.");
             return Ok(Ca::Insecure);
         }
         match (self.0.get("CA_BUNDLE"), self.0.get("HUB_CERTIFICATE_AUTHORITY")) {

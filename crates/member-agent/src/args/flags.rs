@@ -129,11 +129,15 @@ pub(super) fn flags() -> FlagSet {
             true,
             "Whether Works that are fine leave the slow phase of the back-off at once.",
         )
-        .value("region", "", "Region of the cluster, for property providers.")
+        .value(
+            "region",
+            "",
+            "Region of the cluster, for the prices of the azure property provider; empty means that of its nodes.",
+        )
         .value(
             "property-provider",
             "none",
-            "Property provider; none means the built-in one.",
+            "Property provider: azure, or anything else for the built-in facts.",
         )
         .value(
             "cloud-config",
@@ -143,12 +147,12 @@ pub(super) fn flags() -> FlagSet {
         .switch(
             "use-cost-properties-in-azure-provider",
             true,
-            "For the azure property provider.",
+            "Whether the azure property provider reports costs.",
         )
         .switch(
             "use-available-res-properties-in-azure-provider",
             true,
-            "For the azure property provider.",
+            "Whether the azure property provider reports what is available.",
         )
         .switch(
             "enable-namespace-collection-in-property-provider",

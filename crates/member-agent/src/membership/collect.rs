@@ -4,17 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::text::properties;
-use fairway_core::heartbeat::{Findings, Namespaces, NodeFacts, PodFacts, usage};
+use fairway_core::heartbeat::{Findings, Namespaces, NodeFacts, PodFacts, Property, usage};
 use http::Method;
 use jiff::Timestamp;
 use kit::Resource;
 use kit::clock::Clock;
 use kit::index::Index;
 use kit::rest::Call;
+use kit::shutdown::Tasks;
 use kube::Client;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
+
+use super::azure::{Azure, Preconditions};
+use super::prices::PriceList;
+use crate::app::follow;
+use crate::args::Settings;
 
 const NODES: Resource = Resource::cluster("", "v1", "Node", "nodes");
 const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
@@ -33,12 +39,31 @@ const VERSION_FRESH: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Collector {
     client: Client,
     nodes: Arc<Index<NodeFacts>>,
-    pods: Arc<Index<PodFacts>>,
+    /// Followed only when it is to be told what is available.
+    pods: Option<Arc<Index<PodFacts>>>,
     /// Names of the AppliedWorks that own namespaces, when these are to be reported.
     namespaces: Option<Arc<Index<String>>>,
-    ca: Option<String>,
-    provider_failure: Option<String>,
-    version: Mutex<Option<(String, Instant)>>,
+    address: Address,
+    azure: Option<Azure>,
+    prices: Option<Arc<PriceList>>,
+    version: Mutex<Option<Known>>,
+}
+
+/// How the cluster is reached, as far as others may want to know it.
+#[derive(Debug, Clone, Default)]
+pub struct Address {
+    /// PEM text of its authority, `None` when there is none, or why it cannot be read.
+    pub authority: Option<Result<String, String>>,
+    /// URL of its API server, when others may reach it by that.
+    pub entry_point: Option<String>,
+}
+
+/// The server's version, when it was told, and until when that is believed.
+#[derive(Clone)]
+struct Known {
+    version: String,
+    told: api::Time,
+    until: Instant,
 }
 
 #[derive(Deserialize)]
@@ -48,67 +73,103 @@ struct Version {
 }
 
 impl Collector {
-    /// `ca` is the PEM text of the cluster's authority, `provider` a property provider that was asked for.
-    pub(crate) fn new(client: Client, ca: Option<String>, provider: Option<&str>, namespaces: bool) -> Self {
-        let provider_failure = provider.map(|name| format!("this agent has no property provider {name:?}"));
+    pub(crate) fn new(client: Client, address: Address, settings: &Settings, clock: Clock) -> Self {
+        let azure = settings.azure.clone();
+        let prices = azure
+            .as_ref()
+            .filter(|azure| azure.costs)
+            .map(|_| Arc::new(PriceList::new(clock)));
+        let follows_pods = azure.as_ref().is_none_or(|azure| azure.available);
+        let list_namespaces = || Index::builder(NAMESPACES, |namespace| Ok(Namespaces::owner_of(&namespace))).build();
         Self {
             client,
             nodes: Index::builder(NODES, |node| Ok(Some(NodeFacts::decode(&node)))).build(),
-            pods: Index::builder(PODS, |pod| Ok(PodFacts::decode(&pod))).build(),
-            namespaces: namespaces
-                .then(|| Index::builder(NAMESPACES, |namespace| Ok(Namespaces::owner_of(&namespace))).build()),
-            ca,
-            provider_failure,
+            pods: follows_pods.then(|| Index::builder(PODS, |pod| Ok(PodFacts::decode(&pod))).build()),
+            namespaces: settings.collect_namespaces.then(list_namespaces),
+            address,
+            azure: azure.map(|azure| Azure::new(azure, prices.clone())),
+            prices,
             version: Mutex::default(),
         }
     }
 
-    pub(crate) fn nodes(&self) -> &Arc<Index<NodeFacts>> {
-        &self.nodes
-    }
-
-    pub(crate) fn pods(&self) -> &Arc<Index<PodFacts>> {
-        &self.pods
-    }
-
-    pub(crate) fn namespaces(&self) -> Option<&Arc<Index<String>>> {
-        self.namespaces.as_ref()
+    /// Starts to follow what the facts are taken from, until `stop`.
+    pub(crate) fn follow(&self, tasks: &mut Tasks) {
+        let stop = tasks.stop().clone();
+        tasks.spawn_endless("watch of Nodes", follow(&self.nodes, &self.client, &stop));
+        if let Some(pods) = &self.pods {
+            tasks.spawn_endless("watch of Pods", follow(pods, &self.client, &stop));
+        }
+        if let Some(namespaces) = &self.namespaces {
+            tasks.spawn_endless("watch of Namespaces", follow(namespaces, &self.client, &stop));
+        }
+        if let Some(prices) = &self.prices {
+            tasks.spawn_endless("prices", Arc::clone(prices).run(stop));
+        }
     }
 
     /// What there is to say now, and what could not be found out.
     pub(crate) async fn collect(&self, clock: &Clock) -> (Findings, Option<String>) {
-        let (unhealthy, version, lists) = tokio::join!(self.probe(), self.version(), self.wait_for_lists());
+        let now = clock.now();
+        let now = api::Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+        let (unhealthy, version, lists) = tokio::join!(self.probe(), self.version(&now), self.wait_for_lists());
         let mut failures = Vec::new();
         if let Some(code) = unhealthy {
             failures.push(format!("the health probe failed with status code {code}"));
         }
+        let nodes = lists.is_ok().then(|| self.nodes.all());
+        let preconditions = Preconditions {
+            nodes: nodes.as_deref(),
+            has_version: version.is_some(),
+            ca_failure: self
+                .address
+                .authority
+                .as_ref()
+                .and_then(|read| read.as_ref().err())
+                .map(String::as_str),
+        };
+        let provided = self.azure.as_ref().map(|azure| azure.collect(&preconditions, &now));
+        let (provider, more) = provided.unzip();
         let mut findings = Findings {
             unhealthy,
-            provider_failure: self.provider_failure.clone(),
+            provider,
             ..Findings::default()
         };
-        if let Err(reason) = lists {
-            failures.push(reason);
-            return (findings, Some(failures.join("; ")));
+        match (lists, nodes) {
+            (Ok(()), Some(nodes)) => {
+                let mut facts = self.facts(&findings, nodes.len(), version);
+                facts.extend(more.unwrap_or_default());
+                findings.properties = Some(facts);
+                findings.namespaces = self.namespaces.as_ref().map(|index| {
+                    let all = index.entries().into_iter();
+                    Namespaces::of(all.map(|(key, owner)| (key.name, (*owner).clone())))
+                });
+                let pods = self.pods.as_ref().map(|pods| pods.all());
+                findings.usage = Some(usage(&nodes, pods.as_deref(), &now));
+            }
+            (lists, _) => failures.extend(lists.err()),
         }
-        let nodes: Vec<NodeFacts> = self.nodes.all().iter().map(|node| **node).collect();
-        let pods: Vec<PodFacts> = self.pods.all().iter().map(|pod| **pod).collect();
-        let mut facts = vec![(properties::NODE_COUNT, nodes.len().to_string())];
-        facts.extend(self.ca.clone().map(|ca| (properties::CA_DATA, ca)));
-        facts.extend(version.map(|version| (properties::KUBERNETES_VERSION, version)));
-        findings.properties = Some(facts);
-        let now = clock.now();
-        let now = api::Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-        findings.namespaces = self.namespaces.as_ref().map(|index| {
-            Namespaces::of(
-                index
-                    .entries()
-                    .into_iter()
-                    .map(|(key, owner)| (key.name, (*owner).clone())),
-            )
-        });
-        findings.usage = Some(usage(&nodes, &pods, &now));
         (findings, (!failures.is_empty()).then(|| failures.join("; ")))
+    }
+
+    /// What is reported with and without a provider. The address is not among the facts that the provider `azure` has.
+    fn facts(&self, findings: &Findings, nodes: usize, version: Option<Known>) -> Vec<Property> {
+        let mut facts = vec![Property::new(properties::NODE_COUNT, nodes.to_string())];
+        if let Some(Ok(authority)) = &self.address.authority {
+            facts.push(Property::new(properties::CA_DATA, authority.clone()));
+        }
+        facts.extend(version.map(|known| Property {
+            observed: Some(known.told),
+            ..Property::new(properties::KUBERNETES_VERSION, known.version)
+        }));
+        let is_built_in = findings
+            .provider
+            .as_ref()
+            .is_none_or(|provider| provider.started.is_err());
+        if let Some(url) = self.address.entry_point.as_ref().filter(|_| is_built_in) {
+            facts.push(Property::new(properties::ENTRY_POINT, url.clone()));
+        }
+        facts
     }
 
     /// The status code of the health probe unless it is good; 0 when there was no answer.
@@ -117,18 +178,21 @@ impl Collector {
         probe.send(&self.client).await.err().map(|err| err.code().unwrap_or(0))
     }
 
-    async fn version(&self) -> Option<String> {
+    async fn version(&self, now: &api::Time) -> Option<Known> {
         let known = self.version.lock().clone();
-        if let Some((version, until)) = known
-            && Instant::now() < until
-        {
-            return Some(version);
+        if let Some(known) = known.filter(|known| Instant::now() < known.until) {
+            return Some(known);
         }
         let call = Call::new(Method::GET, "/version", "get the member's version").deadline(DEADLINE);
         match call.json::<Version>(&self.client).await {
             Ok(Version { git_version }) => {
-                *self.version.lock() = Some((git_version.clone(), Instant::now() + VERSION_FRESH));
-                Some(git_version)
+                let known = Known {
+                    version: git_version,
+                    told: now.clone(),
+                    until: Instant::now() + VERSION_FRESH,
+                };
+                *self.version.lock() = Some(known.clone());
+                Some(known)
             }
             Err(err) => {
                 tracing::info!(error = %err, "The member's version is left out of this heartbeat.");
@@ -138,14 +202,16 @@ impl Collector {
     }
 
     async fn wait_for_lists(&self) -> Result<(), String> {
-        let both = async {
+        let all = async {
             self.nodes.synced().await;
-            self.pods.synced().await;
+            if let Some(pods) = &self.pods {
+                pods.synced().await;
+            }
             if let Some(namespaces) = &self.namespaces {
                 namespaces.synced().await;
             }
         };
-        tokio::time::timeout(FIRST_LIST, both)
+        tokio::time::timeout(FIRST_LIST, all)
             .await
             .map_err(|_| "nodes and pods could not be listed".to_owned())
     }

@@ -1,6 +1,8 @@
 //! Joining, heartbeats and leaving (member-behaviour 3).
 
+mod azure;
 mod collect;
+mod prices;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use collect::Address;
 pub(crate) use collect::Collector;
 
 use crate::link::{Departure, Stage};

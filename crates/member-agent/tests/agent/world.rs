@@ -9,7 +9,7 @@ use http::Method;
 use kit::Error;
 use kit::rest::{Call, media};
 use member_agent::args::Settings;
-use member_agent::{Clients, run_with};
+use member_agent::{Address, Clients, run_with};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -97,11 +97,19 @@ impl World {
     }
 
     pub fn start_agent(&mut self) {
+        self.start_agent_with(Settings::default());
+    }
+
+    /// Starts the agent with these settings, but with short waits between passes.
+    pub fn start_agent_with(&mut self, settings: Settings) {
         let client = |server: &ApiServer| server.client_for(User::admin(), AGENT);
         let clients = Clients {
             hub: client(&self.hub),
             member: client(&self.member),
-            member_ca: Some("pem".to_owned()),
+            member_address: Address {
+                authority: Some(Ok("pem".to_owned())),
+                entry_point: Some("https://member:6443".to_owned()),
+            },
         };
         let short = Duration::from_millis(300);
         let requeue = apply::Settings {
@@ -109,10 +117,7 @@ impl World {
             initial_slow_delay: short,
             ..apply::Settings::default()
         };
-        let settings = Settings {
-            requeue,
-            ..Settings::default()
-        };
+        let settings = Settings { requeue, ..settings };
         let stop = CancellationToken::new();
         let token = stop.clone();
         let task = tokio::spawn(async move { run_with(clients, "m", settings, None, token).await });
