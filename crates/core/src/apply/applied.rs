@@ -6,12 +6,14 @@ use api::placement::v1beta1::AppliedResourceMeta;
 
 use super::identity::Identity;
 use super::report::Entry;
-use super::work::AppliedWork;
+use super::work::{AppliedWork, json_size};
+use super::write_ahead::RECORD_LIMIT;
 
 /// What has to be written to an AppliedWork after a pass.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Record {
-    /// New list of the status; `None` when it is there already.
+    /// New list of the status; `None` when it is there already. In a pass that only compares, what does not fit into
+    /// `held`.
     pub applied: Option<Vec<AppliedResourceMeta>>,
     /// New list of held objects; `None` when it stays as it is. It must be written before `applied`.
     pub held: Option<Vec<AppliedResourceMeta>>,
@@ -29,28 +31,40 @@ pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry]) -> R
             uid: live.uid.clone(),
         })
     };
-    let applied: Vec<_> = entries
-        .iter()
-        .filter(|e| e.outcome.result.is_applied())
-        .filter_map(meta)
-        .collect();
-    let held = only_reports.then(|| {
+    let (held, applied) = if only_reports {
         let owned = entries
             .iter()
             .filter(|e| e.outcome.live.as_ref().is_some_and(|live| live.owned));
         let known = current.held.iter().chain(&current.applied).cloned();
-        let mut held = BTreeMap::new();
+        let mut all = BTreeMap::new();
         for item in known.chain(owned.filter_map(meta)) {
             if let Some(identity) = Identity::of(&item.identifier) {
-                held.insert(identity, item);
+                all.insert(identity, item);
             }
         }
-        held.into_values().collect::<Vec<_>>()
-    });
+        let (held, rest) = split(all.into_values().collect());
+        (Some(held), rest)
+    } else {
+        let applied = entries.iter().filter(|e| e.outcome.result.is_applied());
+        (None, applied.filter_map(meta).collect())
+    };
     Record {
         applied: (applied != current.applied).then_some(applied),
         held: held.filter(|held| *held != current.held),
     }
+}
+
+/// What fits into the annotation, and the rest, which only a status has room for.
+fn split(mut all: Vec<AppliedResourceMeta>) -> (Vec<AppliedResourceMeta>, Vec<AppliedResourceMeta>) {
+    // The brackets; each item brings a comma.
+    let mut size = 2;
+    let fits = |item: &AppliedResourceMeta| {
+        size += json_size(item) + 1;
+        size <= RECORD_LIMIT
+    };
+    let count = all.iter().map(fits).take_while(|fits| *fits).count();
+    let rest = all.split_off(count);
+    (all, rest)
 }
 
 #[cfg(test)]
@@ -122,5 +136,31 @@ mod tests {
         };
         assert_eq!(record(&later, true, &entries), Record::default());
         assert_eq!(record(&later, false, &[]), Record::default());
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_annotation_stays_in_the_status() {
+        let names: Vec<_> = (0..3000).map(|n| format!("config-{n:060}")).collect();
+        let current = AppliedWork {
+            applied: names.iter().map(|name| meta(name)).collect(),
+            ..AppliedWork::default()
+        };
+        let news = record(&current, true, &[entry("taken", ResultType::NoDiffFound, true)]);
+        let later = AppliedWork {
+            held: news.held.unwrap(),
+            applied: news.applied.unwrap(),
+            ..AppliedWork::default()
+        };
+        assert!(json!(later.held).to_string().len() <= RECORD_LIMIT);
+        assert!(later.held.len() > 100);
+        assert_eq!(
+            later.held.len() + later.applied.len(),
+            names.len() + 1,
+            "nothing is forgotten"
+        );
+        assert_eq!(
+            record(&later, true, &[entry("taken", ResultType::NoDiffFound, true)]),
+            Record::default()
+        );
     }
 }

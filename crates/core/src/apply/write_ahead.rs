@@ -17,7 +17,7 @@ use super::owners::{self, Owner};
 use super::work::{AppliedWork, Work, json_size};
 
 /// Longest record that is kept as an annotation, in bytes of JSON: half of what the API allows all annotations together.
-const RECORD_LIMIT: usize = 128 * 1024;
+pub(super) const RECORD_LIMIT: usize = 128 * 1024;
 
 /// The first step of a pass that will apply something.
 #[derive(Debug, Clone, PartialEq, Default)]
