@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use super::outcome::ResultType;
 
+/// Begins the error of a manifest whose object could not be read.
+pub(super) const NOT_FOUND_BECAUSE: &str =
+    "failed to find the corresponding object for the manifest object in the member cluster";
+
 /// Which object a manifest means; the same object in another version is another identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Identity {
@@ -159,11 +163,9 @@ impl Record {
 pub fn refuse_nameless_and_duplicates(records: &mut [Record]) {
     let mut seen = BTreeSet::new();
     for record in records {
-        if record
-            .refusal
-            .as_ref()
-            .is_some_and(|r| r.result != ResultType::Duplicated)
-        {
+        let is_ours =
+            |refusal: &Refusal| matches!(refusal.result, ResultType::Duplicated | ResultType::FailedToFindObject);
+        if record.refusal.as_ref().is_some_and(|refusal| !is_ours(refusal)) {
             continue;
         }
         let Some(identity) = record.identity.clone() else {
@@ -175,10 +177,17 @@ pub fn refuse_nameless_and_duplicates(records: &mut [Record]) {
                 result: ResultType::FoundGenerateName,
                 error,
             })
-        } else if !seen.insert(identity) {
+        } else if !seen.insert(identity.clone()) {
             let error = "a duplicate manifest has been found".to_owned();
             Some(Refusal {
                 result: ResultType::Duplicated,
+                error,
+            })
+        } else if identity.name.is_empty() {
+            // A request without a name would be answered with a list of objects.
+            let error = format!("{NOT_FOUND_BECAUSE}: error returned by the API server: name is required");
+            Some(Refusal {
+                result: ResultType::FailedToFindObject,
                 error,
             })
         } else {
@@ -213,6 +222,8 @@ mod tests {
             config_map(json!({"name": "a"})),
             config_map(json!({"name": "a", "namespace": "n"})),
             json!({"apiVersion": "x/v1", "kind": "Odd", "metadata": {"generateName": "a-"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap"}),
+            config_map(json!({"name": ""})),
         ];
         let mut records: Vec<_> = manifests
             .into_iter()
@@ -244,8 +255,15 @@ mod tests {
                 None,
                 Some(Duplicated),
                 None,
-                Some(DecodingErred)
+                Some(DecodingErred),
+                Some(FailedToFindObject),
+                Some(Duplicated)
             ]
+        );
+        let nameless = records[7].refusal.as_ref().map(|refusal| refusal.error.as_str());
+        assert!(
+            nameless.is_some_and(|error| error.ends_with("error returned by the API server: name is required")),
+            "{nameless:?}"
         );
         let before = records.clone();
         refuse_nameless_and_duplicates(&mut records);

@@ -37,7 +37,7 @@ pub use comparable::{is_reserved, manifest_hash};
 pub use details::{MAX_DETAILS, differences};
 pub use identity::{Identity, Record, Refusal, Resource, refuse_nameless_and_duplicates};
 pub use outcome::{Live, Outcome, ResultType};
-pub use owners::Owner;
+pub use owners::{Owner, has_owner};
 pub use pipeline::{Pipeline, Terms};
 pub use prepare::ANNOTATION_BUDGET;
 pub use report::{Entry, Report, Subject, report};

@@ -53,6 +53,11 @@ pub fn references(object: &Value) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
+/// Whether some AppliedWork owns the object.
+pub fn has_owner(object: &Value) -> bool {
+    references(object).iter().any(is_applied_work)
+}
+
 /// Whether a reference points at some AppliedWork; group version and kind must both agree.
 pub fn is_applied_work(reference: &Value) -> bool {
     field(reference, "apiVersion") == AppliedWork::API_VERSION && field(reference, "kind") == AppliedWork::KIND

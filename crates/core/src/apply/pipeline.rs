@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::availability::availability;
 use super::comparable::manifest_hash;
 use super::details::{differences, missing_object};
-use super::identity::Resource;
+use super::identity::{NOT_FOUND_BECAUSE, Resource};
 use super::outcome::{Live, Outcome, ResultType};
 use super::owners::{self, Claim, Owner};
 use super::patch::{self, Change};
@@ -113,10 +113,7 @@ impl<'a> Pipeline<'a> {
             (Stage::Reading, Answer::Failed(failure)) if failure.kind == FailureKind::NotFound => self.absent(),
             (Stage::Reading, Answer::Failed(failure)) => self.fail(
                 ResultType::FailedToFindObject,
-                format!(
-                    "failed to find the corresponding object for the manifest object in the member cluster: {}",
-                    by_server(&failure)
-                ),
+                format!("{NOT_FOUND_BECAUSE}: {}", by_server(&failure)),
             ),
             (Stage::FindingWorks, Answer::Works(names)) => self.claim(&names),
             (Stage::FindingWorks, Answer::Failed(failure)) => self.not_taken_over(&format!(

@@ -115,17 +115,46 @@ pub fn only_we_manage(live: &Value) -> bool {
 }
 
 /// Whether the live object already holds everything a server-side apply of `body` would say, applied by us before.
+///
+/// A field that somebody else changed since is no longer among ours, even where the change cannot be told from the values,
+/// as with a key added to a map that is one value.
 pub fn is_applied_already(body: &Value, live: &Value) -> bool {
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let ours = entries.is_some_and(|entries| {
-        entries.iter().any(|entry| {
-            owners::field(entry, "manager") == managers::WORK_AGENT
-                && owners::field(entry, "operation") == "Apply"
-                && owners::field(entry, "subresource").is_empty()
-        })
+    let ours = entries.into_iter().flatten().find(|entry| {
+        owners::field(entry, "manager") == managers::WORK_AGENT
+            && owners::field(entry, "operation") == "Apply"
+            && owners::field(entry, "subresource").is_empty()
     });
+    let Some(fields) = ours.and_then(|entry| entry.get("fieldsV1")) else {
+        return false;
+    };
     let hash = annotation(body, annotations::SPEC_HASH);
-    ours && hash.is_some() && hash == annotation(live, annotations::SPEC_HASH) && is_contained(body, live)
+    hash.is_some() && hash == annotation(live, annotations::SPEC_HASH) && is_contained(body, live) && owns(fields, body)
+}
+
+/// Whether a set of fields covers every field of an object to apply, except its identity, which nobody owns.
+fn owns(fields: &Value, body: &Value) -> bool {
+    let mut members = body.as_object().into_iter().flatten();
+    members.all(|(key, value)| match (key.as_str(), fields.get(format!("f:{key}"))) {
+        ("apiVersion" | "kind", _) => true,
+        ("metadata", Some(inner)) => owns_all(inner, value, &["name", "namespace"]),
+        (_, inner) => value.is_null() || inner.is_some_and(|inner| owns_all(inner, value, &[])),
+    })
+}
+
+/// Nothing is looked at below a map or list that is one value, nor are items of lists, which are found under their keys.
+fn owns_all(fields: &Value, part: &Value, except: &[&str]) -> bool {
+    let is_one_value = fields
+        .as_object()
+        .is_none_or(|set| !set.keys().any(|key| key.starts_with("f:")));
+    let members = part.as_object().into_iter().flatten();
+    is_one_value
+        || members
+            .filter(|(key, value)| !except.contains(&key.as_str()) && !value.is_null())
+            .all(|(key, value)| {
+                let inner = fields.get(format!("f:{key}"));
+                inner.is_some_and(|inner| owns_all(inner, value, &[]))
+            })
 }
 
 /// Whether every leaf of `part` is in `whole`; lists must agree item by item, except owners, which may be more.
@@ -242,7 +271,10 @@ mod tests {
         .body;
         let mut live = body.clone();
         assert!(!is_applied_already(&body, &live), "nobody applied it yet");
-        live["metadata"]["managedFields"] = json!([{"manager": "work-api-agent", "operation": "Apply"}]);
+        let ours = json!({"f:spec": {"f:x": {}, "f:y": {}}, "f:metadata": {
+            "f:annotations": {".": {}, "f:kubernetes-fleet.io/spec-hash": {}}, "f:ownerReferences": {"k:{\"uid\":\"u\"}": {}}}});
+        live["metadata"]["managedFields"] =
+            json!([{"manager": "work-api-agent", "operation": "Apply", "fieldsV1": ours}]);
         live["spec"]["z"] = json!(1);
         assert!(is_applied_already(&body, &live));
         live["metadata"]["ownerReferences"]
@@ -250,11 +282,27 @@ mod tests {
             .unwrap()
             .insert(0, json!({"kind": "Other"}));
         assert!(is_applied_already(&body, &live));
+        let mut lost = live.clone();
+        let fields = lost.pointer_mut("/metadata/managedFields/0/fieldsV1/f:spec").unwrap();
+        fields.as_object_mut().unwrap().remove("f:y");
+        assert!(!is_applied_already(&body, &lost), "somebody else has set it since");
         for path in ["/spec/y", "/spec/x"] {
             let mut drifted = live.clone();
             *drifted.pointer_mut(path).unwrap() = json!([1, 2]);
             assert!(!is_applied_already(&body, &drifted), "{path}");
         }
+    }
+
+    #[test]
+    fn patches_that_replace_lists_keep_the_other_owners() {
+        let body = prepare(&json!({"metadata": {"name": "a"}}), "h", &owner(), true).body;
+        let foreign = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "p"});
+        let live = json!({"metadata": {"ownerReferences": [owner().reference(), foreign]}});
+        let kept = keep_foreign_owners(&body, &live, &owner());
+        assert_eq!(
+            kept["metadata"]["ownerReferences"],
+            json!([foreign, owner().reference()])
+        );
     }
 
     #[test]

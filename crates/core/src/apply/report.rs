@@ -276,9 +276,7 @@ fn back_reported(subject: &Subject, old: &ManifestCondition, entry: &Entry, now:
     if !entry.outcome.result.is_applied() {
         return old.back_reported_status.clone();
     }
-    let Some(status) = entry.outcome.live.as_ref().and_then(|live| live.status.as_ref()) else {
-        return old.back_reported_status.clone();
-    };
+    let status = entry.outcome.live.as_ref().and_then(|live| live.status.as_ref())?;
     let WorkResourceIdentifier {
         group, version, kind, ..
     } = &entry.identifier;

@@ -152,6 +152,15 @@ fn other_work() -> Value {
     .reference()
 }
 
+/// The reference of an AppliedWork whose Work is no longer on the hub.
+fn vanished() -> Value {
+    Owner {
+        name: "gone".into(),
+        uid: "gone".into(),
+    }
+    .reference()
+}
+
 #[test]
 fn takeover_matrix_of_the_contract() {
     // whenToTakeOver, co-ownership, owners, same content, (apply result, ReportDiff result), owners afterwards
@@ -197,6 +206,31 @@ fn takeover_matrix_of_the_contract() {
             true,
             (FailedToTakeOver, FailedToTakeOver),
             "theirs",
+        ),
+        (
+            "IfNoDiff",
+            true,
+            vec![other_work()],
+            true,
+            (FailedToTakeOver, FailedToTakeOver),
+            "theirs",
+        ),
+        ("Always", false, vec![vanished()], false, (Applied, FoundDiff), "ours"),
+        (
+            "IfNoDiff",
+            false,
+            vec![vanished()],
+            true,
+            (Applied, NoDiffFound),
+            "ours",
+        ),
+        (
+            "IfNoDiff",
+            false,
+            vec![vanished()],
+            false,
+            (FailedToTakeOver, FailedToTakeOver),
+            "gone",
         ),
         ("IfNoDiff", false, vec![], true, (Applied, NoDiffFound), "ours"),
         (
@@ -488,4 +522,40 @@ fn other_ends() {
         "{}",
         co_owned.error
     );
+}
+
+#[test]
+fn what_servers_write_is_not_sent_to_be_compared() {
+    for strategy in [
+        json!({"type": "ReportDiff"}),
+        json!({"whenToApply": "IfNotDrifted"}),
+        json!({"whenToTakeOver": "IfNoDiff"}),
+    ] {
+        let terms = terms(strategy);
+        let mut raw = manifest("1");
+        raw["metadata"]["resourceVersion"] = json!("77");
+        raw["metadata"]["managedFields"] = json!([{"manager": "m"}]);
+        let mut object = live("1", &[]);
+        if terms.strategy.only_if_not_drifted {
+            object["metadata"]["ownerReferences"] = json!([terms.owner.reference()]);
+            object["metadata"]["annotations"] = json!({(SPEC_HASH): manifest_hash(&raw)});
+        }
+        let resource = Resource {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            plural: "configmaps".into(),
+            namespaced: true,
+        };
+        let mut pipeline = Pipeline::new(&terms, &raw, &resource);
+        let mut next = pipeline.start(false);
+        let sent = loop {
+            next = match next {
+                Next::Ask(Ask::Read | Ask::Replace(_)) => pipeline.answer(Answer::Object(object.clone())),
+                Next::Ask(Ask::DryRun(body)) => break body,
+                other => panic!("a comparison was due, not {other:?}"),
+            };
+        };
+        assert_eq!(sent, manifest("1"));
+    }
 }

@@ -293,6 +293,11 @@ fn status_is_reported_back_only_while_asked_for() {
     );
     let off = report(&subject(""), &failed, &[applied], &time(2)).status;
     assert_eq!(off.manifest_conditions[0].back_reported_status, None);
+    let anew = report(&subject("mirror"), &failed, &[entry("a", Applied, Available)], &time(3)).status;
+    assert_eq!(
+        anew.manifest_conditions[0].back_reported_status, None,
+        "an object that has no status yet does not have that of its predecessor"
+    );
 }
 
 #[test]
