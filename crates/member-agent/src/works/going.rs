@@ -1,9 +1,10 @@
 //! A Work that is being deleted: what it placed goes first (member-behaviour 4.13).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fairway_core::apply::deletion::{self, Step};
-use fairway_core::apply::{self, AppliedWork, Owner, Work};
+use fairway_core::apply::{self, AppliedWork, Identity, Owner, Work};
 use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
@@ -69,11 +70,17 @@ impl Applier {
             uid: owner.uid.clone(),
         };
         let mut result = Ok(());
+        let mut done = BTreeSet::new();
         for identifier in apply::recorded(work, owner) {
-            let Some(place) = self.place_of(identifier).await? else {
+            if !done.insert(Identity::of(identifier)) {
                 continue;
+            }
+            let ended = match self.place_of(identifier).await {
+                Ok(None) => continue,
+                Ok(Some(place)) => self.change_one(&place, &reference, change).await,
+                Err(err) => Err(err),
             };
-            if let Err(err) = self.change_one(&place, &reference, change).await {
+            if let Err(err) = ended {
                 tracing::warn!(work = work.name, error = %err, "A placed object could not be released; trying again.");
                 result = Err(err);
             }

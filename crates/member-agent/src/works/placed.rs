@@ -22,7 +22,7 @@ use crate::member::{Place, kit_resource};
 /// Kinds that are watched at most.
 const MAX_KINDS: usize = 32;
 
-/// What is kept of a placed object.
+/// What is kept of an object that was placed, or that has an AppliedWork as its owner.
 pub(super) struct Facts {
     uid: String,
     version: String,
@@ -176,6 +176,8 @@ impl Placed {
                     .read()
                     .get(&ObjectKey::of(&object))
                     .map(|works| works.values().any(|mirror| *mirror));
+                // After a restart the list may come before the Work that placed an object has had its first pass.
+                let mirror = mirror.or_else(|| apply::has_owner(&object).then_some(false));
                 Ok(mirror.map(|mirror| facts(&resource, &object, mirror)))
             }
         };

@@ -211,7 +211,15 @@ async fn bad_manifests_do_not_keep_the_others_from_being_applied() {
     let generated =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-", "namespace": "default"}});
     let lost = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "l", "namespace": "nowhere"}});
-    let manifests = [unknown, generated, config_map("a", "1"), config_map("a", "2"), lost];
+    let nameless = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "default"}});
+    let manifests = [
+        unknown,
+        generated,
+        config_map("a", "1"),
+        config_map("a", "2"),
+        lost,
+        nameless,
+    ];
     world.create_work("w", spec(&manifests, Value::Null)).await;
     let work = world.wait_for("w", "Applied", "False SomeManifestsAreNotApplied").await;
     let reasons: Vec<_> = work["status"]["manifestConditions"]
@@ -227,10 +235,16 @@ async fn bad_manifests_do_not_keep_the_others_from_being_applied() {
             "False FoundGenerateName",
             "True Applied",
             "False Duplicated",
-            "False ManifestApplyFailed"
+            "False ManifestApplyFailed",
+            "False FailedToFindObjInMemberCluster"
         ]
     );
     assert_eq!(world.config("a").await.as_deref(), Some("1"));
+    let asked = world
+        .member
+        .metrics()
+        .total(|labels, agent| agent == AGENT && labels.resource == "secrets");
+    assert_eq!(asked, 0, "without a name the request would mean all Secrets");
 }
 
 #[tokio::test]
@@ -251,4 +265,39 @@ async fn deletion_takes_everything_along() {
         Some("2"),
         "a new Work of the name starts afresh"
     );
+}
+
+#[tokio::test]
+async fn after_a_restart_the_watches_vouch_for_every_work() {
+    let mut world = World::start().await;
+    let names: Vec<_> = (0..12).map(|n| format!("w{n}")).collect();
+    for name in &names {
+        world
+            .create_work(name, spec(&[config_map(name, "1")], Value::Null))
+            .await;
+    }
+    for name in &names {
+        world.wait_for(name, "Available", "True").await;
+        world.wait_for_applied(name, 1).await;
+    }
+    world.stop_agent().await;
+    world.member.metrics().reset();
+    // The last passes begin long after the watch has listed the objects.
+    let slow = Matcher::resource("configmaps").verbs(&[Verb::Get]);
+    let fault = world
+        .member
+        .faults()
+        .add(slow, Action::Delay(Duration::from_millis(200)));
+    world.start_agent();
+    eventually("every object was looked at", || async {
+        reads_of_config_maps(&world) >= 12
+    })
+    .await;
+    world.member.faults().remove(fault);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    world.member.metrics().reset();
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(reads_of_config_maps(&world), 0, "no periodic pass is needed");
+    delete(&world.member, &format!("{CONFIG_MAPS}/w11")).await.unwrap();
+    world.wait_for_config("w11", Some("1")).await;
 }

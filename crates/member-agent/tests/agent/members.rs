@@ -2,6 +2,7 @@
 
 use super::world::*;
 use apiserver::{Action, ApiError, Matcher, Verb};
+use member_agent::args::{AzureSettings, Settings};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -25,6 +26,10 @@ async fn a_member_joins_and_describes_itself() {
     assert_eq!(
         status["properties"]["k8s.io/cluster-certificate-authority-data"]["value"],
         "pem"
+    );
+    assert_eq!(
+        status["properties"]["k8s.io/cluster-entrypoint"]["value"],
+        "https://member:6443"
     );
     assert!(
         status["properties"]["k8s.io/k8s-version"]["value"]
@@ -129,4 +134,107 @@ async fn heartbeats_survive_other_writers_of_the_status() {
     })
     .await;
     assert_eq!(world.hub.faults().hits(fault), 2);
+}
+
+#[tokio::test]
+async fn the_azure_provider_counts_machines_and_says_how_it_does() {
+    let mut world = World::without_agent().await;
+    for (name, size) in [
+        ("n1", "Standard_B2ats_v2"),
+        ("n2", "Standard_B2ats_v2"),
+        ("n3", "Standard_M16ms"),
+    ] {
+        let node = json!({"apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": name, "labels": {"beta.kubernetes.io/instance-type": size}},
+            "status": {"capacity": {"cpu": "4", "memory": "16Gi"}, "allocatable": {"cpu": "4", "memory": "16Gi"}}});
+        create(&world.member, "/api/v1/nodes", &node).await.unwrap();
+    }
+    world.start_agent_with(Settings {
+        // Prices would be asked for over the network.
+        azure: Some(AzureSettings {
+            region: String::new(),
+            costs: false,
+            available: false,
+        }),
+        collect_namespaces: true,
+        ..Settings::default()
+    });
+    world.joined("True").await;
+    let status = world.membership().await["status"].clone();
+    let names: Vec<_> = status["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        names,
+        [
+            "k8s.io/cluster-certificate-authority-data",
+            "k8s.io/k8s-version",
+            "kubernetes-fleet.io/node-count",
+            "kubernetes.azure.com/vm-sizes/Standard_B2ats_v2/count",
+            "kubernetes.azure.com/vm-sizes/Standard_M16ms/count",
+        ]
+    );
+    let count = &status["properties"]["kubernetes.azure.com/vm-sizes/Standard_B2ats_v2/count"]["value"];
+    assert_eq!(count, "2");
+    assert_eq!(
+        (
+            &status["resourceUsage"]["capacity"]["cpu"],
+            status["resourceUsage"].get("available")
+        ),
+        (&json!("12"), None)
+    );
+    let kinds: Vec<_> = status["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["type"].clone())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "ClusterPropertyProviderStarted",
+            "ClusterPropertyCollectionSucceeded",
+            "NamespaceCollectionSucceeded"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn leaving_waits_for_passes_in_hand() {
+    let world = World::start().await;
+    let slow = Matcher::resource("configmaps").verbs(&[Verb::Create]);
+    let fault = world.member.faults().add(slow, Action::Delay(Duration::from_secs(1)));
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    eventually("the pass has begun", || async { world.member.faults().hits(fault) > 0 }).await;
+    world.want("Leave").await;
+    world.joined("False InternalMemberClusterLeft").await;
+    let work = world.work("w").await.unwrap();
+    assert_eq!(
+        condition(&work["status"]["conditions"], "Applied"),
+        "True AllManifestsApplied",
+        "the pass was over before the member had left"
+    );
+    always("no finalizer comes back", Duration::from_millis(300), || async {
+        world.work("w").await.unwrap()["metadata"].get("finalizers").is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_agent_waits_for_the_definition_of_its_own_kind() {
+    let mut world = World::without_agent().await;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let path = format!("{definitions}/appliedworks.placement.kubernetes-fleet.io");
+    let mut definition = get(&world.member, &path).await.unwrap();
+    delete(&world.member, &path).await.unwrap();
+    eventually("AppliedWorks are not served", || async {
+        get(&world.member, APPLIED_WORKS).await.is_err()
+    })
+    .await;
+    world.start_agent();
+    always("the member has not joined", Duration::from_millis(300), || async {
+        world.membership().await.get("status").is_none()
+    })
+    .await;
+    definition["metadata"] = json!({"name": definition["metadata"]["name"]});
+    create(&world.member, definitions, &definition).await.unwrap();
+    world.joined("True").await;
 }

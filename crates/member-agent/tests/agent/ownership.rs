@@ -193,3 +193,81 @@ async fn abandoned_objects_stay_without_a_trace_of_us() {
     );
     assert!(get(&world.member, &format!("{APPLIED_WORKS}/w")).await.is_err());
 }
+
+#[tokio::test]
+async fn nothing_is_applied_under_an_owner_that_is_going() {
+    let world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    let owner = format!("{APPLIED_WORKS}/w");
+    let hold = |all: Value| json!({"metadata": {"finalizers": all}});
+    patch(&world.member, &owner, &hold(json!(["example.com/hold"])))
+        .await
+        .unwrap();
+    let former = world.applied_work("w").await.unwrap()["metadata"]["uid"].clone();
+    delete(&world.member, &owner).await.unwrap();
+    eventually("the owner is going", || async {
+        world.applied_work("w").await.unwrap()["metadata"]
+            .get("deletionTimestamp")
+            .is_some()
+    })
+    .await;
+    world.change_work("w", spec(&[config_map("a", "2")], Value::Null)).await;
+    always("nothing is applied", Duration::from_millis(500), || async {
+        world.config("a").await.as_deref() == Some("1")
+    })
+    .await;
+    patch(&world.member, &owner, &hold(json!([]))).await.unwrap();
+    world.wait_for_config("a", Some("2")).await;
+    world.wait_for("w", "Available", "True").await;
+    assert_ne!(world.applied_work("w").await.unwrap()["metadata"]["uid"], former);
+}
+
+#[tokio::test]
+async fn a_map_that_is_one_value_is_applied_again_when_somebody_adds_to_it() {
+    let world = World::start().await;
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "default"},
+        "spec": {"selector": {"app": "a"}, "ports": [{"port": 80}]}});
+    let strategy = json!({"type": "ServerSideApply", "serverSideApplyConfig": {"force": true}});
+    world.create_work("w", spec(&[service], strategy)).await;
+    world.wait_for("w", "Available", "True").await;
+    let path = "/api/v1/namespaces/default/services/s";
+    patch(&world.member, path, &json!({"spec": {"selector": {"more": "b"}}}))
+        .await
+        .unwrap();
+    eventually("the selector is as it was", || async {
+        get(&world.member, path).await.unwrap()["spec"]["selector"] == json!({"app": "a"})
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_dropped_job_owns_goes_with_it() {
+    let world = World::start().await;
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "default"},
+        "spec": {"template": template}});
+    world
+        .create_work("w", spec(&[job, config_map("a", "1")], Value::Null))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    let job = get(&world.member, "/apis/batch/v1/namespaces/default/jobs/j")
+        .await
+        .unwrap();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default",
+        "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": job["metadata"]["uid"]}]},
+        "spec": template["spec"]});
+    create(&world.member, "/api/v1/namespaces/default/pods", &pod)
+        .await
+        .unwrap();
+    world.change_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    for path in [
+        "/apis/batch/v1/namespaces/default/jobs/j",
+        "/api/v1/namespaces/default/pods/p",
+    ] {
+        eventually(&format!("{path} is gone"), || async {
+            get(&world.member, path).await.is_err_and(|err| err.is_not_found())
+        })
+        .await;
+    }
+}
