@@ -18,6 +18,7 @@ use prometheus::IntCounterVec;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::Config;
+use crate::controllers::crowd::Crowd;
 use crate::controllers::member::MemberController;
 use crate::controllers::overrides::OverrideController;
 use crate::controllers::placement::PlacementController;
@@ -398,6 +399,7 @@ impl Agent {
             clock: self.clock,
             repetitions: self.repetitions(),
             memory: parking_lot::Mutex::default(),
+            crowd: Crowd::default(),
         });
         let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("placement controller", async move {

@@ -34,6 +34,8 @@ pub struct Execution {
     pub sent: usize,
     /// Writes that failed; no later step was begun.
     pub failures: Vec<Failure>,
+    /// Whether steps were left out for that.
+    pub cut_short: bool,
     /// Whether somebody else wrote one of the objects meanwhile, so that another pass is due.
     pub others_wrote: bool,
     /// Targets that were written successfully.
@@ -60,6 +62,15 @@ pub struct Executor {
 }
 
 impl Execution {
+    /// Adds what came of later steps.
+    pub fn extend(&mut self, later: Self) {
+        self.sent += later.sent;
+        self.failures.extend(later.failures);
+        self.cut_short |= later.cut_short;
+        self.others_wrote |= later.others_wrote;
+        self.written.extend(later.written);
+    }
+
     /// The gravest class among the failures; `None` when all went well.
     pub fn class(&self) -> Option<Class> {
         self.failures.iter().map(|failure| failure.error.class()).max()
@@ -121,7 +132,7 @@ impl Executor {
     /// Executes the steps in order, the writes of a step side by side. A step with a failure is the last one.
     pub async fn run(&self, steps: &[Vec<Write>], caller: Caller) -> Execution {
         let mut execution = Execution::default();
-        for step in steps {
+        for (position, step) in steps.iter().enumerate() {
             let mut waiting = step.iter();
             let mut running = FuturesUnordered::new();
             loop {
@@ -148,6 +159,7 @@ impl Executor {
                 }
             }
             if !execution.failures.is_empty() {
+                execution.cut_short = position + 1 < steps.len();
                 break;
             }
         }

@@ -15,6 +15,10 @@ pub struct Pass {
     /// Steps in order; the writes of one step in any order, side by side.
     /// When a write of a step fails, the shell executes no later step and repeats the pass with back-off.
     pub steps: Vec<Vec<Write>>,
+    /// Statuses of what the placement is made of (bindings, policy snapshot), to write once the steps are done, side by
+    /// side. The placement's own status tells users the same, so while users wait for other placements the shell may leave
+    /// these to a later pass, which plans them again. A last step that failed does not stop them.
+    pub details: Vec<Write>,
     /// Statuses of originals to write once all steps are done, side by side. They concern objects of users, so that one
     /// that fails holds nothing of the fleet's up.
     pub back_reports: Vec<BackReport>,
@@ -168,9 +172,9 @@ impl Pass {
         }
     }
 
-    /// All writes in order of their steps.
+    /// All writes in order.
     pub fn writes(&self) -> impl Iterator<Item = &Write> {
-        self.steps.iter().flatten()
+        self.steps.iter().flatten().chain(&self.details)
     }
 
     /// Asks for another look after `wait` at the latest.

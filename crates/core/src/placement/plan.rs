@@ -172,7 +172,7 @@ fn latest(world: &World<'_>, snapshots: &[Arc<ResourceSnapshot>]) -> Option<Arc<
 }
 
 /// Orders all writes into as few steps as their dependencies allow: what owns and protects, then bindings and Works,
-/// then what reports about them.
+/// then the status that users look at, then what repeats it for each part.
 fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option<Report>) -> Pass {
     let key = world.slice.key;
     let placement = Arc::clone(&world.placement);
@@ -181,44 +181,33 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
     let mut second: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding(key, b)).collect();
     let waiting = !works.awaited.is_empty();
     second.extend(works.into_writes(&mut world));
-    second.extend(
-        world
-            .policies
-            .iter()
-            .filter_map(|policy| writes::policy_status(key, policy)),
-    );
     second.extend(farewell_steps.next().into_iter().flatten());
     world.pass.step(second);
     for step in farewell_steps {
         world.pass.step(step);
     }
-    let mut third = farewell.release;
-    let mut statuses: Vec<Write> = live(&world.bindings)
-        .filter_map(|b| writes::binding_status(key, b))
-        .collect();
-    let mut last = Vec::new();
-    let mut events = Vec::new();
+    let policies = world.policies.iter().filter_map(|p| writes::policy_status(key, p));
+    let bindings = live(&world.bindings).filter_map(|b| writes::binding_status(key, b));
+    let mut details: Vec<Write> = policies.chain(bindings).collect();
+    let (mut copy, mut own, mut events) = (None, None, Vec::new());
     if let Some(report) = report {
-        let own = report::status_patch(&placement.status, &report.status);
-        let own = own.map(|body| writes::status(placement.target(), body));
-        // The status says that the copy is made, so it waits for the copy.
-        let place = if report.copy.is_some() {
-            &mut last
-        } else {
-            &mut statuses
-        };
-        place.extend(own);
-        statuses.extend(report.copy);
-        events = report.events;
+        let body = report::status_patch(&placement.status, &report.status);
+        own = body.map(|body| writes::status(placement.target(), body));
+        (copy, events) = (report.copy, report.events);
     }
-    if waiting && hold_back(&mut world, !(statuses.is_empty() && last.is_empty())) {
-        statuses.clear();
-        last.clear();
+    let anything = own.is_some() || copy.is_some() || !details.is_empty();
+    if waiting && hold_back(&mut world, anything) {
+        details.clear();
         events.clear();
+        (copy, own) = (None, None);
     }
-    third.extend(statuses);
+    let mut third = farewell.release;
+    // The status says that the copy is made, so it waits for the copy.
+    let last = if copy.is_some() { own.take() } else { None };
+    third.extend(copy.into_iter().chain(own));
     world.pass.step(third);
-    world.pass.step(last);
+    world.pass.step(last.into_iter().collect());
+    world.pass.details = details;
     world.pass.events.extend(events);
     world.pass
 }

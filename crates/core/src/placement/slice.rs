@@ -1,5 +1,6 @@
 //! What a pass decides on: one placement's part of the indexes, and the agent's settings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Slice<'a> {
     pub bindings_complete: bool,
     /// Works of this placement in every member namespace, terminating ones included.
     pub works: Vec<Arc<Work>>,
+    /// Namespaces of members whose agent has put its finalizer on a Work, of whatever placement.
+    pub holders: &'a BTreeSet<String>,
     /// All override snapshots of both kinds on the hub: matching needs the latest of each, application those that bindings name.
     pub overrides: &'a [Arc<OverrideSnapshot>],
     /// The resources that may be selected.

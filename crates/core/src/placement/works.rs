@@ -11,6 +11,7 @@ use api::names;
 use api::placement::v1beta1::{BindingState, ResourceBindingSpec};
 use api::text::conditions::cluster as conditions;
 use api::text::finalizers;
+use jiff::Timestamp;
 
 use super::Write;
 use super::world::World;
@@ -18,6 +19,7 @@ use crate::objects::{Binding, Member, Work};
 use crate::problem::Class;
 use crate::render::{self, Groups, Outcome, Rendered};
 use crate::report;
+use crate::schedule;
 
 /// What was rendered in this pass, by position of the binding, and for which spec.
 #[derive(Default)]
@@ -115,6 +117,7 @@ impl Works {
                 member,
                 report_back: strategy.and_then(|s| s.report_back_strategy.as_ref()),
                 works,
+                is_held: is_held(member, world.slice.holders, world.now),
                 overrides: world.slice.overrides,
                 refused: world.slice.refused,
             };
@@ -132,6 +135,11 @@ impl Works {
             world.bindings[position].edit(|b| b.status = status);
         }
     }
+}
+
+/// Whether the member's agent will take its finalizer off a Work that it never got: it does so with others, and it lives.
+fn is_held(member: &Member, holders: &BTreeSet<String>, now: Timestamp) -> bool {
+    holders.contains(&names::member_namespace(member.name())) && schedule::eligible(member, now).is_ok()
 }
 
 /// The Works of each member, so that nobody has to look through all of them.

@@ -49,6 +49,8 @@ pub struct Input<'a> {
     pub report_back: Option<&'a ReportBackStrategy>,
     /// The placement's Works, terminating ones included. Those of other bindings do no harm.
     pub works: &'a [Arc<Work>],
+    /// Whether new Works are created with the member agent's finalizer, which saves the agent a write.
+    pub is_held: bool,
     /// All override snapshots.
     pub overrides: &'a [Arc<OverrideSnapshot>],
     /// Works that the API server refused to write, see [`Refusals`].
@@ -166,6 +168,7 @@ fn synchronize(
         strategy,
         report_back: input.report_back,
         compare_content: overrides.is_empty(),
+        is_held: input.is_held,
     };
     let found = assign(input, live, &wanted)?;
     let mut synced = Synced::default();

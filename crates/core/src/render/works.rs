@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api::names;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
-use api::text::{annotations, labels};
+use api::text::{annotations, finalizers, labels};
 use serde_json::{Map, Value, json};
 
 use super::Input;
@@ -24,6 +24,8 @@ pub(super) struct Place<'a> {
     pub report_back: Option<&'a ReportBackStrategy>,
     /// Whether content that differs is repaired, even where the Work records the right origin.
     pub compare_content: bool,
+    /// Whether new Works carry the member agent's finalizer from the start.
+    pub is_held: bool,
 }
 
 /// A write to a Work that exists.
@@ -79,7 +81,7 @@ pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
     if let Some(report_back) = place.report_back {
         spec.insert("reportBackStrategy".to_owned(), tree(report_back));
     }
-    let object = json!({
+    let mut object = json!({
         "apiVersion": Kind::Work.api_version(),
         "kind": Kind::Work.name(),
         "metadata": {
@@ -90,6 +92,9 @@ pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
         },
         "spec": spec,
     });
+    if place.is_held {
+        object["metadata"]["finalizers"] = json!([finalizers::WORK]);
+    }
     Write::Create {
         target: Target::new(Kind::Work, Some(&namespace), &wanted.name),
         object,

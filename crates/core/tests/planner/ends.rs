@@ -19,7 +19,7 @@ fn crash(prepare: impl Fn(&mut Hub), check: impl Fn(&mut Hub, &str)) {
         let pass = hub.plan();
         let mut seen = 0;
         let mut description = String::new();
-        for step in &pass.steps {
+        for step in pass.steps.iter().chain([&pass.details]) {
             for write in step {
                 if seen == lost {
                     description = format!("without write {lost}, {:?}", write.target());

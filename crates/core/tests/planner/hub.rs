@@ -1,6 +1,6 @@
 //! A tiny model of the hub's API server and of member agents, enough to run the planner against its own writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub struct Hub {
     withheld_since: Option<Timestamp>,
     pub others_withheld: usize,
     pub bindings_complete: bool,
+    pub holders: BTreeSet<String>,
     version: u64,
     nonce: u64,
 }
@@ -67,6 +68,7 @@ impl Hub {
             withheld_since: None,
             others_withheld: 0,
             bindings_complete: true,
+            holders: BTreeSet::new(),
             version: 0,
             nonce: 0,
         }
@@ -141,6 +143,7 @@ impl Hub {
             ),
             bindings_complete: self.bindings_complete,
             works: self.all(&[Kind::Work], Work::from_value),
+            holders: &self.holders,
             overrides: &overrides,
             resources: &self.index,
             status_copy: self.status_copy(),
@@ -181,11 +184,8 @@ impl Hub {
     pub fn settle(&mut self) -> Pass {
         self.pass();
         let next = self.plan();
-        assert!(
-            next.steps.is_empty(),
-            "the pass has left something to do: {:#?}",
-            next.steps
-        );
+        let left: Vec<&Write> = next.writes().collect();
+        assert!(left.is_empty(), "the pass has left something to do: {left:#?}");
         next
     }
 

@@ -6,7 +6,7 @@ use fairway_core::objects::PlacementKey;
 use fairway_core::placement::{Kind, Stages, Target, Write};
 use serde_json::{Value, json};
 
-use crate::hub::{Hub, config_map, find_condition, member, spec};
+use crate::hub::{Hub, config_map, find_condition, member, member_with, spec};
 
 pub(crate) fn yes(reason: &str) -> Option<(String, String)> {
     Some(("True".to_owned(), reason.to_owned()))
@@ -49,7 +49,9 @@ fn from_creation_to_available_in_few_writes_and_round_trips() {
     );
     hub.answer(true, Some("AllManifestsAvailable"));
     let second = hub.pass();
-    assert_eq!(second.steps.len(), 1);
+    let own: Vec<&Target> = second.steps.iter().flatten().map(Write::target).collect();
+    assert_eq!(own, [&hub.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)]);
+    assert_eq!(second.details.len(), 4, "the bindings' statuses and that of the policy");
     assert_eq!(second.requeue, None, "a complete placement is not looked at again");
     for (type_, reason) in [
         ("Scheduled", "SchedulingPolicyFulfilled"),
@@ -67,7 +69,53 @@ fn from_creation_to_available_in_few_writes_and_round_trips() {
         "{writes} writes: {:#?}",
         hub.log.iter().map(Write::target).collect::<Vec<_>>()
     );
-    assert!(hub.plan().steps.is_empty(), "quiet when idle");
+    assert_eq!(hub.plan().writes().count(), 0, "quiet when idle");
+}
+
+#[test]
+fn details_that_are_left_out_are_planned_again() {
+    let mut hub = Hub::new(&["a", "b"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.pass();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    let hurried = hub.plan();
+    for write in hurried.steps.iter().flatten() {
+        hub.apply(write).unwrap();
+    }
+    assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
+    let later = hub.plan();
+    assert!(later.steps.is_empty() && !later.details.is_empty());
+    assert_eq!(later.details, hurried.details);
+    hub.settle();
+    let available = find_condition(hub.binding("b").unwrap(), "Available");
+    assert_eq!(available, yes("AllWorkAreAvailable"));
+}
+
+#[test]
+fn works_are_held_from_the_start_where_a_living_agent_holds_works() {
+    for (holds, minutes, finalizers) in [
+        (false, 0, json!(null)),
+        (true, 0, json!(["kubernetes-fleet.io/work-cleanup"])),
+        (true, 6, json!(null)),
+    ] {
+        let mut hub = Hub::new(&[]);
+        let heartbeat = hub.now.to_string();
+        hub.members = vec![member_with("a", json!({}), json!({}), &heartbeat)];
+        hub.place(spec(json!({"placementType": "PickFixed", "clusterNames": ["a"]})));
+        hub.holders.extend(holds.then(|| "fleet-member-a".to_owned()));
+        let scheduled = hub.settings.stages;
+        hub.settings.stages.work = false;
+        hub.pass();
+        hub.settings.stages = scheduled;
+        hub.wait(Duration::from_secs(60 * minutes));
+        hub.pass();
+        let mut created = hub.log.iter().filter_map(|write| match write {
+            Write::Create { target, object } if target.kind == Kind::Work => Some(object),
+            _ => None,
+        });
+        let work = created.next().unwrap();
+        assert_eq!(work["metadata"]["finalizers"], finalizers, "{holds} {minutes}");
+    }
 }
 
 #[test]
@@ -115,7 +163,7 @@ fn progress_is_shown_when_members_take_their_time() {
         find_condition(hub.binding("a").unwrap(), "Applied"),
         no("ApplyInProgress")
     );
-    assert!(hub.pass().steps.is_empty());
+    assert_eq!(hub.pass().writes().count(), 0);
 }
 
 #[test]
@@ -178,7 +226,7 @@ fn content_changes_roll_out_and_disappear_with_the_placement() {
     assert!(hub.get(Kind::Work, "web-work").unwrap()["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(hub.events, ["PlacementCleanupFinalizerRemoved"]);
     assert!(pass.facts.forget_placement);
-    assert!(hub.plan().steps.is_empty());
+    assert_eq!(hub.plan().writes().count(), 0);
 }
 
 fn override_snapshot(index: u64, latest: bool, value: &str) -> (Target, Value) {

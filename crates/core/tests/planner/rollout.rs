@@ -34,7 +34,7 @@ fn one_of_four_moves_at_a_time() {
             CLUSTERS[..moved]
         );
         assert_eq!(
-            hub.settle().steps.len(),
+            hub.settle().writes().count(),
             0,
             "nothing more moves before the cluster is available"
         );

@@ -1,5 +1,6 @@
 //! The controllers: each takes keys from its queue, gathers, lets the pure planner decide, and executes.
 
+pub mod crowd;
 pub mod member;
 pub mod overrides;
 pub mod placement;

@@ -18,6 +18,7 @@ use kit::queue::Outcome;
 use parking_lot::Mutex;
 use rand::Rng as _;
 
+use super::crowd::Crowd;
 use super::{event, label, repeat, report, settled};
 use crate::execute::{Caller, Execution, Executor, is_final};
 use crate::metrics::{HubMetrics, controllers};
@@ -58,6 +59,8 @@ pub struct PlacementController {
     pub repetitions: Bucket,
     /// What passes hand to the next one.
     pub memory: Mutex<BTreeMap<PlacementKey, Memory>>,
+    /// Who is waited for.
+    pub crowd: Crowd,
 }
 
 /// What a pass over a placement hands to the next one. Losing it costs a write, never correctness.
@@ -93,11 +96,11 @@ impl PlacementController {
     async fn pass(&self, key: &PlacementKey) -> Outcome {
         let now = self.clock.now();
         let before = self.recall(key, now);
-        let pass = self.decide(key, &before, now);
+        let mut pass = self.decide(key, &before, now);
         for note in &pass.notes {
             tracing::debug!(placement = %key, note, "Decided.");
         }
-        let execution = self.executor.run(&pass.steps, Caller::Placement).await;
+        let execution = self.execute(key, &mut pass, now).await;
         if execution.sent > 0 {
             tracing::debug!(placement = %key, writes = execution.sent, failed = execution.failures.len(), "Executed.");
         }
@@ -119,6 +122,31 @@ impl PlacementController {
             .into_iter()
             .for_each(|e| self.recorder.record(event(e, COMPONENT)));
         outcome
+    }
+
+    /// Executes the steps, and the details unless they give way to other placements.
+    async fn execute(&self, key: &PlacementKey, pass: &mut Pass, now: Timestamp) -> Execution {
+        if !pass.steps.is_empty() || pass.withheld {
+            self.crowd.join(key);
+        }
+        let mut execution = self.executor.run(&pass.steps, Caller::Placement).await;
+        if pass.details.is_empty() {
+            self.crowd.forget(key);
+        } else if !execution.cut_short {
+            match self.crowd.give_way(key, now) {
+                Some(left) => pass.look_again(left),
+                None => {
+                    let details = std::slice::from_ref(&pass.details);
+                    execution.extend(self.executor.run(details, Caller::Placement).await);
+                }
+            }
+        }
+        if !pass.withheld {
+            for other in self.crowd.leave(key) {
+                self.wake.placements.add(other);
+            }
+        }
+        execution
     }
 
     /// Writes the statuses of originals. `false` when one of them is worth another try.
@@ -156,6 +184,7 @@ impl PlacementController {
             bindings: found.bindings,
             bindings_complete: found.bindings_complete,
             works: found.works,
+            holders: &found.holders,
             overrides: &found.overrides,
             resources: &*self.resources,
             status_copy: found.status_copy,
@@ -184,13 +213,8 @@ impl PlacementController {
             memory.refused.clear();
             memory.refused_at = None;
         }
-        memory.crowd = memory.crowd.max(self.others_withheld(key));
+        memory.crowd = memory.crowd.max(self.crowd.others(key));
         memory
-    }
-
-    fn others_withheld(&self, key: &PlacementKey) -> usize {
-        let waits = |(other, memory): &(&PlacementKey, &Memory)| *other != key && memory.withheld_since.is_some();
-        self.memory.lock().iter().filter(waits).count()
     }
 
     fn remember(&self, key: &PlacementKey, mut memory: Memory, pass: &Pass, execution: &Execution, now: Timestamp) {

@@ -18,7 +18,7 @@ use kit::clock::Clock;
 use kit::index::{Change, Index};
 use serde_json::Value;
 
-use super::{Family, Groups, Interest, MemberObject, Roster, StatusCopy, Store, resource};
+use super::{Family, Groups, Holders, Interest, MemberObject, Roster, StatusCopy, Store, resource};
 use crate::metrics::controllers;
 use crate::wake::Wake;
 
@@ -37,6 +37,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
         namespaced,
     };
     let all_members = Arc::new(Roster::default());
+    let holders = Arc::new(Holders::default());
     let snapshots_of_override = Arc::new(Groups::default());
     let all_override_snapshots = Arc::new(Roster::default());
     let override_snapshots =
@@ -65,16 +66,8 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             |binding: &Binding| parent(&binding.meta),
             heard_of_binding,
         ),
-        works: FamilyBuilder {
-            namespaced: false,
-            ..family
-        }
-        .of(
-            (Kind::Work, Kind::Work),
-            |value, _| text(Work::from_value(value)),
-            placement_of_work,
-            |_, _| Vec::new(),
-        ),
+        works: works(&family, &holders),
+        holders,
         status_copies: FamilyBuilder {
             namespaced: false,
             ..family
@@ -133,7 +126,7 @@ impl FamilyBuilder<'_> {
         heard: Heard<T>,
     ) -> Family<T> {
         let groups = Arc::new(Groups::default());
-        let index = |kind| self.index(kind, read, owner, heard, &groups);
+        let index = |kind| self.index(kind, read, owner, heard, &groups, |_| {});
         Family {
             kinds,
             cluster: index(kinds.0),
@@ -142,6 +135,7 @@ impl FamilyBuilder<'_> {
         }
     }
 
+    /// `also` is told of each change before anybody is woken.
     fn index<T: Send + Sync + 'static>(
         &self,
         kind: Kind,
@@ -149,11 +143,13 @@ impl FamilyBuilder<'_> {
         owner: fn(&T) -> Option<PlacementKey>,
         heard: Heard<T>,
         groups: &Arc<Groups<PlacementKey, T>>,
+        also: impl Fn(&Change<T>) + Send + Sync + 'static,
     ) -> Arc<Index<T>> {
         let (wake, groups, interner) = (Arc::clone(self.wake), Arc::clone(groups), Arc::clone(self.interner));
         Index::builder(resource(kind), move |value| read(value, &interner).map(Some))
             .on_change(move |change: &Change<T>| {
                 groups.apply(change, owner);
+                also(change);
                 wake.watched(&heard(kind, change), || {
                     if !wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
                         return;
@@ -166,6 +162,18 @@ impl FamilyBuilder<'_> {
                 });
             })
             .build()
+    }
+}
+
+fn works(family: &FamilyBuilder<'_>, holders: &Arc<Holders>) -> Family<Work> {
+    let (kind, groups, holders) = (Kind::Work, Arc::default(), Arc::clone(holders));
+    let read: Read<Work> = |value, _| text(Work::from_value(value));
+    let also = move |change: &Change<Work>| holders.apply(change);
+    Family {
+        kinds: (kind, kind),
+        cluster: family.index(kind, read, placement_of_work, |_, _| Vec::new(), &groups, also),
+        namespaced: None,
+        groups,
     }
 }
 

@@ -5,6 +5,7 @@
 mod any;
 mod build;
 mod groups;
+mod holders;
 mod interest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use any::AnyIndex;
 pub use groups::{Groups, Roster};
+pub use holders::Holders;
 pub use interest::Interest;
 
 use crate::wake::Wake;
@@ -55,6 +57,7 @@ pub struct Store {
     resource_snapshots: Family<ResourceSnapshot>,
     bindings: Family<Binding>,
     works: Family<Work>,
+    holders: Arc<Holders>,
     status_copies: Family<StatusCopy>,
     overrides: (Arc<Index<Override>>, Arc<Index<Override>>),
     override_snapshots: (Arc<Index<OverrideSnapshot>>, Arc<Index<OverrideSnapshot>>),
@@ -84,6 +87,8 @@ pub struct Gathered {
     pub bindings_complete: bool,
     /// Its Works.
     pub works: Vec<Arc<Work>>,
+    /// Namespaces of members whose agent holds Works.
+    pub holders: Arc<BTreeSet<String>>,
     /// All override snapshots.
     pub overrides: Arc<Vec<Arc<OverrideSnapshot>>>,
     /// The copy of its status in the namespace that it selects.
@@ -180,6 +185,7 @@ impl Store {
             bindings: self.bindings.groups.of(key),
             bindings_complete: self.bindings.skipped() == 0,
             works: self.works.groups.of(key),
+            holders: self.holders.list(),
             overrides: self.all_override_snapshots.list(),
         }
     }

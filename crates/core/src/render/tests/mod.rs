@@ -69,6 +69,7 @@ struct World {
     stored: BTreeMap<Target, Value>,
     labels: BTreeMap<String, String>,
     refused: Refusals,
+    is_held: bool,
     report_back: Option<ReportBackStrategy>,
 }
 
@@ -81,6 +82,7 @@ impl World {
             stored: BTreeMap::new(),
             labels: BTreeMap::new(),
             refused: Refusals::new(),
+            is_held: false,
             report_back: None,
         }
     }
@@ -105,6 +107,7 @@ impl World {
             works: &works,
             overrides: &self.overrides,
             refused: &self.refused,
+            is_held: self.is_held,
         };
         render(&input, &mut Groups::new(&self.key, &self.snapshots))
     }
