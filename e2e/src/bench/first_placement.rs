@@ -37,7 +37,7 @@ pub struct Plan {
     pub at_once: usize,
 }
 
-/// When each placement was first seen Available.
+/// When each object of a kind was first seen Available, by name.
 #[derive(Default)]
 struct Seen {
     at: Mutex<BTreeMap<String, Instant>>,
@@ -51,8 +51,16 @@ pub async fn first_placement(plan: &Plan) -> Result<()> {
     for number in 0..total {
         content(&world, number).await?;
     }
-    let seen = Arc::new(Seen::default());
-    let watch = tokio::spawn(follow(placements(&world), Arc::clone(&seen), plan.members));
+    let (seen, details) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
+    let members = plan.members;
+    let watches = [
+        tokio::spawn(follow(placements(&world), Arc::clone(&seen), move |object| {
+            is_available(object, members)
+        })),
+        tokio::spawn(follow(bindings(&world), Arc::clone(&details), |object| {
+            has(object, "Available")
+        })),
+    ];
     tokio::time::sleep(SETTLE).await;
     let before = Requests::of(&world.hub_client()).await?;
     let mut single = Vec::new();
@@ -64,16 +72,25 @@ pub async fn first_placement(plan: &Plan) -> Result<()> {
     let after = Requests::of(&world.hub_client()).await?;
     let burst = burst(&world, &seen, plan).await?;
     let last = Requests::of(&world.hub_client()).await?;
-    watch.abort();
-    print_times(plan, &mut single, burst);
+    let all_details = details.number(total * members).await?;
+    watches.iter().for_each(tokio::task::JoinHandle::abort);
+    let complete = all_details.duration_since(burst.begun).as_secs_f64();
+    print_times(plan, &mut single, burst.seconds, complete);
     print_requests(plan, &after.since(&before), &last.since(&after));
     print!("\n{}", usage_table(&world)?);
     world.stop().await;
     Ok(())
 }
 
-/// Creates the rest at once and returns the seconds until the last is Available.
-async fn burst(world: &World, seen: &Seen, plan: &Plan) -> Result<f64> {
+/// The placements at once.
+struct Burst {
+    begun: Instant,
+    /// Until the last was Available.
+    seconds: f64,
+}
+
+/// Creates the rest at once and waits until the last is Available.
+async fn burst(world: &World, seen: &Seen, plan: &Plan) -> Result<Burst> {
     let begun = Instant::now();
     let numbers: Vec<usize> = (plan.one_by_one..plan.one_by_one + plan.at_once).collect();
     futures::future::try_join_all(numbers.iter().map(|number| create(world, *number))).await?;
@@ -81,7 +98,8 @@ async fn burst(world: &World, seen: &Seen, plan: &Plan) -> Result<f64> {
     for number in numbers {
         last = last.max(arrival(seen, number).await?);
     }
-    Ok(last.duration_since(begun).as_secs_f64())
+    let seconds = last.duration_since(begun).as_secs_f64();
+    Ok(Burst { begun, seconds })
 }
 
 fn name(number: usize) -> String {
@@ -103,7 +121,14 @@ async fn content(world: &World, number: usize) -> Result<()> {
 }
 
 fn placements(world: &World) -> Api<DynamicObject> {
-    let (kind, plural) = ("ClusterResourcePlacement", "clusterresourceplacements");
+    api(world, "ClusterResourcePlacement", "clusterresourceplacements")
+}
+
+fn bindings(world: &World) -> Api<DynamicObject> {
+    api(world, "ClusterResourceBinding", "clusterresourcebindings")
+}
+
+fn api(world: &World, kind: &str, plural: &str) -> Api<DynamicObject> {
     known(
         &world.hub_client(),
         "placement.kubernetes-fleet.io",
@@ -132,14 +157,14 @@ async fn create(world: &World, number: usize) -> Result<()> {
     Ok(())
 }
 
-async fn follow(api: Api<DynamicObject>, seen: Arc<Seen>, members: usize) {
+async fn follow(api: Api<DynamicObject>, seen: Arc<Seen>, is_available: impl Fn(&DynamicObject) -> bool) {
     let stream = watcher(api, Config::default());
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         let Ok(Event::Apply(object) | Event::InitApply(object)) = event else {
             continue;
         };
-        if is_available(&object, members) {
+        if is_available(&object) {
             let name = object.metadata.name.unwrap_or_default();
             seen.at.lock().entry(name).or_insert_with(Instant::now);
             seen.news.notify_waiters();
@@ -147,39 +172,53 @@ async fn follow(api: Api<DynamicObject>, seen: Arc<Seen>, members: usize) {
     }
 }
 
-fn is_available(object: &DynamicObject, members: usize) -> bool {
+/// Whether a condition is True for the current generation.
+fn has(object: &DynamicObject, condition: &str) -> bool {
     let generation = json!(object.metadata.generation);
-    let holds = |c: &Value| {
-        c["type"] == "ClusterResourcePlacementAvailable"
-            && c["status"] == "True"
-            && c["observedGeneration"] == generation
-    };
+    let holds =
+        |c: &Value| c["type"] == condition && c["status"] == "True" && c["observedGeneration"] == generation;
     let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.is_some_and(|all| all.iter().any(holds))
+}
+
+fn is_available(object: &DynamicObject, members: usize) -> bool {
     let clusters = object
         .data
         .pointer("/status/placementStatuses")
         .and_then(Value::as_array)
         .map_or(0, Vec::len);
-    clusters == members && conditions.is_some_and(|all| all.iter().any(holds))
+    clusters == members && has(object, "ClusterResourcePlacementAvailable")
 }
 
 async fn arrival(seen: &Seen, number: usize) -> Result<Instant> {
     let name = name(number);
-    let wait = async {
-        loop {
-            let news = seen.news.notified();
-            if let Some(at) = seen.at.lock().get(&name) {
-                return *at;
-            }
-            news.await;
-        }
-    };
-    tokio::time::timeout(WITHIN, wait)
-        .await
-        .with_context(|| format!("{name} is not Available after {WITHIN:?}"))
+    let arrived = seen.until(|at| at.get(&name).copied()).await;
+    arrived.with_context(|| format!("{name} is not Available after {WITHIN:?}"))
 }
 
-fn print_times(plan: &Plan, single: &mut [f64], burst: f64) {
+impl Seen {
+    /// Waits until so many objects were seen Available, and answers when the last of them was.
+    async fn number(&self, count: usize) -> Result<Instant> {
+        let complete = |at: &BTreeMap<String, Instant>| at.values().max().copied().filter(|_| at.len() >= count);
+        let last = self.until(complete).await;
+        last.with_context(|| format!("not all of {count} bindings are Available after {WITHIN:?}"))
+    }
+
+    async fn until<T>(&self, found: impl Fn(&BTreeMap<String, Instant>) -> Option<T>) -> Option<T> {
+        let wait = async {
+            loop {
+                let news = self.news.notified();
+                if let Some(found) = found(&self.at.lock()) {
+                    return found;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(WITHIN, wait).await.ok()
+    }
+}
+
+fn print_times(plan: &Plan, single: &mut [f64], burst: f64, complete: f64) {
     single.sort_by(f64::total_cmp);
     let lines = [
         ["measured", "value"].map(str::to_owned).to_vec(),
@@ -193,6 +232,10 @@ fn print_times(plan: &Plan, single: &mut [f64], burst: f64) {
         vec![
             format!("{} at once: until the last", plan.at_once),
             format!("{burst:.2} s"),
+        ],
+        vec![
+            "  until every binding says so as well".to_owned(),
+            format!("{complete:.2} s"),
         ],
     ];
     println!("\n{}", align(&lines));
