@@ -175,8 +175,7 @@ async fn follow(api: Api<DynamicObject>, seen: Arc<Seen>, is_available: impl Fn(
 /// Whether a condition is True for the current generation.
 fn has(object: &DynamicObject, condition: &str) -> bool {
     let generation = json!(object.metadata.generation);
-    let holds =
-        |c: &Value| c["type"] == condition && c["status"] == "True" && c["observedGeneration"] == generation;
+    let holds = |c: &Value| c["type"] == condition && c["status"] == "True" && c["observedGeneration"] == generation;
     let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
     conditions.is_some_and(|all| all.iter().any(holds))
 }

@@ -50,7 +50,10 @@ fn from_creation_to_available_in_few_writes_and_round_trips() {
     hub.answer(true, Some("AllManifestsAvailable"));
     let second = hub.pass();
     let own: Vec<&Target> = second.steps.iter().flatten().map(Write::target).collect();
-    assert_eq!(own, [&hub.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)]);
+    assert_eq!(
+        own,
+        [&hub.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)]
+    );
     assert_eq!(second.details.len(), 4, "the bindings' statuses and that of the policy");
     assert_eq!(second.requeue, None, "a complete placement is not looked at again");
     for (type_, reason) in [

@@ -55,7 +55,9 @@ impl Crowd {
         let others = state.others(key);
         let since = *state.yielding.entry(key.clone()).or_insert(now);
         let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-        let left = PATIENCE.checked_sub(waited).filter(|left| others > 0 && !left.is_zero());
+        let left = PATIENCE
+            .checked_sub(waited)
+            .filter(|left| others > 0 && !left.is_zero());
         if left.is_none() {
             state.yielding.remove(key);
         }

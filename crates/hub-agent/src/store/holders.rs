@@ -94,6 +94,10 @@ mod tests {
         assert!(holds(change("one", held(), going.clone())));
         assert!(holds(change("one", going, None)));
         assert!(!holds(change("two", held(), None)));
-        assert!(!holds(change("three", None, work(json!({"finalizers": ["example.com/other"]})))));
+        assert!(!holds(change(
+            "three",
+            None,
+            work(json!({"finalizers": ["example.com/other"]}))
+        )));
     }
 }
