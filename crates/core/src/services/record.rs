@@ -10,7 +10,10 @@ use crate::exports::{list, port, text};
 use crate::link::{ExportKey, ExportReport, PublicIpState, ServicePort, TargetPort};
 
 /// Field manager of the hub agent's writes. A full sync removes only records that this manager owns (16.1).
-pub const FIELD_MANAGER: &str = "hub-agent-service-exports";
+pub const HUB_MANAGER: &str = "hub-agent-service-exports";
+
+/// Field manager of a member agent that writes its records itself.
+pub const MEMBER_MANAGER: &str = "member-agent-service-exports";
 
 /// What decisions read of a stored InternalServiceExport.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +40,7 @@ pub struct Record {
     pub service_uid: String,
     /// Recorded ports.
     pub ports: Vec<ServicePort>,
-    /// The hub agent wrote its spec, not an agent that writes these objects itself.
+    /// Whoever reads it wrote its spec: the hub agent, or a member agent that writes its records itself.
     pub ours: bool,
     /// The spec as stored.
     pub spec: Value,
@@ -46,8 +49,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// Reads an InternalServiceExport. `managed` tells from its managed fields, before they are trimmed, whether
-    /// [`FIELD_MANAGER`] owns the spec.
+    /// Reads an InternalServiceExport. `managed` tells from its managed fields, before they are trimmed, whether the
+    /// reader's own manager owns the spec.
     pub fn from_value(value: &Value, managed: bool) -> Self {
         let created = value.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
         let namespace = text(value, "/metadata/namespace");
@@ -86,11 +89,11 @@ impl Record {
         (self.uid.clone(), self.generation)
     }
 
-    /// Whether the object's managed fields say that [`FIELD_MANAGER`] applied it.
-    pub fn is_managed(value: &Value) -> bool {
+    /// Whether the object's managed fields say that this manager applied it.
+    pub fn is_managed(value: &Value, manager: &str) -> bool {
         list(value, "/metadata/managedFields")
             .iter()
-            .any(|entry| text(entry, "/manager") == FIELD_MANAGER && text(entry, "/operation") == "Apply")
+            .any(|entry| text(entry, "/manager") == manager && text(entry, "/operation") == "Apply")
     }
 }
 

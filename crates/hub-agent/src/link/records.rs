@@ -8,7 +8,7 @@ use api::names::member_namespace;
 use api::text::groups;
 use fairway_core::link::session::Version;
 use fairway_core::link::{Change, ExportKey, ExportReport, NackCode, Withdrawal, validate};
-use fairway_core::services::{FIELD_MANAGER, Record, is_recorded, manifest, record_name};
+use fairway_core::services::{self, HUB_MANAGER, Record, Scope, Step};
 use kit::index::Index;
 use kit::writer::{Answer, Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
@@ -31,6 +31,8 @@ pub(super) struct Records {
     index: Arc<Index<Record>>,
     /// Where the records of an export are, in whichever member's namespace.
     places: Arc<Mutex<BTreeMap<ExportKey, BTreeSet<ObjectKey>>>>,
+    /// The public address that each record speaks of, as far as this process wrote it: records have no place for it.
+    addresses: Mutex<BTreeMap<(String, ExportKey), String>>,
     traffic_manager: bool,
     changed: broadcast::Sender<Touched>,
 }
@@ -66,7 +68,7 @@ impl Records {
         let places = Arc::<Mutex<BTreeMap<ExportKey, BTreeSet<ObjectKey>>>>::default();
         let placed = Arc::clone(&places);
         let index = Index::builder(RECORDS, |value| {
-            let managed = Record::is_managed(&value);
+            let managed = Record::is_managed(&value, HUB_MANAGER);
             let record = Record::from_value(&value, managed);
             // Outside of the members' namespaces nobody's exports are recorded.
             Ok((!record.cluster.is_empty()).then_some(record))
@@ -96,6 +98,7 @@ impl Records {
             writer,
             index: Arc::clone(&index),
             places,
+            addresses: Mutex::default(),
             traffic_manager,
             changed,
         };
@@ -163,6 +166,7 @@ impl Records {
         {
             self.delete(record).await?;
         }
+        self.addresses.lock().remove(&(cluster.to_owned(), key.clone()));
         Ok(())
     }
 
@@ -171,45 +175,49 @@ impl Records {
             code: NackCode::InvalidArgument,
             message,
         })?;
-        let namespace = member_namespace(cluster);
-        let all = self.index.in_namespace(&namespace);
-        let (going, live): (Vec<_>, Vec<_>) = all
-            .iter()
-            .filter(|record| record.key == *key)
-            .partition(|record| record.deleting);
-        let mut known = live.first().map(|record| record.as_ref());
-        // Another uid under the same name is another Service: its record starts anew.
-        if let Some(stale) = known.filter(|record| record.service_uid != report.service.uid) {
-            if !self.delete(stale).await? {
-                return Err(still_going(&stale.name));
-            }
-            known = None;
-        } else if let (None, Some(going)) = (known, going.first()) {
-            return Err(still_going(&going.name));
-        }
-        let name = live.first().map_or_else(
-            || {
-                let plain = record_name(key, false);
-                let taken = all.iter().any(|record| record.name == plain);
-                record_name(key, taken)
-            },
-            |record| record.name.clone(),
-        );
-        let same_address = known.is_some();
-        let object = manifest(cluster, &name, key, report, known, same_address, self.traffic_manager);
-        if let Some(known) = known.filter(|record| is_recorded(record, &object)) {
-            return Ok(Written {
+        let scope = Scope {
+            cluster,
+            traffic_manager: self.traffic_manager,
+        };
+        let at = (cluster.to_owned(), key.clone());
+        let address = self.addresses.lock().get(&at).cloned();
+        let all = self.index.in_namespace(&member_namespace(cluster));
+        let written = match services::report(scope, key, report, &all, address.as_deref()) {
+            Step::Wait(going) => return Err(still_going(&going.name)),
+            Step::Nothing(known) => Written {
                 changed: false,
                 version: Some(known.version()),
-            });
-        }
-        let place = ObjectKey::namespaced(&namespace, &name);
+            },
+            Step::Apply { replaces, name, object } => {
+                if let Some(stale) = replaces
+                    && !self.delete(stale).await?
+                {
+                    return Err(still_going(&stale.name));
+                }
+                self.apply(cluster, &name, &object).await?
+            }
+        };
+        let mut addresses = self.addresses.lock();
+        match services::address_of(report, address) {
+            Some(address) => addresses.insert(at, address),
+            None => addresses.remove(&at),
+        };
+        Ok(written)
+    }
+
+    async fn apply(&self, cluster: &str, name: &str, object: &serde_json::Value) -> Result<Written, Refusal> {
+        let place = ObjectKey::namespaced(&member_namespace(cluster), name);
         let patch = Patch::Apply {
-            manager: FIELD_MANAGER,
+            manager: HUB_MANAGER,
             force: true,
         };
-        let answer = self.writer.patch(&RECORDS, &place, None, patch, &object).await;
-        let answer = answer.map_err(refusal)?;
+        let answer = self.writer.patch(&RECORDS, &place, None, patch, object).await;
+        let mut answer = answer.map_err(refusal)?;
+        if let Some(removal) = services::surplus(object, &answer) {
+            // Another agent wrote this record before, or somebody by hand.
+            let cleaned = self.writer.patch(&RECORDS, &place, None, Patch::Merge, &removal).await;
+            answer = cleaned.map_err(refusal)?;
+        }
         let version = Record::from_value(&answer, true).version();
         self.fold_as(answer, true);
         Ok(Written {
@@ -221,21 +229,19 @@ impl Records {
     /// Answers come without managed fields; whose a record is does not change by our own writes to its status.
     pub(super) fn fold_as(&self, mut answer: serde_json::Value, ours: bool) {
         if ours {
-            answer["metadata"]["managedFields"] = serde_json::json!([{"manager": FIELD_MANAGER, "operation": "Apply"}]);
+            answer["metadata"]["managedFields"] = serde_json::json!([{"manager": HUB_MANAGER, "operation": "Apply"}]);
         }
         self.fold(answer);
     }
 
     async fn withdraw(&self, cluster: &str, key: &ExportKey, withdrawal: &Withdrawal) -> Result<Written, Refusal> {
         let all = self.index.in_namespace(&member_namespace(cluster));
-        let uid = &withdrawal.service_uid;
         let mut changed = false;
-        for record in all.iter().filter(|record| record.key == *key && !record.deleting) {
-            if uid.is_empty() || *uid == record.service_uid {
-                self.delete(record).await?;
-                changed = true;
-            }
+        for record in services::withdraw(key, &withdrawal.service_uid, &all) {
+            self.delete(record).await?;
+            changed = true;
         }
+        self.addresses.lock().remove(&(cluster.to_owned(), key.clone()));
         Ok(Written { changed, version: None })
     }
 
