@@ -15,6 +15,7 @@ use kit::writer::Writer;
 use kit::{admin, queue};
 use kube::Client;
 use prometheus::IntCounterVec;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::Config;
@@ -36,6 +37,8 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(20);
 /// Waits before the members' sessions are tried again when they cannot be served.
 const LINK_RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
+/// Time for the last words to members before this replica leads.
+const STANDBY_GRACE: Duration = Duration::from_secs(1);
 /// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
 const RESOURCES_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -239,11 +242,30 @@ impl Agent {
             retry_period: election.retry_period,
         };
         let mut elector = Elector::new(self.clients.election.clone(), options, self.clock);
-        if !elector.acquire(tasks.stop()).await {
+        let (waiting, standby) = self.stand_by(tasks.stop());
+        let leads = elector.acquire(tasks.stop()).await;
+        // Its address is about to be used by the sessions themselves.
+        waiting.cancel();
+        let _ = tokio::time::timeout(STANDBY_GRACE, standby).await;
+        if !leads {
             return None;
         }
         tasks.spawn_licence("leader lease", elector.keep(at_rest));
         Some(leading)
+    }
+
+    /// Tells members that this replica does not lead, until the token is cancelled.
+    fn stand_by(&self, stop: &CancellationToken) -> (CancellationToken, JoinHandle<()>) {
+        let (waiting, config) = (stop.child_token(), self.config.link.clone());
+        let until = waiting.clone();
+        let standby = tokio::spawn(async move {
+            if let Some(config) = config
+                && let Err(reason) = link::stand_by(config, until).await
+            {
+                tracing::info!("{reason}");
+            }
+        });
+        (waiting, standby)
     }
 
     /// Starts the controllers, once everything they read is there.

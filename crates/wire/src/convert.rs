@@ -95,6 +95,11 @@ fn report_to_wire(
     }
 }
 
+/// Bytes that a report takes on the wire.
+pub fn size(message: &pb::ExportReport) -> u64 {
+    u64::try_from(prost::Message::encoded_len(message)).unwrap_or(u64::MAX)
+}
+
 /// A report from the wire, with its key.
 pub fn report(message: pb::ExportReport) -> Result<(link::ExportKey, link::ExportReport), Missing> {
     let key = key(message.key)?;

@@ -96,6 +96,11 @@ fn features(set: FlagSet) -> FlagSet {
             "/tmp/fairway-member-link/tls.key",
             "PEM file of its private key.",
         )
+        .value(
+            "member-link-client-ca-file",
+            "",
+            "PEM file of the authority of the members' client certificates; empty means that only tokens are accepted.",
+        )
         .switch(
             "enable-traffic-manager-feature",
             true,

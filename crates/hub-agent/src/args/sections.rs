@@ -421,7 +421,9 @@ pub(super) fn link(v: &mut Values) -> Option<link::Config> {
         return None;
     };
     let [cert, key] = ["member-link-cert-file", "member-link-key-file"].map(|name| PathBuf::from(v.text(name)));
+    let client_ca = v.text("member-link-client-ca-file");
     Some(link::Config {
+        client_ca_file: (!client_ca.is_empty()).then(|| PathBuf::from(client_ca)),
         traffic_manager,
         ..link::Config::new(bind, cert, key)
     })

@@ -24,6 +24,8 @@ const QUESTIONS: usize = 16;
 const RESOURCE: &str = "internalserviceexports";
 /// Whoever may do all of this may write the record of an export.
 const VERBS: [&str; 3] = ["create", "update", "delete"];
+/// Whoever may do anything may do that too. The Role of a member says so, which makes it one question instead of three.
+const ANYTHING: &str = "*";
 
 /// Asks the API server about identities and rights.
 pub(super) struct Auth {
@@ -38,10 +40,19 @@ pub(super) struct Auth {
 /// Somebody with an open session.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    /// The bearer token of the call.
-    pub token: String,
-    /// Whom it stood for when the call began.
+    /// How it proved who it is.
+    pub proof: Proof,
+    /// Whom that stood for when the call began.
     pub user: User,
+}
+
+/// How a caller proves who it is.
+#[derive(Debug, Clone)]
+pub(super) enum Proof {
+    /// By a bearer token, which can be withdrawn.
+    Token(String),
+    /// By a client certificate, which holds until it expires.
+    Certificate,
 }
 
 /// How somebody with an open session stands with the hub.
@@ -95,10 +106,14 @@ impl Auth {
     /// Whom a bearer token stands for; `None` when the hub does not accept it. An error means that the hub could not
     /// be asked.
     pub(super) async fn authenticate(&self, token: &str) -> Result<Option<User>, kit::Error> {
-        let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(user) = self.fresh(&self.users, &key) {
+        if let Some(user) = self.fresh(&self.users, &digest(token)) {
             return Ok(Some(user));
         }
+        self.review(token).await
+    }
+
+    /// As [`Auth::authenticate`], whatever is believed.
+    async fn review(&self, token: &str) -> Result<Option<User>, kit::Error> {
         let body = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token},
         });
@@ -106,40 +121,61 @@ impl Auth {
             .ask("/apis/authentication.k8s.io/v1/tokenreviews", "review a token", &body)
             .await?;
         if !review.status.authenticated {
+            self.users.lock().remove(&digest(token));
             return Ok(None);
         }
-        self.keep(&self.users, key, review.status.user.clone());
+        self.keep(&self.users, digest(token), review.status.user.clone());
         Ok(Some(review.status.user))
     }
 
     /// Whether the user may write the export records of a cluster.
     pub(super) async fn may_report(&self, user: &User, cluster: &str) -> Result<bool, kit::Error> {
-        let key = (
-            format!("{}\n{}", user.username, user.groups.join("\n")),
-            cluster.to_owned(),
-        );
-        if let Some(allowed) = self.fresh(&self.rights, &key) {
+        if let Some(allowed) = self.fresh(&self.rights, &rights_key(user, cluster)) {
             return Ok(allowed);
         }
-        let mut allowed = true;
-        for verb in VERBS {
-            allowed &= self.allowed(user, cluster, verb).await?;
+        self.review_access(user, cluster).await
+    }
+
+    /// As [`Auth::may_report`], whatever is believed.
+    async fn review_access(&self, user: &User, cluster: &str) -> Result<bool, kit::Error> {
+        let mut allowed = self.allowed(user, cluster, ANYTHING).await?;
+        if !allowed {
+            allowed = true;
+            for verb in VERBS {
+                allowed &= self.allowed(user, cluster, verb).await?;
+            }
         }
         // Only a yes is kept: the rights of a cluster that joins come a moment after its agent.
         if allowed {
-            self.keep(&self.rights, key, allowed);
+            self.keep(&self.rights, rights_key(user, cluster), allowed);
+        } else {
+            self.rights.lock().remove(&rights_key(user, cluster));
         }
         Ok(allowed)
     }
 
-    /// How a caller with an open session stands now: asked again, at most once in the time that answers are believed,
-    /// while it reports.
+    /// How a caller with an open session stands, as far as the API server was asked in the time that answers are
+    /// believed.
     pub(super) async fn standing(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
-        match self.authenticate(&caller.token).await? {
-            Some(user) if user == caller.user => Ok(match self.may_report(&user, cluster).await? {
-                true => Standing::Fine,
-                false => Standing::Forbidden,
-            }),
+        let user = match &caller.proof {
+            Proof::Token(token) => self.authenticate(token).await?,
+            Proof::Certificate => Some(caller.user.clone()),
+        };
+        match user {
+            Some(user) if user == caller.user => Ok(rights(self.may_report(&user, cluster).await?)),
+            Some(_) | None => Ok(Standing::Unauthenticated),
+        }
+    }
+
+    /// How a caller with an open session stands now, whatever is believed: a session that reports nothing must lose its
+    /// place in that time too.
+    pub(super) async fn standing_now(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
+        let user = match &caller.proof {
+            Proof::Token(token) => self.review(token).await?,
+            Proof::Certificate => Some(caller.user.clone()),
+        };
+        match user {
+            Some(user) if user == caller.user => Ok(rights(self.review_access(&user, cluster).await?)),
             Some(_) | None => Ok(Standing::Unauthenticated),
         }
     }
@@ -183,4 +219,17 @@ impl Auth {
             kept.insert(key, (Instant::now(), value));
         }
     }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn rights_key(user: &User, cluster: &str) -> (String, String) {
+    let whom = format!("{}\n{}", user.username, user.groups.join("\n"));
+    (whom, cluster.to_owned())
+}
+
+fn rights(may: bool) -> Standing {
+    if may { Standing::Fine } else { Standing::Forbidden }
 }

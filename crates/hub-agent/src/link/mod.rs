@@ -1,14 +1,16 @@
 //! The members' sessions: one authenticated gRPC stream per member, on which it reports its service exports.
 //!
-//! A report is acknowledged only after its InternalServiceExport is written (networking 16.1). Everything here runs on
-//! the leader; another replica does not listen, so members find the one that decides.
+//! A report is acknowledged only after its InternalServiceExport is written (networking 16.1). Sessions are served by the
+//! leader; another replica tells members that it does not lead ([`stand_by`]), and they look for the one that does.
 
 mod auth;
+mod identity;
 mod metrics;
 mod records;
 mod resolver;
 mod server;
 mod sessions;
+mod standby;
 mod stream;
 mod tls;
 
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use metrics::Metrics;
+pub use standby::stand_by;
 
 /// Time for one write on the hub; a report that waits longer is answered `UNAVAILABLE` (networking 16.6).
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
@@ -38,6 +41,8 @@ pub struct Config {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
+    /// Authority of the client certificates that name members, PEM; without one only tokens do.
+    pub client_ca_file: Option<PathBuf>,
     /// Idle time after which the hub asks whether the member is still there.
     pub ping_interval: Duration,
     /// Reports that a member may have unacknowledged.
@@ -48,9 +53,17 @@ pub struct Config {
     pub confirm_after: Duration,
     /// How long the API server's answers about a token and its rights are believed (networking 16.7).
     pub believed: Duration,
+    /// Time that members get to settle what is under way and to leave when the hub agent ends; each open session adds
+    /// [`Config::drain_each`], up to [`LONGEST_DRAIN`].
+    pub drain: Duration,
+    /// What each open session adds to [`Config::drain`], so that a large fleet does not come back all at once.
+    pub drain_each: Duration,
     /// Whether reports of type, weight and public address are recorded.
     pub traffic_manager: bool,
 }
+
+/// No fleet gets longer to leave a hub agent that ends, which has some seconds more before it is killed.
+pub const LONGEST_DRAIN: Duration = Duration::from_secs(10);
 
 impl Config {
     /// Sessions at an address under a certificate, with the values of networking 16.4 for the rest.
@@ -59,11 +72,14 @@ impl Config {
             bind,
             cert_file,
             key_file,
+            client_ca_file: None,
             ping_interval: Duration::from_secs(10),
             window: 256,
             max_message: 1 << 20,
             confirm_after: CONFIRM_AFTER.unsigned_abs(),
             believed: Duration::from_secs(60),
+            drain: Duration::from_millis(500),
+            drain_each: Duration::from_millis(10),
             traffic_manager: true,
         }
     }

@@ -7,6 +7,7 @@ use api::condition::{self, Condition};
 use api::names::member_namespace;
 use fairway_core::link::{ExportKey, Verdict};
 use fairway_core::services::{Judgement, Record, resolve};
+use futures::stream::{self, StreamExt};
 use kit::ObjectKey;
 use kit::backoff::Backoff;
 use kit::clock::Clock;
@@ -21,6 +22,8 @@ use super::records::{RECORDS, Records, Touched};
 use super::sessions::Sessions;
 
 const WORKERS: usize = 4;
+/// Verdicts of one service that are written at a time: a thousand clusters may export it.
+const WRITES: usize = 8;
 
 /// Judges services one after the other, each at most once at a time.
 pub(super) struct Resolver {
@@ -85,18 +88,24 @@ impl Resolver {
     async fn judge(&self, key: ExportKey) -> Outcome {
         let all = self.records.of(&key);
         let judgements = resolve(all.iter().map(AsRef::as_ref), self.clock.now());
-        let mut outcome = Outcome::Done;
-        for judgement in judgements {
-            if let Some(condition) = &judgement.condition
-                && let Err(error) = self.write(judgement.record, condition.clone()).await
-            {
-                tracing::info!(%error, "The verdict on an export is not written yet; trying again.");
-                outcome = Outcome::Retry;
-                continue;
-            }
-            self.tell(judgement);
+        let told: Vec<_> = judgements.into_iter().map(|judgement| self.settle(judgement)).collect();
+        let done = stream::iter(told)
+            .buffer_unordered(WRITES)
+            .fold(true, |all, one| std::future::ready(all & one))
+            .await;
+        if done { Outcome::Done } else { Outcome::Retry }
+    }
+
+    /// Writes a judgement and tells the member. Returns whether that is done.
+    async fn settle(&self, judgement: Judgement<'_>) -> bool {
+        if let Some(condition) = &judgement.condition
+            && let Err(error) = self.write(judgement.record, condition.clone()).await
+        {
+            tracing::info!(%error, "The verdict on an export is not written yet; trying again.");
+            return false;
         }
-        outcome
+        self.tell(judgement);
+        true
     }
 
     async fn write(&self, record: &Record, condition: Condition) -> Result<(), kit::Error> {

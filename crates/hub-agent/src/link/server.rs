@@ -8,6 +8,7 @@ use fairway_core::link::session::{Admission, Greeting};
 use futures::Stream;
 use jiff::SignedDuration;
 use kit::clock::Clock;
+use rand::Rng as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -19,7 +20,8 @@ use wire::convert::time_to_wire;
 use wire::member::member_hub_server::{MemberHub, MemberHubServer};
 use wire::member::{self as pb, hub_message, member_message};
 
-use super::auth::{Auth, Caller, User};
+use super::auth::{Auth, Caller, Proof, User};
+use super::identity;
 use super::metrics::Metrics;
 use super::records::Records;
 use super::sessions::{Place, Sessions};
@@ -30,12 +32,14 @@ use super::{Config, Members, Membership};
 /// The protocol version that this hub speaks.
 const PROTOCOL: u32 = 1;
 /// A member says who it is within this time.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that wait for a member that reads slowly; past this its stream stalls and the pings end it.
 const OUTBOUND: usize = 64;
 /// A cluster that is no member asks again after this time.
 const NOT_A_MEMBER_RETRY: Duration = Duration::from_secs(30);
-const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Messages up to this many times the limit are read, so that they can be refused by name instead of breaking the stream.
+const READ_FACTOR: usize = 4;
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(20);
 /// A session is opened anew at least this often, however long its token lives.
 const LONGEST_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -62,7 +66,7 @@ impl Server {
         let stop = self.stop.clone();
         let limit = usize::try_from(self.config.max_message).unwrap_or(usize::MAX);
         let service = MemberHubServer::new(self)
-            .max_decoding_message_size(limit)
+            .max_decoding_message_size(limit.saturating_mul(READ_FACTOR))
             .max_encoding_message_size(limit);
         tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -106,21 +110,27 @@ impl Server {
             Admission::Continue { next_seq } => Some(next_seq),
             Admission::FullSync | Admission::Superseded => None,
         };
+        let believed = self.config.believed;
         let mut conversation = Conversation {
             cluster: hello.cluster,
             caller: Arc::new(caller),
+            sessions: Arc::clone(&self.sessions),
+            config: self.config.clone(),
             auth: Arc::clone(&self.auth),
             place,
             records: Arc::clone(&self.records),
             metrics: self.metrics.clone(),
             members: Arc::clone(&self.members),
             clock: self.clock,
-            ping_interval: self.config.ping_interval,
             confirm_after: SignedDuration::try_from(self.config.confirm_after).unwrap_or(SignedDuration::MAX),
             expires,
             outbound,
             stop: self.stop.clone(),
-            progress: Progress::new(next_seq),
+            // Sessions that began together do not ask about their rights together.
+            progress: Progress::new(
+                next_seq,
+                Instant::now() + believed.mul_f64(rand::rng().random_range(0.5..1.0)),
+            ),
         };
         if let Some(bye) = conversation.run(inbound).await {
             self.ended(&bye);
@@ -155,6 +165,9 @@ impl Server {
                 "Hello must name a protocol version and a MemberCluster.",
             ));
         }
+        if (self.members)(cluster) == Membership::None {
+            return Err(not_a_member(cluster));
+        }
         match self.auth.may_report(user, cluster).await {
             Ok(true) => {}
             Ok(false) => {
@@ -168,9 +181,6 @@ impl Server {
             }
             Err(error) => return Err(unavailable(&error)),
         }
-        if (self.members)(cluster) == Membership::None {
-            return Err(not_a_member(cluster));
-        }
         let greeting = Greeting {
             epoch: hello.epoch,
             instance: hello.instance.clone(),
@@ -183,6 +193,37 @@ impl Server {
                 pb::ByeReason::Superseded,
                 format!("A newer agent speaks for {cluster}."),
             )),
+        }
+    }
+
+    /// Who calls, by token or client certificate, and until when that holds.
+    async fn identify(
+        &self,
+        request: &Request<Streaming<pb::MemberMessage>>,
+    ) -> Result<(Caller, Option<jiff::Timestamp>), Status> {
+        let Some(token) = bearer(request.metadata()) else {
+            // The handshake has checked the certificate against the authority.
+            let certificates = request.peer_certs();
+            let shown = certificates.as_ref().and_then(|all| all.first());
+            let named = shown.and_then(|certificate| identity::of_certificate(certificate));
+            let (user, until) = named.ok_or_else(|| {
+                Status::unauthenticated(
+                    "The call carries neither a bearer token in its authorization metadata nor a client certificate.",
+                )
+            })?;
+            let proof = Proof::Certificate;
+            return Ok((Caller { proof, user }, Some(until)));
+        };
+        match self.auth.authenticate(&token).await {
+            Ok(Some(user)) => {
+                let until = identity::token_expiry(&token);
+                let proof = Proof::Token(token);
+                Ok((Caller { proof, user }, until))
+            }
+            Ok(None) => Err(Status::unauthenticated("The hub does not accept the bearer token.")),
+            Err(error) => Err(Status::unavailable(format!(
+                "The hub cannot check the token now: {error}"
+            ))),
         }
     }
 
@@ -212,46 +253,22 @@ impl MemberHub for Server {
         &self,
         request: Request<Streaming<pb::MemberMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let Some(token) = bearer(request.metadata()) else {
-            return Err(Status::unauthenticated(
-                "The call carries no bearer token in its authorization metadata.",
-            ));
-        };
-        let user = match self.auth.authenticate(&token).await {
-            Ok(Some(user)) => user,
-            Ok(None) => return Err(Status::unauthenticated("The hub does not accept the bearer token.")),
-            Err(error) => {
-                return Err(Status::unavailable(format!(
-                    "The hub cannot check the token now: {error}"
-                )));
-            }
-        };
-        let left = token_expiry(&token).map(|at| {
+        let (caller, until) = self.identify(&request).await?;
+        let left = until.map(|at| {
             let left = Duration::try_from(at.duration_since(self.clock.now()));
             left.unwrap_or_default().min(LONGEST_TOKEN)
         });
         // The hub's answer may be a minute old, and an outdated agent must not take the place of one that is not.
         if left.is_some_and(|left| left.is_zero()) {
-            return Err(Status::unauthenticated("The bearer token has expired."));
+            return Err(Status::unauthenticated("The bearer token or certificate has expired."));
         }
         let expires = left.map(|left| Instant::now() + left);
-        let caller = Caller { token, user };
         let (outbound, answers) = mpsc::channel(OUTBOUND);
         let server = self.clone();
         self.tasks
             .spawn(server.converse(caller, expires, request.into_inner(), outbound));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
-}
-
-/// When a service account's token expires, from its claims. The API server has verified the token already, so only its
-/// time is read here; a token of another form has none.
-fn token_expiry(token: &str) -> Option<jiff::Timestamp> {
-    use base64::Engine as _;
-    let claims = token.split('.').nth(1)?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    jiff::Timestamp::from_second(claims.get("exp")?.as_i64()?).ok()
 }
 
 fn bearer(metadata: &MetadataMap) -> Option<String> {
@@ -290,18 +307,4 @@ fn unavailable(error: &kit::Error) -> pb::Bye {
         pb::ByeReason::Shutdown,
         format!("The hub cannot check the caller's rights now: {error}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_expiry_of_a_token_is_read_from_its_claims() {
-        use base64::Engine as _;
-        let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
-        let token = format!("{}.{}.signature", encode("{}"), encode(r#"{"exp":1700000000}"#));
-        assert_eq!(token_expiry(&token), jiff::Timestamp::from_second(1_700_000_000).ok());
-        assert_eq!(token_expiry("opaque"), None);
-    }
 }

@@ -141,6 +141,12 @@ impl Sessions {
         }
     }
 
+    /// Number of open sessions.
+    pub(super) fn open(&self) -> usize {
+        let clusters = self.clusters.lock();
+        clusters.values().filter(|entry| entry.stream.is_some()).count()
+    }
+
     /// Every export that the sessions know a record or a verdict of.
     pub(super) fn known(&self) -> Vec<Touched> {
         let clusters = self.clusters.lock();

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
@@ -33,7 +34,7 @@ pub(super) type Incoming = ReceiverStream<std::io::Result<TlsStream<TcpStream>>>
 
 /// Listens until `stop`. The certificate is checked once now, so that a mistake shows at the start.
 pub(super) async fn listen(config: &Config, stop: CancellationToken, tasks: &TaskTracker) -> Result<Incoming, String> {
-    acceptor(&config.cert_file, &config.key_file)?;
+    acceptor(config)?;
     let listener = TcpListener::bind(config.bind).await.map_err(|err| {
         format!(
             "The address {} for the members' sessions cannot be used: {err}. Choose another one.",
@@ -71,7 +72,7 @@ async fn accept(
             let shake = async {
                 // Messages are small and each is waited for.
                 socket.set_nodelay(true).map_err(|err| err.to_string())?;
-                let acceptor = acceptor(&config.cert_file, &config.key_file)?;
+                let acceptor = acceptor(&config)?;
                 acceptor.accept(socket).await.map_err(|err| err.to_string())
             };
             let shake = tokio::time::timeout(HANDSHAKE, shake);
@@ -95,22 +96,43 @@ async fn accept(
     handshakes.wait().await;
 }
 
-fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
-    let told = |path: &Path, cause: &dyn std::fmt::Display| {
-        format!(
-            "The file {} for the members' sessions cannot be used: {cause}. Give a PEM file.",
-            path.display()
-        )
-    };
-    let open = |path: &Path| File::open(path).map(BufReader::new).map_err(|err| told(path, &err));
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_reader_iter(open(cert)?)
-        .collect::<Result<_, _>>()
-        .map_err(|err| told(cert, &err))?;
+fn acceptor(config: &Config) -> Result<TlsAcceptor, String> {
+    let (cert, key) = (&config.cert_file, &config.key_file);
+    let chain = certificates(cert)?;
     let key_der = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|err| told(key, &err))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
+    let builder = ServerConfig::builder();
+    let builder = match &config.client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(file)? {
+                roots.add(root).map_err(|err| told(file, &err))?;
+            }
+            // Who shows no certificate shows a token.
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated();
+            builder.with_client_cert_verifier(verifier.build().map_err(|err| told(file, &err))?)
+        }
+    };
+    let mut tls = builder
         .with_single_cert(chain, key_der)
         .map_err(|err| told(cert, &err))?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_reader_iter(open(file)?)
+        .collect::<Result<_, _>>()
+        .map_err(|err| told(file, &err))
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, String> {
+    File::open(path).map(BufReader::new).map_err(|err| told(path, &err))
+}
+
+fn told(path: &Path, cause: &dyn std::fmt::Display) -> String {
+    format!(
+        "The file {} for the members' sessions cannot be used: {cause}. Give a PEM file.",
+        path.display()
+    )
 }

@@ -16,9 +16,9 @@ use wire::member::{self as pb, hub_message};
 
 use super::super::auth::{Auth, Caller, Standing};
 use super::super::records::{Records, Refusal, Written};
-use super::super::server::{bye, message};
+use super::super::server::message;
 use super::super::{Membership, WRITE_DEADLINE};
-use super::{Conversation, End, RETRY_AFTER_MS, protocol};
+use super::{Conversation, End, RETRY_AFTER_MS, forbidden, protocol, unauthenticated};
 
 /// Writes of one member at a time.
 const WRITES: usize = 16;
@@ -127,7 +127,23 @@ impl Conversation {
             code: NackCode::InvalidArgument,
             message: missing.to_string(),
         };
-        self.refuse(seq, None, &refusal).await?;
+        self.refuse_unread(seq, None, &refusal).await
+    }
+
+    /// Answers a change that is larger than the member was told.
+    pub(super) async fn too_large(&mut self, seq: u64, key: &ExportKey, size: u64) -> Result<(), End> {
+        self.numbered(seq)?;
+        let limit = self.config.max_message;
+        let refusal = Refusal {
+            code: NackCode::TooLarge,
+            message: format!("The report has {size} bytes; {limit} are allowed."),
+        };
+        self.refuse_unread(seq, Some(key), &refusal).await
+    }
+
+    async fn refuse_unread(&mut self, seq: u64, key: Option<&ExportKey>, refusal: &Refusal) -> Result<(), End> {
+        self.metrics.changes.with_label_values(&[refusal.code.as_str()]).inc();
+        self.refuse(seq, key, refusal).await?;
         let ack = self.place.with(|state| {
             state.arrived(seq);
             state.settled(seq, true)
@@ -201,15 +217,8 @@ impl Conversation {
                 self.refuse(seq, Some(&key), &refusal).await?;
                 true
             }
-            Err(Failed::Unauthenticated) => {
-                let text =
-                    "The hub does not accept the token of this session any more; connect again with a fresh one.";
-                return Err(Some(bye(pb::ByeReason::Unauthenticated, text)));
-            }
-            Err(Failed::Forbidden) => {
-                let text = format!("The caller may no longer report the exports of {}.", self.cluster);
-                return Err(Some(bye(pb::ByeReason::Forbidden, text)));
-            }
+            Err(Failed::Unauthenticated) => return Err(Some(unauthenticated())),
+            Err(Failed::Forbidden) => return Err(Some(forbidden(&self.cluster))),
         };
         // A refused change is settled as well: the Nack has said so.
         let ack = self.place.with(|state| state.settled(seq, refused)).flatten();
