@@ -1,7 +1,7 @@
 //! What the member agent says about itself and its cluster in its InternalMemberCluster (member-behaviour 3).
 //!
-//! Only our own entry of the agents' list and the fields that describe the cluster are touched: other agents write into the same
-//! object.
+//! Only the entries of the agents that we speak for and the fields that describe the cluster are touched: other agents
+//! write into the same object.
 
 mod costs;
 mod describe;
@@ -108,26 +108,28 @@ impl Membership {
             .unwrap_or_default()
     }
 
-    /// Our entry of the agents' list; a new one when there is none, or when it cannot be read.
-    fn agent(&self) -> AgentStatus {
-        let ours = self
+    /// The entry of an agent in the list; a new one when there is none, or when it cannot be read.
+    fn agent(&self, kind: AgentType) -> AgentStatus {
+        let known = self
             .agents()
             .into_iter()
-            .find(is_ours)
+            .find(|entry| is_of(entry, kind))
             .and_then(|entry| AgentStatus::deserialize(entry).ok());
-        ours.unwrap_or(AgentStatus {
-            type_: AgentType::MemberAgent,
+        known.unwrap_or(AgentStatus {
+            type_: kind,
             conditions: Vec::new(),
             last_received_heartbeat: None,
         })
     }
 }
 
-fn is_ours(entry: &Value) -> bool {
-    entry
-        .get("type")
-        .is_some_and(|kind| kind == AgentType::MemberAgent.as_str())
+fn is_of(entry: &Value, kind: AgentType) -> bool {
+    entry.get("type").is_some_and(|text| text == kind.as_str())
 }
+
+/// The agents whose place is taken by a member agent that exports services (networking 11).
+pub const NETWORKING_AGENTS: [AgentType; 2] =
+    [AgentType::MultiClusterServiceAgent, AgentType::ServiceExportImportAgent];
 
 /// What a join pass found out.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -209,9 +211,9 @@ pub struct Update {
     pub is_transition: bool,
 }
 
-/// The heartbeat of a member that is part of the fleet (member-behaviour 3.2).
-pub fn joined(membership: &Membership, findings: &Findings, now: &Time) -> Update {
-    let mut agent = membership.agent();
+/// The heartbeat of a member that is part of the fleet (member-behaviour 3.2), also in the name of `others`.
+pub fn joined(membership: &Membership, others: &[AgentType], findings: &Findings, now: &Time) -> Update {
+    let mut agent = membership.agent(AgentType::MemberAgent);
     let mut notices = Vec::new();
     agent.last_received_heartbeat = Some(now.clone());
     let (health, notice) = health(findings.unhealthy);
@@ -233,12 +235,21 @@ pub fn joined(membership: &Membership, findings: &Findings, now: &Time) -> Updat
     }
     let mut status = membership.status.clone();
     describe(&mut status, membership, findings, &mut notices, now);
-    finish(membership, status, &agent, notices, is_transition)
+    let mut agents = vec![agent];
+    for kind in others {
+        let mut other = membership.agent(*kind);
+        other.last_received_heartbeat = Some(now.clone());
+        let joined = (ConditionStatus::True, reasons::AGENT_JOINED, String::new());
+        put(&mut other.conditions, membership, types::JOINED, joined, now);
+        agents.push(other);
+    }
+    finish(membership, status, &agents, notices, is_transition)
 }
 
-/// The last word of a member that has left, or why it could not leave (member-behaviour 3.8).
-pub fn left(membership: &Membership, failure: Option<&str>, now: &Time) -> Update {
-    let mut agent = membership.agent();
+/// The last word of a member that has left, or why it could not leave (member-behaviour 3.8), also in the name of
+/// `others`: they stay as they are while it could not.
+pub fn left(membership: &Membership, others: &[AgentType], failure: Option<&str>, now: &Time) -> Update {
+    let mut agent = membership.agent(AgentType::MemberAgent);
     let (verdict, notice) = match failure {
         None => (
             (
@@ -263,10 +274,17 @@ pub fn left(membership: &Membership, failure: Option<&str>, now: &Time) -> Updat
     let change = put(&mut agent.conditions, membership, types::JOINED, verdict, now);
     let news = change.status || change.generation || failure.is_some();
     let notices = if news { vec![notice] } else { Vec::new() };
+    let mut agents = vec![agent];
+    for kind in others.iter().filter(|_| failure.is_none()) {
+        let mut other = membership.agent(*kind);
+        let left = (ConditionStatus::False, reasons::AGENT_LEFT, String::new());
+        put(&mut other.conditions, membership, types::JOINED, left, now);
+        agents.push(other);
+    }
     finish(
         membership,
         membership.status.clone(),
-        &agent,
+        &agents,
         notices,
         news && failure.is_none(),
     )
@@ -274,7 +292,7 @@ pub fn left(membership: &Membership, failure: Option<&str>, now: &Time) -> Updat
 
 /// Whether a member that has left has said so already.
 pub fn has_left(membership: &Membership) -> bool {
-    let agent = membership.agent();
+    let agent = membership.agent(AgentType::MemberAgent);
     condition::find(&agent.conditions, types::JOINED).is_some_and(|c| {
         c.status == ConditionStatus::False
             && c.reason == reasons::INTERNAL_MEMBER_CLUSTER_LEFT
@@ -346,15 +364,17 @@ fn put(list: &mut Vec<Condition>, membership: &Membership, kind: &str, verdict: 
 fn finish(
     membership: &Membership,
     mut status: Value,
-    agent: &AgentStatus,
+    spoken: &[AgentStatus],
     notices: Vec<Notice>,
     is_transition: bool,
 ) -> Update {
     let mut agents = membership.agents();
-    let entry = tree(agent);
-    match agents.iter_mut().find(|entry| is_ours(entry)) {
-        Some(ours) => *ours = entry,
-        None => agents.push(entry),
+    for agent in spoken {
+        let entry = tree(agent);
+        match agents.iter_mut().find(|known| is_of(known, agent.type_)) {
+            Some(known) => *known = entry,
+            None => agents.push(entry),
+        }
     }
     if let Some(status) = status.as_object_mut() {
         status.insert("agentStatus".to_owned(), Value::Array(agents));

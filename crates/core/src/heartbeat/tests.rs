@@ -42,7 +42,7 @@ fn reading_clamps_the_period_and_keeps_odd_words() {
 #[test]
 fn the_first_heartbeat_joins() {
     let before = membership(Value::Null);
-    let update = joined(&before, &findings(), &now());
+    let update = joined(&before, &[], &findings(), &now());
     assert_eq!(
         patched(&before, &update),
         json!({
@@ -76,7 +76,7 @@ fn later_heartbeats_are_quiet_and_leave_others_alone() {
         json!({"agentStatus": [{"type": "ServiceExportImportAgent", "extra": 1}], "namespaces": {"a": ""},
         "conditions": [{"type": "NamespaceCollectionSucceeded", "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2024-01-01T00:00:00Z"}]}),
     );
-    let status = patched(&first, &joined(&first, &findings(), &now()));
+    let status = patched(&first, &joined(&first, &[], &findings(), &now()));
     assert_eq!(
         status["agentStatus"][0],
         json!({"type": "ServiceExportImportAgent", "extra": 1})
@@ -89,6 +89,7 @@ fn later_heartbeats_are_quiet_and_leave_others_alone() {
     let later: Time = serde_json::from_value(json!("2025-01-01T00:01:00Z")).unwrap();
     let update = joined(
         &second,
+        &[],
         &Findings {
             properties: None,
             ..findings()
@@ -116,6 +117,7 @@ fn an_unhealthy_member_still_has_a_heartbeat() {
     let before = membership(Value::Null);
     let update = joined(
         &before,
+        &[],
         &Findings {
             unhealthy: Some(503),
             ..findings()
@@ -162,7 +164,7 @@ fn lines(status: &Value) -> Vec<String> {
 fn a_provider_that_does_not_start_is_told_once() {
     let before = membership(Value::Null);
     let failing = |is_news| provider(Err(NotStarted::Failed("no region".into())), is_news);
-    let update = joined(&before, &failing(true), &now());
+    let update = joined(&before, &[], &failing(true), &now());
     let status = patched(&before, &update);
     let message = "Failed to start the property provider: no region";
     assert_eq!(
@@ -174,13 +176,17 @@ fn a_provider_that_does_not_start_is_told_once() {
         (last.reason, last.message.as_str(), last.warning),
         ("FailedToStart", message, true)
     );
-    assert!(joined(&membership(status), &failing(false), &now()).notices.is_empty());
+    assert!(
+        joined(&membership(status), &[], &failing(false), &now())
+            .notices
+            .is_empty()
+    );
     let late = Findings {
         properties: None,
         ..provider(Err(NotStarted::TimedOut), true)
     };
     assert_eq!(
-        lines(&patched(&before, &joined(&before, &late, &now()))),
+        lines(&patched(&before, &joined(&before, &[], &late, &now()))),
         ["ClusterPropertyProviderStarted False TimedOut: The property provider does not start up in time"]
     );
 }
@@ -201,7 +207,7 @@ fn conditions_of_a_provider_stand_in_their_order() {
             warning: warning.map(str::to_owned),
         })
     };
-    let update = joined(&before, &costs(price(None)), &now());
+    let update = joined(&before, &[], &costs(price(None)), &now());
     let told = update.notices.last().unwrap();
     assert_eq!((told.reason, told.warning), ("Started", false));
     assert_eq!(
@@ -228,14 +234,14 @@ fn conditions_of_a_provider_stand_in_their_order() {
         ),
     ] {
         assert_eq!(
-            lines(&patched(&before, &joined(&before, &costs(outcome), &now())))[2],
+            lines(&patched(&before, &joined(&before, &[], &costs(outcome), &now())))[2],
             wanted
         );
     }
-    let status = patched(&before, &joined(&before, &costs(price(None)), &now()));
+    let status = patched(&before, &joined(&before, &[], &costs(price(None)), &now()));
     let after = membership(status);
     assert_eq!(
-        lines(&patched(&after, &joined(&after, &findings(), &now()))),
+        lines(&patched(&after, &joined(&after, &[], &findings(), &now()))),
         Vec::<String>::new(),
         "without the provider its conditions go"
     );
@@ -244,15 +250,15 @@ fn conditions_of_a_provider_stand_in_their_order() {
 #[test]
 fn leaving_speaks_of_nothing_but_leaving() {
     let first = membership(Value::Null);
-    let member = membership(patched(&first, &joined(&first, &findings(), &now())));
-    let failed = left(&member, Some("no answer"), &now());
+    let member = membership(patched(&first, &joined(&first, &[], &findings(), &now())));
+    let failed = left(&member, &[], Some("no answer"), &now());
     let status = patched(&member, &failed);
     assert_eq!(
         status["agentStatus"][0]["conditions"][1]["reason"],
         "InternalMemberClusterFailedToLeave"
     );
     assert!(!failed.is_transition && !has_left(&membership(status.clone())));
-    let gone = left(&membership(status.clone()), None, &now());
+    let gone = left(&membership(status.clone()), &[], None, &now());
     let status = patched(&membership(status), &gone);
     let conditions = &status["agentStatus"][0]["conditions"];
     assert_eq!(
@@ -261,6 +267,61 @@ fn leaving_speaks_of_nothing_but_leaving() {
     );
     assert_eq!(status["properties"]["kubernetes-fleet.io/node-count"]["value"], "3");
     assert!(gone.is_transition && has_left(&membership(status)));
+}
+
+#[test]
+fn one_agent_speaks_for_those_whose_place_it_takes() {
+    let facts = |status: &Value| -> Vec<String> {
+        let agents = status["agentStatus"].as_array().unwrap();
+        agents
+            .iter()
+            .map(|agent| {
+                let joined = agent["conditions"].as_array().unwrap().iter();
+                let joined = joined.clone().find(|one| one["type"] == "Joined").unwrap();
+                let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+                let heartbeat = text(&agent["lastReceivedHeartbeat"]);
+                let [kind, verdict, reason] = [&agent["type"], &joined["status"], &joined["reason"]].map(text);
+                assert_eq!(
+                    (&joined["observedGeneration"], &joined["message"]),
+                    (&json!(2), &json!(""))
+                );
+                format!("{kind} {verdict} {reason} {heartbeat}")
+            })
+            .collect()
+    };
+    let first = membership(Value::Null);
+    let status = patched(&first, &joined(&first, &NETWORKING_AGENTS, &findings(), &now()));
+    let time = "2025-01-01T00:00:30Z";
+    let expected = [
+        format!("MemberAgent True InternalMemberClusterJoined {time}"),
+        format!("MultiClusterServiceAgent True AgentJoined {time}"),
+        format!("ServiceExportImportAgent True AgentJoined {time}"),
+    ];
+    assert_eq!(facts(&status), expected);
+    // What could not be left keeps everybody in place.
+    let member = membership(status);
+    let failed = patched(&member, &left(&member, &NETWORKING_AGENTS, Some("no answer"), &now()));
+    assert!(facts_of(&failed, "Joined").ends_with(&["True".to_owned(), "True".to_owned()]));
+    let gone = patched(&member, &left(&member, &NETWORKING_AGENTS, None, &now()));
+    let expected = [
+        format!("MemberAgent False InternalMemberClusterLeft {time}"),
+        format!("MultiClusterServiceAgent False AgentLeft {time}"),
+        format!("ServiceExportImportAgent False AgentLeft {time}"),
+    ];
+    assert_eq!(facts(&gone), expected);
+}
+
+/// Status of a condition of each agent.
+fn facts_of(status: &Value, kind: &str) -> Vec<String> {
+    let agents = status["agentStatus"].as_array().unwrap();
+    let of = |agent: &Value| {
+        let mut all = agent["conditions"].as_array().unwrap().iter();
+        all.find(|one| one["type"] == kind).unwrap()["status"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    agents.iter().map(of).collect()
 }
 
 #[test]
@@ -289,16 +350,16 @@ fn namespaces_are_reported_up_to_a_limit() {
         }
     };
     let before = membership(Value::Null);
-    let status = patched(&before, &joined(&before, &with(200), &now()));
+    let status = patched(&before, &joined(&before, &[], &with(200), &now()));
     assert_eq!(status["conditions"][0]["reason"], "Succeeded");
     let before = membership(status.clone());
-    let after = patched(&before, &joined(&before, &Findings::default(), &now()));
+    let after = patched(&before, &joined(&before, &[], &Findings::default(), &now()));
     assert_eq!(
         (&after["namespaces"], &after["conditions"]),
         (&status["namespaces"], &status["conditions"]),
         "what could not be collected this time stays as it was"
     );
-    let after = patched(&before, &joined(&before, &findings(), &now()));
+    let after = patched(&before, &joined(&before, &[], &findings(), &now()));
     assert_eq!(
         (after.get("namespaces"), after.get("conditions")),
         (None, None),
@@ -306,7 +367,7 @@ fn namespaces_are_reported_up_to_a_limit() {
     );
     assert_eq!(status["namespaces"].as_object().unwrap().len(), 200);
     let full = membership(status);
-    let status = patched(&full, &joined(&full, &with(201), &now()));
+    let status = patched(&full, &joined(&full, &[], &with(201), &now()));
     assert_eq!(
         (&status["conditions"][0]["status"], &status["conditions"][0]["reason"]),
         (&json!("False"), &json!("Degraded"))

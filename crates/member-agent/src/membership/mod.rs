@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::RootKind as _;
-use api::cluster::v1beta1::InternalMemberCluster;
+use api::cluster::v1beta1::{AgentType, InternalMemberCluster};
 use fairway_core::heartbeat::{self, Membership, Update, Wanted};
 use jiff::Timestamp;
 use kit::backoff::Backoff;
@@ -68,6 +68,8 @@ pub(crate) struct Speaker {
     clock: Clock,
     /// Who withdraws this member's exports, when they are reported.
     departure: Option<Arc<Departure>>,
+    /// The agents whose place this one takes.
+    others: &'static [AgentType],
 }
 
 /// What the speaker stands on.
@@ -81,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) counters: Counters,
     pub(crate) clock: Clock,
     pub(crate) departure: Option<Arc<Departure>>,
+    pub(crate) others: &'static [AgentType],
 }
 
 impl Speaker {
@@ -95,6 +98,7 @@ impl Speaker {
             counters,
             clock,
             departure,
+            others,
         } = parts;
         let (sender, changed) = watch::channel(0);
         let scope = Scope {
@@ -125,6 +129,7 @@ impl Speaker {
             counters,
             clock,
             departure,
+            others,
         }
     }
 
@@ -211,7 +216,9 @@ impl Speaker {
         self.applier.join().await;
         let (findings, failure) = self.collector.collect(&self.clock).await;
         let update = self
-            .write(membership, |fresh, now| heartbeat::joined(fresh, &findings, now))
+            .write(membership, |fresh, now| {
+                heartbeat::joined(fresh, self.others, &findings, now)
+            })
             .await?;
         if let Some(update) = update {
             self.tell(membership, &update);
@@ -228,7 +235,9 @@ impl Speaker {
             return Ok(());
         }
         let update = self
-            .write(membership, |fresh, now| heartbeat::left(fresh, failure.as_deref(), now))
+            .write(membership, |fresh, now| {
+                heartbeat::left(fresh, self.others, failure.as_deref(), now)
+            })
             .await?;
         if let Some(update) = update {
             self.tell(membership, &update);
