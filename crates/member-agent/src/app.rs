@@ -7,6 +7,7 @@ use std::time::Duration;
 use api::names::member_namespace;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fairway_core::heartbeat;
 use http::Method;
 use kit::client::{self, Identity, Options, Source};
 use kit::clock::Clock;
@@ -20,8 +21,8 @@ use kit::{admin, events};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Election, Settings};
-use crate::link::{self, Departure};
+use crate::args::{self, Election, Settings};
+use crate::link::{self, Departure, Way};
 use crate::member::Member;
 use crate::membership::{self, Address, Collector, Speaker};
 use crate::metrics::Counters;
@@ -76,12 +77,19 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         mut hub,
         settings,
     } = config;
-    let token_file = match &hub.source {
+    let identity = match &hub.source {
+        Source::Explicit {
+            identity: Identity::Certificate { cert, key },
+            ..
+        } => link::Identity::Certificate {
+            cert: cert.clone(),
+            key: key.clone(),
+        },
         Source::Explicit {
             identity: Identity::TokenFile(path),
             ..
-        } => path.clone(),
-        _ => PathBuf::new(),
+        } => link::Identity::TokenFile(path.clone()),
+        _ => link::Identity::TokenFile(PathBuf::new()),
     };
     let text = |err: &dyn std::fmt::Display| err.to_string();
     let metrics = Metrics::new().map_err(|err| text(&err))?;
@@ -98,12 +106,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         member: client::build(member).await.map_err(|err| text(&err))?,
         member_address,
     };
-    let sessions = match &settings.link {
+    let exports = match &settings.exports {
         Some(_) => Some(link::Metrics::register(metrics.registry()).map_err(|err| text(&err))?),
         None => {
             if settings.networking {
                 tracing::warn!(
-                    "No exports are reported: set --hub-link-address and --hub-link-ca-file to report them."
+                    "No exports are reported: set --hub-link-address and --hub-link-ca-file, or --export-report=objects, to report them."
                 );
             }
             None
@@ -112,7 +120,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
     let mut tasks = Tasks::new(stop.clone());
     // The reference's probes answer as soon as the process lives, also while it waits to lead.
     for address in &settings.probe_addresses {
-        let server = admin::probes_with(address, Arc::new(|| Ok(())), notes(sessions.as_ref()))
+        let server = admin::probes_with(address, Arc::new(|| Ok(())), notes(&settings, exports.as_ref()))
             .await
             .map_err(|err| text(&err))?;
         if let Some(server) = server {
@@ -138,14 +146,23 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
             tasks.spawn(name, elector.keep(stop.clone()));
         }
     }
-    let link = sessions.zip(settings.link.as_ref()).map(|(metrics, link)| {
-        let (address, ca_file) = (link.address.clone(), link.ca_file.clone());
-        let config = link::Config {
-            server_name: link.server_name.clone(),
-            epoch,
-            ..link::Config::new(address, ca_file, token_file.clone(), member_name.clone())
+    let link = exports.zip(settings.exports.as_ref()).map(|(metrics, exports)| {
+        let way = match exports {
+            args::Exports::Session(link) => {
+                let (address, ca_file) = (link.address.clone(), link.ca_file.clone());
+                Way::Session(link::Config {
+                    server_name: link.server_name.clone(),
+                    epoch,
+                    ..link::Config::new(address, ca_file, identity.clone(), member_name.clone())
+                })
+            }
+            args::Exports::Objects => Way::Objects(link::Objects {
+                hub: clients.hub.clone(),
+                cluster: member_name.clone(),
+                traffic_manager: settings.traffic_manager,
+            }),
         };
-        (config, metrics)
+        (way, metrics)
     });
     spawn(&mut tasks, &clients, &member_name, settings, &metrics, link).await?;
     tasks.join(GRACE).await.map_err(|err| text(&err))
@@ -160,7 +177,7 @@ pub async fn run_with(
     clients: Clients,
     member_name: &str,
     settings: Settings,
-    link: Option<(link::Config, link::Metrics)>,
+    link: Option<(Way, link::Metrics)>,
     stop: CancellationToken,
 ) -> Result<(), String> {
     let metrics = Metrics::new().map_err(|err| err.to_string())?;
@@ -176,7 +193,7 @@ async fn spawn(
     member_name: &str,
     settings: Settings,
     metrics: &Metrics,
-    link: Option<(link::Config, link::Metrics)>,
+    link: Option<(Way, link::Metrics)>,
 ) -> Result<(), String> {
     let stop = tasks.stop().clone();
     if stop
@@ -186,6 +203,12 @@ async fn spawn(
     {
         return Ok(());
     }
+    // Where exports are reported this agent takes the place of the networking agents, and where the networking features
+    // are switched off it still speaks for them.
+    let others: &[_] = match link.is_some() || !settings.networking {
+        true => &heartbeat::NETWORKING_AGENTS,
+        false => &[],
+    };
     let counters = Counters::new(metrics).map_err(|err| err.to_string())?;
     let namespace = member_namespace(member_name);
     let hub = Writer::new(clients.hub.clone(), DEADLINE);
@@ -212,12 +235,13 @@ async fn spawn(
         counters,
         clock,
         departure: departure.clone(),
+        others,
     });
     let (hub, member) = (&clients.hub, &clients.member);
-    if let Some(((config, link_metrics), departure)) = link.zip(departure) {
+    if let Some(((way, link_metrics), departure)) = link.zip(departure) {
         let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
         let session = link::run(
-            config,
+            way,
             member.clone(),
             departure,
             recorder,
@@ -227,7 +251,7 @@ async fn spawn(
         );
         // The hub gives the rights for both at once: before memberships can be read, a session would only be refused.
         let (membership, until) = (Arc::clone(speaker.index()), stop.clone());
-        tasks.spawn_endless("session with the hub", async move {
+        tasks.spawn_endless("exports", async move {
             if until.run_until_cancelled(membership.synced()).await.is_some() {
                 session.await;
             }
@@ -259,16 +283,21 @@ async fn spawn(
 
 /// What the readiness probe says beside whether the agent is ready. Exports that cannot be reported must not take the
 /// agent out of service: it still applies Works and sends heartbeats.
-fn notes(sessions: Option<&link::Metrics>) -> Vec<admin::Note> {
-    let exports = |metrics: &link::Metrics| {
+fn notes(settings: &Settings, exports: Option<&link::Metrics>) -> Vec<admin::Note> {
+    let note = |metrics: &link::Metrics| {
         let metrics = metrics.clone();
         let open: admin::Check = Arc::new(move || match metrics.connected.get() {
             1 => Ok(()),
-            _ => Err("The session with the hub is not open, so exports are not reported now.".to_owned()),
+            _ => Err(
+                "The session with the hub is not open, so exports are not reported now; the flag \
+                 --export-report=objects reports them without one."
+                    .to_owned(),
+            ),
         });
         ("exports", open)
     };
-    sessions.map(exports).into_iter().collect()
+    let has_session = matches!(settings.exports, Some(args::Exports::Session(_)));
+    exports.filter(|_| has_session).map(note).into_iter().collect()
 }
 
 /// Keeps an index up to date until `stop`.

@@ -42,8 +42,10 @@ pub struct Settings {
     pub azure: Option<AzureSettings>,
     /// Whether namespaces are reported.
     pub collect_namespaces: bool,
-    /// Session with the hub, when there is to be one.
-    pub link: Option<Link>,
+    /// How exports are reported, when they are.
+    pub exports: Option<Exports>,
+    /// Whether type, weight and public address of exports are recorded, where the agent records them itself.
+    pub traffic_manager: bool,
     /// Whether exports are followed at all.
     pub networking: bool,
     /// Path of the member's kubeconfig, empty for the usual places.
@@ -70,6 +72,15 @@ pub struct Aging {
     pub per_minute: i32,
     /// Importance at the age of zero; results above 100 count as 100.
     pub fresh: i32,
+}
+
+/// How exports are reported to the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exports {
+    /// Over a session with the hub agent.
+    Session(Link),
+    /// As objects that the agent writes itself.
+    Objects,
 }
 
 /// Where the hub agent takes in sessions.
@@ -121,7 +132,8 @@ impl Default for Settings {
             requeue: apply::Settings::default(),
             azure: None,
             collect_namespaces: false,
-            link: None,
+            exports: None,
+            traffic_manager: true,
             networking: true,
             kubeconfig: String::new(),
             verbosity: 0,
@@ -163,7 +175,8 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         requeue,
         azure: azure(&mut values),
         collect_namespaces: values.switch("enable-namespace-collection-in-property-provider"),
-        link: link(&mut values),
+        exports: exports(&mut values),
+        traffic_manager: values.switch("enable-traffic-manager-feature"),
         networking: values.switch("enable-networking-features"),
         kubeconfig: values.text("kubeconfig"),
         verbosity: values.verbosity(),
@@ -195,12 +208,6 @@ pub fn configure(settings: Settings, environment: &Environment) -> Result<Config
         problems.push(
             "The leader's lease must last a second at least and longer than its renew deadline, and that longer than \
              1.2 times the retry period, which must not be zero."
-                .to_owned(),
-        );
-    }
-    if settings.link.is_some() && settings.use_ca_auth {
-        problems.push(
-            "A session with the hub needs a token: the flags --hub-link-address and --use-ca-auth exclude each other."
                 .to_owned(),
         );
     }
@@ -240,15 +247,14 @@ fn azure(values: &mut Values) -> Option<AzureSettings> {
     (values.text("property-provider") == "azure").then_some(settings)
 }
 
-fn link(values: &mut Values) -> Option<Link> {
+fn exports(values: &mut Values) -> Option<Exports> {
     let text = |values: &Values, name| Some(values.text(name)).filter(|text| !text.is_empty());
-    let path = values.choice("export-report", &["grpc", "objects"]);
-    values.require(
-        path != "objects",
-        "The value objects of the flag --export-report is not available yet; use grpc.",
-    );
+    let objects = values.choice("export-report", &["grpc", "objects"]) == "objects";
     if !values.switch("enable-networking-features") {
         return None;
+    }
+    if objects {
+        return Some(Exports::Objects);
     }
     let address = text(values, "hub-link-address")?;
     values.require(
@@ -261,11 +267,11 @@ fn link(values: &mut Values) -> Option<Link> {
         "The flag --hub-link-address needs the flag --hub-link-ca-file.",
     );
     let server_name = text(values, "hub-link-server-name");
-    Some(Link {
+    Some(Exports::Session(Link {
         address,
         ca_file: ca_file?.into(),
         server_name,
-    })
+    }))
 }
 
 fn election(values: &mut Values) -> Option<Election> {
@@ -370,10 +376,24 @@ mod tests {
             assert!(err.contains(name), "{argument}: {err}");
         }
         assert_eq!(of(&["--hub-api-qps=-1"]).unwrap().hub_rate, None);
-        let err = of(&["--export-report=objects"]).unwrap_err().to_string();
-        assert!(err.contains("not available yet"), "{err}");
         let link = ["--hub-link-address=https://hub:9444", "--hub-link-ca-file=ca.crt"];
-        assert!(of(&link).unwrap().link.is_some());
+        assert!(matches!(of(&link).unwrap().exports, Some(Exports::Session(_))));
+        let objects = of(&[
+            "--export-report=objects",
+            link[0],
+            "--enable-traffic-manager-feature=false",
+        ])
+        .unwrap();
+        assert_eq!(
+            (objects.exports, objects.traffic_manager),
+            (Some(Exports::Objects), false)
+        );
+        assert!(
+            of(&["--export-report=mail"])
+                .unwrap_err()
+                .to_string()
+                .contains("export-report")
+        );
         let plain = of(&["--hub-link-address=http://hub:9444", link[1]])
             .unwrap_err()
             .to_string();
@@ -382,7 +402,7 @@ mod tests {
             "the token would travel in plain text: {plain}"
         );
         let off = of(&[link[0], link[1], "--enable-networking-features=false"]).unwrap();
-        assert_eq!((off.link, off.networking), (None, false));
+        assert_eq!((off.exports, off.networking), (None, false));
     }
 
     #[test]

@@ -272,6 +272,15 @@ impl Outbox {
         self.withdrawn.contains(key)
     }
 
+    /// The record of an export may not be what was reported: it is reported again as it is.
+    pub fn repeat(&mut self, key: &ExportKey) {
+        if let Some(report) = self.desired.get(key).cloned()
+            && !self.is_open(key)
+        {
+            self.enqueue(key.clone(), Change::Report(report));
+        }
+    }
+
     /// Puts what the hub could not write back in line.
     pub fn release(&mut self) {
         for (key, change) in std::mem::take(&mut self.held) {

@@ -226,3 +226,17 @@ fn a_full_sync_keeps_what_the_member_cannot_judge() {
         ["begin s1", "1 a v1", "2 b gone", "end s1 1 keep d"]
     );
 }
+
+#[test]
+fn a_record_that_may_have_changed_is_reported_once_more_as_it_is() {
+    let mut outbox = Outbox::new();
+    outbox.report(key("a"), export("1"));
+    outbox.connected(full("s1"), 256);
+    drain(&mut outbox);
+    outbox.repeat(&key("a"));
+    assert!(drain(&mut outbox).is_empty(), "it is on its way already");
+    outbox.ack(1);
+    outbox.repeat(&key("a"));
+    outbox.repeat(&key("unknown"));
+    assert_eq!(drain(&mut outbox), ["2 a v1"]);
+}

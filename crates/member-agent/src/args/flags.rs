@@ -172,7 +172,12 @@ pub(super) fn flags() -> FlagSet {
         .value(
             "export-report",
             "grpc",
-            "How exports are reported: grpc, over a session with the hub agent.",
+            "How exports are reported: grpc, over a session with the hub agent, or objects, which the agent writes itself.",
+        )
+        .switch(
+            "enable-traffic-manager-feature",
+            true,
+            "With --export-report=objects: record type, weight and public address of exports.",
         )
         .value(
             "hub-link-address",

@@ -1,38 +1,35 @@
-//! Keeps one stream to the hub: greets, sends what the outbox holds, takes in answers, and comes back after a break.
+//! Keeps one stream to the hub: connects, greets, and comes back after a break.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::link::outbox::{Outgoing, Refused, Resume};
-use fairway_core::link::{ExportKey, Verdict};
-use kit::backoff::Backoff;
+use fairway_core::link::outbox::Resume;
 use rand::Rng as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use tonic::{Request, Streaming};
-use wire::convert;
+use tonic::transport::{self, Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
 use wire::member::member_hub_client::MemberHubClient;
 use wire::member::{self as pb, hub_message, member_message};
 
-use super::{Config, News, Shared};
+use super::talk::{Talk, message, sync_id};
+use super::{Config, Identity, Shared};
 
 const PROTOCOL: u32 = 1;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const WELCOME_WITHIN: Duration = Duration::from_secs(15);
 /// Messages on their way to the transport.
 const OUTBOUND: usize = 64;
-/// Silence of this many ping intervals ends a stream.
-const MISSED_PINGS: u32 = 3;
 /// A stream that lasted this long was healthy: the back-off starts anew.
 const HEALTHY: Duration = Duration::from_secs(10);
 /// Whatever the hub says, no wait is longer than this.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Waits after the hub could not write a change; the hub names the shortest.
-const UNAVAILABLE: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Members that were all told to come back at the same time do so over this time.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// What a member remembers between streams.
 struct Memory {
@@ -40,13 +37,16 @@ struct Memory {
     incarnation: String,
     /// Since when the present stream is open.
     opened: Option<Instant>,
+    /// Where the hub asked to connect to, for the next try only.
+    target: Option<String>,
 }
 
 /// Why a stream ended.
-struct Ended {
+pub(super) struct Ended {
     reason: &'static str,
     text: String,
     retry_after: Option<Duration>,
+    target: Option<String>,
 }
 
 /// Keeps a stream open until `stop`.
@@ -65,6 +65,7 @@ pub(super) async fn run(
         instance: uuid::Uuid::new_v4().to_string(),
         incarnation: String::new(),
         opened: None,
+        target: None,
     };
     let mut failures = 0;
     loop {
@@ -74,12 +75,13 @@ pub(super) async fn run(
         shared.outbox.lock().disconnected();
         shared.metrics.reconnects.with_label_values(&[ended.reason]).inc();
         failures = failures_after(failures, memory.opened.take().map(|opened| opened.elapsed()));
-        let wait = jittered(config.reconnect, failures).max(ended.retry_after.unwrap_or_default());
+        let wait = wait(config.reconnect, failures, ended.retry_after.unwrap_or_default());
+        memory.target = ended.target;
         tracing::info!(
             reason = ended.reason,
             text = ended.text,
             ?wait,
-            "The session with the hub ended; connecting again."
+            "The session with the hub ended; connecting again. The flag --export-report=objects reports exports without one."
         );
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return;
@@ -95,6 +97,12 @@ fn failures_after(failures: u32, open: Option<Duration>) -> u32 {
     } else {
         failures.saturating_add(1)
     }
+}
+
+/// The wait before the next try. Many members may be told the same least wait at once, so each adds a part of its own.
+fn wait(bounds: [Duration; 2], failures: u32, least: Duration) -> Duration {
+    let own = least.min(SPREAD).mul_f64(rand::rng().random_range(0.0..1.0));
+    jittered(bounds, failures).max(least + own)
 }
 
 /// Full jitter: anything up to the exponential wait, but never at once.
@@ -122,15 +130,9 @@ async fn session(config: &Config, shared: &Shared, memory: &mut Memory) -> Ended
 type Opened = (mpsc::Sender<pb::MemberMessage>, Streaming<pb::HubMessage>, pb::Welcome);
 
 /// Connects and greets.
-async fn open(config: &Config, shared: &Shared, memory: &Memory) -> Result<Opened, Ended> {
-    let channel = connect(config).await.map_err(|text| failed("connect", text))?;
-    let token = tokio::fs::read_to_string(&config.token_file).await;
-    let token = token.map_err(|err| {
-        failed(
-            "token",
-            format!("The token file {} cannot be read: {err}", config.token_file.display()),
-        )
-    })?;
+async fn open(config: &Config, shared: &Shared, memory: &mut Memory) -> Result<Opened, Ended> {
+    let target = memory.target.take();
+    let channel = connect(config, target).await.map_err(|text| failed("connect", text))?;
     let (outbound, messages) = mpsc::channel(OUTBOUND);
     let hello = pb::Hello {
         protocol: PROTOCOL,
@@ -148,30 +150,36 @@ async fn open(config: &Config, shared: &Shared, memory: &Memory) -> Result<Opene
     // The channel is new and empty, so the greeting has room.
     let _ = outbound.try_send(message(member_message::Body::Hello(hello)));
     let mut request = Request::new(ReceiverStream::new(messages));
-    let bearer = MetadataValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| failed("token", "The token file holds characters that no token has.".to_owned()))?;
-    request.metadata_mut().insert("authorization", bearer);
+    if let Identity::TokenFile(file) = &config.identity {
+        let token = read(file).await.map_err(|text| failed("token", text))?;
+        let token = String::from_utf8_lossy(&token);
+        let bearer = MetadataValue::try_from(format!("Bearer {}", token.trim()))
+            .map_err(|_| failed("token", "The token file holds characters that no token has.".to_owned()))?;
+        request.metadata_mut().insert("authorization", bearer);
+    }
     let welcome = async {
         let answer = MemberHubClient::new(channel).session(request).await;
-        let mut inbound = answer
-            .map_err(|status| failed("refused", status.message().to_owned()))?
-            .into_inner();
-        match inbound.message().await {
-            Ok(Some(pb::HubMessage {
-                body: Some(hub_message::Body::Welcome(welcome)),
-            })) => Ok((inbound, welcome)),
-            Ok(Some(pb::HubMessage {
-                body: Some(hub_message::Body::Bye(bye)),
-            })) => Err(farewell(&bye)),
-            Ok(None) => Err(failed(
-                "closed",
-                "The hub closed the stream before its welcome.".to_owned(),
-            )),
-            Ok(other) => Err(failed(
-                "protocol",
-                format!("The hub answered {other:?} instead of a welcome."),
-            )),
-            Err(status) => Err(failed("refused", status.message().to_owned())),
+        let mut inbound = answer.map_err(refusal)?.into_inner();
+        loop {
+            return match inbound.message().await {
+                // A message of a newer protocol.
+                Ok(Some(pb::HubMessage { body: None })) => continue,
+                Ok(Some(pb::HubMessage {
+                    body: Some(hub_message::Body::Welcome(welcome)),
+                })) if (1..=PROTOCOL).contains(&welcome.protocol) => Ok((inbound, welcome)),
+                Ok(Some(pb::HubMessage {
+                    body: Some(hub_message::Body::Bye(bye)),
+                })) => Err(farewell(&bye)),
+                Ok(None) => Err(failed(
+                    "closed",
+                    "The hub closed the stream before its welcome.".to_owned(),
+                )),
+                Ok(other) => Err(failed(
+                    "protocol",
+                    format!("The hub answered {other:?} instead of a welcome."),
+                )),
+                Err(status) => Err(refusal(status)),
+            };
         }
     };
     match tokio::time::timeout(WELCOME_WITHIN, welcome).await {
@@ -184,7 +192,22 @@ async fn open(config: &Config, shared: &Shared, memory: &Memory) -> Result<Opene
     }
 }
 
-async fn connect(config: &Config) -> Result<Channel, String> {
+fn refusal(status: Status) -> Ended {
+    let reason = match status.code() {
+        Code::Unauthenticated => "unauthenticated",
+        _ => "refused",
+    };
+    failed(reason, status.message().to_owned())
+}
+
+async fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let read = tokio::fs::read(file).await;
+    read.map_err(|err| format!("The file {} cannot be read: {err}.", file.display()))
+}
+
+/// Connects to the configured address, or to the one that the hub asked for; either way the certificate is checked for
+/// the same name.
+async fn connect(config: &Config, target: Option<String>) -> Result<Channel, String> {
     // Any other scheme would be spoken in plain text, with the token in it.
     if !is_https(&config.address) {
         return Err(format!(
@@ -192,14 +215,18 @@ async fn connect(config: &Config) -> Result<Channel, String> {
             config.address
         ));
     }
-    let ca = tokio::fs::read(&config.ca_file)
-        .await
-        .map_err(|err| format!("The file {} cannot be read: {err}.", config.ca_file.display()))?;
-    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-    if let Some(name) = &config.server_name {
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&config.ca_file).await?));
+    let name = config.server_name.clone().or_else(|| host(&config.address));
+    if let Some(name) = name {
         tls = tls.domain_name(name);
     }
-    let endpoint = Endpoint::from_shared(config.address.clone())
+    if let Identity::Certificate { cert, key } = &config.identity {
+        tls = tls.identity(transport::Identity::from_pem(read(cert).await?, read(key).await?));
+    }
+    let address = target
+        .and_then(|target| encrypted(&target))
+        .unwrap_or_else(|| config.address.clone());
+    let endpoint = Endpoint::from_shared(address)
         .and_then(|endpoint| endpoint.tls_config(tls))
         .map_err(|err| {
             format!(
@@ -222,6 +249,22 @@ async fn connect(config: &Config) -> Result<Channel, String> {
                 kit::error::chain(&err)
             )
         })
+}
+
+/// The host of a URL.
+fn host(address: &str) -> Option<String> {
+    let uri: http::Uri = address.parse().ok()?;
+    uri.host().map(|host| host.trim_matches(['[', ']']).to_owned())
+}
+
+/// An address that the hub names, as a URL; none when it would not be encrypted.
+fn encrypted(target: &str) -> Option<String> {
+    let url = if target.contains("://") {
+        target.to_owned()
+    } else {
+        format!("https://{target}")
+    };
+    (!target.is_empty() && is_https(&url)).then_some(url)
 }
 
 /// Whether an address is a URL whose scheme is encrypted.
@@ -247,230 +290,7 @@ fn resume(config: &Config, memory: &Memory, welcome: &pb::Welcome) -> (Instant, 
     (Instant::now() + wait, resume)
 }
 
-/// An open stream.
-///
-/// It never waits for room to send without reading meanwhile: two sides that both only sent would wait for each other.
-struct Talk<'a> {
-    shared: &'a Shared,
-    outbound: mpsc::Sender<pb::MemberMessage>,
-    /// The message that goes out next.
-    next: Option<pb::MemberMessage>,
-    /// When and how reports begin to flow.
-    begin: Option<(Instant, Resume)>,
-    window: usize,
-    /// The newest ping to answer.
-    ping: Option<u64>,
-    heard: Instant,
-    silence: Duration,
-    /// When what the hub could not write is sent again.
-    release: Option<Instant>,
-    unavailable: u32,
-}
-
-impl<'a> Talk<'a> {
-    fn new(
-        shared: &'a Shared,
-        outbound: mpsc::Sender<pb::MemberMessage>,
-        begin: (Instant, Resume),
-        welcome: &pb::Welcome,
-    ) -> Self {
-        let interval = Duration::from_millis(welcome.ping_interval_ms.max(100)).min(LONGEST_WAIT);
-        Self {
-            shared,
-            outbound,
-            next: None,
-            begin: Some(begin),
-            window: usize::try_from(welcome.window).unwrap_or(1),
-            ping: None,
-            heard: Instant::now(),
-            silence: interval * (MISSED_PINGS + 1),
-            release: None,
-            unavailable: 0,
-        }
-    }
-
-    /// Runs the stream to its end.
-    async fn run(mut self, mut inbound: Streaming<pb::HubMessage>) -> Ended {
-        // A sender of its own, so that waiting for room borrows nothing of the rest.
-        let outbound = self.outbound.clone();
-        loop {
-            if self.next.is_none() {
-                self.next = self.due();
-            }
-            tokio::select! {
-                room = outbound.reserve(), if self.next.is_some() => match (room, self.next.take()) {
-                    (Ok(room), Some(message)) => room.send(message),
-                    (Ok(_), None) => {}
-                    (Err(_), _) => return failed("closed", "The stream to the hub is closed.".to_owned()),
-                },
-                received = inbound.message() => match received {
-                    Ok(Some(pb::HubMessage { body })) => {
-                        self.heard = Instant::now();
-                        if let Some(ended) = body.and_then(|body| self.take(body)) {
-                            return ended;
-                        }
-                    }
-                    Ok(None) => return failed("closed", "The hub closed the stream.".to_owned()),
-                    Err(status) => return failed("broken", status.message().to_owned()),
-                },
-                () = self.shared.wake.notified(), if self.next.is_none() => {}
-                () = tokio::time::sleep_until(self.heard + self.silence) => {
-                    return failed("silent", "The hub was silent for too long.".to_owned());
-                }
-                () = until(self.release) => {
-                    self.release = None;
-                    self.shared.outbox.lock().release();
-                }
-                () = until(self.begin.as_ref().map(|(at, _)| *at)) => {
-                    if let Some((_, resume)) = self.begin.take() {
-                        let withdrawn = self.shared.outbox.lock().connected(resume, self.window);
-                        self.revisit(withdrawn);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The next message that may be sent now.
-    fn due(&mut self) -> Option<pb::MemberMessage> {
-        if let Some(nonce) = self.ping.take() {
-            return Some(message(member_message::Body::Pong(pb::Pong { nonce })));
-        }
-        if let Some((key, verdict_seq)) = self.shared.shown.lock().pop_first() {
-            let key = Some((&key).into());
-            return Some(message(member_message::Body::VerdictAck(pb::VerdictAck {
-                key,
-                verdict_seq,
-            })));
-        }
-        let mut outbox = self.shared.outbox.lock();
-        let next = outbox.pop();
-        let open = i64::try_from(outbox.unacknowledged()).unwrap_or(i64::MAX);
-        self.shared.metrics.unacknowledged.set(open);
-        Some(match next? {
-            Outgoing::SyncBegin { sync_id } => message(member_message::Body::SyncBegin(pb::SyncBegin { sync_id })),
-            Outgoing::Change {
-                seq,
-                sync_id,
-                key,
-                change,
-            } => {
-                // The hub answers anew, so an earlier refusal does not stand any more.
-                let mut news = self.shared.news.lock();
-                if matches!(news.get(&key), Some(News::Refused(_))) {
-                    news.remove(&key);
-                }
-                convert::change_to_wire(seq, sync_id, &key, &change)
-            }
-            Outgoing::SyncEnd {
-                sync_id,
-                count,
-                digest,
-                kept,
-            } => message(member_message::Body::SyncEnd(pb::SyncEnd {
-                sync_id,
-                count,
-                digest: digest.to_vec(),
-                kept: kept.iter().map(Into::into).collect(),
-            })),
-        })
-    }
-
-    /// Takes one message in. Returns the end when it is one.
-    fn take(&mut self, body: hub_message::Body) -> Option<Ended> {
-        use hub_message::Body;
-        match body {
-            Body::Ack(ack) => {
-                // An acknowledgement follows each refusal as well; what waits to be sent again shows that there was one.
-                if self.release.is_none() {
-                    self.unavailable = 0;
-                }
-                let withdrawn = self.shared.outbox.lock().ack(ack.seq);
-                self.shared.answered();
-                self.revisit(withdrawn);
-            }
-            Body::Nack(nack) => self.refused(&nack),
-            Body::Verdict(verdict) => {
-                if let Ok((seq, key, verdict)) = convert::verdict(verdict) {
-                    self.judged(key, seq, verdict);
-                }
-            }
-            Body::Resync(resync) => {
-                tracing::info!(reason = resync.reason, "The hub asks for a full sync.");
-                let mut outbox = self.shared.outbox.lock();
-                // Before reports flow, the sync that is asked for is yet to come; otherwise it starts now.
-                match &mut self.begin {
-                    Some((_, resume)) => *resume = Resume::FullSync { sync_id: sync_id() },
-                    None => outbox.start_sync(sync_id()),
-                }
-            }
-            Body::Ping(ping) => self.ping = Some(ping.nonce),
-            Body::Drain(_) => return Some(failed("drain", "The hub asks to connect elsewhere.".to_owned())),
-            Body::Bye(bye) => return Some(farewell(&bye)),
-            Body::Welcome(_) => return Some(failed("protocol", "The hub welcomed twice.".to_owned())),
-        }
-        None
-    }
-
-    /// Shows a verdict. While the newest report of the export stands refused, the hub judges what it recorded before,
-    /// and that must not hide the refusal.
-    fn judged(&self, key: ExportKey, seq: u64, verdict: Verdict) {
-        let stands_refused = matches!(self.shared.news.lock().get(&key), Some(News::Refused(_)));
-        if !stands_refused {
-            let told = false;
-            tell(self.shared, key, News::Verdict { seq, verdict, told });
-        }
-    }
-
-    fn refused(&mut self, nack: &pb::Nack) {
-        let code = convert::nack_code(nack.code());
-        let refused = self.shared.outbox.lock().nack(nack.seq, code);
-        self.shared.answered();
-        match refused {
-            Refused::Outdated => {}
-            Refused::Held => {
-                // What is refused while others wait goes out with them.
-                if self.release.is_none() {
-                    self.unavailable = self.unavailable.saturating_add(1);
-                }
-                let least = Duration::from_millis(nack.retry_after_ms).min(LONGEST_WAIT);
-                let wait = UNAVAILABLE.delay(self.unavailable).max(least);
-                self.release.get_or_insert(Instant::now() + wait);
-            }
-            Refused::Final => {
-                let Ok(key) = convert::key(nack.key.clone()) else {
-                    return;
-                };
-                let (code, text) = (code.as_str(), &nack.message);
-                self.shared.metrics.refused.with_label_values(&[code]).inc();
-                tracing::warn!(export = %key, code, message = text, "The hub refused an export.");
-                tell(
-                    self.shared,
-                    key,
-                    News::Refused(format!("The hub refused the export ({code}): {text}")),
-                );
-            }
-        }
-    }
-
-    fn revisit(&self, keys: Vec<ExportKey>) {
-        keys.into_iter().for_each(|key| (self.shared.revisit)(key));
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn tell(shared: &Shared, key: ExportKey, news: News) {
-    shared.news.lock().insert(key.clone(), news);
-    (shared.revisit)(key);
-}
-
-fn farewell(bye: &pb::Bye) -> Ended {
+pub(super) fn farewell(bye: &pb::Bye) -> Ended {
     let retry_after = Some(Duration::from_millis(bye.retry_after_ms).min(LONGEST_WAIT));
     let reason = match bye.reason() {
         pb::ByeReason::Superseded => "superseded",
@@ -486,23 +306,25 @@ fn farewell(bye: &pb::Bye) -> Ended {
         reason,
         text: bye.message.clone(),
         retry_after,
+        target: None,
     }
 }
 
-fn failed(reason: &'static str, text: String) -> Ended {
+pub(super) fn failed(reason: &'static str, text: String) -> Ended {
     Ended {
         reason,
         text,
         retry_after: None,
+        target: None,
     }
 }
 
-fn message(body: member_message::Body) -> pb::MemberMessage {
-    pb::MemberMessage { body: Some(body) }
-}
-
-fn sync_id() -> String {
-    uuid::Uuid::new_v4().to_string()
+/// The end of a stream that the hub asked for.
+pub(super) fn drained(target: String) -> Ended {
+    Ended {
+        target: (!target.is_empty()).then_some(target),
+        ..failed("drain", "The hub asked to connect elsewhere.".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -531,6 +353,35 @@ mod tests {
                 assert!(wait <= most && wait >= most / 10, "{failures}: {wait:?}");
             }
         }
+    }
+
+    #[test]
+    fn members_that_are_told_the_same_wait_do_not_come_back_together() {
+        let bounds = [Duration::from_millis(500), Duration::from_secs(30)];
+        let second = Duration::from_secs(1);
+        let waits: Vec<Duration> = (0..50).map(|_| wait(bounds, 1, second)).collect();
+        assert!(
+            waits.iter().all(|wait| (second..second * 2).contains(wait)),
+            "{waits:?}"
+        );
+        let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        assert!(*most - *least > second / 4, "{waits:?}");
+        let half_a_minute = wait(bounds, 1, second * 30);
+        assert!(
+            (second * 30..=second * 31).contains(&half_a_minute),
+            "{half_a_minute:?}"
+        );
+        assert!(wait(bounds, 1, Duration::ZERO) <= second / 2);
+    }
+
+    #[test]
+    fn a_target_is_used_only_when_it_is_encrypted() {
+        assert_eq!(encrypted("hub-2:9444").as_deref(), Some("https://hub-2:9444"));
+        assert_eq!(encrypted("https://hub-2:9444").as_deref(), Some("https://hub-2:9444"));
+        assert_eq!(encrypted("http://hub-2:9444"), None);
+        assert_eq!(encrypted(""), None);
+        assert_eq!(host("https://hub:9444").as_deref(), Some("hub"));
+        assert_eq!(host("https://[::1]:9444").as_deref(), Some("::1"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use kit::clock::Clock;
 use kit::events::{Event, Recorder};
 use kit::index::Index;
 use kit::queue::{Outcome, Queue, work};
-use kit::writer::{Patch, Writer};
+use kit::writer::{Answer, Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
 use kube::Client;
 use parking_lot::Mutex;
@@ -161,15 +161,9 @@ impl Exports {
         }
     }
 
-    /// Exports that still carry our finalizer, and withdrawals that the hub has not acknowledged.
+    /// Exports that are still there, and withdrawals that the hub has not acknowledged.
     fn open_withdrawals(&self, seen: &Seen) -> usize {
-        let held = seen
-            .exports
-            .all()
-            .iter()
-            .filter(|export| export.has_finalizer())
-            .count();
-        held + self.shared.outbox.lock().open_withdrawals()
+        seen.exports.len() + self.shared.outbox.lock().open_withdrawals()
     }
 
     async fn look(&self, seen: &Seen, key: &ExportKey) -> Outcome {
@@ -197,6 +191,10 @@ impl Exports {
         let now = self.clock.now();
         let since = self.seen_since(&export, service.as_deref(), now);
         let stage = self.departure.stage();
+        if stage == Stage::Leaving && !export.deleting {
+            // A cluster that leaves keeps what was placed, but not the fleet's own kinds (networking 11).
+            return self.remove(seen, &place, &export).await;
+        }
         let decision = decide(&export, service.as_deref(), stage != Stage::Member, since, now);
         let mut export = ExportView::clone(&export);
         if decision.finalizer == Finalizer::Add {
@@ -357,6 +355,23 @@ impl Exports {
             events.push(event);
         }
         seq
+    }
+
+    /// Deletes a ServiceExport. While our finalizer holds it, the next look withdraws it from the hub.
+    async fn remove(&self, seen: &Seen, place: &ObjectKey, export: &ExportView) -> Result<(), kit::Error> {
+        let how = Deletion {
+            uid: Some(&export.uid),
+            ..Deletion::default()
+        };
+        match self.writer.delete(&EXPORTS, place, how).await? {
+            Answer::Gone(_) => seen.exports.fold_deleted(place, Some(&export.uid)),
+            Answer::Object(object) => {
+                if let Err(reason) = seen.exports.fold(object) {
+                    tracing::warn!(reason, "A deleted ServiceExport cannot be read back.");
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn set_finalizers(
