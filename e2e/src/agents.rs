@@ -8,6 +8,11 @@ use control_plane::free_ports;
 use control_plane::process::Supervised;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Time for an agent to print its metrics.
+const METRICS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running agent.
 #[derive(Debug)]
@@ -198,6 +203,23 @@ impl Agent {
             resident: kib * 1024,
             cpu_seconds: (ticks(11) + ticks(12)) / 100.0,
         })
+    }
+
+    /// The agent's metrics as it prints them.
+    pub async fn metrics(&self) -> Result<String> {
+        let read = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.metrics_port)).await?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        let answer = tokio::time::timeout(METRICS_WITHIN, read)
+            .await
+            .context("no metrics in time")?;
+        let answer = answer.context("the agent gives no metrics")?;
+        let (_, text) = answer.split_once("\r\n\r\n").context("the agent's answer is cut off")?;
+        Ok(text.to_owned())
     }
 
     /// Where the agent's metrics are.

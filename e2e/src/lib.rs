@@ -2,7 +2,9 @@
 //! over real or embedded control planes. No agent ever uses this crate.
 
 pub mod agents;
+pub mod bare;
 pub mod bench;
+pub mod crowd;
 pub mod demo;
 pub mod follow;
 pub mod manifests;

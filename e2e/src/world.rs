@@ -152,6 +152,16 @@ impl World {
         Ok(&self.member(name)?.plane)
     }
 
+    /// Where the hub agent takes in sessions.
+    pub fn link(&self) -> Link {
+        self.hub_options.link.clone()
+    }
+
+    /// A token of the account that lets a member in, for a member that is not started here.
+    pub async fn member_token(&self, name: &str) -> Result<TokenFile> {
+        self.hub.token_file(SYSTEM, &format!("fleet-member-agent-{name}")).await
+    }
+
     /// Names of the members that were started.
     pub fn member_names(&self) -> Vec<&str> {
         self.members.keys().map(String::as_str).collect()

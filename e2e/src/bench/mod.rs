@@ -2,6 +2,7 @@
 
 mod first_placement;
 mod idle;
+mod link;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::world::{Setup, World, member_cluster};
 
 pub use first_placement::{Plan, first_placement};
 pub use idle::{Rest, idle, watch};
+pub use link::{Sessions, sessions};
 
 /// A fleet of so many joined members.
 async fn fleet(kind: Kind, members: usize) -> Result<World> {

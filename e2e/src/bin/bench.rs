@@ -46,6 +46,15 @@ enum What {
         #[arg(long, default_value_t = 120)]
         seconds: u64,
     },
+    /// Sessions of many members with one hub agent: memory, latency, and a restart.
+    Link {
+        /// Number of members.
+        #[arg(long, default_value_t = 1000)]
+        members: usize,
+        /// Exports of each.
+        #[arg(long, default_value_t = 20)]
+        exports: usize,
+    },
 }
 
 #[tokio::main]
@@ -80,5 +89,6 @@ async fn run(args: &Args) -> Result<()> {
             .await
         }
         What::Idle { seconds } => bench::idle(kind, Duration::from_secs(seconds)).await,
+        What::Link { members, exports } => bench::sessions(bench::Sessions { kind, members, exports }).await,
     }
 }

@@ -1,12 +1,15 @@
 //! Who may open a session, and which of two speaks for a member.
 
-use fairway_core::link::{Change, ExportReport, NackCode};
+use control_plane::pki::Authority;
+use fairway_core::link::{Change, ExportReport, NackCode, ServicePort};
 use hub_agent::link::Membership;
-use member_agent::link::Stage;
+use member_agent::link::{Identity, Stage};
+use tokio_util::sync::CancellationToken;
+use wire::convert;
 use wire::member::{Bye, ByeReason, hub_message};
 
 use crate::raw::{Answer, Raw, key, report};
-use crate::world::{EXPORTS, FINE, PATIENCE, World, equal, eventually};
+use crate::world::{FINE, Member, PATIENCE, World, equal, eventually};
 
 fn refused(answer: Answer) -> (ByeReason, u64) {
     match answer {
@@ -51,7 +54,7 @@ async fn who_may_not_speak_for_a_cluster_is_refused_and_writes_nothing() {
         };
         assert_eq!(status.code(), tonic::Code::Unauthenticated, "{shown:?}: {status}");
     }
-    for (cluster, reason, retry) in [("m2", ByeReason::Forbidden, 0), ("m3", ByeReason::Forbidden, 0)] {
+    for (cluster, reason, retry) in [("m2", ByeReason::Forbidden, 0), ("m3", ByeReason::NotAMember, 30_000)] {
         let mut caller = world.caller(cluster, Some(token.clone())).await;
         assert_eq!(refused(caller.greet().await), (reason, retry), "{cluster}");
     }
@@ -186,7 +189,10 @@ async fn a_member_gets_in_with_its_next_token_and_withdraws_everything_when_it_l
     member.start();
     eventually("the outdated token is refused", || async {
         let metrics = member.metrics.as_ref().unwrap();
-        equal(metrics.reconnects.with_label_values(&["refused"]).get() >= 1, true)
+        equal(
+            metrics.reconnects.with_label_values(&["unauthenticated"]).get() >= 1,
+            true,
+        )
     })
     .await;
     assert!(!member.connected());
@@ -199,10 +205,117 @@ async fn a_member_gets_in_with_its_next_token_and_withdraws_everything_when_it_l
     member.departure.set(Stage::Leaving);
     assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
     assert!(world.records("m1").await.is_empty(), "everything is withdrawn");
-    // The exports are the user's; only what holds them for the hub goes.
-    member.delete(&EXPORTS, "a").await;
-    member.shows("a", "gone").await;
-    assert!(member.get_export("b").await.is_some());
+    for name in ["a", "b", "c", "d"] {
+        assert!(
+            member.get_export(name).await.is_none(),
+            "exports go with the membership"
+        );
+    }
     member.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_is_too_large_is_refused_by_name_and_the_session_goes_on() {
+    let mut world = World::new().await;
+    world.config.max_message = 4096;
+    world.start();
+    let mut member = world.raw("m1").await;
+    let mut large = report("a", 80);
+    large.ports = (1..=100)
+        .map(|number| ServicePort {
+            name: format!("{number:063}"),
+            ..large.ports[0].clone()
+        })
+        .collect();
+    let (code, text) = member.refusal(1, key("app", "a"), Change::Report(large)).await;
+    assert_eq!(code, NackCode::TooLarge);
+    assert!(text.contains("4096"), "{text}");
+    member
+        .send(convert::change_to_wire(
+            2,
+            None,
+            &key("app", "b"),
+            &Change::Report(report("b", 80)),
+        ))
+        .await;
+    eventually("the next report is recorded", || async {
+        let names: Vec<String> = world.records("m1").await.into_keys().collect();
+        equal(names, vec!["app/b".to_owned()])
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_does_not_lead_says_so() {
+    let mut world = World::new().await;
+    world.join("m1").await;
+    let stop = CancellationToken::new();
+    let standby = tokio::spawn(hub_agent::link::stand_by(world.config.clone(), stop.clone()));
+    let mut caller = world.caller("m1", Some(world.token("m1").await)).await;
+    assert_eq!(refused(caller.greet().await), (ByeReason::NotLeader, 1000));
+    // A member finds the leader by itself.
+    let mut member = world.member("m2").await;
+    member.exported_service("a", 80).await;
+    member.start();
+    eventually("the member is told", || async {
+        let metrics = member.metrics.as_ref().unwrap();
+        equal(metrics.reconnects.with_label_values(&["not_leader"]).get() >= 1, true)
+    })
+    .await;
+    stop.cancel();
+    standby.await.unwrap().unwrap();
+    world.start();
+    member.shows("a", FINE).await;
+    member.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_certificate_names_a_member_as_a_token_does() {
+    let mut world = World::new().await;
+    let authority = Authority::new("members").unwrap();
+    let ca = world.folder.join("members.crt");
+    std::fs::write(&ca, authority.cert_pem()).unwrap();
+    world.config.client_ca_file = Some(ca);
+    world.start();
+    world.join("m1").await;
+    world.join("m2").await;
+    world.bind_user("m1", "member-1").await;
+    let folder = world.folder.clone();
+    let identity = |authority: &Authority, user: &str| {
+        let pair = authority.client(user, &["members"]).unwrap();
+        let [cert, key] = ["crt", "key"].map(|end| folder.join(format!("{user}.{end}")));
+        std::fs::write(&cert, pair.cert_pem).unwrap();
+        std::fs::write(&key, pair.key_pem).unwrap();
+        Identity::Certificate { cert, key }
+    };
+    let mut member = Member::new("m1", &world.folder, world.port, "").await;
+    member.config.identity = identity(&authority, "member-1");
+    member.exported_service("a", 80).await;
+    member.start();
+    member.shows("a", FINE).await;
+    // It speaks for its own cluster only.
+    let mut other = Member::new("m2", &world.folder, world.port, "").await;
+    other.config.identity = member.config.identity.clone();
+    // And only certificates of that authority count.
+    let mut forged = Member::new("m1", &world.folder, world.port, "").await;
+    forged.config.identity = identity(&Authority::new("members").unwrap(), "member-1 ");
+    other.start();
+    forged.start();
+    let told = |member: &Member, reason: &str| {
+        let metrics = member.metrics.as_ref().unwrap();
+        metrics.reconnects.with_label_values(&[reason]).get()
+    };
+    eventually("the others are refused", || async {
+        let failed = told(&forged, "connect") + told(&forged, "refused");
+        equal((told(&other, "forbidden") > 0, failed > 0), (true, true))
+    })
+    .await;
+    assert!(member.connected() && !other.connected() && !forged.connected());
+    for mut one in [member, other, forged] {
+        one.stop().await;
+    }
     world.stop().await;
 }

@@ -4,12 +4,14 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
+use wire::convert;
 use wire::member::member_hub_server::{MemberHub, MemberHubServer};
 use wire::member::{self as pb, hub_message, member_message};
 
@@ -82,10 +84,16 @@ impl Stub {
                 window: 16,
                 max_message: 1 << 20,
                 ping_interval_ms: u64::try_from(ping_interval.as_millis()).unwrap(),
+                server_time: Some(convert::time_to_wire(self.now())),
                 ..pb::Welcome::default()
             }))
             .await;
         session
+    }
+
+    /// The hub's clock, which is not that of its members.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now() - SignedDuration::from_hours(3)
     }
 
     /// Ends the hub; its streams must be dropped before.

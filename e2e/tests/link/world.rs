@@ -96,6 +96,8 @@ pub struct Member {
     pub token_file: PathBuf,
     pub departure: Arc<Departure>,
     pub config: member_link::Config,
+    /// How exports are reported, where that is not over a session.
+    pub way: Option<member_link::Way>,
     pub metrics: Option<member_link::Metrics>,
     half: Option<Running>,
 }
@@ -198,6 +200,8 @@ impl World {
             // A side counts as gone after a few of these: long enough for a busy machine.
             ping_interval: Duration::from_secs(3),
             confirm_after: Duration::from_millis(700),
+            drain: Duration::from_millis(200),
+            drain_each: Duration::ZERO,
             ..hub_link::Config::new(bind, folder.join("tls.crt"), folder.join("tls.key"))
         };
         Self {
@@ -273,6 +277,16 @@ impl World {
         self.user.create(&BINDINGS, Some(&inside), &binding).await.unwrap();
     }
 
+    /// Gives a user the rights of a joined member.
+    pub async fn bind_user(&self, name: &str, user: &str) {
+        let inside = format!("fleet-member-{name}");
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"namespace": inside, "name": user},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": api::names::member_role(name)},
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}]});
+        self.user.create(&BINDINGS, Some(&inside), &binding).await.unwrap();
+    }
+
     /// Takes a member its rights.
     pub async fn unbind(&self, name: &str) {
         let binding = api::names::member_role_binding(name);
@@ -300,10 +314,15 @@ impl World {
         }
     }
 
+    /// The InternalMemberCluster of a member.
+    pub async fn membership(&self, name: &str) -> Value {
+        let key = ObjectKey::namespaced(&format!("fleet-member-{name}"), name);
+        self.user.get(&MEMBERSHIPS, &key).await.unwrap()
+    }
+
     /// Status of a member's condition Joined, `-` where there is none.
     pub async fn joined(&self, name: &str) -> String {
-        let key = ObjectKey::namespaced(&format!("fleet-member-{name}"), name);
-        let membership = self.user.get(&MEMBERSHIPS, &key).await.unwrap();
+        let membership = self.membership(name).await;
         let conditions = membership.pointer("/status/agentStatus/0/conditions");
         let joined = conditions.and_then(Value::as_array).into_iter().flatten();
         joined
@@ -420,7 +439,7 @@ impl Member {
             ..member_link::Config::new(
                 format!("https://127.0.0.1:{port}"),
                 folder.join("ca.crt"),
-                token_file.clone(),
+                member_link::Identity::TokenFile(token_file.clone()),
                 name.to_owned(),
             )
         };
@@ -431,6 +450,7 @@ impl Member {
             token_file,
             departure: Departure::new(),
             config,
+            way: None,
             metrics: None,
             half: None,
         }
@@ -453,22 +473,15 @@ impl Member {
         let (recorder, writer) = events::channel(Writer::new(client.clone(), Duration::from_secs(5)), Clock::System);
         let metrics = member_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
-        let (config, departure, stop) = (
-            self.config.clone(),
+        let session = || self.config.clone().into();
+        let (way, departure, stop) = (
+            self.way.clone().unwrap_or_else(session),
             Arc::clone(&self.departure),
             CancellationToken::new(),
         );
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            let link = member_link::run(
-                config,
-                client,
-                departure,
-                recorder,
-                metrics,
-                Clock::System,
-                ended.clone(),
-            );
+            let link = member_link::run(way, client, departure, recorder, metrics, Clock::System, ended.clone());
             tokio::join!(link, writer.run(ended));
         });
         self.half = Some(Running { stop, task });
