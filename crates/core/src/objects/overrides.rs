@@ -1,12 +1,12 @@
 //! Override snapshots of both scopes.
 
-use api::placement::v1beta1::{ClusterResourceOverrideSpec, ResourceOverrideSpec};
+use api::placement::v1beta1::{ClusterResourceOverrideSpec, ResourceOverrideSpec, ResourceScope};
 use api::text::labels;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::meta::null_is_default;
-use super::{DecodeError, Meta, decode};
+use super::{DecodeError, Meta, PlacementKey, decode};
 
 /// A ClusterResourceOverrideSnapshot or a ResourceOverrideSnapshot.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +72,24 @@ impl OverrideSnapshot {
     /// Name of the override.
     pub fn parent(&self) -> Option<&str> {
         self.meta.label(labels::PARENT_OVERRIDE)
+    }
+
+    /// The placement that it is meant for, by its key; `None` means every placement (hub-behaviour 6.3).
+    pub fn placement(&self) -> Option<PlacementKey> {
+        let (placement, in_own_namespace) = match &self.kind {
+            OverrideKind::Cluster(spec) => (spec.placement.as_ref()?, false),
+            OverrideKind::Namespaced(spec) => {
+                let placement = spec.placement.as_ref()?;
+                (placement, placement.scope == Some(ResourceScope::Namespaced))
+            }
+        };
+        Some(match self.meta.namespace.as_deref().filter(|_| in_own_namespace) {
+            Some(namespace) => PlacementKey::namespaced(namespace, &placement.name),
+            None => placement
+                .name
+                .parse()
+                .unwrap_or_else(|_| PlacementKey::cluster(&placement.name)),
+        })
     }
 
     /// Its index; `None` when the label is missing or no number.

@@ -70,15 +70,7 @@ fn latest(overrides: &[Arc<OverrideSnapshot>]) -> Vec<&OverrideSnapshot> {
 
 /// Whether the override is meant for this placement; one without `placement` is meant for all.
 fn concerns(snapshot: &OverrideSnapshot, key: &PlacementKey) -> bool {
-    let Some((name, namespaced)) = snapshot.placement() else {
-        return true;
-    };
-    let namespace = if namespaced {
-        snapshot.meta.namespace.as_deref()
-    } else {
-        None
-    };
-    key.namespace.as_deref() == namespace && key.name == name
+    snapshot.placement().is_none_or(|meant| meant == *key)
 }
 
 /// The objects that overrides may select.

@@ -1,6 +1,6 @@
 //! One view of both kinds of override snapshots.
 
-use api::placement::v1beta1::{OverrideRule, ResourceScope};
+use api::placement::v1beta1::OverrideRule;
 
 use crate::objects::{ObjectId, OverrideKind, OverrideSnapshot};
 
@@ -12,8 +12,6 @@ pub(super) trait Reading {
     fn kind_name(&self) -> &'static str;
     /// `namespace/name`, or just the name.
     fn full_name(&self) -> String;
-    /// The placement it is meant for, and whether that is a ResourcePlacement; `None` means every placement.
-    fn placement(&self) -> Option<(&str, bool)>;
     /// Whether one of its selectors names exactly this object.
     fn selects(&self, id: &ObjectId) -> bool;
     /// Its rules, in order.
@@ -35,15 +33,6 @@ impl Reading for OverrideSnapshot {
 
     fn full_name(&self) -> String {
         full_name(self.meta.namespace.as_deref().unwrap_or_default(), &self.meta.name)
-    }
-
-    fn placement(&self) -> Option<(&str, bool)> {
-        let (placement, may_be_namespaced) = match &self.kind {
-            OverrideKind::Cluster(spec) => (spec.placement.as_ref()?, false),
-            OverrideKind::Namespaced(spec) => (spec.placement.as_ref()?, true),
-        };
-        let namespaced = may_be_namespaced && placement.scope == Some(ResourceScope::Namespaced);
-        Some((&placement.name, namespaced))
     }
 
     fn selects(&self, id: &ObjectId) -> bool {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use api::LabelSelector;
 use api::condition::Verdict;
-use api::placement::v1beta1::{PlacementPolicy, PlacementType, ResourceScope, ResourceSelectorTerm, SelectionScope};
+use api::placement::v1beta1::{PlacementPolicy, PlacementType, ResourceSelectorTerm, SelectionScope};
 use api::text::conditions::PlacementCondition;
-use fairway_core::objects::{Member, OverrideKind, OverrideSnapshot, Placement, PlacementKey};
+use fairway_core::objects::{Member, OverrideSnapshot, Placement, PlacementKey};
 use fairway_core::placement::Selectable;
 use fairway_core::schedule::eligible;
 use jiff::Timestamp;
@@ -154,25 +154,7 @@ impl Interest {
 
     /// Placements that a change of an override snapshot concerns: the one it names, or all.
     pub fn in_override(&self, snapshot: &OverrideSnapshot) -> Vec<PlacementKey> {
-        let (placement, namespaced) = match &snapshot.kind {
-            OverrideKind::Cluster(spec) => (spec.placement.as_ref(), false),
-            OverrideKind::Namespaced(spec) => (
-                spec.placement.as_ref(),
-                spec.placement
-                    .as_ref()
-                    .is_some_and(|p| p.scope == Some(ResourceScope::Namespaced)),
-            ),
-        };
-        match placement {
-            None => self.all(),
-            Some(placement) => {
-                let namespace = snapshot.meta.namespace.clone().filter(|_| namespaced);
-                vec![PlacementKey {
-                    namespace,
-                    name: placement.name.clone(),
-                }]
-            }
-        }
+        snapshot.placement().map_or_else(|| self.all(), |key| vec![key])
     }
 }
 

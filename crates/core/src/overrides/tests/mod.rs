@@ -137,6 +137,7 @@ fn an_override_may_be_meant_for_one_placement() {
     let cases = [
         ("c-0", json!(null), true, true),
         ("c-0", json!({"name": "web"}), true, false),
+        ("c-0", json!({"name": "app/web"}), false, true),
         ("c-0", json!({"name": "other"}), false, false),
         ("app/r-0", json!({"name": "web"}), true, false),
         ("app/r-0", json!({"name": "web", "scope": "Cluster"}), true, false),
