@@ -34,7 +34,12 @@ pub(super) fn number(input: &Input<'_>, classes: &Classes<'_>, outcome: &mut Out
     if wanted > present {
         return pick_more(input, classes, wanted, outcome);
     }
-    let kept = drop_lowest(classes, present - wanted, outcome);
+    let surplus = present - wanted;
+    let kept = if surplus == 0 && classes.obsolete.is_empty() {
+        decisions_of(classes.bound.iter().chain(&classes.scheduled))
+    } else {
+        drop_lowest(classes, surplus, outcome)
+    };
     outcome.verdict = Some(verdict(kept, wanted, &[], &[]));
     Ok(())
 }
@@ -55,9 +60,14 @@ fn drop_lowest(classes: &Classes<'_>, surplus: usize, outcome: &mut Outcome) -> 
     unschedule(&leaving, outcome);
     let mut kept: Vec<&Binding> = scheduled;
     kept.extend(bound);
-    kept.iter()
-        .map(|binding| binding.spec.cluster_decision.clone())
-        .collect()
+    decisions_of(&kept)
+}
+
+fn decisions_of<'b>(bindings: impl IntoIterator<Item = &'b &'b Binding>) -> Vec<ClusterDecision> {
+    let decisions = bindings
+        .into_iter()
+        .map(|binding| binding.spec.cluster_decision.clone());
+    decisions.collect()
 }
 
 /// Lowest first: without score, then by topology spread and affinity score, then by cluster name.
