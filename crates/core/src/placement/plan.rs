@@ -64,6 +64,8 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
     };
     finish(world, works, farewell, report)
 }
+        let told = report.as_ref().map_or(&placement.status, |report| &report.status);
+        world.pass.facts.placement = Some(report::fact(placement, told));
 
 /// The placement's status, to be written.
 struct Report {
@@ -108,7 +110,6 @@ fn status(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
         Selected::Moved(_) => None,
         _ => copy(world, &mut status),
     };
-    world.pass.facts.placement = Some(report::fact(&placement, &status));
     if !report::is_complete(&placement, &status) {
         world.pass.look_again(SAFETY_NET);
     }

@@ -316,6 +316,11 @@ fn an_index_that_is_not_complete_selects_nothing_partially() {
     hub.place(spec(json!({"placementType": "PickAll"})));
     let pass = hub.pass();
     assert_eq!(pass.problems.len(), 1);
+    let shown = pass.facts.placement.unwrap();
+    assert_eq!(
+        (shown.condition.as_str(), shown.status.as_str()),
+        ("ClusterResourcePlacementScheduled", "nil")
+    );
     assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
     hub.index.unsynced = None;
     hub.settle();
