@@ -49,14 +49,23 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
         if stages.work {
             works.refresh(&mut world);
         }
-        stages::roll_out(&mut world, &works.awaited);
     }
-    if stages.work {
-        works.complete(&mut world);
+    // Where nothing changes for a member, a cluster that has just moved is ready at once and makes room for the next. Each
+    // round moves a binding that no later one touches again.
+    loop {
+        let moved = rolls_out && stages::roll_out(&mut world, &works.awaited);
+        if stages.work {
+            works.complete(&mut world);
+        }
+        if !(moved && stages.work) {
+            break;
+        }
     }
     let farewell = cleanup::farewell(&mut world);
     let report = if stages.placement {
         let report = status(&mut world, &selected);
+        let told = report.as_ref().map_or(&placement.status, |report| &report.status);
+        world.pass.facts.placement = Some(report::fact(placement, told));
         report_back(&mut world, report.as_ref());
         report
     } else {
@@ -64,8 +73,6 @@ pub fn plan(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) 
     };
     finish(world, works, farewell, report)
 }
-        let told = report.as_ref().map_or(&placement.status, |report| &report.status);
-        world.pass.facts.placement = Some(report::fact(placement, told));
 
 /// The placement's status, to be written.
 struct Report {

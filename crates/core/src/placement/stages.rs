@@ -278,23 +278,27 @@ fn decide(world: &mut World<'_>, position: usize, verdict: Verdict) {
 }
 
 /// The rolling update (hub-behaviour 5.1 to 5.6). `awaited` are the bindings whose members have not answered yet.
-pub(super) fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) {
+/// Answers whether anything was moved or removed.
+pub(super) fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) -> bool {
     let placement = Arc::clone(&world.placement);
     let Some(master) = snapshot::latest_master(&world.resources).cloned() else {
-        return;
+        return false;
     };
-    let Some(index) = master.index() else { return };
+    let Some(index) = master.index() else { return false };
     let group: Vec<_> = snapshot::group(&world.resources, index).into_iter().cloned().collect();
     if master.group_size().is_some_and(|size| group.len() < size) {
         let name = &master.meta.name;
         world.fail(Problem::expected(format!(
             "The group of resource snapshot {name} is not complete yet."
         )));
-        return;
+        return false;
     }
     let budget = match budget(world) {
         Ok(budget) => budget,
-        Err(problem) => return world.fail(problem),
+        Err(problem) => {
+            world.fail(problem);
+            return false;
+        }
     };
     let manifests: Vec<_> = group.iter().flat_map(|s| s.manifests.iter().cloned()).collect();
     let matched = overrides::matched(world.slice.key, &manifests, world.slice.overrides);
@@ -326,15 +330,18 @@ pub(super) fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) {
     };
     // What leaves makes room for what comes: the next look would see it, so it is taken here. Each round moves or removes
     // a binding that no later round touches again, so there are at most as many as bindings.
+    let mut moved = false;
     for _ in 0..=world.bindings.len() {
         let outcome = rollout::roll_out(&mut world.bindings, &input);
         if !outcome.changed {
             if let Some(wait) = outcome.requeue {
                 world.pass.look_again(wait);
             }
-            return;
+            break;
         }
+        moved = true;
     }
+    moved
 }
 
 /// The budgets of the placement with defaults (hub-behaviour 0.7, 5.5).

@@ -85,7 +85,7 @@ pub enum Outcome {
     NotSynchronized(Problem),
     /// The Works are as they should be once the writes are done.
     Synchronized {
-        /// Whether any Work is created, deleted or changed in what members see.
+        /// Whether any Work is created or changed in what members see, so that their answers are still to come.
         changed: bool,
         /// Names of the Works that remain as they are and speak for the binding when nothing changed.
         works: Vec<String>,
@@ -183,7 +183,7 @@ fn synchronize(
         .filter(|work| !synced.kept.contains(&work.meta.name))
         .collect();
     for work in surplus {
-        synced.write(works::delete(work));
+        synced.remove(work);
     }
     Ok(synced.into_rendered(input))
 }
@@ -280,6 +280,11 @@ impl Synced {
     fn write(&mut self, write: Write) {
         self.changed = true;
         self.writes.push(write);
+    }
+
+    /// The member's answers about the other Works stay valid, and it will not repeat them.
+    fn remove(&mut self, work: &Work) {
+        self.writes.push(works::delete(work));
     }
 
     /// A write that was refused before is not repeated; the refusal is what the status speaks of.

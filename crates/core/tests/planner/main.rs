@@ -7,6 +7,7 @@
 )]
 
 mod back;
+mod chaos;
 mod ends;
 mod hub;
 mod life;

@@ -221,3 +221,44 @@ fn a_deleted_override_leaves_the_clusters_one_by_one() {
     assert_eq!(hub.condition("Overridden").unwrap().1, "NoOverrideSpecified");
     assert_eq!(hub.condition("Available").unwrap().0, "True");
 }
+
+#[test]
+fn clusters_for_which_nothing_changes_need_not_wait_for_each_other() {
+    let mut hub = Hub::new(&CLUSTERS[..4]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    // A content that comes back at once has reached one of them; the others get a new index and nothing else.
+    hub.index.put(config_map("one", "2"));
+    hub.settle();
+    hub.index.put(config_map("one", "1"));
+    hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-2-snapshot"), ["a"]);
+    available(&mut hub);
+    hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-2-snapshot"), CLUSTERS[..4]);
+    assert_eq!(hub.condition("Available").unwrap().0, "True");
+}
+
+#[test]
+fn a_work_that_goes_leaves_the_answers_about_the_others_valid() {
+    let envelope = json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "ResourceEnvelope",
+        "metadata": {"name": "e", "namespace": "app"}, "data": {"w": config_map("wrapped", "1")}});
+    let mut hub = Hub::new(&CLUSTERS[..2]);
+    hub.index.put(envelope);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    assert_eq!(hub.count(Kind::Work), 4);
+    hub.index.remove("ResourceEnvelope", "e");
+    hub.settle();
+    assert_eq!(
+        hub.condition("Available").unwrap().0,
+        "True",
+        "nobody has to answer anew"
+    );
+    hub.finish_works();
+    assert_eq!(hub.count(Kind::Work), 2);
+}
