@@ -1,9 +1,23 @@
 //! The agent may die at any write: before the server has it, or after. The next one finishes the work.
 
+use std::sync::Arc;
+
 use apiserver::{Action, Matcher, Verb};
 use kit::ObjectKey;
+use serde_json::Value;
 
 use crate::world::{AGENT_USER, BINDING, PLACEMENT, POLICY_SNAPSHOT, SNAPSHOT, WORK, World, is_available};
+
+/// Objects of a placement.
+fn of<'a>(placement: &'a str, all: &'a [Arc<Value>]) -> impl Iterator<Item = &'a Arc<Value>> {
+    all.iter()
+        .filter(move |o| o["metadata"]["labels"]["kubernetes-fleet.io/parent-CRP"] == placement)
+}
+
+fn is_true(object: &Value, condition: &str) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == condition && c["status"] == "True"))
+}
 
 const WRITES: [Verb; 4] = [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete];
 
@@ -38,7 +52,14 @@ async fn a_crash_at_any_write_heals() {
 
         world.start(&[]);
         // Either the agent runs into the fault, or it is done before.
-        let done = async { drop(placements.until(&crp, "available", is_available).await) };
+        let reported = |all: &[Arc<Value>]| of(&name, all).filter(|o| is_true(o, "Available")).count() == 2;
+        let scheduled = |all: &[Arc<Value>]| of(&name, all).any(|o| is_true(o, "Scheduled"));
+        let all_done = async || {
+            placements.until(&crp, "available", is_available).await;
+            bindings.until_all("available", reported).await;
+            policies.until_all("scheduled", scheduled).await;
+        };
+        let done = all_done();
         let hit = async {
             while faults.hits(at) == 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
@@ -54,12 +75,8 @@ async fn a_crash_at_any_write_heals() {
         }
         deepest = nth;
         world.start(&[]);
-        placements.until(&crp, "available", is_available).await;
-        let of_this = |all: &[std::sync::Arc<serde_json::Value>]| {
-            all.iter()
-                .filter(|o| o["metadata"]["labels"]["kubernetes-fleet.io/parent-CRP"] == name.as_str())
-                .count()
-        };
+        all_done().await;
+        let of_this = |all: &[Arc<Value>]| of(&name, all).count();
         bindings.until_all("one for each member", |all| of_this(all) == 2).await;
         works.until_all("one for each member", |all| of_this(all) == 2).await;
         assert_eq!(of_this(&snapshots.all()), 1, "after {nth} writes");
