@@ -5,8 +5,8 @@ use api::text::reasons::manifest as reasons;
 use serde_json::Value;
 
 use super::availability::Availability;
-use super::comparable::manifest_hash;
 use super::owners::Owner;
+use super::print::Print;
 
 /// How the processing of a manifest ended (member-behaviour 4.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,8 +93,8 @@ pub struct Live {
     pub resource_version: String,
     /// Whether our AppliedWork is among its owners.
     pub owned: bool,
-    /// Digest of what counts in comparisons, to tell changes of status from changes of content.
-    pub digest: String,
+    /// Fingerprint, to tell changes of status from changes of content.
+    pub print: Print,
     /// The part of its status that is reported back, when the Work asks for it.
     pub status: Option<Value>,
 }
@@ -148,7 +148,7 @@ impl Live {
                 .unwrap_or_default(),
             resource_version: text("/metadata/resourceVersion"),
             owned: owner.owns(object),
-            digest: manifest_hash(object),
+            print: Print::of(object),
             status: object.get("status").filter(|_| mirror).cloned(),
         }
     }

@@ -20,7 +20,7 @@ const SERVER_METADATA: [&str; 9] = [
 ];
 
 /// Annotations that must not travel with a manifest.
-const STRIPPED_ANNOTATIONS: [&str; 4] = [
+pub(super) const STRIPPED_ANNOTATIONS: [&str; 4] = [
     annotations::SPEC_HASH,
     annotations::LAST_APPLIED,
     annotations::KUBECTL_LAST_APPLIED,

@@ -66,6 +66,11 @@ impl Backoff {
         self.seen != Some((finding.generation, finding.results))
     }
 
+    /// The wait that [`Backoff::next`] answered last; zero before.
+    pub fn last(&self) -> Duration {
+        self.last
+    }
+
     /// The wait until the next periodic pass. A change of generation or of results starts over.
     pub fn next(&mut self, settings: &Settings, finding: &Finding) -> Duration {
         let seen = Some((finding.generation, finding.results));

@@ -72,6 +72,17 @@ impl Memories {
         })
     }
 
+    /// Brings the periodic pass forward to where the back-off would have it. Answers how long that is.
+    pub(super) fn look_soon(&self, name: &str) -> Duration {
+        self.with(name, |memory| {
+            let now = Instant::now();
+            let at = now + memory.backoff.last();
+            let due = memory.due.map_or(at, |due| due.min(at));
+            memory.due = Some(due);
+            due.saturating_duration_since(now)
+        })
+    }
+
     /// What this turn is for.
     pub(super) fn take_need(&self, name: &str, now: Instant) -> Need {
         self.with(name, |memory| {
@@ -107,7 +118,7 @@ impl Memories {
 
     /// The last pass's end.
     pub(super) fn settled(&self, name: &str) -> Option<Settled> {
-        self.with(name, |memory| memory.settled.clone())
+        self.all.lock().get(name)?.settled.clone()
     }
 
     /// Remembers a pass's end. Answers when the next periodic pass is due.
@@ -182,6 +193,8 @@ mod tests {
             fine: true,
         };
         let wait = memories.settle("w", settled(), &Settings::default(), &finding);
+        memories.put_off("w", now + Duration::from_secs(900));
+        assert_eq!(memories.look_soon("w"), wait, "as if it had not been put off");
         memories.need("w", Need::Refresh);
         assert_eq!(memories.take_need("w", now), Need::Refresh);
         memories.need("w", Need::Pass);

@@ -33,7 +33,7 @@ use crate::args::{Aging, Settings};
 use crate::member::{Mapper, Member};
 use crate::metrics::Counters;
 use memory::{Memories, Need};
-use placed::Placed;
+use placed::{Placed, Verdict};
 
 /// The API of Works on the hub.
 pub(crate) const WORKS: Resource = Resource::namespaced(
@@ -247,6 +247,7 @@ impl Applier {
         let Some(item) = self.works.get(&key) else {
             self.memories.forget(&name);
             self.placed.forget(&name);
+            self.waiting.set(&name, &BTreeSet::new());
             return Outcome::Done;
         };
         let now = tokio::time::Instant::now();
@@ -273,6 +274,11 @@ impl Applier {
                 err.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
             }
         }
+    }
+
+    /// Queues a Work again when its objects are not as its last turn left them.
+    fn wake(&self, work: &str, verdict: Verdict) {
+        placed::wake(work, verdict, &self.queue, &self.memories);
     }
 
     /// The time in whole seconds, as statuses hold it.

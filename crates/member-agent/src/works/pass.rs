@@ -20,7 +20,6 @@ use serde_json::Value;
 
 use super::memory::{Need, Settled};
 use super::namespaces;
-use super::placed::{Verdict, View};
 use super::prelude::Ground;
 use super::{Applier, Item, MANIFESTS_AT_ONCE, WORKS};
 use crate::member::Place;
@@ -113,13 +112,9 @@ impl Applier {
                 outcome: end_of(record, &mut ends),
             })
             .collect();
-        let view = View {
-            owner: &terms.owner.uid,
-            mirror: work.mirror,
-        };
         for (entry, record) in entries.iter_mut().zip(&*records) {
             if let Some(place) = place_of(record) {
-                self.placed.look(entry, &place, view);
+                self.placed.look(entry, &place, work.mirror);
             }
         }
         let subject = Subject::of(work);
@@ -159,7 +154,7 @@ impl Applier {
         // Changes that arrived while the pass was going on woke nobody.
         for (entry, record) in entries.iter_mut().zip(&*records) {
             if let Some(place) = place_of(record) {
-                self.wake_if(&work.name, self.placed.look(entry, &place, view));
+                self.wake(&work.name, self.placed.look(entry, &place, work.mirror));
             }
         }
         Ok((Outcome::After(wait), fine))
@@ -246,21 +241,6 @@ impl Applier {
                 Next::Ask(ask) => self.member.ask(place, ask).await,
             };
             next = pipeline.answer(answer);
-        }
-    }
-
-    /// Queues a Work again when its objects are not as its last turn left them.
-    pub(super) fn wake_if(&self, work: &str, verdict: Verdict) {
-        match verdict {
-            Verdict::Holds => {}
-            Verdict::Moved => {
-                self.memories.need(work, Need::Refresh);
-                self.queue.add(work.to_owned());
-            }
-            Verdict::Drifted => {
-                let wait = self.memories.need_repair(work, tokio::time::Instant::now());
-                self.queue.add_after(work.to_owned(), wait);
-            }
         }
     }
 }

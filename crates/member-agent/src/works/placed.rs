@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fairway_core::apply::{self, Availability, Entry, Identity, Resource};
+use fairway_core::apply::{self, Availability, Entry, Identity, Print, Resource};
 use kit::ObjectKey;
 use kit::index::{Change, Index};
 use kit::queue::Queue;
@@ -27,21 +27,10 @@ pub(super) struct Facts {
     uid: String,
     version: String,
     generation: i64,
-    digest: String,
+    print: Print,
     availability: Availability,
-    /// UIDs of all owners.
-    owners: Vec<String>,
     /// Kept only where a Work wants it reported back.
     status: Option<Value>,
-}
-
-/// From whose point of view facts are judged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct View<'a> {
-    /// UID of the Work's AppliedWork.
-    pub(super) owner: &'a str,
-    /// Whether the status of objects is reported back.
-    pub(super) mirror: bool,
 }
 
 /// What a look at the facts says about the last pass's end for an object.
@@ -49,6 +38,8 @@ pub(super) struct View<'a> {
 pub(super) enum Verdict {
     /// It still holds.
     Holds,
+    /// What controllers write has changed, and maybe more of it than that.
+    Marked,
     /// Availability or status have moved.
     Moved,
     /// The object is not as the pass left it.
@@ -135,26 +126,26 @@ impl Placed {
     }
 
     /// Looks at an entry in the light of what the watch says, and takes over what has moved.
-    pub(super) fn look(&self, entry: &mut Entry, place: &Place, view: View<'_>) -> Verdict {
+    pub(super) fn look(&self, entry: &mut Entry, place: &Place, mirror: bool) -> Verdict {
         let Some(facts) = self.facts(place) else {
             return Verdict::Holds;
         };
-        let verdict = judge(entry, Some(&facts), view);
+        let verdict = judge(entry, Some(&facts), mirror);
         if verdict == Verdict::Moved
             && let Some(live) = &mut entry.outcome.live
         {
             live.resource_version = facts.version.clone();
             live.generation = facts.generation;
-            live.status = facts.status.clone().filter(|_| view.mirror);
+            live.status = facts.status.clone().filter(|_| mirror);
             entry.outcome.availability = facts.availability.clone();
         }
         verdict
     }
 
     /// Whether a watch shows the object, and as the last pass left it.
-    pub(super) fn vouches_for(&self, entry: &Entry, place: &Place, view: View<'_>) -> bool {
+    pub(super) fn vouches_for(&self, entry: &Entry, place: &Place, mirror: bool) -> bool {
         self.facts(place)
-            .is_some_and(|facts| judge(entry, Some(&facts), view) == Verdict::Holds)
+            .is_some_and(|facts| judge(entry, Some(&facts), mirror) == Verdict::Holds)
     }
 
     fn facts(&self, place: &Place) -> Option<Arc<Facts>> {
@@ -223,12 +214,6 @@ fn key_of(place: &Place) -> ObjectKey {
 }
 
 fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
-    let owners = object
-        .pointer("/metadata/ownerReferences")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let uids = owners.filter_map(|owner| owner.get("uid")?.as_str());
     let text = |path: &str| {
         object
             .pointer(path)
@@ -243,9 +228,8 @@ fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
             .pointer("/metadata/generation")
             .and_then(Value::as_i64)
             .unwrap_or_default(),
-        digest: apply::manifest_hash(object),
+        print: Print::of(object),
         availability: apply::availability(&resource.group, &resource.version, &resource.plural, object),
-        owners: uids.map(str::to_owned).collect(),
         status: object.get("status").filter(|_| mirror).cloned(),
     }
 }
@@ -270,45 +254,59 @@ fn on_change(
             })
         };
         let verdict = memories.inspect(&work, |settled| {
-            let view = View {
-                owner: &settled.owner,
-                mirror: settled.subject.mirror,
-            };
             let entries = settled.entries.iter().filter(is_meant);
-            entries.map(|entry| judge(entry, change.new.as_deref(), view)).max()
+            entries
+                .map(|entry| judge(entry, change.new.as_deref(), settled.subject.mirror))
+                .max()
         });
-        match verdict.flatten().unwrap_or(Verdict::Holds) {
-            Verdict::Holds => {}
-            Verdict::Moved => {
-                memories.need(&work, Need::Refresh);
-                queue.add(work);
-            }
-            Verdict::Drifted => {
-                let wait = memories.need_repair(&work, Instant::now());
-                queue.add_after(work, wait);
-            }
+        if let Some(verdict) = verdict.flatten() {
+            wake(&work, verdict, queue, memories);
+        }
+    }
+}
+
+/// Queues a Work again whose objects are not as its last turn left them.
+pub(super) fn wake(work: &str, verdict: Verdict, queue: &Queue<String>, memories: &Memories) {
+    match verdict {
+        Verdict::Holds => {}
+        Verdict::Marked => queue.add_after(work.to_owned(), memories.look_soon(work)),
+        Verdict::Moved => {
+            memories.need(work, Need::Refresh);
+            queue.add(work.to_owned());
+        }
+        Verdict::Drifted => {
+            let wait = memories.need_repair(work, Instant::now());
+            queue.add_after(work.to_owned(), wait);
         }
     }
 }
 
 /// Compares the last pass's end for an object with what is known of the object now; `None` when it is gone.
-fn judge(entry: &Entry, facts: Option<&Facts>, view: View<'_>) -> Verdict {
+fn judge(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> Verdict {
     let outcome = &entry.outcome;
     let (live, facts) = match (&outcome.live, facts) {
         (Some(live), Some(facts)) => (live, facts),
         (None, None) => return Verdict::Holds,
         (Some(_), None) | (None, Some(_)) => return Verdict::Drifted,
     };
+    let is_marked = facts.print.marks != live.print.marks;
     if !is_newer(&facts.version, &live.resource_version) {
-        return Verdict::Holds;
+        // An older one says nothing. The same one was looked at before, and its marks are still to be looked at.
+        let is_same = facts.version == live.resource_version;
+        return if is_same && is_marked {
+            Verdict::Marked
+        } else {
+            Verdict::Holds
+        };
     }
-    let owned = facts.owners.iter().any(|uid| uid == view.owner);
-    if facts.uid != live.uid || facts.digest != live.digest || owned != live.owned {
+    if facts.uid != live.uid || facts.print.content != live.print.content {
         return Verdict::Drifted;
     }
-    let status_moved = view.mirror && live.status != facts.status;
-    let moved = outcome.result.is_applied() && (outcome.availability != facts.availability || status_moved);
-    if moved { Verdict::Moved } else { Verdict::Holds }
+    let status_moved = mirror && live.status != facts.status;
+    if outcome.result.is_applied() && (outcome.availability != facts.availability || status_moved) {
+        return Verdict::Moved;
+    }
+    if is_marked { Verdict::Marked } else { Verdict::Holds }
 }
 
 /// Whether a version is newer than another; versions that are no numbers cannot be ordered, and then another one counts as newer.

@@ -7,7 +7,7 @@ use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 
 use super::pass::{digest, is_fine};
-use super::placed::{Verdict, View};
+use super::placed::Verdict;
 use super::{Applier, Item};
 use crate::member::Place;
 
@@ -23,14 +23,10 @@ impl Applier {
         if mirror || generation != work.generation || !is_fine(&work.status, generation) {
             return false;
         }
-        let view = View {
-            owner: &settled.owner,
-            mirror,
-        };
         settled.entries.iter().all(|entry| {
             let is_same = entry.outcome.drifts.is_empty() && entry.outcome.diffs.is_empty();
             let place = Place::of(&entry.identifier);
-            is_same && place.is_some_and(|place| self.placed.vouches_for(entry, &place, view))
+            is_same && place.is_some_and(|place| self.placed.vouches_for(entry, &place, mirror))
         })
     }
 
@@ -45,12 +41,8 @@ impl Applier {
         }
         let mut verdicts = BTreeMap::new();
         for (ordinal, entry) in settled.entries.iter_mut().enumerate() {
-            let view = View {
-                owner: &settled.owner,
-                mirror: settled.subject.mirror,
-            };
             if let Some(place) = self.place_of(&entry.identifier).await? {
-                verdicts.insert(ordinal, self.placed.look(entry, &place, view));
+                verdicts.insert(ordinal, self.placed.look(entry, &place, settled.subject.mirror));
             }
         }
         if verdicts.values().any(|verdict| *verdict == Verdict::Moved) {
@@ -79,8 +71,10 @@ impl Applier {
                 return Ok(Outcome::After(std::time::Duration::from_millis(1)));
             }
         }
-        if verdicts.values().any(|verdict| *verdict == Verdict::Drifted) {
-            self.wake_if(&work.name, Verdict::Drifted);
+        for verdict in [Verdict::Marked, Verdict::Drifted] {
+            if verdicts.values().any(|found| *found == verdict) {
+                self.wake(&work.name, verdict);
+            }
         }
         Ok(Outcome::After(self.memories.until_due(&work.name)))
     }

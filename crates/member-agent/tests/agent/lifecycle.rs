@@ -130,6 +130,41 @@ async fn drift_is_repaired_at_once() {
 }
 
 #[tokio::test]
+async fn drift_that_no_comparison_shows_is_repaired_too() {
+    let world = World::start().await;
+    let mut manifest = config_map("a", "1");
+    manifest["metadata"]["labels"] = json!({"app.kubernetes.io/name": "a"});
+    manifest["metadata"]["annotations"] = json!({"service.beta.kubernetes.io/x": "1"});
+    world.create_work("w", spec(&[manifest], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    // By now the periodic passes are put off.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let path = format!("{CONFIG_MAPS}/a");
+    for (pointer, change) in [
+        (
+            "/metadata/labels/app.kubernetes.io~1name",
+            json!({"labels": {"app.kubernetes.io/name": null}}),
+        ),
+        (
+            "/metadata/annotations/service.beta.kubernetes.io~1x",
+            json!({"annotations": {"service.beta.kubernetes.io/x": null}}),
+        ),
+        (
+            "/metadata/annotations/kubernetes-fleet.io~1spec-hash",
+            json!({"annotations": {"kubernetes-fleet.io/spec-hash": null}}),
+        ),
+    ] {
+        let before = get(&world.member, &path).await.unwrap().pointer(pointer).cloned();
+        assert!(before.is_some(), "{pointer}");
+        patch(&world.member, &path, &json!({"metadata": change})).await.unwrap();
+        eventually(&format!("{pointer} is back"), || async {
+            get(&world.member, &path).await.unwrap().pointer(pointer).cloned() == before
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn careful_works_report_drift_and_leave_it() {
     let world = World::start().await;
     let careful = json!({"whenToApply": "IfNotDrifted"});

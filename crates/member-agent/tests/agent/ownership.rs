@@ -271,3 +271,25 @@ async fn what_a_dropped_job_owns_goes_with_it() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn an_owner_that_joins_later_is_noticed() {
+    let world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let boss = create(&world.member, CONFIG_MAPS, &config_map("boss", "1"))
+        .await
+        .unwrap();
+    let mut owners = get(&world.member, &path).await.unwrap()["metadata"]["ownerReferences"].clone();
+    owners
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "boss", "uid": boss["metadata"]["uid"]}));
+    patch(&world.member, &path, &json!({"metadata": {"ownerReferences": owners}}))
+        .await
+        .unwrap();
+    let entry = world.wait_for_manifest("w", 0, "ManifestApplyFailed").await;
+    let message = entry["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.contains("co-owned by multiple objects"), "{message}");
+}
