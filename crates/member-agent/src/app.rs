@@ -62,6 +62,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Time that tasks get to finish when the agent ends.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Time for giving the leases back after that.
+const RELEASE: Duration = Duration::from_secs(5);
+
 /// How often the member is asked for the AppliedWork kind, which may be installed together with the agent.
 const CRD_RETRY: kit::backoff::Backoff = kit::backoff::Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
@@ -135,24 +138,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
             tasks.spawn("metrics", server.run(stop.clone()));
         }
     }
-    let mut epoch = 0;
-    if let Some(election) = &settings.election {
-        for name in LEASES {
-            let mut elector = elector(&clients.member, election, name);
-            if !elector.acquire(&stop).await {
-                return Ok(());
-            }
-            epoch = elector.transitions();
-            tasks.spawn(name, elector.keep(stop.clone()));
-        }
-    }
+    let Some(leading) = lead(&mut tasks, &clients.member, settings.election.as_ref()).await else {
+        return tasks.join(RELEASE).await.map_err(|err| text(&err));
+    };
     let link = exports.zip(settings.exports.as_ref()).map(|(metrics, exports)| {
         let way = match exports {
             args::Exports::Session(link) => {
                 let (address, ca_file) = (link.address.clone(), link.ca_file.clone());
                 Way::Session(link::Config {
                     server_name: link.server_name.clone(),
-                    epoch,
+                    epoch: leading.epoch,
                     ..link::Config::new(address, ca_file, identity.clone(), member_name.clone())
                 })
             }
@@ -164,12 +159,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         };
         (way, metrics)
     });
-    spawn(&mut tasks, &clients, &member_name, settings, &metrics, link).await?;
-    tasks.join(GRACE).await.map_err(|err| text(&err))
+    work(&mut tasks, leading, &clients, &member_name, settings, &metrics, link).await?;
+    tasks.join(GRACE + RELEASE).await.map_err(|err| text(&err))
 }
 
-/// Runs the agent on ready clients until `stop`, without probes and leases, and with a session when `link` says how;
-/// for tests and tools.
+/// Runs the agent on ready clients until `stop`, without probes, and with a session when `link` says how; for tests and
+/// tools.
 ///
 /// # Errors
 /// As [`run`].
@@ -182,8 +177,59 @@ pub async fn run_with(
 ) -> Result<(), String> {
     let metrics = Metrics::new().map_err(|err| err.to_string())?;
     let mut tasks = Tasks::new(stop);
-    spawn(&mut tasks, &clients, member_name, settings, &metrics, link).await?;
-    tasks.join(GRACE).await.map_err(|err| err.to_string())
+    let Some(leading) = lead(&mut tasks, &clients.member, settings.election.as_ref()).await else {
+        return tasks.join(RELEASE).await.map_err(|err| err.to_string());
+    };
+    work(&mut tasks, leading, &clients, member_name, settings, &metrics, link).await?;
+    tasks.join(GRACE + RELEASE).await.map_err(|err| err.to_string())
+}
+
+/// The right to work.
+struct Leading {
+    /// Grows with every new holder of the leases.
+    epoch: u64,
+    /// Gives the leases back.
+    at_rest: CancellationToken,
+}
+
+/// Waits to hold the leases, if there is to be an election. `None` when asked to end first.
+async fn lead(tasks: &mut Tasks, member: &Client, election: Option<&Election>) -> Option<Leading> {
+    let mut leading = Leading {
+        epoch: 0,
+        at_rest: CancellationToken::new(),
+    };
+    let Some(election) = election else { return Some(leading) };
+    for name in LEASES {
+        let mut elector = elector(member, election, name);
+        if !elector.acquire(tasks.stop()).await {
+            leading.at_rest.cancel();
+            return None;
+        }
+        leading.epoch = elector.transitions();
+        tasks.spawn_licence(name, elector.keep(leading.at_rest.clone()));
+    }
+    Some(leading)
+}
+
+/// Starts everything that works for the fleet. The leases are given back once none of it runs any more, so that no other
+/// replica works while one of our passes still does.
+async fn work(
+    tasks: &mut Tasks,
+    leading: Leading,
+    clients: &Clients,
+    member_name: &str,
+    settings: Settings,
+    metrics: &Metrics,
+    link: Option<(Way, link::Metrics)>,
+) -> Result<(), String> {
+    let mut working = Tasks::new(tasks.stop().child_token());
+    spawn(&mut working, clients, member_name, settings, metrics, link).await?;
+    tasks.spawn("work", async move {
+        let ended = working.join(GRACE).await;
+        leading.at_rest.cancel();
+        ended.map_err(|err| err.to_string())
+    });
+    Ok(())
 }
 
 /// Starts everything that works for the fleet.

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use apiserver::{Action, ApiError, Matcher, Verb};
-use member_agent::args::{AzureSettings, Settings};
+use member_agent::args::{AzureSettings, Election, Settings};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -237,4 +237,49 @@ async fn the_agent_waits_for_the_definition_of_its_own_kind() {
     definition["metadata"] = json!({"name": definition["metadata"]["name"]});
     create(&world.member, definitions, &definition).await.unwrap();
     world.joined("True").await;
+}
+
+#[tokio::test]
+async fn both_leases_are_held_until_the_last_pass_is_over() {
+    let mut world = World::without_agent().await;
+    world.start_agent_with(Settings {
+        election: Some(Election {
+            namespace: "kube-system".to_owned(),
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_millis(100),
+        }),
+        ..Settings::default()
+    });
+    world.joined("True").await;
+    let holders = || async {
+        let mut holders = Vec::new();
+        for part in ["hub", "member"] {
+            let name = format!("136224848560.{part}.fleet.azure.com");
+            let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}");
+            let lease = get(&world.member, &path).await.unwrap();
+            holders.push(lease["spec"]["holderIdentity"].as_str().unwrap().to_owned());
+        }
+        holders
+    };
+    assert!(holders().await.iter().all(|holder| !holder.is_empty()));
+    let slow = Matcher::resource("configmaps").verbs(&[Verb::Create]);
+    let fault = world.member.faults().add(slow, Action::Delay(Duration::from_secs(1)));
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    eventually("the pass has begun", || async { world.member.faults().hits(fault) > 0 }).await;
+    world.ask_to_end();
+    eventually("a lease is given back", || async {
+        holders().await.iter().any(String::is_empty)
+    })
+    .await;
+    assert_eq!(
+        world.config("a").await.as_deref(),
+        Some("1"),
+        "the pass was over before"
+    );
+    eventually("both leases are given back", || async {
+        holders().await.iter().all(String::is_empty)
+    })
+    .await;
+    world.stop_agent().await;
 }

@@ -131,6 +131,11 @@ impl World {
         let _ = task.await;
     }
 
+    /// Asks the agent to end, and does not wait for that.
+    pub fn ask_to_end(&self) {
+        self.agent.as_ref().unwrap().1.cancel();
+    }
+
     pub async fn stop_agent(&mut self) {
         let (task, stop) = self.agent.take().unwrap();
         stop.cancel();
