@@ -57,7 +57,8 @@ const CONTROLLER: &str = "work-applier";
 /// Works that are processed at once.
 pub(crate) const WORKERS: usize = 5;
 
-/// Requests for manifests of one Work at once.
+/// Requests for manifests of one Work at once. The reference sends 4; twice as many shorten large first passes
+/// (docs/performance.md).
 const MANIFESTS_AT_ONCE: usize = 8;
 
 /// How soon a Work is looked at again while the member has not joined.
