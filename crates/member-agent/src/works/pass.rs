@@ -78,13 +78,23 @@ impl Applier {
         *current.manifests.lock() = manifests;
     }
 
-    /// Finds the resources of all records that have none yet.
+    /// Finds the resources of all records that have none yet. The member is asked once for each kind.
     async fn map_kinds(&self, records: &mut [Record]) {
+        let mut missing: BTreeMap<[String; 3], String> = BTreeMap::new();
         for record in records.iter_mut().filter(|record| record.is_unmapped()) {
             let Some(identity) = &record.identity else { continue };
+            let kind = [&identity.group, &identity.version, &identity.kind].map(Clone::clone);
+            if let Some(why) = missing.get(&kind) {
+                record.not_found(why);
+                continue;
+            }
             match self.mapper.find(identity).await {
                 Ok(resource) => record.found(resource),
-                Err(why) => record.not_found(&why.to_string()),
+                Err(why) => {
+                    let why = why.to_string();
+                    record.not_found(&why);
+                    missing.insert(kind, why);
+                }
             }
         }
         apply::refuse_nameless_and_duplicates(records);

@@ -55,6 +55,19 @@ async fn an_object_applied_right_before_a_crash_is_found_when_it_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_work_that_went_while_nobody_looked_takes_its_objects_along() {
+    let mut world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    world.crash_agent().await;
+    world.delete_work("w").await;
+    assert!(world.work("w").await.is_some(), "its finalizer holds it");
+    world.start_agent();
+    eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
+    assert_eq!((world.config("a").await, world.applied_work("w").await), (None, None));
+}
+
+#[tokio::test]
 async fn lost_answers_and_errors_of_the_member_are_overcome() {
     let world = World::start().await;
     let faults = world.member.faults();

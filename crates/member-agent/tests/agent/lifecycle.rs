@@ -336,3 +336,19 @@ async fn after_a_restart_the_watches_vouch_for_every_work() {
     delete(&world.member, &format!("{CONFIG_MAPS}/w11")).await.unwrap();
     world.wait_for_config("w11", Some("1")).await;
 }
+
+#[tokio::test]
+async fn a_kind_that_is_not_served_is_asked_for_once_a_pass() {
+    let world = World::start().await;
+    let odd = |n: i32| json!({"apiVersion": "x.io/v1", "kind": "Odd", "metadata": {"name": format!("o{n}"), "namespace": "default"}});
+    let manifests: Vec<_> = (0..50).map(odd).collect();
+    world.create_work("w", spec(&manifests, Value::Null)).await;
+    let work = world.wait_for("w", "Applied", "False SomeManifestsAreNotApplied").await;
+    let entries = work["status"]["manifestConditions"].as_array().unwrap();
+    assert!(entries.iter().all(|entry| condition(&entry["conditions"], "Applied") == "False DecodingErred"));
+    let asked = world
+        .member
+        .metrics()
+        .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource.is_empty());
+    assert!(asked < 20, "{asked} requests that name no resource");
+}
