@@ -345,7 +345,11 @@ async fn a_kind_that_is_not_served_is_asked_for_once_a_pass() {
     world.create_work("w", spec(&manifests, Value::Null)).await;
     let work = world.wait_for("w", "Applied", "False SomeManifestsAreNotApplied").await;
     let entries = work["status"]["manifestConditions"].as_array().unwrap();
-    assert!(entries.iter().all(|entry| condition(&entry["conditions"], "Applied") == "False DecodingErred"));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| condition(&entry["conditions"], "Applied") == "False DecodingErred")
+    );
     let asked = world
         .member
         .metrics()
