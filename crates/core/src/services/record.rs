@@ -42,8 +42,8 @@ pub struct Record {
     pub ports: Vec<ServicePort>,
     /// Whoever reads it wrote its spec: the hub agent, or a member agent that writes its records itself.
     pub ours: bool,
-    /// The spec as stored.
-    pub spec: Value,
+    /// The spec as stored, as text: a tree would take several times the memory.
+    pub spec: Box<str>,
     /// The stored conditions.
     pub conditions: Vec<Condition>,
 }
@@ -76,12 +76,17 @@ impl Record {
             service_uid: text(value, "/spec/serviceReference/uid"),
             ports: list(value, "/spec/ports").iter().map(port).collect(),
             ours: managed,
-            spec: value.get("spec").cloned().unwrap_or_default(),
+            spec: value.get("spec").map(Value::to_string).unwrap_or_default().into(),
             conditions: list(value, "/status/conditions")
                 .iter()
                 .filter_map(|one| serde_json::from_value(one.clone()).ok())
                 .collect(),
         }
+    }
+
+    /// The spec as stored.
+    fn spec(&self) -> Value {
+        serde_json::from_str(&self.spec).unwrap_or_default()
     }
 
     /// Uid and generation, which stay the same for as long as nobody changes what the record says.
@@ -174,8 +179,10 @@ fn spec(
 /// The time at which this version of the Service was first exported. A member that restarts has forgotten it and names
 /// a later one; the record keeps the first.
 fn exported_since(report: &ExportReport, known: Option<&Record>) -> Option<Value> {
+    let known = known.map(Record::spec);
     let stored = known
-        .and_then(|record| record.spec.get("serviceReference"))
+        .as_ref()
+        .and_then(|spec| spec.get("serviceReference"))
         .filter(|reference| {
             reference.get("uid").and_then(Value::as_str) == Some(&report.service.uid)
                 && reference.get("resourceVersion").and_then(Value::as_str) == Some(&report.service.resource_version)
@@ -196,8 +203,9 @@ fn public_address(spec: &mut Map<String, Value>, report: &ExportReport, known: O
             spec.insert("isDNSLabelConfigured".to_owned(), json!(ip.dns_label_configured));
         }
         PublicIpState::LookupFailed | PublicIpState::LookupPending if same_address => {
+            let known = known.map(Record::spec).unwrap_or_default();
             for field in ["publicIPResourceID", "isDNSLabelConfigured"] {
-                if let Some(value) = known.and_then(|record| record.spec.get(field)) {
+                if let Some(value) = known.get(field) {
                     spec.insert(field.to_owned(), value.clone());
                 }
             }
@@ -231,7 +239,7 @@ fn port_value(port: &ServicePort) -> Value {
 
 /// Whether the record already says what the manifest would, so that a repeated report writes nothing.
 pub fn is_recorded(record: &Record, manifest: &Value) -> bool {
-    record.ours && !record.deleting && manifest.get("spec") == Some(&record.spec)
+    record.ours && !record.deleting && manifest.get("spec") == Some(&record.spec())
 }
 
 #[cfg(test)]

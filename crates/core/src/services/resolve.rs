@@ -81,7 +81,6 @@ fn judge(record: &Record, agrees: bool, now: Timestamp) -> Judgement<'_> {
 mod tests {
     use super::*;
     use crate::link::{ExportKey, ServicePort};
-    use serde_json::Value;
 
     fn record(cluster: &str, created: i64, port: i32) -> Record {
         Record {
@@ -106,7 +105,7 @@ mod tests {
             }],
             ours: true,
             forged: false,
-            spec: Value::Null,
+            spec: Box::default(),
             conditions: Vec::new(),
         }
     }
