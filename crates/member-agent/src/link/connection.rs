@@ -28,8 +28,9 @@ const OUTBOUND: usize = 64;
 const HEALTHY: Duration = Duration::from_secs(10);
 /// Whatever the hub says, no wait is longer than this.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Members that were all told to come back at the same time do so over this time.
-const SPREAD: Duration = Duration::from_secs(1);
+/// Members that were all told to come back at the same time do so over the first of these times, and over the second
+/// when they were told so again and again.
+const SPREAD: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// What a member remembers between streams.
 struct Memory {
@@ -99,18 +100,26 @@ fn failures_after(failures: u32, open: Option<Duration>) -> u32 {
     }
 }
 
-/// The wait before the next try. Many members may be told the same least wait at once, so each adds a part of its own.
+/// The wait before the next try. A hub that names one can be reached, so the wait hardly grows; but it tells many members
+/// the same, and each adds a part of its own.
 fn wait(bounds: [Duration; 2], failures: u32, least: Duration) -> Duration {
-    let own = least.min(SPREAD).mul_f64(rand::rng().random_range(0.0..1.0));
-    jittered(bounds, failures).max(least + own)
+    if least.is_zero() {
+        return jittered(bounds, failures);
+    }
+    let [narrow, wide] = SPREAD;
+    let spread = exponential(bounds, failures).clamp(narrow, wide);
+    least + spread.mul_f64(rand::rng().random_range(0.0..1.0))
 }
 
 /// Full jitter: anything up to the exponential wait, but never at once.
-fn jittered([first, longest]: [Duration; 2], failures: u32) -> Duration {
-    let full = first
+fn jittered(bounds: [Duration; 2], failures: u32) -> Duration {
+    exponential(bounds, failures).mul_f64(rand::rng().random_range(0.1..=1.0))
+}
+
+fn exponential([first, longest]: [Duration; 2], failures: u32) -> Duration {
+    first
         .saturating_mul(1 << u32::saturating_sub(failures, 1).min(10))
-        .min(longest);
-    full.mul_f64(rand::rng().random_range(0.1..=1.0))
+        .min(longest)
 }
 
 async fn session(config: &Config, shared: &Shared, memory: &mut Memory) -> Ended {
@@ -372,6 +381,9 @@ mod tests {
             "{half_a_minute:?}"
         );
         assert!(wait(bounds, 1, Duration::ZERO) <= second / 2);
+        // Who is told again and again that another replica leads comes soon after one does.
+        let late: Vec<Duration> = (0..50).map(|_| wait(bounds, 20, second)).collect();
+        assert!(late.iter().all(|wait| (second..second * 5).contains(wait)), "{late:?}");
     }
 
     #[test]
