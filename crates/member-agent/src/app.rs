@@ -256,6 +256,7 @@ async fn spawn(
         false => &[],
     };
     let counters = Counters::new(metrics).map_err(|err| err.to_string())?;
+    let link_counters = counters.clone();
     let namespace = member_namespace(member_name);
     let hub = Writer::new(clients.hub.clone(), DEADLINE);
     let clock = Clock::System;
@@ -284,7 +285,8 @@ async fn spawn(
         others,
     });
     let (hub, member) = (&clients.hub, &clients.member);
-    if let Some(((way, link_metrics), departure)) = link.zip(departure) {
+    if let Some(((way, mut link_metrics), departure)) = link.zip(departure) {
+        link_metrics.looks = Some(link_counters);
         let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
         let session = link::run(
             way,

@@ -148,6 +148,11 @@ impl Default for Settings {
 pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, ParseError> {
     let mut values = flags().parse(arguments)?;
     let requeue = requeue(&mut values);
+    let is_old = values.switch("enable-v1alpha1-apis");
+    values.require(
+        !is_old,
+        "The flag --enable-v1alpha1-apis must stay false: memberships of that version are not served.",
+    );
     let aging = Aging {
         per_minute: values.number("work-applier-priority-linear-equation-coeff-a", -100..=-1),
         fresh: values.number("work-applier-priority-linear-equation-coeff-b", 1..=1000),
@@ -346,6 +351,10 @@ mod tests {
             "--pprof-port=6065",
             "--hub-pprof-port=6066",
             "--enable-v1beta1-apis",
+            "--enable-v1alpha1-apis=false",
+            "--fleet-system-namespace=fleet-system",
+            "--member-metrics-bind-address=:8090",
+            "--member-health-probe-bind-address=:8091",
             "--property-provider=azure",
         ])
         .unwrap();
@@ -369,6 +378,7 @@ mod tests {
             "--work-applier-requeue-rate-limiter-exponential-base-for-fast-backoff=1",
             "--work-applier-requeue-rate-limiter-attempts-with-fixed-delay=41",
             "--leader-lease-duration=soon",
+            "--enable-v1alpha1-apis=true",
             "--no-such-flag",
         ] {
             let name = argument.split('=').next().unwrap();

@@ -64,6 +64,8 @@ fn process(set: FlagSet) -> FlagSet {
     .ignored("pprof-port", "6065")
     .ignored_switch("enable-pprof")
     .ignored("resync-period", "6h")
+    .ignored("internalserviceexport-retry-interval", "2s")
+    .ignored("cloud-config", "/etc/kubernetes/provider/azure.json")
 }
 
 fn features(set: FlagSet) -> FlagSet {

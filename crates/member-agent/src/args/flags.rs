@@ -35,6 +35,9 @@ pub(super) fn flags() -> FlagSet {
         )
         .ignored("hub-pprof-port", "6066")
         .ignored("pprof-port", "6065")
+        .ignored("fleet-system-namespace", "fleet-system")
+        .ignored("member-metrics-bind-address", ":8090")
+        .ignored("member-health-probe-bind-address", ":8091")
         .switch(
             "enable-pprof",
             false,
@@ -163,6 +166,11 @@ pub(super) fn flags() -> FlagSet {
             "enable-v1beta1-apis",
             true,
             "Accepted for compatibility: there are no other versions.",
+        )
+        .switch(
+            "enable-v1alpha1-apis",
+            false,
+            "Must stay false: that version of memberships is not served.",
         )
         .switch(
             "enable-networking-features",

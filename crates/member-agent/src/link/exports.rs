@@ -30,6 +30,8 @@ const EXPORTS: Resource = Resource::namespaced(groups::NETWORKING, "v1beta1", "S
 const SERVICES: Resource = Resource::namespaced("", "v1", "Service", "services");
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 const WORKERS: usize = 4;
+/// Name of the controller in metrics; dashboards know it.
+const CONTROLLER: &str = "serviceexport";
 
 /// The queue of exports to look at.
 pub(super) fn queue() -> Queue<ExportKey> {
@@ -129,8 +131,16 @@ impl Exports {
                 stop.cancelled().await;
             };
             let worked = work(&queue, WORKERS, &stop, |key| {
-                let (this, seen) = (Arc::clone(&this), Arc::clone(&seen));
-                async move { this.look(&seen, &key).await }
+                let (this, seen, waiting) = (Arc::clone(&this), Arc::clone(&seen), queue.len());
+                async move {
+                    let looks = this.shared.metrics.looks.as_ref();
+                    let begun = looks.map(|looks| looks.begin(CONTROLLER, waiting));
+                    let outcome = this.look(&seen, &key).await;
+                    if let Some((looks, begun)) = looks.zip(begun) {
+                        looks.end(CONTROLLER, begun, waiting, outcome);
+                    }
+                    outcome
+                }
             });
             tokio::join!(everybody, worked);
         };

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::metrics::Counters;
+
 /// The series; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -17,6 +19,8 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Ended or failed connections by reason.
     pub reconnects: IntCounterVec,
+    /// Counts the looks at ServiceExports with those at everything else, where there is somebody who does.
+    pub(crate) looks: Option<Counters>,
     /// Milliseconds from the first sight of a Service's version to the hub's verdict on it (networking 13.6).
     pub exported: HistogramVec,
 }
@@ -57,6 +61,7 @@ impl Metrics {
                 ),
                 &["reason"],
             )?,
+            looks: None,
             exported: HistogramVec::new(
                 HistogramOpts::new(
                     "fleet_networking_service_export_duration_milliseconds",
