@@ -85,6 +85,8 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
         percentile(&waits, 100)
     );
 
+    // The verdict on the last change is still to be written.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let before = Requests::of(&world.hub_client()).await?;
     world.crash_hub_agent().await?;
     let began = Instant::now();
