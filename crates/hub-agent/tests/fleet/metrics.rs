@@ -68,13 +68,18 @@ async fn scrape(port: u16) -> Page {
 }
 
 /// Reads the page until it is as wanted.
+/// The first page of the kind that counts the same passes as the page before it: series are gathered one after the other,
+/// so on a page that is made during a pass they may disagree.
 async fn until(port: u16, what: &str, wanted: impl Fn(&Page) -> bool) -> Page {
     let start = Instant::now();
+    let mut last = Vec::new();
     loop {
         let page = scrape(port).await;
-        if wanted(&page) {
+        let passes = passes(&page);
+        if wanted(&page) && passes == last {
             return page;
         }
+        last = passes;
         assert!(start.elapsed() < Duration::from_secs(60), "not {what}: {page:#?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -86,6 +91,11 @@ fn placement_series(page: &Page, name: &str) -> BTreeSet<String> {
         .keys()
         .filter(|s| s.starts_with(PLACEMENT_STATUS) && s.contains(&named));
     all.cloned().collect()
+}
+
+fn passes(page: &Page) -> Vec<f64> {
+    let all = page.iter().filter(|(series, _)| series.contains("reconcile_total"));
+    all.map(|(_, value)| *value).collect()
 }
 
 fn at_rest(page: &Page) -> bool {
