@@ -2,10 +2,13 @@
 
 mod mapper;
 
+use std::time::Duration;
+
 use api::placement::v1beta1::WorkResourceIdentifier;
 use api::text::managers;
 use fairway_core::apply::{self, Answer, Ask, Failure, FailureKind, Identity, PatchFormat};
 use http::Method;
+use kit::backoff::Backoff;
 use kit::rest::{Call, media};
 use kit::writer::{Deletion, Writer};
 use kit::{Error, ObjectKey};
@@ -13,6 +16,15 @@ use kube::Client;
 use serde_json::Value;
 
 pub(crate) use mapper::{Mapper, NotServed};
+
+/// Requests for one answer while the server is busy.
+const TRIES: u32 = 4;
+
+/// A server that wants to be left alone for longer has failed.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Keeps those apart who were told to come back at the same time.
+const JITTER: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 
 /// Sends requests for placed objects. Manifests travel as JSON, and all of it.
 #[derive(Clone)]
@@ -140,8 +152,7 @@ impl Member {
     /// # Errors
     /// When it does not exist or the request fails.
     pub(crate) async fn read(&self, place: &Place) -> Result<Value, Error> {
-        Call::new(Method::GET, place.object(), place.what("get"))
-            .json(&self.client)
+        self.exchange(|| Call::new(Method::GET, place.object(), place.what("get")))
             .await
     }
 
@@ -151,8 +162,11 @@ impl Member {
     /// When it was changed in between, is gone, or the request fails.
     pub(crate) async fn replace(&self, place: &Place, object: &Value) -> Result<Value, Error> {
         let path = format!("{}?fieldManager={}", place.object(), managers::WORK_AGENT);
-        self.send(Call::new(Method::PUT, path, place.what("update")), media::JSON, object)
-            .await
+        self.exchange(|| {
+            let call = Call::new(Method::PUT, path.clone(), place.what("update"));
+            call.body(media::JSON, bytes(object))
+        })
+        .await
     }
 
     /// Deletes an incarnation of an object and, in the background, what it owns. That it is gone already is success.
@@ -175,20 +189,48 @@ impl Member {
 
     async fn create(&self, place: &Place, object: &Value) -> Result<Value, Error> {
         let path = format!("{}?fieldManager={}", place.collection(), managers::WORK_AGENT);
-        self.send(Call::new(Method::POST, path, place.what("create")), media::JSON, object)
-            .await
+        self.exchange(|| {
+            let call = Call::new(Method::POST, path.clone(), place.what("create"));
+            call.body(media::JSON, bytes(object))
+        })
+        .await
     }
 
     async fn patch(&self, place: &Place, query: &str, media: &'static str, body: &Value) -> Result<Value, Error> {
         let more = if query.is_empty() { "" } else { "&" };
         let path = format!("{}?fieldManager={}{more}{query}", place.object(), managers::WORK_AGENT);
-        self.send(Call::new(Method::PATCH, path, place.what("patch")), media, body)
-            .await
+        self.exchange(|| {
+            let call = Call::new(Method::PATCH, path.clone(), place.what("patch"));
+            call.body(media, bytes(body))
+        })
+        .await
     }
 
-    async fn send(&self, call: Call, media: &'static str, body: &Value) -> Result<Value, Error> {
-        call.body(media, body.to_string().into_bytes()).json(&self.client).await
+    /// Sends a request, and again when the server is too busy for it and says when to come back: its object has no fault.
+    async fn exchange(&self, call: impl Fn() -> Call) -> Result<Value, Error> {
+        let mut tried = 0;
+        loop {
+            let err = match call().json(&self.client).await {
+                Ok(answer) => return Ok(answer),
+                Err(err) => err,
+            };
+            tried += 1;
+            match asked_to_wait(&err) {
+                Some(wait) if tried < TRIES => tokio::time::sleep(wait + JITTER.delay(tried)).await,
+                _ => return Err(err),
+            }
+        }
     }
+}
+
+fn bytes(body: &Value) -> Vec<u8> {
+    body.to_string().into_bytes()
+}
+
+/// How long a busy server asks us to stay away, if that is soon.
+fn asked_to_wait(err: &Error) -> Option<Duration> {
+    let is_busy = err.code().is_some_and(|code| code == 429 || code >= 500);
+    err.retry_after().filter(|wait| is_busy && *wait <= LONGEST_WAIT)
 }
 
 /// A failed request in the words of decisions; the message is the server's own.

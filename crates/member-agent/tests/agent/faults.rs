@@ -87,6 +87,26 @@ async fn lost_answers_and_errors_of_the_member_are_overcome() {
 }
 
 #[tokio::test]
+async fn a_busy_member_is_no_failure_of_a_manifest() {
+    let world = World::start().await;
+    let busy = ApiError {
+        retry_after: Some(1),
+        ..ApiError::new(429, "TooManyRequests", "too many requests, please try again later")
+    };
+    let creates = Matcher::resource("configmaps").verbs(&[Verb::Create]);
+    let fault = world.member.faults().add_times(creates, Action::Error(busy), 2);
+    world.hub.metrics().reset();
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(world.member.faults().hits(fault), 2);
+    let statuses = writes(&world.hub)
+        .into_iter()
+        .filter(|what| what.ends_with("works/status"))
+        .count();
+    assert_eq!(statuses, 1, "the first report says that it is applied");
+}
+
+#[tokio::test]
 async fn failures_are_told_and_forgotten() {
     let world = World::start().await;
     let faults = world.member.faults();
