@@ -148,7 +148,7 @@ impl<T: Send + Sync + 'static> Index<T> {
                 if let Some(head) = head(raw) {
                     seen.insert(ObjectKey::new(head.namespace.as_deref(), &head.name));
                 }
-                self.take(raw);
+                self.take(raw, true);
             }
             match page.metadata.next.filter(|token| !token.is_empty()) {
                 Some(token) => next = Some(token.into_owned()),
@@ -231,7 +231,7 @@ impl<T: Send + Sync + 'static> Index<T> {
             return Some(End::Failed(format!("an event of type {} has no metadata", event.kind)));
         };
         match event.kind.as_ref() {
-            "ADDED" | "MODIFIED" => self.take(event.object),
+            "ADDED" | "MODIFIED" => self.take(event.object, false),
             "DELETED" => {
                 let key = ObjectKey::new(head.namespace.as_deref(), &head.name);
                 self.deleted(&key, &head.uid, &head.resource_version);
@@ -245,14 +245,14 @@ impl<T: Send + Sync + 'static> Index<T> {
     }
 
     /// Stores one object. What cannot be read has been reported by the store and is left as it was known before.
-    fn take(&self, raw: &RawValue) {
+    fn take(&self, raw: &RawValue, listed: bool) {
         let read = match self.managers {
             true => serde_json::from_str(raw.get()),
             false => serde_json::from_str(raw.get()).map(|Trimmed(object)| object),
         };
         match read {
             Ok(object) => {
-                let _ = self.put(object, Origin::Watch);
+                let _ = self.put(object, Origin::Watch, listed);
             }
             Err(err) => {
                 self.skipped.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,8 @@
 //! An [`Index`] holds the trimmed items of one API. It lists the objects page by page, follows the watch with
 //! bookmarks, lists anew only when the server has forgotten the history, and then delivers also the deletions that it
 //! missed. One object that cannot be read never blinds it. Answers to our own writes are folded in at once; the watch's
-//! echo of them changes nothing and wakes nobody.
+//! echo of them changes nothing and wakes nobody. An answer may hold what somebody else has written just before; the
+//! watch's word of that is delivered although it brings nothing that is not known.
 
 mod drive;
 mod store;
@@ -61,7 +62,8 @@ pub struct Scope {
 pub struct Change<T> {
     /// Which object.
     pub key: ObjectKey,
-    /// As it was; `None` when it was not there.
+    /// As it was; `None` when it was not there. The same as `new` when the answer to a write of ours has brought the
+    /// change before.
     pub old: Option<Arc<T>>,
     /// As it is; `None` when it is gone.
     pub new: Option<Arc<T>>,
@@ -175,7 +177,7 @@ impl<T: Send + Sync + 'static> Index<T> {
     /// # Errors
     /// When the object cannot be read.
     pub fn fold(&self, object: Value) -> Result<(), String> {
-        self.put(object, Origin::Fold)
+        self.put(object, Origin::Fold, false)
     }
 
     /// Takes in that a deletion of ours removed the object at once. An incarnation other than `uid` stays.

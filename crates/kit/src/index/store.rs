@@ -13,6 +13,9 @@ use crate::resource::ObjectKey;
 /// Deleted incarnations that are remembered, so that a late word about one of them does not revive it.
 const REMEMBERED: usize = 2048;
 
+/// Answers to our own writes of one object whose echo is waited for. Beyond that an echo passes for somebody's write.
+const AWAITED: usize = 64;
+
 /// Items and what was deleted of late.
 pub(super) struct State<T> {
     items: BTreeMap<ObjectKey, Entry<T>>,
@@ -24,6 +27,19 @@ struct Entry<T> {
     item: Arc<T>,
     version: Box<str>,
     uid: Box<str>,
+    /// Versions in which our own writes were answered and of which the watch has not told yet, in order.
+    folded: Vec<Box<str>>,
+}
+
+/// What a word about an object is worth.
+enum Word<T> {
+    /// It tells something new; with the folded versions to remember from now on.
+    New(Vec<Box<str>>),
+    /// It tells nothing new.
+    Known,
+    /// Somebody else wrote the object, and the answer to a write of ours has brought the outcome before the watch told of
+    /// it. The item is known, but nobody has been told.
+    Overtaken(Arc<T>),
 }
 
 impl<T> Default for State<T> {
@@ -70,14 +86,40 @@ impl<T> State<T> {
             .collect()
     }
 
-    /// Whether word about this incarnation at this version tells something new.
-    fn is_news(&self, key: &ObjectKey, uid: &str, version: &str) -> bool {
+    /// Judges a word about an incarnation at a version. A list may have passed over versions of which a watch would have
+    /// told, so after one nothing that was folded is taken for the only change.
+    fn judge(&mut self, key: &ObjectKey, uid: &str, version: &str, origin: Origin, listed: bool) -> Word<T> {
         if !uid.is_empty() && self.gone.contains(uid) {
-            return false;
+            return Word::Known;
         }
-        self.items
-            .get(key)
-            .is_none_or(|entry| is_newer(version, &entry.version))
+        let Some(entry) = self.items.get_mut(key) else {
+            return Word::New(match origin {
+                Origin::Fold => vec![version.into()],
+                Origin::Watch => Vec::new(),
+            });
+        };
+        if is_newer(version, &entry.version) {
+            return Word::New(match origin {
+                Origin::Fold => {
+                    let mut folded = std::mem::take(&mut entry.folded);
+                    folded.push(version.into());
+                    let surplus = folded.len().saturating_sub(AWAITED);
+                    folded.drain(..surplus);
+                    folded
+                }
+                Origin::Watch => Vec::new(),
+            });
+        }
+        if origin == Origin::Fold || entry.folded.is_empty() || *entry.uid != *uid {
+            return Word::Known;
+        }
+        let is_echo = entry.folded.iter().any(|folded| **folded == *version);
+        entry.folded.retain(|folded| is_newer(folded, version) && !listed);
+        if is_echo && !listed {
+            Word::Known
+        } else {
+            Word::Overtaken(Arc::clone(&entry.item))
+        }
     }
 
     fn remember_gone(&mut self, uid: &str) {
@@ -94,8 +136,8 @@ impl<T> State<T> {
 }
 
 impl<T: Send + Sync + 'static> Index<T> {
-    /// Stores an object unless something newer is known, and tells the handlers.
-    pub(super) fn put(&self, mut object: Value, origin: Origin) -> Result<(), String> {
+    /// Stores an object unless something newer is known, and tells the handlers. `listed` says that it comes from a list.
+    pub(super) fn put(&self, mut object: Value, origin: Origin, listed: bool) -> Result<(), String> {
         let key = ObjectKey::of(&object);
         let text = |pointer: &str| {
             object
@@ -116,9 +158,21 @@ impl<T: Send + Sync + 'static> Index<T> {
             map.insert("kind".to_owned(), self.resource.kind.as_ref().into());
         }
         let _order = self.order.lock();
-        if !self.state.read().is_news(&key, &uid, &version) {
-            return Ok(());
-        }
+        let word = self.state.write().judge(&key, &uid, &version, origin, listed);
+        let folded = match word {
+            Word::New(folded) => folded,
+            Word::Known => return Ok(()),
+            Word::Overtaken(item) => {
+                self.tell(Change {
+                    key,
+                    old: Some(Arc::clone(&item)),
+                    new: Some(item),
+                    version,
+                    origin,
+                });
+                return Ok(());
+            }
+        };
         let item = match (self.decode)(object) {
             Ok(item) => item.map(Arc::new),
             Err(reason) => {
@@ -135,6 +189,7 @@ impl<T: Send + Sync + 'static> Index<T> {
                         item: Arc::clone(item),
                         version: version.as_str().into(),
                         uid: uid.into(),
+                        folded,
                     };
                     state.items.insert(key.clone(), entry)
                 }

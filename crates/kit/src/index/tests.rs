@@ -208,10 +208,10 @@ fn folded_answers_win_until_the_watch_knows_more() {
     let (index, log) = index();
     let key = ObjectKey::namespaced("n", "a");
     index.fold(object("a", "5")).unwrap();
-    index.put(object("a", "4"), Origin::Watch).unwrap();
-    index.put(object("a", "5"), Origin::Watch).unwrap();
-    assert_eq!(take(&log), ["n/a -->5 fold"], "older word and echoes are ignored");
-    index.put(object("a", "6"), Origin::Watch).unwrap();
+    index.put(object("a", "5"), Origin::Watch, false).unwrap();
+    index.put(object("a", "4"), Origin::Watch, false).unwrap();
+    assert_eq!(take(&log), ["n/a -->5 fold"], "echoes and older word are ignored");
+    index.put(object("a", "6"), Origin::Watch, false).unwrap();
     index.fold(object("a", "5")).unwrap();
     assert_eq!(take(&log), ["n/a 5->6"]);
 
@@ -219,12 +219,12 @@ fn folded_answers_win_until_the_watch_knows_more() {
     index.fold_deleted(&key, Some("another"));
     assert_eq!(take(&log), Vec::<String>::new());
     index.fold_deleted(&key, Some("u-a"));
-    index.put(object("a", "7"), Origin::Watch).unwrap();
+    index.put(object("a", "7"), Origin::Watch, false).unwrap();
     index.deleted(&key, "u-a", "8");
     assert_eq!(take(&log), ["n/a 6->- fold"]);
     let mut reborn = object("a", "9");
     reborn["metadata"]["uid"] = "u2".into();
-    index.put(reborn, Origin::Watch).unwrap();
+    index.put(reborn, Origin::Watch, false).unwrap();
     assert_eq!(take(&log), ["n/a -->9"]);
 
     // Deleted by somebody else before our answer arrives: the answer does not revive it.
@@ -240,13 +240,49 @@ fn folded_answers_win_until_the_watch_knows_more() {
 fn an_item_that_is_left_out_counts_as_gone() {
     let decode = |object: Value| Ok((object["data"]["v"] != "2").then_some(()));
     let index = Index::builder(Resource::namespaced("", "v1", "ConfigMap", "configmaps"), decode).build();
-    index.put(object("a", "1"), Origin::Watch).unwrap();
-    index.put(object("b", "1"), Origin::Watch).unwrap();
+    index.put(object("a", "1"), Origin::Watch, false).unwrap();
+    index.put(object("b", "1"), Origin::Watch, false).unwrap();
     assert_eq!(index.in_namespace("n").len(), 2);
-    index.put(object("a", "2"), Origin::Watch).unwrap();
+    index.put(object("a", "2"), Origin::Watch, false).unwrap();
     assert_eq!(
         index.entries().into_keys().map(|key| key.name).collect::<Vec<_>>(),
         ["b"]
     );
     assert!(index.in_namespace("m").is_empty());
+}
+
+#[test]
+fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
+    let (index, log) = index();
+    let heard = |version: &str| index.put(object("a", version), Origin::Watch, false).unwrap();
+    heard("1");
+    take(&log);
+    // We write twice; in between somebody else does, which our second answer already holds.
+    index.fold(object("a", "2")).unwrap();
+    index.fold(object("a", "4")).unwrap();
+    assert_eq!(take(&log), ["n/a 1->2 fold", "n/a 2->4 fold"]);
+    heard("2");
+    assert!(take(&log).is_empty(), "an echo");
+    heard("3");
+    assert_eq!(take(&log), ["n/a 4->4"], "not ours");
+    heard("4");
+    heard("3");
+    assert!(take(&log).is_empty(), "an echo, and a repetition");
+
+    // A list does not tell what it passes over.
+    index.fold(object("a", "6")).unwrap();
+    take(&log);
+    index.put(object("a", "6"), Origin::Watch, true).unwrap();
+    assert_eq!(take(&log), ["n/a 6->6"]);
+    index.put(object("a", "6"), Origin::Watch, true).unwrap();
+    heard("6");
+    assert!(take(&log).is_empty());
+
+    // Word of an earlier incarnation is none of the new one.
+    let mut reborn = object("a", "9");
+    reborn["metadata"]["uid"] = "u2".into();
+    index.fold(reborn).unwrap();
+    take(&log);
+    heard("8");
+    assert!(take(&log).is_empty());
 }
