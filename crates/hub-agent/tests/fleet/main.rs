@@ -12,4 +12,5 @@ mod leader;
 mod life;
 mod members;
 mod metrics;
+mod storm;
 mod world;
