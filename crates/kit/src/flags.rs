@@ -140,6 +140,11 @@ impl FlagSet {
         );
     }
 
+    /// Whether a flag of that name stands alone, without a value behind it.
+    pub fn is_switch(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|flag| flag.switch)
+    }
+
     /// Reads arguments (without the program's name).
     ///
     /// # Errors

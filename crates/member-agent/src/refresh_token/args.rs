@@ -61,20 +61,21 @@ fn flags() -> FlagSet {
 /// # Errors
 /// When help is asked for, the provider is missing or unknown, or a flag is unknown or missing.
 pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, ParseError> {
+    let flags = flags();
     let mut providers = Vec::new();
     let mut rest: Vec<String> = Vec::new();
     for argument in arguments {
         // The word after a flag without a value of its own may be that value.
-        let may_be_value = rest
-            .last()
-            .is_some_and(|last| last.starts_with('-') && !last.contains('='));
+        let may_be_value = rest.last().is_some_and(|last| {
+            last.starts_with('-') && !last.contains('=') && !flags.is_switch(last.trim_start_matches('-'))
+        });
         if argument.starts_with('-') || may_be_value {
             rest.push(argument);
         } else {
             providers.push(argument);
         }
     }
-    let mut values = flags().parse(rest)?;
+    let mut values = flags.parse(rest)?;
     let mut needed = |name: &'static str| {
         let text = values.text(name);
         if text.is_empty() {
@@ -129,6 +130,11 @@ mod tests {
         );
         let other = of("--file-path /tmp/t secret --name hub-kubeconfig-secret --namespace default").unwrap();
         assert_eq!((other.file.to_str(), other.provider), (Some("/tmp/t"), provider));
+        let first = of("-add_dir_header --logtostderr secret --name=a --namespace=b").unwrap();
+        assert!(
+            matches!(first.provider, Provider::Secret { .. }),
+            "switches have no value behind them"
+        );
         let Provider::Azure { client_id, scope } = of("azure --clientid=me").unwrap().provider else {
             unreachable!("azure was asked for")
         };
