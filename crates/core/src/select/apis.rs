@@ -42,7 +42,7 @@ const SKIPPED_GROUPS: [&str; 4] = [
 
 const SKIPPED_NETWORKING: [&str; 3] = ["ServiceImport", "TrafficManagerProfile", "TrafficManagerBackend"];
 
-const SKIPPED_PLACEMENT: [&str; 21] = [
+const SKIPPED_PLACEMENT: [&str; 22] = [
     "ClusterResourcePlacement",
     "ResourcePlacement",
     "ClusterResourceBinding",
@@ -64,6 +64,7 @@ const SKIPPED_PLACEMENT: [&str; 21] = [
     "ClusterResourceOverrideSnapshot",
     "ResourceOverride",
     "ResourceOverrideSnapshot",
+    "ClusterResourcePlacementStatus",
 ];
 
 impl Default for ApiLists {
@@ -213,6 +214,12 @@ mod tests {
             ("", "v1", "Event", true),
             ("metrics.k8s.io", "v1", "NodeMetrics", true),
             ("placement.kubernetes-fleet.io", "v1beta1", "Work", true),
+            (
+                "placement.kubernetes-fleet.io",
+                "v1beta1",
+                "ClusterResourcePlacementStatus",
+                true,
+            ),
             ("placement.kubernetes-fleet.io", "v1beta1", "ResourceEnvelope", false),
             ("networking.fleet.azure.com", "v1beta1", "ServiceImport", true),
             ("networking.fleet.azure.com", "v1beta1", "ServiceExport", false),
