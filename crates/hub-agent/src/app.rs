@@ -351,12 +351,13 @@ impl Agent {
             Some(_) => Membership::Member,
         });
         let (client, metrics, clock) = (self.clients.general.clone(), self.sessions.clone(), self.clock);
-        let (stop, leading) = (tasks.stop().clone(), Arc::clone(leading));
+        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("members' sessions", async move {
             let mut failures = 0;
             while !stop.is_cancelled() {
                 let (members, metrics) = (Arc::clone(&members), metrics.clone());
-                let served = link::run(config.clone(), client.clone(), members, metrics, clock, stop.clone()).await;
+                let known = (members, wake.rights.subscribe());
+                let served = link::run(config.clone(), client.clone(), known, metrics, clock, stop.clone()).await;
                 if let Err(reason) = served {
                     failures += 1;
                     tracing::warn!(failures, "{reason} Until then no member can report exports.");

@@ -9,6 +9,7 @@ use kit::backoff::Backoff;
 use kit::index::Origin;
 use kit::queue::Queue;
 use parking_lot::Mutex;
+use tokio::sync::broadcast;
 
 use kit::ObjectKey;
 
@@ -16,6 +17,9 @@ use crate::metrics::HubMetrics;
 
 /// Names an override of either kind: namespace and name.
 pub type OverrideKey = ObjectKey;
+
+/// Changes of rights that a slow listener may be behind; it then takes all members for concerned.
+const RIGHTS_IN_FLIGHT: usize = 256;
 
 /// The queues of all controllers.
 pub struct Wake {
@@ -25,6 +29,8 @@ pub struct Wake {
     pub members: Queue<String>,
     /// Overrides.
     pub overrides: Queue<OverrideKey>,
+    /// Members whose rights may have changed: their Role or RoleBinding did.
+    pub rights: broadcast::Sender<String>,
     /// Objects that are being written right now, with the versions that the watch told of meanwhile.
     in_flight: Mutex<BTreeMap<Target, Vec<String>>>,
     /// Counts the work of watchers.
@@ -38,6 +44,7 @@ impl Wake {
             placements: Queue::new(backoff),
             members: Queue::new(backoff),
             overrides: Queue::new(backoff),
+            rights: broadcast::Sender::new(RIGHTS_IN_FLIGHT),
             in_flight: Mutex::default(),
             metrics: None,
         }

@@ -11,15 +11,8 @@ use crate::manifests::apply;
 use crate::requests::Requests;
 use crate::world::World;
 
-/// Resources that a healthy fleet writes for ever: leases, and the heartbeats with their copy on the hub; and questions
-/// about the rights of open sessions, which are sent like creations and store nothing.
-const HEARTBEATS: [&str; 5] = [
-    "leases",
-    "internalmemberclusters/status",
-    "memberclusters/status",
-    "tokenreviews",
-    "subjectaccessreviews",
-];
+/// Resources that a healthy fleet writes for ever: leases, and the heartbeats with their copy on the hub.
+const HEARTBEATS: [&str; 3] = ["leases", "internalmemberclusters/status", "memberclusters/status"];
 
 /// Writes to each API server, and processor time of each agent, during a time of rest.
 #[derive(Debug, Default)]

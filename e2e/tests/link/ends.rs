@@ -92,20 +92,29 @@ async fn a_member_that_lost_its_rights_reports_nothing_until_it_has_them_again()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_reports_nothing_ends_with_its_token_or_its_rights() {
+async fn a_session_that_reports_nothing_is_asked_about_when_its_rights_may_have_changed() {
     let mut world = World::new().await;
     world.config.believed = BELIEVED;
     world.start();
     let mut one = world.raw("m1").await;
     one.report("app", "a", 80);
     one.settle().await;
-    // For as long as nothing is lost, asking about it ends nothing.
-    let lasting = async { while let Some(hub_message::Body::Verdict(_)) = one.receive().await {} };
-    assert!(tokio::time::timeout(BELIEVED * 5, lasting).await.is_err());
     let mut other = world.raw("m2").await;
     other.settle().await;
+    // For as long as nothing is lost, asking about it ends nothing.
+    world.rights.send("m1".to_owned()).unwrap();
+    let lasting = async { while let Some(hub_message::Body::Verdict(_)) = one.receive().await {} };
+    assert!(tokio::time::timeout(BELIEVED * 5, lasting).await.is_err());
+    // A session at rest is asked about only then: a fleet at rest makes no requests.
+    let reviews = world.reviews().await;
+    let lasting = async { while let Some(hub_message::Body::Verdict(_)) = other.receive().await {} };
+    assert!(tokio::time::timeout(BELIEVED * 5, lasting).await.is_err());
+    assert_eq!(world.reviews().await, reviews);
     world.delete_account("m1").await;
     world.unbind("m2").await;
+    for cluster in ["m1", "m2"] {
+        world.rights.send(cluster.to_owned()).unwrap();
+    }
     assert_eq!(farewell(&mut one).await.reason(), ByeReason::Unauthenticated);
     assert_eq!(farewell(&mut other).await.reason(), ByeReason::Forbidden);
     let names: Vec<String> = world.records("m1").await.into_keys().collect();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use apiserver::{ApiServer, User};
 use control_plane::pki::Authority;
+use e2e::requests::Requests;
 use hub_agent::link::{self as hub_link, Membership};
 use kit::clock::Clock;
 use kit::events;
@@ -18,6 +19,7 @@ use member_agent::link::{self as member_link, Departure};
 use parking_lot::Mutex;
 use prometheus::Registry;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +83,8 @@ pub struct World {
     pub port: u16,
     pub memberships: Arc<Mutex<BTreeMap<String, Membership>>>,
     pub config: hub_link::Config,
+    /// Tells the hub's half that the rights of a cluster may have changed.
+    pub rights: broadcast::Sender<String>,
     /// What the hub's half takes for the time.
     pub clock: Clock,
     /// Those of the half that runs or ran last.
@@ -211,10 +215,18 @@ impl World {
             port,
             memberships: Arc::default(),
             config,
+            rights: broadcast::Sender::new(16),
             clock: Clock::System,
             metrics: None,
             half: None,
         }
+    }
+
+    /// Questions about tokens and rights that the hub's API server was asked so far.
+    pub async fn reviews(&self) -> u64 {
+        let requests = Requests::of(&self.server.client()).await.unwrap().0;
+        let asked = requests.iter().filter(|(request, _)| request.resource.ends_with("reviews"));
+        asked.map(|(_, count)| count).sum()
     }
 
     /// Defines another kind on the hub.
@@ -231,10 +243,11 @@ impl World {
             Arc::new(move |name| known.lock().get(name).copied().unwrap_or(Membership::None));
         let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
+        let known = (members, self.rights.subscribe());
         let (config, clock, stop) = (self.config.clone(), self.clock, CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            hub_link::run(config, client, members, metrics, clock, ended)
+            hub_link::run(config, client, known, metrics, clock, ended)
                 .await
                 .unwrap();
         });

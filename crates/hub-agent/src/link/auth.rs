@@ -167,8 +167,7 @@ impl Auth {
         }
     }
 
-    /// How a caller with an open session stands now, whatever is believed: a session that reports nothing must lose its
-    /// place in that time too.
+    /// How a caller with an open session stands now, whatever is believed.
     pub(super) async fn standing_now(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
         let user = match &caller.proof {
             Proof::Token(token) => self.review(token).await?,

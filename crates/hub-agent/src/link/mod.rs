@@ -23,6 +23,7 @@ use fairway_core::link::session::CONFIRM_AFTER;
 use kit::clock::Clock;
 use kit::writer::Writer;
 use kube::Client;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -99,6 +100,9 @@ pub enum Membership {
 /// Answers whether a cluster is a member.
 pub type Members = Arc<dyn Fn(&str) -> Membership + Send + Sync>;
 
+/// Tells of clusters whose rights may have changed.
+pub type Rights = broadcast::Receiver<String>;
+
 /// Serves sessions until `stop`.
 ///
 /// # Errors
@@ -106,7 +110,7 @@ pub type Members = Arc<dyn Fn(&str) -> Membership + Send + Sync>;
 pub async fn run(
     config: Config,
     client: Client,
-    members: Members,
+    (members, rights): (Members, Rights),
     metrics: Metrics,
     clock: Clock,
     stop: CancellationToken,
@@ -118,6 +122,7 @@ pub async fn run(
     let sessions = sessions::Sessions::new(metrics.clone());
     let (records, index) = records::Records::new(writer.clone(), config.traffic_manager);
     let resolver = resolver::Resolver::new(Arc::clone(&records), Arc::clone(&sessions), writer.clone(), clock);
+    tasks.spawn(Arc::clone(&sessions).follow_rights(rights, stop.clone()));
     let incoming = tls::listen(&config, stop.clone(), &tasks).await?;
     let watch = Arc::clone(&index);
     let (watch_client, watch_stop) = (client.clone(), stop.clone());

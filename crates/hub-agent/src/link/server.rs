@@ -8,7 +8,6 @@ use fairway_core::link::session::{Admission, Greeting};
 use futures::Stream;
 use jiff::SignedDuration;
 use kit::clock::Clock;
-use rand::Rng as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -110,7 +109,6 @@ impl Server {
             Admission::Continue { next_seq } => Some(next_seq),
             Admission::FullSync | Admission::Superseded => None,
         };
-        let believed = self.config.believed;
         let mut conversation = Conversation {
             cluster: hello.cluster,
             caller: Arc::new(caller),
@@ -126,11 +124,7 @@ impl Server {
             expires,
             outbound,
             stop: self.stop.clone(),
-            // Sessions that began together do not ask about their rights together.
-            progress: Progress::new(
-                next_seq,
-                Instant::now() + believed.mul_f64(rand::rng().random_range(0.5..1.0)),
-            ),
+            progress: Progress::new(next_seq),
         };
         if let Some(bye) = conversation.run(inbound).await {
             self.ended(&bye);

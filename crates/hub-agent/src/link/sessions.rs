@@ -8,8 +8,10 @@ use fairway_core::link::{ExportKey, Verdict};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::Rights;
 use super::metrics::Metrics;
 use super::records::Touched;
 
@@ -41,6 +43,8 @@ pub(super) struct Signals {
     pub verdicts: Arc<Notify>,
     /// A record is not what the session wrote: the member should report everything again.
     pub doubt: Arc<Notify>,
+    /// The rights of the cluster may have changed.
+    pub rights: Arc<Notify>,
     /// A newer stream of the cluster takes over.
     pub superseded: CancellationToken,
 }
@@ -138,6 +142,23 @@ impl Sessions {
             if let Some(stream) = &entry.stream {
                 stream.signals.doubt.notify_one();
             }
+        }
+    }
+
+    /// Has open streams ask about the rights of their clusters when those may have changed, until `stop`.
+    pub(super) async fn follow_rights(self: Arc<Self>, mut rights: Rights, stop: CancellationToken) {
+        while let Some(news) = stop.run_until_cancelled(rights.recv()).await {
+            let concerned = match news {
+                Ok(cluster) => Some(cluster),
+                Err(RecvError::Lagged(_)) => None,
+                Err(RecvError::Closed) => return,
+            };
+            let clusters = self.clusters.lock();
+            let streams = clusters
+                .iter()
+                .filter(|(name, _)| concerned.as_ref().is_none_or(|cluster| cluster == *name))
+                .filter_map(|(_, entry)| entry.stream.as_ref());
+            streams.for_each(|stream| stream.signals.rights.notify_one());
         }
     }
 

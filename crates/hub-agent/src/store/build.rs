@@ -325,9 +325,12 @@ fn whole(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Value>> {
     };
     Index::builder(resource(kind), keep)
         .on_change(move |change: &Change<Value>| {
-            if wake.is_news(&target(kind, &change.key), &change.version, change.origin)
-                && let Some(member) = member_of(&change.key)
-            {
+            let Some(member) = member_of(&change.key) else { return };
+            if matches!(kind, Kind::Role | Kind::RoleBinding) {
+                // That nobody listens is no harm: whoever comes later asks anyway.
+                let _ = wake.rights.send(member.to_owned());
+            }
+            if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
                 wake.members.add(member.to_owned());
             }
         })
@@ -387,4 +390,33 @@ fn read_override(kind: Kind, mut value: Value) -> Result<Override, String> {
 
 fn text<T, E: Display>(result: Result<T, E>) -> Result<T, String> {
     result.map_err(|err| err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::backoff::Backoff;
+    use serde_json::json;
+    use std::time::Duration;
+
+    #[test]
+    fn a_changed_role_or_binding_of_a_member_is_told() {
+        let wake = Arc::new(Wake::new(Backoff::new(
+            Duration::from_millis(5),
+            Duration::from_secs(1),
+        )));
+        let indexes = store(&wake, false, Clock::System).indexes();
+        let mut rights = wake.rights.subscribe();
+        let object = |name: String| json!({"metadata": {"name": name, "namespace": "fleet-member-m1", "uid": "u", "resourceVersion": "1"}});
+        for (kind, name, told) in [
+            (Kind::RoleBinding, names::member_role_binding("m1"), true),
+            (Kind::Role, names::member_role("m1"), true),
+            (Kind::Role, "another".to_owned(), false),
+            (Kind::InternalMemberCluster, "m1".to_owned(), false),
+        ] {
+            indexes[&kind].fold(object(name.clone())).unwrap();
+            let heard = rights.try_recv().ok();
+            assert_eq!(heard.as_deref(), told.then_some("m1"), "{kind:?} {name}");
+        }
+    }
 }

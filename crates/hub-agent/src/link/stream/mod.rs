@@ -61,8 +61,8 @@ pub(super) struct Progress {
     unanswered: u32,
     nonce: u64,
     ping_at: Option<Instant>,
-    /// When the API server is asked again about the caller.
-    ask_at: Instant,
+    /// When the API server is asked again about the caller, because it could not be asked.
+    ask_at: Option<Instant>,
     /// The question, while it is open.
     asking: JoinSet<Result<Standing, kit::Error>>,
     /// Until when the member may settle what is under way, once the hub agent ends.
@@ -70,16 +70,15 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// The beginning of a session whose first change must carry a number, when that is known. The caller's rights are
-    /// asked for at `ask_at`.
-    pub(super) fn new(next_seq: Option<u64>, ask_at: Instant) -> Self {
+    /// The beginning of a session whose first change must carry a number, when that is known.
+    pub(super) fn new(next_seq: Option<u64>) -> Self {
         Self {
             changes: Changes::new(next_seq),
             syncs: Syncs::default(),
             unanswered: 0,
             nonce: 0,
             ping_at: None,
-            ask_at,
+            ask_at: None,
             asking: JoinSet::new(),
             drained_at: None,
         }
@@ -158,7 +157,8 @@ impl Conversation {
             () = signals.doubt.notified(), if goes_on => Event::Doubt,
             () = until(progress.syncs.due), if goes_on => Event::Resync,
             () = until(progress.ping_at) => Event::Ping,
-            () = tokio::time::sleep_until(progress.ask_at), if progress.asking.is_empty() => Event::Ask,
+            () = signals.rights.notified(), if progress.asking.is_empty() => Event::Ask,
+            () = until(progress.ask_at), if progress.asking.is_empty() => Event::Ask,
             Some(standing) = progress.asking.join_next() => Event::Standing(standing),
         }
     }
@@ -188,6 +188,7 @@ impl Conversation {
             Event::Resync => self.ask_for_sync().await,
             Event::Ping => self.ping().await,
             Event::Ask => {
+                self.progress.ask_at = None;
                 let (auth, caller) = (Arc::clone(&self.auth), Arc::clone(&self.caller));
                 let cluster = self.cluster.clone();
                 let asking = async move { auth.standing_now(&caller, &cluster).await };
@@ -218,17 +219,16 @@ impl Conversation {
 
     /// Takes in how the caller stands. An API server that cannot be asked is no reason to end a session.
     fn stands(&mut self, standing: Result<Result<Standing, kit::Error>, JoinError>) -> Result<(), End> {
-        let wait = match standing {
-            Ok(Ok(Standing::Fine)) => self.config.believed,
+        match standing {
+            Ok(Ok(Standing::Fine)) => return Ok(()),
             Ok(Ok(Standing::Unauthenticated)) => return Err(Some(unauthenticated())),
             Ok(Ok(Standing::Forbidden)) => return Err(Some(forbidden(&self.cluster))),
             Ok(Err(error)) => {
                 tracing::info!(cluster = self.cluster, %error, "The rights of an open session cannot be checked now.");
-                ASK_AGAIN.min(self.config.believed)
             }
-            Err(_) => ASK_AGAIN.min(self.config.believed),
-        };
-        self.progress.ask_at = Instant::now() + wait;
+            Err(_) => {}
+        }
+        self.progress.ask_at = Some(Instant::now() + ASK_AGAIN);
         Ok(())
     }
 
