@@ -310,8 +310,11 @@ impl Outbox {
         self.desired.contains_key(key) || self.kept.contains(key)
     }
 
-    /// Whether a withdrawal of the export is on its way and not acknowledged.
+    /// Whether a withdrawal of the export is on its way and not acknowledged, and nothing has followed it.
     pub fn is_withdrawing(&self, key: &ExportKey) -> bool {
+        if self.desired.contains_key(key) {
+            return false;
+        }
         let waits = [self.waiting.get(key), self.held.get(key)].into_iter().flatten();
         let sent = self
             .unacked

@@ -199,6 +199,23 @@ fn a_withdrawal_counts_as_done_only_while_nothing_followed() {
 }
 
 #[test]
+fn an_export_that_came_back_can_be_withdrawn_again_before_the_first_withdrawal_is_acknowledged() {
+    let mut outbox = Outbox::new();
+    outbox.connected(full("s1"), 8);
+    outbox.withdraw(key("a"), gone());
+    drain(&mut outbox);
+    assert!(outbox.is_withdrawing(&key("a")));
+    outbox.report(key("a"), export("1"));
+    assert!(!outbox.is_withdrawing(&key("a")), "it is exported again");
+    drain(&mut outbox);
+    outbox.withdraw(key("a"), gone());
+    assert!(outbox.is_withdrawing(&key("a")));
+    assert_eq!(drain(&mut outbox), ["3 a gone"]);
+    assert_eq!(outbox.ack(1), [], "the newest one counts");
+    assert_eq!(outbox.ack(3), [key("a")]);
+}
+
+#[test]
 fn an_acknowledgement_lost_with_the_stream_is_learned_on_resume() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
