@@ -225,7 +225,9 @@ impl World {
     /// Questions about tokens and rights that the hub's API server was asked so far.
     pub async fn reviews(&self) -> u64 {
         let requests = Requests::of(&self.server.client()).await.unwrap().0;
-        let asked = requests.iter().filter(|(request, _)| request.resource.ends_with("reviews"));
+        let asked = requests
+            .iter()
+            .filter(|(request, _)| request.resource.ends_with("reviews"));
         asked.map(|(_, count)| count).sum()
     }
 
