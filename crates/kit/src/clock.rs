@@ -18,6 +18,14 @@ pub enum Clock {
     },
 }
 
+/// Waits until a time; for ever where there is none.
+pub async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Clock {
     /// A clock that moves with tokio's, starting now at `base`.
     pub fn paused_at(base: Timestamp) -> Self {

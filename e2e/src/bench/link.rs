@@ -85,8 +85,10 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
         percentile(&waits, 100)
     );
 
-    // The verdict on the last change is still to be written.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // A change is complete once its record is judged: what is written later must be due to the crash.
+    for one in crowd.members().iter().take(CHANGES) {
+        until("the last changes are judged", async || is_judged(&world, one).await).await?;
+    }
     let before = Requests::of(&world.hub_client()).await?;
     world.crash_hub_agent().await?;
     let began = Instant::now();
@@ -142,12 +144,26 @@ async fn time_changes(world: &World, crowd: &Crowd) -> Result<Vec<f64>> {
         .await
 }
 
+/// Where the record of the export is that changes.
+fn record_path(one: &One) -> String {
+    format!(
+        "/apis/networking.fleet.azure.com/v1alpha1/namespaces/fleet-member-{}/internalserviceexports/{NAMESPACE}-{}",
+        one.name,
+        one.export(0)
+    )
+}
+
+/// Whether the hub has judged the record as it is.
+async fn is_judged(world: &World, one: &One) -> bool {
+    let Ok(record) = get(world, &record_path(one)).await else {
+        return false;
+    };
+    let judged = record.pointer("/status/conditions/0/observedGeneration");
+    judged.is_some() && judged == record.pointer("/metadata/generation")
+}
+
 async fn time_change(world: &World, one: &One, port: usize) -> Result<f64> {
-    let name = one.export(0);
-    let path = format!(
-        "/apis/networking.fleet.azure.com/v1alpha1/namespaces/fleet-member-{}/internalserviceexports/{NAMESPACE}-{name}",
-        one.name
-    );
+    let (name, path) = (one.export(0), record_path(one));
     let port = u16::try_from(port)?;
     let began = Instant::now();
     one.bare.set_port(&name, port);

@@ -7,7 +7,7 @@ use super::canonical::canonical;
 use super::owners::{self, Owner};
 
 /// Metadata that only servers and owners write.
-const SERVER_METADATA: [&str; 9] = [
+pub(super) const SERVER_METADATA: [&str; 9] = [
     "ownerReferences",
     "managedFields",
     "creationTimestamp",

@@ -9,20 +9,7 @@ use api::text::annotations;
 use serde_json::{Map, Value};
 
 use super::comparable::is_reserved;
-use super::prepare::STRIPPED_ANNOTATIONS;
-
-/// Fields of the metadata that servers alone write, or that have a fingerprint of their own.
-const LEFT_OUT: [&str; 9] = [
-    "annotations",
-    "finalizers",
-    "managedFields",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "resourceVersion",
-    "selfLink",
-];
+use super::prepare::{SERVER_METADATA, STRIPPED_ANNOTATIONS};
 
 /// Fingerprint of an object without its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,7 +45,9 @@ impl Print {
                     }
                 }
                 "finalizers" => add(&mut self.marks, key, value),
-                left_out if LEFT_OUT.contains(&left_out) => {}
+                // Which incarnation it is and whose counts, though no manifest says so.
+                "uid" | "ownerReferences" => add(&mut self.content, key, value),
+                left_out if SERVER_METADATA.contains(&left_out) => {}
                 _ => add(&mut self.content, key, value),
             }
         }

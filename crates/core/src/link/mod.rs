@@ -170,6 +170,15 @@ pub enum NackCode {
 }
 
 impl NackCode {
+    /// What an API server's refusal to write a record means; `code` is that of its answer, if there was one.
+    pub fn of_answer(code: Option<u16>) -> Self {
+        match code {
+            Some(400 | 422) => Self::InvalidArgument,
+            Some(413) => Self::TooLarge,
+            _ => Self::Unavailable,
+        }
+    }
+
     /// The code's fixed name, for metrics and messages.
     pub fn as_str(self) -> &'static str {
         match self {

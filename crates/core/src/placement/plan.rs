@@ -275,7 +275,7 @@ fn own_and_snapshot(world: &mut World<'_>) {
 
 /// Whether statuses wait a little longer for the members' answers, which would overwrite them at once.
 fn hold_back(world: &mut World<'_>, anything: bool) -> bool {
-    let grace = world.settings.grace(world.slice.others_withheld);
+    let grace = world.settings.grace(world.slice.others_awaited);
     let since = world.slice.withheld_since.unwrap_or(world.now);
     let waited = std::time::Duration::try_from(world.now.duration_since(since)).unwrap_or_default();
     let left = grace.checked_sub(waited).filter(|left| !left.is_zero() && anything);

@@ -46,9 +46,9 @@ pub struct Slice<'a> {
     /// Since when earlier passes of this placement have answered [`super::Pass::withheld`] without interruption.
     /// The shell keeps it per key: set to the time of the first such pass, cleared by any pass that does not answer so.
     pub withheld_since: Option<Timestamp>,
-    /// How many other placements have waited for their members together with this one. The more, the longer the members need
-    /// for each.
-    pub others_withheld: usize,
+    /// How many other placements users have waited for while this one was held back: those that wait for their members, and
+    /// those that are being worked on. The more, the longer the members need for each.
+    pub others_awaited: usize,
 }
 
 /// A read-only view of the index of selectable resources.

@@ -7,4 +7,4 @@ mod write;
 
 pub use record::{HUB_MANAGER, MEMBER_MANAGER, Record, is_recorded, manifest, record_name};
 pub use resolve::{Judgement, resolve};
-pub use write::{Scope, Step, address_of, report, surplus, withdraw};
+pub use write::{Scope, Step, address_of, report, still_going, surplus, withdraw};

@@ -94,6 +94,11 @@ impl Record {
         (self.uid.clone(), self.generation)
     }
 
+    /// Writes into the answer to a write, which comes without managed fields, that this manager applied the object.
+    pub fn claim(value: &mut Value, manager: &str) {
+        value["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply"}]);
+    }
+
     /// Whether the object's managed fields say that this manager applied it.
     pub fn is_managed(value: &Value, manager: &str) -> bool {
         list(value, "/metadata/managedFields")

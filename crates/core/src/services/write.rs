@@ -91,6 +91,14 @@ pub fn withdraw<'a>(
     })
 }
 
+/// Why a report has to wait for this record.
+pub fn still_going(record: &Record) -> String {
+    format!(
+        "The record {} of the export before is still being deleted.",
+        record.name
+    )
+}
+
 /// The address that a record speaks of once a report is written; none when it speaks of none.
 pub fn address_of(report: &ExportReport, before: Option<String>) -> Option<String> {
     match report.public_ip.state {

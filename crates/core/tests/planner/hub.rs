@@ -27,7 +27,7 @@ pub struct Hub {
     pub log: Vec<Write>,
     pub events: Vec<&'static str>,
     withheld_since: Option<Timestamp>,
-    pub others_withheld: usize,
+    pub others_awaited: usize,
     pub bindings_complete: bool,
     pub holders: BTreeSet<String>,
     version: u64,
@@ -66,7 +66,7 @@ impl Hub {
             log: Vec::new(),
             events: Vec::new(),
             withheld_since: None,
-            others_withheld: 0,
+            others_awaited: 0,
             bindings_complete: true,
             holders: BTreeSet::new(),
             version: 0,
@@ -149,7 +149,7 @@ impl Hub {
             status_copy: self.status_copy(),
             refused: &refused,
             withheld_since: self.withheld_since,
-            others_withheld: self.others_withheld,
+            others_awaited: self.others_awaited,
         })
     }
 

@@ -173,12 +173,12 @@ fn progress_is_shown_when_members_take_their_time() {
 fn progress_waits_longer_while_many_placements_wait() {
     let mut hub = Hub::new(&["a"]);
     hub.settings.progress_grace = Duration::from_millis(200);
-    hub.others_withheld = 1;
+    hub.others_awaited = 1;
     hub.place(spec(json!({"placementType": "PickAll"})));
     assert!(hub.pass().withheld);
     hub.wait(Duration::from_millis(200));
     assert_eq!(hub.pass().requeue, Some(Duration::from_millis(200)));
-    hub.others_withheld = 5000;
+    hub.others_awaited = 5000;
     assert_eq!(hub.pass().requeue, Some(Duration::from_millis(9800)));
     hub.wait(Duration::from_millis(9800));
     assert!(!hub.pass().withheld);

@@ -68,7 +68,7 @@ pub struct PlacementController {
 pub struct Memory {
     /// Since when a status is held back.
     withheld_since: Option<Timestamp>,
-    /// Most other placements that have waited with it: the last of a crowd must not lose patience because it thins out.
+    /// Most other placements that users have waited for together with it: the last of a crowd must not lose patience because it thins out.
     crowd: usize,
     /// Writes that the API server refused for good, and when.
     refused: Refusals,
@@ -189,7 +189,7 @@ impl PlacementController {
             resources: &*self.resources,
             status_copy: found.status_copy,
             withheld_since: before.withheld_since,
-            others_withheld: before.crowd,
+            others_awaited: before.crowd,
             refused: &before.refused,
         };
         let start = Instant::now();

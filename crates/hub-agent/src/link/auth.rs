@@ -106,14 +106,14 @@ impl Auth {
     /// Whom a bearer token stands for; `None` when the hub does not accept it. An error means that the hub could not
     /// be asked.
     pub(super) async fn authenticate(&self, token: &str) -> Result<Option<User>, kit::Error> {
-        if let Some(user) = self.fresh(&self.users, &digest(token)) {
-            return Ok(Some(user));
-        }
-        self.review(token).await
+        self.user(token, self.believed).await
     }
 
-    /// As [`Auth::authenticate`], whatever is believed.
-    async fn review(&self, token: &str) -> Result<Option<User>, kit::Error> {
+    /// As [`Auth::authenticate`], by answers younger than `age`.
+    async fn user(&self, token: &str, age: Duration) -> Result<Option<User>, kit::Error> {
+        if let Some(user) = fresh(&self.users, &digest(token), age) {
+            return Ok(Some(user));
+        }
         let body = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token},
         });
@@ -130,14 +130,14 @@ impl Auth {
 
     /// Whether the user may write the export records of a cluster.
     pub(super) async fn may_report(&self, user: &User, cluster: &str) -> Result<bool, kit::Error> {
-        if let Some(allowed) = self.fresh(&self.rights, &rights_key(user, cluster)) {
-            return Ok(allowed);
-        }
-        self.review_access(user, cluster).await
+        self.access(user, cluster, self.believed).await
     }
 
-    /// As [`Auth::may_report`], whatever is believed.
-    async fn review_access(&self, user: &User, cluster: &str) -> Result<bool, kit::Error> {
+    /// As [`Auth::may_report`], by answers younger than `age`.
+    async fn access(&self, user: &User, cluster: &str, age: Duration) -> Result<bool, kit::Error> {
+        if let Some(allowed) = fresh(&self.rights, &rights_key(user, cluster), age) {
+            return Ok(allowed);
+        }
         let mut allowed = self.allowed(user, cluster, ANYTHING).await?;
         if !allowed {
             allowed = true;
@@ -157,24 +157,21 @@ impl Auth {
     /// How a caller with an open session stands, as far as the API server was asked in the time that answers are
     /// believed.
     pub(super) async fn standing(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
-        let user = match &caller.proof {
-            Proof::Token(token) => self.authenticate(token).await?,
-            Proof::Certificate => Some(caller.user.clone()),
-        };
-        match user {
-            Some(user) if user == caller.user => Ok(rights(self.may_report(&user, cluster).await?)),
-            Some(_) | None => Ok(Standing::Unauthenticated),
-        }
+        self.stands(caller, cluster, self.believed).await
     }
 
     /// How a caller with an open session stands now, whatever is believed.
     pub(super) async fn standing_now(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
+        self.stands(caller, cluster, Duration::ZERO).await
+    }
+
+    async fn stands(&self, caller: &Caller, cluster: &str, age: Duration) -> Result<Standing, kit::Error> {
         let user = match &caller.proof {
-            Proof::Token(token) => self.review(token).await?,
+            Proof::Token(token) => self.user(token, age).await?,
             Proof::Certificate => Some(caller.user.clone()),
         };
         match user {
-            Some(user) if user == caller.user => Ok(rights(self.review_access(&user, cluster).await?)),
+            Some(user) if user == caller.user => Ok(rights(self.access(&user, cluster, age).await?)),
             Some(_) | None => Ok(Standing::Unauthenticated),
         }
     }
@@ -202,13 +199,6 @@ impl Auth {
         call.deadline(DEADLINE).json(&self.client).await
     }
 
-    fn fresh<K: Ord, V: Clone>(&self, kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: &K) -> Option<V> {
-        kept.lock()
-            .get(key)
-            .filter(|(since, _)| since.elapsed() < self.believed)
-            .map(|(_, value)| value.clone())
-    }
-
     fn keep<K: Ord, V>(&self, kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: K, value: V) {
         let mut kept = kept.lock();
         if kept.len() >= MOST {
@@ -218,6 +208,13 @@ impl Auth {
             kept.insert(key, (Instant::now(), value));
         }
     }
+}
+
+/// A kept answer, if it is younger than `age`.
+fn fresh<K: Ord, V: Clone>(kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: &K, age: Duration) -> Option<V> {
+    let kept = kept.lock();
+    let (_, value) = kept.get(key).filter(|(since, _)| since.elapsed() < age)?;
+    Some(value.clone())
 }
 
 fn digest(token: &str) -> [u8; 32] {

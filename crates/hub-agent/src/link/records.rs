@@ -183,7 +183,7 @@ impl Records {
         let address = self.addresses.lock().get(&at).cloned();
         let all = self.index.in_namespace(&member_namespace(cluster));
         let written = match services::report(scope, key, report, &all, address.as_deref()) {
-            Step::Wait(going) => return Err(still_going(&going.name)),
+            Step::Wait(going) => return Err(still_going(going)),
             Step::Nothing(known) => Written {
                 changed: false,
                 version: Some(known.version()),
@@ -192,7 +192,7 @@ impl Records {
                 if let Some(stale) = replaces
                     && !self.delete(stale).await?
                 {
-                    return Err(still_going(&stale.name));
+                    return Err(still_going(stale));
                 }
                 self.apply(cluster, &name, &object).await?
             }
@@ -229,7 +229,7 @@ impl Records {
     /// Answers come without managed fields; whose a record is does not change by our own writes to its status.
     pub(super) fn fold_as(&self, mut answer: serde_json::Value, ours: bool) {
         if ours {
-            answer["metadata"]["managedFields"] = serde_json::json!([{"manager": HUB_MANAGER, "operation": "Apply"}]);
+            Record::claim(&mut answer, HUB_MANAGER);
         }
         self.fold(answer);
     }
@@ -279,21 +279,16 @@ fn touched(cluster: &str, key: &ExportKey) -> Touched {
     }
 }
 
-fn still_going(name: &str) -> Refusal {
+fn still_going(record: &Record) -> Refusal {
     Refusal {
         code: NackCode::Unavailable,
-        message: format!("The record {name} of the export before is still being deleted."),
+        message: services::still_going(record),
     }
 }
 
 fn refusal(error: kit::Error) -> Refusal {
-    let code = match error.code() {
-        Some(400 | 422) => NackCode::InvalidArgument,
-        Some(413) => NackCode::TooLarge,
-        _ => NackCode::Unavailable,
-    };
     Refusal {
-        code,
+        code: NackCode::of_answer(error.code()),
         message: error.to_string(),
     }
 }

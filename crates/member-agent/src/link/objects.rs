@@ -15,11 +15,12 @@ use fairway_core::link::outbox::{Outgoing, Refused, Resume};
 use fairway_core::link::{Change, Conflict, ExportKey, NackCode, Verdict};
 use fairway_core::services::{self, MEMBER_MANAGER, Record, Scope, Step};
 use kit::backoff::Backoff;
+use kit::clock::until;
 use kit::index::{self, Index, Origin};
 use kit::writer::{Answer, Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -344,7 +345,7 @@ impl Keeper {
     /// Takes in an answer, which comes without managed fields.
     fn fold(&self, mut answer: Value, ours: bool) {
         if ours {
-            answer["metadata"]["managedFields"] = json!([{"manager": MEMBER_MANAGER, "operation": "Apply"}]);
+            Record::claim(&mut answer, MEMBER_MANAGER);
         }
         if let Err(reason) = self.index.fold(answer) {
             tracing::warn!(reason, "A written export record cannot be read back.");
@@ -355,28 +356,13 @@ impl Keeper {
 fn still_going(record: &Record) -> Failure {
     Failure {
         code: NackCode::Unavailable,
-        text: format!(
-            "The record {} of the export before is still being deleted.",
-            record.name
-        ),
+        text: services::still_going(record),
     }
 }
 
 fn failure(error: kit::Error) -> Failure {
-    let code = match error.code() {
-        Some(400 | 422) => NackCode::InvalidArgument,
-        Some(413) => NackCode::TooLarge,
-        _ => NackCode::Unavailable,
-    };
     Failure {
-        code,
+        code: NackCode::of_answer(error.code()),
         text: error.to_string(),
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

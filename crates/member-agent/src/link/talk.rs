@@ -5,6 +5,7 @@ use std::time::Duration;
 use fairway_core::link::outbox::{Outgoing, Refused, Resume};
 use jiff::Timestamp;
 use kit::backoff::Backoff;
+use kit::clock::until;
 use rand::Rng as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -265,13 +266,6 @@ impl<'a> Talk<'a> {
                 self.shared.refused(key, code, &nack.message);
             }
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fairway_core::link::Change;
 use jiff::SignedDuration;
-use kit::clock::Clock;
+use kit::clock::{Clock, until};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -350,13 +350,6 @@ impl Conversation {
             Some(at) => tokio::time::sleep_until(at).await,
             None => self.stop.cancelled().await,
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
