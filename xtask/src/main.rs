@@ -3,6 +3,7 @@
 //! It stays light, so that `cargo xtask` starts in seconds: it depends on none of our crates and runs their binaries
 //! through cargo instead. It must not hold logic that a crate should hold.
 
+mod citations;
 mod commands;
 mod rules;
 mod steps;

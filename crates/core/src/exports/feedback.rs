@@ -11,7 +11,7 @@ use crate::link::{self, Conflict};
 
 /// Shows a verdict. Returns the conditions to write and the event, or nothing when users already see it.
 ///
-/// The hub's condition observes its own record, so generations are not compared (networking FIX 36).
+/// The hub's condition observes its own record, so generations are not compared (networking 9.5).
 pub fn verdict(export: &ExportView, verdict: &link::Verdict, now: Timestamp) -> Option<(Vec<Condition>, ExportEvent)> {
     let (status, event) = match verdict.conflict {
         Conflict::NoConflict => (ConditionStatus::False, events::NO_CONFLICT_FOUND),

@@ -22,7 +22,7 @@ pub struct Record {
     pub name: String,
     /// The member, from the object's namespace: who may write there is that member, whatever the object says.
     pub cluster: String,
-    /// The object names another member than the one whose namespace it lies in (networking FIX 47).
+    /// The object names another member than the one whose namespace it lies in (networking 13.5).
     pub forged: bool,
     /// The export it records.
     pub key: ExportKey,
@@ -108,7 +108,7 @@ impl Record {
 }
 
 /// Name of the record of an export. Two keys can share the plain name (`a-b`/`c` and `a`/`b-c`); `taken` says that the
-/// plain name belongs to another export, and then a hash tells them apart (networking FIX 20).
+/// plain name belongs to another export, and then a hash tells them apart (networking 9.3).
 pub fn record_name(key: &ExportKey, taken: bool) -> String {
     let plain = api::names::internal_service(&key.namespace, &key.name);
     if !taken {

@@ -47,7 +47,7 @@ pub(super) struct Exports {
     clock: Clock,
     /// Name of the cluster, for figures.
     cluster: String,
-    /// When the present version of each exported Service was first seen (networking FIX 30: kept in memory).
+    /// When the present version of each exported Service was first seen (networking 9.1: kept in memory).
     since: Mutex<BTreeMap<ExportKey, Sight>>,
 }
 
