@@ -135,13 +135,8 @@ impl<'a> Draft<'a> {
 
     fn applied(&mut self, changed: bool, works: &[&Work]) {
         if is_awaited(changed, works, on_work::APPLIED) {
-            let reason = if never_answered(works, on_work::APPLIED) {
-                reasons::APPLY_IN_PROGRESS
-            } else {
-                reasons::NOT_ALL_WORK_HAVE_BEEN_APPLIED
-            };
             let message = "The works were changed and the member cluster has not answered for all of them yet.";
-            self.say(cluster::APPLIED, false, reason, message);
+            self.say(cluster::APPLIED, false, reasons::APPLY_IN_PROGRESS, message);
             return;
         }
         match verdict(works, on_work::APPLIED) {
@@ -213,14 +208,14 @@ impl<'a> Draft<'a> {
 
     fn diff_reported(&mut self, changed: bool, works: &[&Work]) {
         if is_awaited(changed, works, on_work::DIFF_REPORTED) {
-            let reason = if never_answered(works, on_work::DIFF_REPORTED) {
-                reasons::DIFF_REPORT_IN_PROGRESS
-            } else {
-                reasons::NOT_ALL_WORK_HAVE_DIFF_REPORTED
-            };
             let message =
                 "The works were changed and the member cluster has not reported differences for all of them yet.";
-            self.say(cluster::DIFF_REPORTED, false, reason, message);
+            self.say(
+                cluster::DIFF_REPORTED,
+                false,
+                reasons::DIFF_REPORT_IN_PROGRESS,
+                message,
+            );
             return;
         }
         if verdict(works, on_work::DIFF_REPORTED) == Verdict::True {
@@ -294,21 +289,12 @@ fn verdict(works: &[&Work], kind: &str) -> Verdict {
     worst
 }
 
-/// Whether the member's word about the Works as they are, or as they are about to be, is still missing.
+/// Whether the member has not answered yet for the current generation of some Work, or for one that is about to be written.
 fn is_awaited(changed: bool, works: &[&Work], kind: &str) -> bool {
     changed || works.iter().any(|work| is_unanswered(work, kind))
 }
 
-/// Whether the member has never spoken about any of the Works. Works that are new are in progress until it does; where it
-/// has spoken before, the missing answer is told as such. The reference goes through "in progress" there as well, for the
-/// moment until its own write of the Work comes back to it; leaving that out saves a write for each cluster.
-fn never_answered(works: &[&Work], kind: &str) -> bool {
-    works
-        .iter()
-        .all(|work| condition::find(&work.status.conditions, kind).is_none())
-}
-
-/// Whether the member has said nothing about the Work's current generation.
+/// Whether the member has not answered for the Work's current generation.
 fn is_unanswered(work: &Work, kind: &str) -> bool {
     condition::find(&work.status.conditions, kind).is_none_or(|c| c.observed_generation != work.meta.generation)
 }

@@ -210,10 +210,10 @@ fn content_changes_roll_out_and_disappear_with_the_placement() {
         "nothing of older content remains"
     );
     assert_eq!(hub.condition("Applied"), no("ApplyFailed"));
-    // The member has answered for the older content, and is silent about this one.
+    // The member has answered for the older content, but not for this one yet.
     assert_eq!(
         find_condition(hub.binding("a").unwrap(), "Applied"),
-        no("NotAllWorkHaveBeenApplied")
+        no("ApplyInProgress")
     );
     hub.answer(true, Some("AllManifestsAvailable"));
     hub.settle();

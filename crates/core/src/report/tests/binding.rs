@@ -118,7 +118,7 @@ fn rows_of_apply() -> Vec<Row> {
         (
             "one has not answered",
             [good(), vec![]],
-            vec!["Applied=False/NotAllWorkHaveBeenApplied"],
+            vec!["Applied=False/ApplyInProgress"],
             [0, 0, 0],
         ),
         (
@@ -130,7 +130,7 @@ fn rows_of_apply() -> Vec<Row> {
                     condition("Available", "True", "R", 2),
                 ],
             ],
-            vec!["Applied=False/NotAllWorkHaveBeenApplied"],
+            vec!["Applied=False/ApplyInProgress"],
             [0, 0, 0],
         ),
         (
@@ -206,7 +206,7 @@ fn changed_works_speak_only_when_their_member_has_answered() {
     // What the member said about the Work as it was does not count; the next pass says the same, so nothing is written.
     let works = [work("one", vec![fresh("Applied", "True", "R")], vec![])];
     let changed = binding_status(&started(), &synced(true, &works), &works, now());
-    let wanted = after_works(&["Applied=False/NotAllWorkHaveBeenApplied"]);
+    let wanted = after_works(&["Applied=False/ApplyInProgress"]);
     assert_eq!(words(&changed.conditions), wanted);
     let mut later = started();
     later.status = changed.clone();
@@ -265,13 +265,13 @@ fn differences_are_reported_by_the_answers_of_the_works() {
         (
             [said("True"), vec![]],
             false,
-            "DiffReported=False/NotAllWorkHaveDiffReported",
+            "DiffReported=False/DiffReportInProgress",
             0,
         ),
         (
             [said("True"), said("True")],
             true,
-            "DiffReported=False/NotAllWorkHaveDiffReported",
+            "DiffReported=False/DiffReportInProgress",
             0,
         ),
         // While the resources were applied nothing was said about differences.
