@@ -33,6 +33,9 @@ pub const CLUSTER_OVERRIDE_HASH: &str = "kubernetes-fleet.io/parent-cluster-reso
 /// Work: hash of the applied ResourceOverride snapshots.
 pub const OVERRIDE_HASH: &str = "kubernetes-fleet.io/parent-resource-override-snapshot-hash";
 
+/// Work: how many Works its binding has with the same resource snapshot and overrides. Private to our agents.
+pub const NUMBER_OF_WORKS: &str = "kubernetes-fleet.io/number-of-works";
+
 /// Work: `true` leaves the placed objects behind when it is deleted. Private to our agents.
 pub const ABANDON_ON_DELETE: &str = "kubernetes-fleet.io/abandon-on-delete";
 

@@ -97,6 +97,7 @@ pins!(
         annotations::PARENT_SNAPSHOT_NAME = "kubernetes-fleet.io/parent-resource-snapshot-name",
         annotations::CLUSTER_OVERRIDE_HASH = "kubernetes-fleet.io/parent-cluster-resource-override-snapshot-hash",
         annotations::OVERRIDE_HASH = "kubernetes-fleet.io/parent-resource-override-snapshot-hash",
+        annotations::NUMBER_OF_WORKS = "kubernetes-fleet.io/number-of-works",
         annotations::ABANDON_ON_DELETE = "kubernetes-fleet.io/abandon-on-delete",
         annotations::SPEC_HASH = "kubernetes-fleet.io/spec-hash",
         annotations::LAST_APPLIED = "kubernetes-fleet.io/last-applied-configuration",

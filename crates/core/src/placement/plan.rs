@@ -188,11 +188,19 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
     let mut farewell_steps = farewell.steps.into_iter();
     let mut second: Vec<Write> = live(&world.bindings).filter_map(|b| writes::binding(key, b)).collect();
     let waiting = !works.awaited.is_empty();
-    second.extend(works.into_writes(&mut world));
+    let mut work_steps = works.into_steps(&mut world).into_iter();
+    second.extend(work_steps.next().into_iter().flatten());
     second.extend(farewell_steps.next().into_iter().flatten());
     world.pass.step(second);
-    for step in farewell_steps {
-        world.pass.step(step);
+    loop {
+        let next: Vec<_> = [work_steps.next(), farewell_steps.next()]
+            .into_iter()
+            .flatten()
+            .collect();
+        if next.is_empty() {
+            break;
+        }
+        world.pass.step(next.into_iter().flatten().collect());
     }
     let policies = world.policies.iter().filter_map(|p| writes::policy_status(key, p));
     let bindings = live(&world.bindings).filter_map(|b| writes::binding_status(key, b));

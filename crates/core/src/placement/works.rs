@@ -49,11 +49,18 @@ impl Works {
         self.run(world, Phase::AfterRollout);
     }
 
-    /// The writes of all Works; events and problems of rendering go into the pass.
-    pub(super) fn into_writes(self, world: &mut World<'_>) -> Vec<Write> {
-        let mut writes = Vec::new();
+    /// The writes of all Works in steps; events and problems of rendering go into the pass. Each binding has steps of its
+    /// own: a write that fails for one cluster delays the later steps of the others until the pass is repeated, and by
+    /// then their first steps are done.
+    pub(super) fn into_steps(self, world: &mut World<'_>) -> Vec<Vec<Write>> {
+        let mut steps = Vec::new();
         for (_, rendered) in self.rendered.into_values() {
-            writes.extend(rendered.writes);
+            for (number, step) in render::steps(rendered.writes).into_iter().enumerate() {
+                if steps.len() <= number {
+                    steps.push(Vec::new());
+                }
+                steps[number].extend(step);
+            }
             world.pass.events.extend(rendered.events);
             if let Some(wait) = rendered.requeue {
                 world.pass.look_again(wait);
@@ -64,7 +71,7 @@ impl Works {
                 world.fail(problem);
             }
         }
-        writes
+        steps
     }
 
     fn run(&mut self, world: &mut World<'_>, phase: Phase) {

@@ -64,7 +64,7 @@ pub type Refusals = BTreeMap<Target, (Digest, String)>;
 /// What is to be done for one binding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// Writes of Works, in any order. They come before the binding's status.
+    /// Writes of Works, see [`steps`]. They come before the binding's status.
     pub writes: Vec<Write>,
     /// What the binding's status says about it.
     pub outcome: Outcome,
@@ -90,6 +90,21 @@ pub enum Outcome {
         /// Names of the Works that remain as they are and speak for the binding when nothing changed.
         works: Vec<String>,
     },
+}
+
+/// The writes of one binding's Works in steps: first what is new, then what changes, last what goes. An object that moves
+/// to another Work is listed there before its old Work gives it up, also when a pass ends between the two.
+pub fn steps(writes: Vec<Write>) -> Vec<Vec<Write>> {
+    let mut steps = [Vec::new(), Vec::new(), Vec::new()];
+    for write in writes {
+        let step = match write {
+            Write::Create { .. } => 0,
+            Write::MergePatch { .. } => 1,
+            Write::Delete { .. } => 2,
+        };
+        steps[step].push(write);
+    }
+    steps.into_iter().filter(|step| !step.is_empty()).collect()
 }
 
 /// Renders one binding.
@@ -161,6 +176,7 @@ fn synchronize(
         labels: &input.member.meta.labels,
     };
     let wanted = wanted::works(group, &overrides, cluster)?;
+    let recorded = recorded.with_works(wanted.len());
     let place = works::Place {
         key: input.key,
         binding: input.binding,

@@ -39,6 +39,8 @@ pub(super) struct Recorded {
     pub snapshot: String,
     pub cluster_overrides: String,
     pub overrides: String,
+    /// How many Works the binding has, so that its member knows when it has seen all of them.
+    pub works: String,
 }
 
 impl Wanted {
@@ -69,7 +71,25 @@ impl Recorded {
             cluster_overrides: hash::cluster_override_list(&spec.cluster_resource_override_snapshots)
                 .map_err(unexpected)?,
             overrides: hash::resource_override_list(&spec.resource_override_snapshots).map_err(unexpected)?,
+            works: String::new(),
         })
+    }
+
+    /// The same, with the number of Works that were rendered.
+    pub fn with_works(self, works: usize) -> Self {
+        Self {
+            works: works.to_string(),
+            ..self
+        }
+    }
+
+    /// Whether the metadata of a Work says all this. Works of older releases do not say how many there are; they are not
+    /// rewritten for that alone.
+    pub fn is_written_on(&self, work: &Work) -> bool {
+        let says = |key: &str| work.meta.annotation(key);
+        self.is_on(work)
+            && says(annotations::PARENT_SNAPSHOT_NAME) == Some(&self.snapshot)
+            && says(annotations::NUMBER_OF_WORKS).is_none_or(|number| number == self.works)
     }
 
     /// Whether a Work was made from the same resources and overrides.
@@ -85,6 +105,7 @@ impl Recorded {
             (annotations::PARENT_SNAPSHOT_NAME, self.snapshot.as_str()),
             (annotations::CLUSTER_OVERRIDE_HASH, self.cluster_overrides.as_str()),
             (annotations::OVERRIDE_HASH, self.overrides.as_str()),
+            (annotations::NUMBER_OF_WORKS, self.works.as_str()),
         ])
     }
 }

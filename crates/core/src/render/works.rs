@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api::names;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
-use api::text::{annotations, finalizers, labels};
+use api::text::{finalizers, labels};
 use serde_json::{Map, Value, json};
 
 use super::Input;
@@ -106,7 +106,7 @@ pub(super) fn update(place: &Place<'_>, wanted: &Wanted, work: &Work) -> Option<
     let mut metadata = Map::new();
     let mut spec = strategy_patch(work, place.strategy, place.report_back);
     let is_on = place.recorded.is_on(work);
-    if !is_on || work.meta.annotation(annotations::PARENT_SNAPSHOT_NAME) != Some(&place.recorded.snapshot) {
+    if !place.recorded.is_written_on(work) {
         metadata.insert(
             "labels".to_owned(),
             json!({ labels::PARENT_SNAPSHOT_INDEX: place.recorded.index }),

@@ -210,12 +210,7 @@ impl<'a> Draft<'a> {
         if is_awaited(changed, works, on_work::DIFF_REPORTED) {
             let message =
                 "The works were changed and the member cluster has not reported differences for all of them yet.";
-            self.say(
-                cluster::DIFF_REPORTED,
-                false,
-                reasons::DIFF_REPORT_IN_PROGRESS,
-                message,
-            );
+            self.say(cluster::DIFF_REPORTED, false, reasons::DIFF_REPORT_IN_PROGRESS, message);
             return;
         }
         if verdict(works, on_work::DIFF_REPORTED) == Verdict::True {

@@ -1,5 +1,6 @@
 //! Works of a binding, pass by pass. A small store plays the API server.
 
+mod moves;
 mod obstacles;
 
 use std::collections::BTreeMap;
@@ -220,6 +221,7 @@ fn a_work_is_created_once_and_then_left_alone() {
                     "kubernetes-fleet.io/parent-resource-snapshot-name": "crp-0-snapshot",
                     "kubernetes-fleet.io/parent-cluster-resource-override-snapshot-hash": no_overrides,
                     "kubernetes-fleet.io/parent-resource-override-snapshot-hash": no_overrides,
+                    "kubernetes-fleet.io/number-of-works": "1",
                 },
             },
             "spec": {
