@@ -191,10 +191,7 @@ impl Agent {
         let (resources, indexes) = (Arc::clone(&self.resources), self.store.indexes());
         let ready = Arc::new(move || {
             resources.ready()?;
-            match indexes.values().find(|index| !index.is_synced()) {
-                Some(index) => Err(format!("The watch of {} is not complete yet.", index.resource())),
-                None => Ok(()),
-            }
+            indexes.values().find_map(|index| index.trouble()).map_or(Ok(()), Err)
         });
         let process = &self.config.process;
         if let Some(probes) = admin::probes(&process.probes, ready).await? {
@@ -250,7 +247,7 @@ impl Agent {
         if !leads {
             return None;
         }
-        tasks.spawn_licence("leader lease", elector.keep(at_rest));
+        tasks.spawn_lease("leader lease", elector.keep(at_rest));
         Some(leading)
     }
 

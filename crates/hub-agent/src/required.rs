@@ -11,7 +11,7 @@ use crate::args::Features;
 use crate::resources::crds::Definition;
 
 /// How long a fresh installation may take to bring the kinds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const INSTALLATION_TIME: Duration = Duration::from_secs(60);
 
 /// Kinds that are missing for good.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -72,26 +72,27 @@ fn required(features: Features) -> BTreeSet<(&'static str, &'static str)> {
     all
 }
 
-/// Waits for all required kinds to be served.
+/// Waits for all required kinds to be served. Until the hub says what it serves, nothing is known to be missing.
 ///
 /// # Errors
-/// The kinds that are still missing when patience ends.
+/// The kinds that are still missing when a fresh installation should have brought them.
 pub async fn wait(features: Features, definitions: &Arc<Index<Definition>>) -> Result<(), Missing> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let mut told = false;
+    definitions.synced().await;
+    let deadline = tokio::time::Instant::now() + INSTALLATION_TIME;
+    let mut is_logged = false;
     let mut changes = definitions.revision();
     loop {
         changes.borrow_and_update();
         let missing = missing(features, definitions);
-        if missing.is_empty() && definitions.is_synced() {
+        if missing.is_empty() {
             return Ok(());
         }
         if tokio::time::Instant::now() >= deadline {
             return Err(Missing(missing));
         }
-        if !told && definitions.is_synced() {
+        if !is_logged {
             tracing::info!(missing = missing.join(", "), "Waiting for kinds to be installed.");
-            told = true;
+            is_logged = true;
         }
         let _ = tokio::time::timeout_at(deadline, changes.changed()).await;
     }

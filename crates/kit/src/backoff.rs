@@ -37,6 +37,36 @@ impl Backoff {
     }
 }
 
+/// Failures in a row of something that is tried again and again.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    backoff: Backoff,
+    failures: u32,
+}
+
+impl Retry {
+    /// Nothing has failed yet.
+    pub const fn new(backoff: Backoff) -> Self {
+        Self { backoff, failures: 0 }
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// It failed once more. Answers how long to wait before the next try.
+    pub fn failed(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.backoff.delay(self.failures)
+    }
+
+    /// It went well: the next failure is the first one.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Reason of a failure whose cause is that the server does not know the requested resourceVersion yet.
+pub(crate) const TOO_LARGE_VERSION: &str = "ResourceVersionTooLarge";
+
 /// A failed request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -113,6 +116,16 @@ impl Error {
         self.code() == Some(410)
     }
 
+    /// Whether the server does not know the requested version yet: it is behind what we know.
+    pub fn is_version_too_large(&self) -> bool {
+        matches!(self, Self::Status { reason, .. } if reason == TOO_LARGE_VERSION)
+    }
+
+    /// Whether no answer arrived.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Transport { .. })
+    }
+
     /// Whether the object was refused as invalid.
     pub fn is_invalid(&self) -> bool {
         matches!(self.code(), Some(400 | 422))
@@ -125,6 +138,13 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without text").to_owned()
 }
 
 /// An error and all its sources in one line.

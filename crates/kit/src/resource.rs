@@ -68,6 +68,15 @@ impl Resource {
         }
     }
 
+    /// `plural.group`, as kubectl and metrics name it; the bare plural for the core group.
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_string()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
+    }
+
     /// Path of the collection: of one namespace, or (with `None`) of the whole cluster.
     pub fn collection(&self, namespace: Option<&str>) -> String {
         let root = if self.group.is_empty() { "/api" } else { "/apis" };

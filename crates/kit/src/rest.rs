@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use kube::client::{Body, Client};
 use serde::Deserialize;
 
-use crate::error::{Error, chain};
+use crate::error::{Error, TOO_LARGE_VERSION, chain};
 
 /// Media types of patches.
 pub mod media {
@@ -188,6 +188,9 @@ struct Cause {
     reason: Option<String>,
 }
 
+/// Causes that take the place of the reason.
+const TELLING_CAUSES: [&str; 2] = ["NamespaceTerminating", TOO_LARGE_VERSION];
+
 /// Turns a failure answer into an error.
 async fn refused(what: &str, response: Response<Body>) -> Error {
     let code = response.status();
@@ -210,16 +213,13 @@ async fn refused(what: &str, response: Response<Body>) -> Error {
 fn status_error(what: &str, code: StatusCode, body: &[u8], after: Option<u64>) -> Error {
     let status: Status = serde_json::from_slice(body).unwrap_or_default();
     let details = status.details.unwrap_or_default();
-    let terminating = details
-        .causes
-        .unwrap_or_default()
+    // The cause says more than the reason that it comes with.
+    let causes = details.causes.unwrap_or_default();
+    let telling = causes
         .into_iter()
-        .any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"));
-    let reason = if terminating {
-        "NamespaceTerminating".to_owned()
-    } else {
-        status.reason.unwrap_or_default()
-    };
+        .filter_map(|cause| cause.reason)
+        .find(|reason| TELLING_CAUSES.contains(&reason.as_str()));
+    let reason = telling.or(status.reason).unwrap_or_default();
     let message = status.message.unwrap_or_else(|| {
         let text = String::from_utf8_lossy(body);
         text.trim().chars().take(300).collect()
@@ -261,6 +261,10 @@ mod tests {
             err.to_string(),
             "The API server refused to create Work a/b: it is being terminated (403 NamespaceTerminating)."
         );
+        let body =
+            br#"{"kind":"Status","reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}}"#;
+        let ahead = status_error("watch Work", StatusCode::GATEWAY_TIMEOUT, body, None);
+        assert!(ahead.is_version_too_large() && ahead.class() == crate::Class::ApiServer);
         let plain = status_error("x", StatusCode::BAD_GATEWAY, b"upstream is gone\n", Some(1));
         assert_eq!(plain.class(), crate::Class::ApiServer);
         assert_eq!(plain.retry_after(), Some(Duration::from_secs(1)));

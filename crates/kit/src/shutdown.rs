@@ -1,10 +1,14 @@
 //! Ending in order: signals, vital tasks, and the time given to finish.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::error::panic_text;
 
 /// Tasks that the process cannot live without. When one of them ends, the others are asked to stop.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ struct Ended {
     task: &'static str,
     result: Result<(), String>,
     /// Whether nothing else may go on without it.
-    is_licence: bool,
+    is_lease: bool,
 }
 
 /// A vital task ended although nobody asked it to.
@@ -73,25 +77,23 @@ impl Tasks {
         self.start(name, task, false);
     }
 
-    /// Starts a vital task that stands for the right to do what all the others do. When it fails, they get no time to
-    /// finish.
-    pub fn spawn_licence<F>(&mut self, name: &'static str, task: F)
+    /// Starts a vital task that keeps the right to do what all the others do, such as a lease. When it fails, panics or
+    /// ends before the token is cancelled, that right is lost, and the others get no time to finish.
+    pub fn spawn_lease<F>(&mut self, name: &'static str, task: F)
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         self.start(name, task, true);
     }
 
-    fn start<F>(&mut self, task: &'static str, future: F, is_licence: bool)
+    fn start<F>(&mut self, task: &'static str, future: F, is_lease: bool)
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         self.running.spawn(async move {
-            Ended {
-                task,
-                result: future.await,
-                is_licence,
-            }
+            let result = AssertUnwindSafe(future).catch_unwind().await;
+            let result = result.unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic))));
+            Ended { task, result, is_lease }
         });
     }
 
@@ -112,21 +114,21 @@ impl Tasks {
     /// When a task ended before the token was cancelled.
     pub async fn join(mut self, grace: Duration) -> Result<(), VitalTaskEnded> {
         let mut result = Ok(());
-        let mut has_licence = true;
+        let mut has_lease = true;
         tokio::select! {
             () = self.stop.cancelled() => {}
             ended = self.running.join_next() => {
                 if let Some(ended) = ended && !self.stop.is_cancelled() {
-                    has_licence = !ended.as_ref().is_ok_and(Ended::revokes);
+                    has_lease = !ended.as_ref().is_ok_and(|ended| ended.is_lease);
                     result = Err(describe(ended));
                     self.stop.cancel();
                 }
             }
         }
         let rest = async {
-            while has_licence && let Some(ended) = self.running.join_next().await {
+            while has_lease && let Some(ended) = self.running.join_next().await {
                 let Ok(ended) = ended else { continue };
-                has_licence = !ended.revokes();
+                has_lease = !(ended.is_lease && ended.result.is_err());
                 if let Err(reason) = ended.result {
                     tracing::warn!(task = ended.task, reason, "A task failed while ending.");
                 }
@@ -140,19 +142,13 @@ impl Tasks {
     }
 }
 
-impl Ended {
-    /// Whether the others must not go on.
-    fn revokes(&self) -> bool {
-        self.is_licence && self.result.is_err()
-    }
-}
-
 fn describe(ended: Result<Ended, tokio::task::JoinError>) -> VitalTaskEnded {
     let (task, reason) = match ended {
         Ok(Ended { task, result, .. }) => match result {
             Ok(()) => (task.to_owned(), "it returned".to_owned()),
             Err(reason) => (task.to_owned(), reason.trim_end_matches('.').to_owned()),
         },
+        // Panics are results; what is left is a task that was aborted, which only we do.
         Err(err) => ("unknown".to_owned(), err.to_string()),
     };
     VitalTaskEnded { task, reason }
@@ -166,7 +162,7 @@ mod tests {
     async fn the_end_of_one_task_ends_all() {
         let mut tasks = Tasks::new(CancellationToken::new());
         let stop = tasks.stop().clone();
-        tasks.spawn_endless("patient", {
+        tasks.spawn_endless("long", {
             let stop = stop.clone();
             async move { stop.cancelled().await }
         });
@@ -176,21 +172,45 @@ mod tests {
         assert!(stop.is_cancelled());
     }
 
+    /// Ends of a task that keeps a lease.
+    fn lost(how: &str) -> Result<(), String> {
+        match how {
+            "error" => Err("somebody else has it.".to_owned()),
+            "panic" => panic!("a bug"),
+            _ => Ok(()),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn without_its_licence_nothing_goes_on() {
-        for requested in [false, true] {
+    async fn without_its_lease_nothing_goes_on() {
+        for (how, requested, reason) in [
+            ("error", false, "somebody else has it"),
+            ("error", true, ""),
+            ("panic", false, "it panicked: a bug"),
+            ("panic", true, ""),
+            ("return", false, "it returned"),
+        ] {
             let mut tasks = Tasks::new(CancellationToken::new());
             let start = tokio::time::Instant::now();
             tasks.spawn_endless("stubborn", std::future::pending());
-            tasks.spawn_licence("lease", async {
+            tasks.spawn_lease("leader lease", async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                Err("somebody else has it.".to_owned())
+                lost(how)
             });
             if requested {
                 tasks.stop().cancel();
             }
-            assert_eq!(tasks.join(Duration::from_secs(5)).await.is_err(), !requested);
-            assert_eq!(start.elapsed(), Duration::from_secs(1));
+            let ended = tasks
+                .join(Duration::from_secs(5))
+                .await
+                .map_err(|ended| ended.to_string());
+            let expected = if requested {
+                Ok(())
+            } else {
+                Err(format!("The vital task \"leader lease\" ended: {reason}."))
+            };
+            assert_eq!(ended, expected, "{how}");
+            assert_eq!(start.elapsed(), Duration::from_secs(1), "{how}");
         }
     }
 

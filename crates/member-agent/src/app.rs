@@ -206,7 +206,7 @@ async fn lead(tasks: &mut Tasks, member: &Client, election: Option<&Election>) -
             return None;
         }
         leading.epoch = elector.transitions();
-        tasks.spawn_licence(name, elector.keep(leading.at_rest.clone()));
+        tasks.spawn_lease(name, elector.keep(leading.at_rest.clone()));
     }
     Some(leading)
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::discovery::ServedApi;
+use super::discovery::{ServedApi, null_default};
 
 /// The API of CustomResourceDefinitions.
 pub const DEFINITIONS: Resource = Resource::cluster(
@@ -38,7 +38,7 @@ pub struct Definition {
 #[derive(Deserialize)]
 struct Stored {
     spec: StoredSpec,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     status: StoredStatus,
 }
 
@@ -47,7 +47,7 @@ struct StoredSpec {
     group: String,
     names: StoredNames,
     scope: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     versions: Vec<StoredVersion>,
 }
 
@@ -66,7 +66,8 @@ struct StoredVersion {
 
 #[derive(Default, Deserialize)]
 struct StoredStatus {
-    #[serde(default)]
+    // The API server stores `null` here until the first condition is set.
+    #[serde(default, deserialize_with = "null_default")]
     conditions: Vec<StoredCondition>,
 }
 
@@ -77,7 +78,7 @@ struct StoredCondition {
     status: String,
 }
 
-/// The index of definitions; `changed` is told about each change.
+/// The index of definitions; `changed` is notified of each change.
 pub fn index(changed: &Arc<Notify>) -> Arc<Index<Definition>> {
     let changed = Arc::clone(changed);
     Index::builder(DEFINITIONS, |value| read(value).map(Some))
@@ -160,5 +161,19 @@ mod tests {
             definition.api.versions,
             ["v2", "v1", "v2beta10", "v2beta1", "v1alpha1", "foo"]
         );
+    }
+
+    #[test]
+    fn a_definition_that_was_just_created_can_be_read() {
+        let spec = json!({"group": "x.io", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+            "versions": [{"name": "v1", "served": true}]});
+        let accepted = json!({"plural": "", "kind": ""});
+        let new = json!({"conditions": null, "acceptedNames": accepted, "storedVersions": ["v1"]});
+        for status in [new, Value::Null] {
+            let definition =
+                read(json!({"metadata": {"name": "things.x.io"}, "spec": spec, "status": status})).unwrap();
+            assert!(!definition.established);
+            assert_eq!(definition.api.versions, ["v1"]);
+        }
     }
 }

@@ -9,7 +9,7 @@ use http::Method;
 use kit::Error;
 use kit::rest::Call;
 use kube::Client;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Asks for aggregated discovery, and for the plain one from servers that do not know it.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -41,13 +41,13 @@ struct Answer {
     #[serde(default)]
     kind: String,
     /// Of an aggregated answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     items: Vec<GroupItem>,
     /// Of a plain answer about the core group.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     versions: Vec<String>,
     /// Of a plain answer about the others.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     groups: Vec<PlainGroup>,
 }
 
@@ -55,7 +55,7 @@ struct Answer {
 struct GroupItem {
     #[serde(default)]
     metadata: NameOnly,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     versions: Vec<VersionItem>,
 }
 
@@ -68,7 +68,7 @@ struct NameOnly {
 #[derive(Deserialize)]
 struct VersionItem {
     version: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     resources: Vec<ResourceItem>,
     #[serde(default)]
     freshness: String,
@@ -78,11 +78,11 @@ struct VersionItem {
 #[serde(rename_all = "camelCase")]
 struct ResourceItem {
     resource: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     response_kind: KindOnly,
     #[serde(default)]
     scope: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     verbs: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ struct KindOnly {
 #[serde(rename_all = "camelCase")]
 struct PlainGroup {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     versions: Vec<PlainVersion>,
     preferred_version: Option<PlainVersion>,
 }
@@ -108,7 +108,7 @@ struct PlainVersion {
 
 #[derive(Deserialize)]
 struct PlainResources {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     resources: Vec<PlainResource>,
 }
 
@@ -119,8 +119,17 @@ struct PlainResource {
     namespaced: bool,
     #[serde(default)]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     verbs: Vec<String>,
+}
+
+/// Reads `null` like an absent field: servers written in Go send it for lists without entries.
+pub(super) fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Asks the API server.
@@ -284,6 +293,8 @@ mod tests {
         let groups = json!({"kind": "APIGroupList", "groups": [
             {"name": "apps", "versions": [{"version": "v1beta1"}, {"version": "v1"}], "preferredVersion": {"version": "v1"}},
             {"name": "broken", "versions": [{"version": "v1"}]},
+            {"name": "empty", "versions": [{"version": "v1"}]},
+            {"name": "none", "versions": null},
         ]});
         let deployments = json!({"resources": [
             {"name": "deployments", "namespaced": true, "kind": "Deployment", "verbs": verbs},
@@ -296,6 +307,7 @@ mod tests {
             ("/apis", groups),
             ("/apis/apps/v1", deployments.clone()),
             ("/apis/apps/v1beta1", deployments),
+            ("/apis/empty/v1", json!({"resources": null})),
         ]);
         let found = discover(&client).await.unwrap();
         let expected = [

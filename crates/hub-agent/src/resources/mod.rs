@@ -81,7 +81,7 @@ impl Resources {
         &self.definitions
     }
 
-    /// Whether every watched kind is completely known, or which one is not.
+    /// Whether every watched kind is completely known and followed, or which one is not.
     ///
     /// # Errors
     /// A sentence that names what is missing.
@@ -90,13 +90,8 @@ impl Resources {
         if !*self.discovered.borrow() || table.watched.is_empty() {
             return Err("No kind of resources is watched yet.".to_owned());
         }
-        match table.watched.values().find(|watched| !watched.index.is_synced()) {
-            Some(watched) => Err(format!(
-                "The watch of {} is not complete yet.",
-                watched.index.resource()
-            )),
-            None => Ok(()),
-        }
+        let trouble = table.watched.values().find_map(|watched| watched.index.trouble());
+        trouble.map_or(Ok(()), Err)
     }
 
     /// Waits until every kind that is watched after the first discovery is completely known.
@@ -116,12 +111,12 @@ impl Resources {
         }
     }
 
-    /// The API under which a kind is watched.
+    /// The API under which a kind is watched. What the hub refuses to tell about is not known, whatever was known before.
     fn api(watched: &Watched) -> Api {
         Api {
             key: watched.key.clone(),
             namespaced: watched.served.namespaced,
-            synced: watched.index.is_synced(),
+            synced: watched.index.is_synced() && !watched.index.status().is_blind(),
         }
     }
 

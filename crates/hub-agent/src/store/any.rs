@@ -1,8 +1,8 @@
 //! Indexes of different kinds behind one face, for whoever runs them and folds answers into them.
 
 use futures::future::BoxFuture;
+use kit::ObjectKey;
 use kit::index::Index;
-use kit::{ObjectKey, Resource};
 use kube::Client;
 use serde_json::Value;
 use std::sync::Arc;
@@ -10,10 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 /// An index of whatever kind.
 pub trait AnyIndex: Send + Sync {
-    /// The API that is watched.
-    fn resource(&self) -> &Resource;
-    /// Whether the first list is complete.
-    fn is_synced(&self) -> bool;
+    /// What is wrong with the watch, as a sentence.
+    fn trouble(&self) -> Option<String>;
     /// Takes in the answer to a write.
     ///
     /// # Errors
@@ -28,12 +26,8 @@ pub trait AnyIndex: Send + Sync {
 }
 
 impl<T: Send + Sync + 'static> AnyIndex for Index<T> {
-    fn resource(&self) -> &Resource {
-        Index::resource(self)
-    }
-
-    fn is_synced(&self) -> bool {
-        Index::is_synced(self)
+    fn trouble(&self) -> Option<String> {
+        Index::trouble(self)
     }
 
     fn fold(&self, object: Value) -> Result<(), String> {

@@ -83,7 +83,7 @@ pub struct Gathered {
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
     /// Its bindings.
     pub bindings: Vec<Arc<Binding>>,
-    /// Whether every binding of the hub could be read so far.
+    /// Whether every binding of the hub can be read now.
     pub bindings_complete: bool,
     /// Its Works.
     pub works: Vec<Arc<Work>>,
@@ -183,7 +183,7 @@ impl Store {
             policy_snapshots: self.policy_snapshots.groups.of(key),
             resource_snapshots: self.resource_snapshots.groups.of(key),
             bindings: self.bindings.groups.of(key),
-            bindings_complete: self.bindings.skipped() == 0,
+            bindings_complete: self.bindings.unreadable() == 0,
             works: self.works.groups.of(key),
             holders: self.holders.list(),
             overrides: self.all_override_snapshots.list(),
@@ -278,9 +278,10 @@ impl<T: Send + Sync + 'static> Family<T> {
         }
     }
 
-    /// Objects that could not be read so far.
-    fn skipped(&self) -> u64 {
-        self.cluster.skipped() + self.namespaced.as_ref().map_or(0, |index| index.skipped())
+    /// Objects that cannot be read now.
+    fn unreadable(&self) -> usize {
+        let namespaced = self.namespaced.as_ref().map_or(0, |index| index.unreadable_count());
+        self.cluster.unreadable_count() + namespaced
     }
 
     fn everything(&self) -> impl Iterator<Item = Arc<T>> {

@@ -1,23 +1,29 @@
 //! Keeps an index up to date: lists, watches, and what to do when either fails.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use http::Method;
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
 use rand::Rng as _;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Index, Origin};
-use crate::backoff::Backoff;
-use crate::error::{Error, chain};
+use super::Index;
+use super::liveness::{Liveness, Running};
+use super::store::Source;
+use super::unreadable::Unreadable;
+use super::wire::{End, Event, Page, Relist, failure, head};
+use crate::backoff::{Backoff, Retry};
+use crate::error::{Error, chain, panic_text};
+use crate::metrics::runtime;
 use crate::resource::ObjectKey;
 use crate::rest::{Call, query_value};
 use crate::trim::Trimmed;
@@ -25,172 +31,314 @@ use crate::trim::Trimmed;
 /// Objects on one page of a list: bounds the memory that reading takes.
 const PAGE: u32 = 200;
 
-/// A watch that lived this long was healthy: the next failure starts the back-off anew.
+/// Pages of one list at most. A server that goes on beyond that sends the same pages again and again.
+const MAX_PAGES: u32 = 100_000;
+
+/// A watch that lived this long was healthy: the next one that ends early starts the back-off anew.
 const HEALTHY: Duration = Duration::from_secs(20);
+
+/// Servers send a bookmark every minute. A watch on which nothing arrives for this long is not trusted any more.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// The longest silence that is put up with from a server that sends no bookmarks, so that it is not listed all the time.
+const MAX_SILENCE: Duration = Duration::from_secs(3600);
+
+/// Watches that end one after the other at the same event, which cannot be read: a list passes over it.
+const STUCK: u32 = 3;
 
 /// A line buffer larger than this is given back after use.
 const KEPT_BUFFER: usize = 32 * 1024;
 
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(default)]
-    metadata: PageMeta<'a>,
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PageMeta<'a> {
-    #[serde(borrow)]
-    resource_version: Cow<'a, str>,
-    #[serde(borrow, rename = "continue")]
-    next: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-/// Identity of an object that may otherwise be unreadable.
-#[derive(Deserialize)]
-struct Head {
-    metadata: HeadMeta,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct HeadMeta {
-    name: String,
-    namespace: Option<String>,
-    uid: String,
-    resource_version: String,
-}
-
-/// Why a watch ended.
-enum End {
-    /// The server closed it, as it does every few minutes.
-    Closed,
-    /// The server has forgotten what happened since our version.
-    Expired,
-    /// Something failed.
-    Failed(String),
+/// What the task that follows an API knows of its own course.
+struct Course<'a> {
+    client: &'a Client,
+    running: &'a Running<'a>,
+    /// Requests that failed in a row.
+    requests: Retry,
+    /// Watches that ended early in a row.
+    short_lived: Retry,
+    /// How long a watch may be silent.
+    silence: Duration,
+    /// Whether no answer came since the watch was last live: then the server may be another one, or in another state.
+    was_cut_off: bool,
 }
 
 impl<T: Send + Sync + 'static> Index<T> {
-    /// Lists and watches until `stop`. It never gives up: failures are retried with back-off.
+    /// Lists and watches until `stop`. It never gives up: failures and panics are met with back-off.
     pub async fn run(&self, client: Client, stop: CancellationToken) {
-        stop.run_until_cancelled(self.follow(&client)).await;
+        let following = async {
+            tokio::select! {
+                never = self.supervise(&client) => never,
+                never = self.deliver_again() => never,
+            }
+        };
+        stop.run_until_cancelled(following).await;
     }
 
-    async fn follow(&self, client: &Client) {
-        let backoff = Backoff::connection();
-        let mut failures = 0;
+    /// Starts the work again when it panics.
+    async fn supervise(&self, client: &Client) -> Infallible {
+        let running = self.liveness.begin();
+        let mut panics = Retry::new(Backoff::connection());
+        let mut relist = None;
         loop {
-            let mut version = match self.list(client).await {
-                Ok(version) => version,
+            let start = Instant::now();
+            let followed = AssertUnwindSafe(self.follow(client, &running, relist)).catch_unwind();
+            let panic = match followed.await {
+                Ok(never) => match never {},
+                Err(panic) => panic_text(&*panic),
+            };
+            if let Some(runtime) = runtime() {
+                runtime.restarts.with_label_values(&[&self.resource.qualified()]).inc();
+            }
+            if start.elapsed() >= HEALTHY {
+                panics.reset();
+            }
+            let wait = panics.failed();
+            tracing::error!(resource = %self.resource, panic, ?wait, "The watch task panicked; it is started again.");
+            running.set(self.without_watch(), format!("the watch task panicked: {panic}"));
+            relist = Some(Relist::Panicked);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn follow(&self, client: &Client, running: &Running<'_>, mut relist: Option<Relist>) -> Infallible {
+        let mut course = Course {
+            client,
+            running,
+            requests: Retry::new(Backoff::connection()),
+            short_lived: Retry::new(Backoff::connection()),
+            silence: SILENCE,
+            was_cut_off: false,
+        };
+        loop {
+            self.list_until_complete(&mut course, relist).await;
+            let reason = self.watch_until_relist(&mut course).await;
+            running.set(Liveness::Resuming, reason.sentence());
+            match reason {
+                Relist::Expired => tracing::info!(resource = %self.resource, "{}", reason.sentence()),
+                _ => tracing::warn!(resource = %self.resource, "{}", reason.sentence()),
+            }
+            relist = Some(reason);
+        }
+    }
+
+    async fn list_until_complete(&self, course: &mut Course<'_>, relist: Option<Relist>) {
+        let before = *self.revision.borrow();
+        loop {
+            match self.list(course.client).await {
+                Ok(()) => break,
+                Err(err) => self.failed(course, &err, "Listing failed; trying again.").await,
+            }
+        }
+        course.requests.reset();
+        course.was_cut_off = false;
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        if let Some(reason) = relist {
+            if let Some(runtime) = runtime() {
+                let labels = [&self.resource.qualified(), reason.label()];
+                runtime.relists.with_label_values(&labels).inc();
+            }
+            // Nothing was missed: this server is silent because it sends no bookmarks.
+            if reason == Relist::Silent && before == *self.revision.borrow() {
+                course.silence = (course.silence * 2).min(MAX_SILENCE);
+            }
+        }
+        self.synced.send_replace(true);
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Watches again and again until a list is needed.
+    async fn watch_until_relist(&self, course: &mut Course<'_>) -> Relist {
+        let mut bad_events = 0;
+        loop {
+            if course.was_cut_off {
+                match self.has_gone_back(course.client).await {
+                    Ok(true) => return Relist::Ahead,
+                    Ok(false) => course.was_cut_off = false,
+                    Err(err) => {
+                        self.failed(course, &err, "The watch cannot be resumed; trying again.")
+                            .await;
+                        continue;
+                    }
+                }
+            }
+            let (start, from) = (Instant::now(), self.position.version());
+            let end = match self.open(course.client, &from).await {
+                Ok((body, deadline)) => {
+                    course.requests.reset();
+                    course.running.live();
+                    self.read(body, deadline, course).await
+                }
+                Err(err) if err.is_gone() => End::Relist(Relist::Expired),
+                Err(err) if err.is_version_too_large() => End::Relist(Relist::Ahead),
                 Err(err) => {
-                    failures += 1;
-                    tracing::warn!(resource = %self.resource, error = %err, failures, "Listing failed; trying again.");
-                    tokio::time::sleep(err.retry_after().unwrap_or_default().max(backoff.delay(failures))).await;
+                    self.failed(course, &err, "The watch cannot be opened; trying again.")
+                        .await;
                     continue;
                 }
             };
-            self.lists.fetch_add(1, Ordering::Relaxed);
-            self.synced.send_replace(true);
-            self.revision.send_modify(|revision| *revision += 1);
-            loop {
-                let start = Instant::now();
-                let end = self.watch(client, &mut version).await;
-                if start.elapsed() >= HEALTHY {
-                    failures = 0;
+            let was_healthy = start.elapsed() >= HEALTHY;
+            if was_healthy {
+                course.short_lived.reset();
+            }
+            // A server that ends watches at once, again and again, is not to be hammered.
+            let wait = match &end {
+                _ if !was_healthy => course.short_lived.failed(),
+                End::Broken(_) | End::BadEvent(_) => course.short_lived.failed(),
+                End::Closed | End::Relist(_) => Duration::ZERO,
+            };
+            let reason = match end {
+                End::Relist(reason) => {
+                    course.running.set(Liveness::Resuming, reason.sentence());
+                    tokio::time::sleep(wait).await;
+                    return reason;
                 }
-                match end {
-                    End::Expired => {
-                        tracing::info!(resource = %self.resource, version, "The history is gone; listing anew.");
-                        break;
-                    }
-                    // A server that closes at once, again and again, is not to be hammered.
-                    End::Closed if start.elapsed() >= HEALTHY => {}
-                    End::Closed => {
-                        failures += 1;
-                        tokio::time::sleep(backoff.delay(failures)).await;
-                    }
-                    End::Failed(reason) => {
-                        failures += 1;
-                        tracing::info!(resource = %self.resource, %reason, failures, "The watch broke; resuming.");
-                        tokio::time::sleep(backoff.delay(failures)).await;
-                    }
+                End::Closed => "the server closed it".to_owned(),
+                End::BadEvent(reason) => {
+                    bad_events = if from == self.position.version() {
+                        bad_events + 1
+                    } else {
+                        1
+                    };
+                    tracing::warn!(resource = %self.resource, reason, ?wait, "The watch cannot go on; resuming.");
+                    reason
                 }
+                End::Broken(reason) => {
+                    tracing::info!(resource = %self.resource, reason, ?wait, "The watch broke; resuming.");
+                    reason
+                }
+            };
+            course.running.set(Liveness::Resuming, reason);
+            tokio::time::sleep(wait).await;
+            if bad_events >= STUCK {
+                return Relist::Stuck;
             }
         }
     }
 
-    /// Takes in all objects and drops those that are no longer there. Returns the version of the list.
-    async fn list(&self, client: &Client) -> Result<String, Error> {
+    /// Notes that a request failed, and waits before the next one.
+    async fn failed(&self, course: &mut Course<'_>, err: &Error, what: &str) {
+        let liveness = match err.code() {
+            Some(401 | 403) => Liveness::Refused,
+            Some(404) => Liveness::NotServed,
+            _ => self.without_watch(),
+        };
+        course.was_cut_off |= err.is_unanswered();
+        course.running.set(liveness, err.to_string());
+        let wait = err.retry_after().unwrap_or_default().max(course.requests.failed());
+        let failures = course.requests.failures();
+        tracing::warn!(resource = %self.resource, error = %err, failures, "{what}");
+        tokio::time::sleep(wait).await;
+    }
+
+    /// The liveness while the watch is not established, for no reason that the server names.
+    fn without_watch(&self) -> Liveness {
+        if self.is_synced() {
+            Liveness::Resuming
+        } else {
+            Liveness::Unlisted
+        }
+    }
+
+    /// Takes in all objects and drops those that are no longer there.
+    async fn list(&self, client: &Client) -> Result<(), Error> {
+        self.state.write().begin_list();
+        let listed = self.list_pages(client).await;
+        let went_back = self.state.write().end_list();
+        listed?;
+        if went_back {
+            tracing::warn!(
+                resource = %self.resource,
+                "The history of the API server has gone back, as after a restore of its storage; everything known was \
+                 replaced."
+            );
+            if let Some(runtime) = runtime() {
+                let labels = [&self.resource.qualified(), "went_back"];
+                runtime.relists.with_label_values(&labels).inc();
+            }
+            self.went_back.iter().for_each(|handler| handler());
+        }
+        Ok(())
+    }
+
+    async fn list_pages(&self, client: &Client) -> Result<(), Error> {
+        let what = || format!("list {}", self.resource.kind);
         let mut seen = BTreeSet::new();
         let mut next: Option<String> = None;
-        loop {
+        for _ in 0..MAX_PAGES {
             let path = self.list_path(next.as_deref());
-            let body = Call::new(Method::GET, path, format!("list {}", self.resource.kind))
-                .send(client)
-                .await?;
-            let page: Page<'_> = serde_json::from_slice(&body).map_err(|err| Error::Answer {
-                what: format!("list {}", self.resource.kind),
-                cause: err.to_string(),
-            })?;
+            let body = Call::new(Method::GET, path, what()).send(client).await?;
+            let page = read_page(&body, what)?;
+            if self.position.is_ahead_of(&page.metadata.resource_version) {
+                self.state.write().go_back();
+            }
             for raw in page.items.unwrap_or_default() {
                 // An unreadable object counts as seen: what is known of it stays.
                 if let Some(head) = head(raw) {
                     seen.insert(ObjectKey::new(head.namespace.as_deref(), &head.name));
                 }
-                self.take(raw, true);
+                self.take(raw, Source::List);
             }
             match page.metadata.next.filter(|token| !token.is_empty()) {
                 Some(token) => next = Some(token.into_owned()),
                 None => {
-                    let version = page.metadata.resource_version.into_owned();
-                    self.drop_missed(&seen, &version);
-                    return Ok(version);
+                    self.drop_missed(&seen, &page.metadata.resource_version);
+                    self.position.reset(&page.metadata.resource_version);
+                    return Ok(());
                 }
             }
         }
+        Err(Error::Answer {
+            what: what(),
+            cause: format!("the server goes on after {MAX_PAGES} pages"),
+        })
     }
 
     fn drop_missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) {
+        self.unreadable.retain(seen);
         let missed = self.state.read().missed(seen, version);
         for key in missed {
-            self.remove(&key, Origin::Watch, |_, _| true);
+            self.remove(&key, Source::List, |_, _| true);
         }
     }
 
-    async fn watch(&self, client: &Client, version: &mut String) -> End {
+    /// Whether the collection is older on the server than here. A watch would not tell: servers wait for the version that
+    /// they are asked to watch from.
+    async fn has_gone_back(&self, client: &Client) -> Result<bool, Error> {
+        let what = || format!("look at the version of {}", self.resource.kind);
+        let path = format!("{}limit=1", self.base_path());
+        let body = Call::new(Method::GET, path, what()).send(client).await?;
+        let page = read_page(&body, what)?;
+        Ok(self.position.is_ahead_of(&page.metadata.resource_version))
+    }
+
+    /// Opens a watch. Answers also when it must have ended.
+    async fn open(&self, client: &Client, version: &str) -> Result<(Body, Instant), Error> {
         let timeout = rand::rng().random_range(300..600);
         let path = self.watch_path(version, timeout);
         let call = Call::new(Method::GET, path, format!("watch {}", self.resource.kind));
-        let body = match call.open(client).await {
-            Ok(response) => response.into_body(),
-            Err(err) if err.is_gone() => return End::Expired,
-            Err(err) => return End::Failed(err.to_string()),
-        };
+        let response = call.open(client).await?;
         // The server ends the watch in time; if it does not, the connection is dead.
-        let deadline = Duration::from_secs(timeout + 30);
-        match tokio::time::timeout(deadline, self.read(body, version)).await {
-            Ok(end) => end,
-            Err(_) => End::Failed("the server did not end the watch in time".to_owned()),
-        }
+        let deadline = Instant::now() + Duration::from_secs(timeout + 30);
+        Ok((response.into_body(), deadline))
     }
 
-    async fn read(&self, mut body: Body, version: &mut String) -> End {
+    async fn read(&self, mut body: Body, deadline: Instant, course: &mut Course<'_>) -> End {
         let mut buffer: Vec<u8> = Vec::new();
-        while let Some(frame) = body.frame().await {
+        loop {
+            let silent_at = Instant::now() + course.silence;
+            let frame = tokio::select! {
+                frame = tokio::time::timeout_at(deadline.min(silent_at), body.frame()) => frame,
+                () = self.disproved.notified() => return End::Relist(Relist::Ahead),
+            };
             let frame = match frame {
-                Ok(frame) => frame,
-                Err(err) => return End::Failed(chain(&err)),
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(err))) => return End::Broken(chain(&err)),
+                Ok(None) => return End::Closed,
+                Err(_) if deadline <= silent_at => {
+                    return End::Broken("the server did not end the watch in time".to_owned());
+                }
+                Err(_) => return End::Relist(Relist::Silent),
             };
             let Ok(data) = frame.into_data() else { continue };
             let mut rest: &[u8] = &data;
@@ -198,10 +346,10 @@ impl<T: Send + Sync + 'static> Index<T> {
                 let (line, after) = rest.split_at(at);
                 rest = &after[1..];
                 let end = if buffer.is_empty() {
-                    self.event(line, version)
+                    self.event(line, course)
                 } else {
                     buffer.extend_from_slice(line);
-                    let end = self.event(&buffer, version);
+                    let end = self.event(&buffer, course);
                     buffer.clear();
                     buffer.shrink_to(KEPT_BUFFER);
                     end
@@ -212,52 +360,65 @@ impl<T: Send + Sync + 'static> Index<T> {
             }
             buffer.extend_from_slice(rest);
         }
-        End::Closed
     }
 
     /// Takes in one event. Answers why the watch is over, if it is.
-    fn event(&self, line: &[u8], version: &mut String) -> Option<End> {
+    fn event(&self, line: &[u8], course: &mut Course<'_>) -> Option<End> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
         let event: Event<'_> = match serde_json::from_slice(line) {
             Ok(event) => event,
-            Err(err) => return Some(End::Failed(format!("an event cannot be read: {err}"))),
+            Err(err) => return Some(End::BadEvent(format!("an event cannot be read: {err}"))),
         };
         if event.kind == "ERROR" {
             return Some(failure(event.object));
         }
         let Some(head) = head(event.object) else {
-            return Some(End::Failed(format!("an event of type {} has no metadata", event.kind)));
+            tracing::warn!(resource = %self.resource, kind = %event.kind, "An event without metadata is skipped.");
+            return None;
         };
         match event.kind.as_ref() {
-            "ADDED" | "MODIFIED" => self.take(event.object, false),
+            "ADDED" | "MODIFIED" => self.take(event.object, Source::Watch),
             "DELETED" => {
                 let key = ObjectKey::new(head.namespace.as_deref(), &head.name);
                 self.deleted(&key, &head.uid, &head.resource_version);
             }
+            "BOOKMARK" => {
+                course.silence = SILENCE;
+                if self.position.is_ahead_of(&head.resource_version) {
+                    return Some(End::Relist(Relist::Ahead));
+                }
+            }
             _ => {}
         }
-        if !head.resource_version.is_empty() {
-            *version = head.resource_version;
-        }
+        self.position.raise(&head.resource_version);
         None
     }
 
-    /// Stores one object. What cannot be read has been reported by the store and is left as it was known before.
-    fn take(&self, raw: &RawValue, listed: bool) {
+    /// Stores one object. What cannot be read is noted and left as it was known before.
+    fn take(&self, raw: &RawValue, source: Source) {
         let read = match self.managers {
             true => serde_json::from_str(raw.get()),
             false => serde_json::from_str(raw.get()).map(|Trimmed(object)| object),
         };
         match read {
             Ok(object) => {
-                let _ = self.put(object, Origin::Watch, listed);
+                let _ = self.put(object, source);
             }
-            Err(err) => {
-                self.skipped.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(resource = %self.resource, error = %err, "An object cannot be read and is skipped.");
-            }
+            Err(err) => match head(raw) {
+                Some(head) => self.unreadable.add(
+                    &ObjectKey::new(head.namespace.as_deref(), &head.name),
+                    Unreadable {
+                        uid: head.uid,
+                        version: head.resource_version,
+                        reason: err.to_string(),
+                    },
+                ),
+                None => {
+                    tracing::warn!(resource = %self.resource, error = %err, "An object without readable metadata is skipped.");
+                }
+            },
         }
     }
 
@@ -293,25 +454,9 @@ impl<T: Send + Sync + 'static> Index<T> {
     }
 }
 
-fn head(raw: &RawValue) -> Option<HeadMeta> {
-    serde_json::from_str::<Head>(raw.get()).ok().map(|head| head.metadata)
-}
-
-fn failure(raw: &RawValue) -> End {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Status {
-        code: Option<u16>,
-        reason: Option<String>,
-        message: Option<String>,
-    }
-    let status: Status = serde_json::from_str(raw.get()).unwrap_or_default();
-    let reason = status.reason.unwrap_or_default();
-    if status.code == Some(410) || matches!(reason.as_str(), "Expired" | "Gone") {
-        return End::Expired;
-    }
-    End::Failed(format!(
-        "the server reports: {} ({reason})",
-        status.message.unwrap_or_default()
-    ))
+fn read_page<'a>(body: &'a [u8], what: impl FnOnce() -> String) -> Result<Page<'a>, Error> {
+    serde_json::from_slice(body).map_err(|err| Error::Answer {
+        what: what(),
+        cause: err.to_string(),
+    })
 }

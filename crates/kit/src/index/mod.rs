@@ -1,13 +1,21 @@
 //! A watch kept in memory: list once, then follow, for good.
 //!
 //! An [`Index`] holds the trimmed items of one API. It lists the objects page by page, follows the watch with
-//! bookmarks, lists anew only when the server has forgotten the history, and then delivers also the deletions that it
-//! missed. One object that cannot be read never blinds it. Answers to our own writes are folded in at once; the watch's
-//! echo of them changes nothing and wakes nobody. An answer may hold what somebody else has written just before; the
-//! watch's word of that is delivered although it brings nothing that is not known.
+//! bookmarks, lists anew only when the server has forgotten the history or has gone back behind what it has told before,
+//! and then delivers also the deletions that it missed. An object that cannot be read is skipped and named
+//! ([`Index::unreadable`]); a handler that panics gets its change again; a task that panics is started again.
+//! [`Index::is_live`] says whether what happens arrives now: only then does the index vouch for anything.
+//!
+//! Answers to our own writes are folded in at once; the watch's echo of them changes nothing and notifies nobody. An answer
+//! may hold what somebody else has written just before; the watch's event of that is delivered although it brings nothing
+//! that is not known.
 
 mod drive;
+mod liveness;
+mod position;
 mod store;
+mod unreadable;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,17 +24,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::resource::{ObjectKey, Resource};
-use store::State;
+use liveness::Tracker;
+pub use liveness::{Liveness, Status};
+use position::Position;
+use store::{Source, State};
+pub use unreadable::Unreadable;
+use unreadable::UnreadableSet;
 
 /// Turns an object as the server sends it (without managed fields) into what the index keeps.
-/// `None` leaves the object out. An error is reported and the object skipped.
+/// `None` leaves the object out. An error (or a panic) is reported and the object skipped.
 pub type Decode<T> = Box<dyn Fn(Value) -> Result<Option<T>, String> + Send + Sync>;
 
-/// Told about each change, in order, one at a time. It must be quick: the watch waits for it.
+/// Notified of each change, in order, one at a time. It must be quick: the watch waits for it. After a panic the change is
+/// delivered again, to all handlers.
 pub type Handler<T> = Box<dyn Fn(&Change<T>) + Send + Sync>;
+
+/// Notified after everything known was replaced because the server's history has gone back.
+type WentBack = Box<dyn Fn() + Send + Sync>;
 
 /// The in-memory copy of one API's objects.
 pub struct Index<T> {
@@ -35,13 +52,21 @@ pub struct Index<T> {
     managers: bool,
     decode: Decode<T>,
     handlers: Vec<Handler<T>>,
+    went_back: Vec<WentBack>,
     /// Held while a change is stored and delivered, so that handlers see changes in the order of the store.
     order: Mutex<()>,
     state: RwLock<State<T>>,
     synced: watch::Sender<bool>,
     revision: watch::Sender<u64>,
-    skipped: AtomicU64,
     lists: AtomicU64,
+    liveness: Tracker,
+    position: Position,
+    /// Notified when an answer proves that the server has gone back.
+    disproved: Notify,
+    unreadable: UnreadableSet,
+    /// Objects whose latest change panicked in a handler, as they were before it.
+    undelivered: Mutex<BTreeMap<ObjectKey, Option<Arc<T>>>>,
+    has_undelivered: Notify,
 }
 
 /// Which objects of the API are watched.
@@ -69,7 +94,7 @@ pub struct Change<T> {
     pub new: Option<Arc<T>>,
     /// The resourceVersion of `new`; empty when it is gone.
     pub version: String,
-    /// Who said so.
+    /// Where it comes from.
     pub origin: Origin,
 }
 
@@ -89,6 +114,7 @@ pub struct Builder<T> {
     managers: bool,
     decode: Decode<T>,
     handlers: Vec<Handler<T>>,
+    went_back: Vec<WentBack>,
 }
 
 impl<T: Send + Sync + 'static> Index<T> {
@@ -103,6 +129,7 @@ impl<T: Send + Sync + 'static> Index<T> {
             managers: false,
             decode: Box::new(decode),
             handlers: Vec::new(),
+            went_back: Vec::new(),
         }
     }
 
@@ -145,7 +172,7 @@ impl<T: Send + Sync + 'static> Index<T> {
         self.len() == 0
     }
 
-    /// Whether the first list is complete.
+    /// Whether the first list is complete. It says nothing about now: see [`Self::is_live`].
     pub fn is_synced(&self) -> bool {
         *self.synced.borrow()
     }
@@ -162,12 +189,42 @@ impl<T: Send + Sync + 'static> Index<T> {
         self.revision.subscribe()
     }
 
-    /// Objects that were skipped so far because they could not be read.
-    pub fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
+    /// Whether the watch is established now, so that what is known is what there is, but for what is on its way.
+    pub fn is_live(&self) -> bool {
+        self.liveness.is_live()
     }
 
-    /// Complete lists so far: one at the start, and one for each time the server had forgotten the history.
+    /// How the API is followed at this moment, and why not better.
+    pub fn status(&self) -> Status {
+        self.liveness.status()
+    }
+
+    /// The status for those who wait for it to change.
+    pub fn status_changes(&self) -> watch::Receiver<Status> {
+        self.liveness.changes()
+    }
+
+    /// What is wrong with the watch, as a sentence for probes. `None` while it is live, and in short gaps.
+    pub fn trouble(&self) -> Option<String> {
+        self.status().trouble(&self.resource.to_string(), self.is_synced())
+    }
+
+    /// The objects that cannot be read now. What was known of such an object before stays.
+    pub fn unreadable(&self) -> BTreeMap<ObjectKey, Unreadable> {
+        self.unreadable.all()
+    }
+
+    /// How many objects cannot be read now.
+    pub fn unreadable_count(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// A number that rises when the set of unreadable objects changes.
+    pub fn unreadable_changes(&self) -> watch::Receiver<u64> {
+        self.unreadable.changes()
+    }
+
+    /// Complete lists so far: one at the start, and one for each time that resuming the watch was not enough.
     pub fn lists(&self) -> u64 {
         self.lists.load(Ordering::Relaxed)
     }
@@ -177,12 +234,14 @@ impl<T: Send + Sync + 'static> Index<T> {
     /// # Errors
     /// When the object cannot be read.
     pub fn fold(&self, object: Value) -> Result<(), String> {
-        self.put(object, Origin::Fold, false)
+        self.put(object, Source::Answer)
     }
 
     /// Takes in that a deletion of ours removed the object at once. An incarnation other than `uid` stays.
     pub fn fold_deleted(&self, key: &ObjectKey, uid: Option<&str>) {
-        self.remove(key, Origin::Fold, |entry_uid, _| uid.is_none_or(|uid| uid == entry_uid));
+        self.remove(key, Source::Answer, |entry_uid, _| {
+            uid.is_none_or(|uid| uid == entry_uid)
+        });
     }
 }
 
@@ -201,10 +260,19 @@ impl<T: Send + Sync + 'static> Builder<T> {
         self
     }
 
-    /// Adds somebody to be told about changes.
+    /// Adds somebody to be notified of changes.
     #[must_use]
     pub fn on_change<F: Fn(&Change<T>) + Send + Sync + 'static>(mut self, handler: F) -> Self {
         self.handlers.push(Box::new(handler));
+        self
+    }
+
+    /// Adds somebody to be notified when the server's history has gone back, as after a restore of its storage: versions
+    /// that were remembered before mean nothing any more. Everything known has been replaced by then, and the changes
+    /// delivered.
+    #[must_use]
+    pub fn on_went_back<F: Fn() + Send + Sync + 'static>(mut self, handler: F) -> Self {
+        self.went_back.push(Box::new(handler));
         self
     }
 
@@ -216,19 +284,26 @@ impl<T: Send + Sync + 'static> Builder<T> {
             managers,
             decode,
             handlers,
+            went_back,
         } = self;
         Arc::new(Index {
+            liveness: Tracker::new(resource.qualified()),
+            unreadable: UnreadableSet::new(resource.clone()),
             resource,
             scope,
             managers,
             decode,
             handlers,
+            went_back,
             order: Mutex::default(),
             state: RwLock::default(),
             synced: watch::Sender::new(false),
             revision: watch::Sender::new(0),
-            skipped: AtomicU64::new(0),
             lists: AtomicU64::new(0),
+            position: Position::default(),
+            disproved: Notify::new(),
+            undelivered: Mutex::default(),
+            has_undelivered: Notify::new(),
         })
     }
 }

@@ -1,19 +1,25 @@
 //! The items of an index, and which version of an object wins.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
+use super::position::is_newer;
+use super::unreadable::Unreadable;
 use super::{Change, Index, Origin};
+use crate::backoff::{Backoff, Retry};
+use crate::error::panic_text;
+use crate::metrics::runtime;
 use crate::resource::ObjectKey;
 
-/// Deleted incarnations that are remembered, so that a late word about one of them does not revive it.
+/// Deleted incarnations that are remembered, so that a late answer about one of them does not revive it.
 const REMEMBERED: usize = 2048;
 
-/// Answers to our own writes of one object whose echo is waited for. Beyond that an echo passes for somebody's write.
+/// Answers to our own writes of one object whose echo is awaited. Beyond that an echo passes for somebody's write.
 const AWAITED: usize = 64;
 
 /// Items and what was deleted of late.
@@ -21,6 +27,8 @@ pub(super) struct State<T> {
     items: BTreeMap<ObjectKey, Entry<T>>,
     gone: BTreeSet<Box<str>>,
     gone_order: VecDeque<Box<str>>,
+    /// There while a list is taken in.
+    listing: Option<Listing>,
 }
 
 struct Entry<T> {
@@ -31,15 +39,45 @@ struct Entry<T> {
     folded: Vec<Box<str>>,
 }
 
-/// What a word about an object is worth.
-enum Word<T> {
-    /// It tells something new; with the folded versions to remember from now on.
+/// A list that is being taken in. It was asked for after everything that is known, so it is right where it differs, but
+/// for what our own writes have changed since.
+#[derive(Default)]
+struct Listing {
+    /// Objects of which an answer to a write of ours was taken in meanwhile.
+    answered: BTreeSet<ObjectKey>,
+    /// Whether the server's history has gone back: its versions cannot be compared with the known ones.
+    went_back: bool,
+}
+
+/// Where an object comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The answer to a write of ours.
+    Answer,
+    /// A watch.
+    Watch,
+    /// A list.
+    List,
+}
+
+/// What an update of an object is worth.
+enum Update<T> {
+    /// It brings something new; with the folded versions to remember from now on.
     New(Vec<Box<str>>),
-    /// It tells nothing new.
+    /// It brings nothing new.
     Known,
-    /// Somebody else wrote the object, and the answer to a write of ours has brought the outcome before the watch told of
-    /// it. The item is known, but nobody has been told.
+    /// Somebody else wrote the object, and the answer to a write of ours has brought the outcome before the watch did.
+    /// The item is known, but nobody has been notified.
     Overtaken(Arc<T>),
+}
+
+impl Source {
+    fn origin(self) -> Origin {
+        match self {
+            Self::Answer => Origin::Fold,
+            Self::Watch | Self::List => Origin::Watch,
+        }
+    }
 }
 
 impl<T> Default for State<T> {
@@ -48,6 +86,7 @@ impl<T> Default for State<T> {
             items: BTreeMap::new(),
             gone: BTreeSet::new(),
             gone_order: VecDeque::new(),
+            listing: None,
         }
     }
 }
@@ -77,48 +116,104 @@ impl<T> State<T> {
         self.items.len()
     }
 
-    /// Keys of items that a list of `version` should have held but did not.
-    pub(super) fn missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) -> Vec<ObjectKey> {
+    fn version(&self, key: &ObjectKey) -> String {
         self.items
-            .iter()
-            .filter(|(key, entry)| !seen.contains(key) && !is_newer(&entry.version, version))
-            .map(|(key, _)| key.clone())
-            .collect()
+            .get(key)
+            .map_or_else(String::new, |entry| entry.version.to_string())
     }
 
-    /// Judges a word about an incarnation at a version. A list may have passed over versions of which a watch would have
-    /// told, so after one nothing that was folded is taken for the only change.
-    fn judge(&mut self, key: &ObjectKey, uid: &str, version: &str, origin: Origin, listed: bool) -> Word<T> {
+    /// A list is about to be asked for.
+    pub(super) fn begin_list(&mut self) {
+        self.listing = Some(Listing::default());
+    }
+
+    /// The list proves that the server's history has gone back.
+    pub(super) fn go_back(&mut self) {
+        if let Some(listing) = &mut self.listing {
+            listing.went_back = true;
+        }
+    }
+
+    /// The list is over. Answers whether the server's history has gone back.
+    pub(super) fn end_list(&mut self) -> bool {
+        self.listing.take().is_some_and(|listing| listing.went_back)
+    }
+
+    /// Keys of items that a list of `version` should have held but did not.
+    pub(super) fn missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) -> Vec<ObjectKey> {
+        let answered = self.listing.as_ref().map(|listing| &listing.answered);
+        let is_later = |key, entry: &Entry<T>| {
+            answered.is_some_and(|answered| answered.contains(key)) && is_newer(&entry.version, version)
+        };
+        let missed = self.items.iter().filter(|(key, _)| !seen.contains(key));
+        let missed = missed.filter(|(key, entry)| !is_later(key, entry));
+        missed.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Judges what came about an incarnation at a version.
+    fn judge(&mut self, key: &ObjectKey, uid: &str, version: &str, source: Source) -> Update<T> {
+        match (source, &mut self.listing) {
+            (Source::List, Some(listing)) if !listing.answered.contains(key) => {
+                return self.judge_listed(key, uid, version);
+            }
+            (Source::Answer, Some(listing)) => {
+                listing.answered.insert(key.clone());
+            }
+            _ => {}
+        }
+        let is_listed = source == Source::List;
         if !uid.is_empty() && self.gone.contains(uid) {
-            return Word::Known;
+            return Update::Known;
         }
         let Some(entry) = self.items.get_mut(key) else {
-            return Word::New(match origin {
-                Origin::Fold => vec![version.into()],
-                Origin::Watch => Vec::new(),
+            return Update::New(match source {
+                Source::Answer => vec![version.into()],
+                Source::Watch | Source::List => Vec::new(),
             });
         };
         if is_newer(version, &entry.version) {
-            return Word::New(match origin {
-                Origin::Fold => {
+            return Update::New(match source {
+                Source::Answer => {
                     let mut folded = std::mem::take(&mut entry.folded);
                     folded.push(version.into());
                     let surplus = folded.len().saturating_sub(AWAITED);
                     folded.drain(..surplus);
                     folded
                 }
-                Origin::Watch => Vec::new(),
+                Source::Watch | Source::List => Vec::new(),
             });
         }
-        if origin == Origin::Fold || entry.folded.is_empty() || *entry.uid != *uid {
-            return Word::Known;
+        if source == Source::Answer || entry.folded.is_empty() || *entry.uid != *uid {
+            return Update::Known;
         }
         let is_echo = entry.folded.iter().any(|folded| **folded == *version);
-        entry.folded.retain(|folded| is_newer(folded, version) && !listed);
-        if is_echo && !listed {
-            Word::Known
+        // A list may have passed over versions of which a watch would have told, so after one nothing that was folded is
+        // taken for the only change.
+        entry.folded.retain(|folded| is_newer(folded, version) && !is_listed);
+        if is_echo && !is_listed {
+            Update::Known
         } else {
-            Word::Overtaken(Arc::clone(&entry.item))
+            Update::Overtaken(Arc::clone(&entry.item))
+        }
+    }
+
+    /// Judges an item of a list that was asked for after everything that is known of it: the list is right.
+    fn judge_listed(&mut self, key: &ObjectKey, uid: &str, version: &str) -> Update<T> {
+        self.gone.remove(uid);
+        let Some(entry) = self.items.get_mut(key) else {
+            return Update::New(Vec::new());
+        };
+        let is_same = *entry.version == *version && *entry.uid == *uid;
+        if let Some(listing) = &mut self.listing {
+            listing.went_back |= !is_same && *entry.uid == *uid && !is_newer(version, &entry.version);
+            if listing.went_back || !is_same {
+                return Update::New(Vec::new());
+            }
+        }
+        if std::mem::take(&mut entry.folded).is_empty() {
+            Update::Known
+        } else {
+            Update::Overtaken(Arc::clone(&entry.item))
         }
     }
 
@@ -136,8 +231,8 @@ impl<T> State<T> {
 }
 
 impl<T: Send + Sync + 'static> Index<T> {
-    /// Stores an object unless something newer is known, and tells the handlers. `listed` says that it comes from a list.
-    pub(super) fn put(&self, mut object: Value, origin: Origin, listed: bool) -> Result<(), String> {
+    /// Stores an object unless something newer is known, and notifies the handlers.
+    pub(super) fn put(&self, mut object: Value, source: Source) -> Result<(), String> {
         let key = ObjectKey::of(&object);
         let text = |pointer: &str| {
             object
@@ -157,13 +252,19 @@ impl<T: Send + Sync + 'static> Index<T> {
             map.insert("apiVersion".to_owned(), self.resource.api_version().into());
             map.insert("kind".to_owned(), self.resource.kind.as_ref().into());
         }
+        let origin = source.origin();
         let _order = self.order.lock();
-        let word = self.state.write().judge(&key, &uid, &version, origin, listed);
-        let folded = match word {
-            Word::New(folded) => folded,
-            Word::Known => return Ok(()),
-            Word::Overtaken(item) => {
-                self.tell(Change {
+        let update = self.state.write().judge(&key, &uid, &version, source);
+        let folded = match update {
+            Update::New(folded) => folded,
+            Update::Known => {
+                if source == Source::Answer {
+                    self.check_answer(&key, &version);
+                }
+                return Ok(());
+            }
+            Update::Overtaken(item) => {
+                self.notify(Change {
                     key,
                     old: Some(Arc::clone(&item)),
                     new: Some(item),
@@ -173,14 +274,15 @@ impl<T: Send + Sync + 'static> Index<T> {
                 return Ok(());
             }
         };
-        let item = match (self.decode)(object) {
+        let item = match self.decode(object) {
             Ok(item) => item.map(Arc::new),
             Err(reason) => {
-                self.skipped.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(resource = %self.resource, object = %key, %reason, "An object cannot be read and is skipped.");
-                return Err(format!("{} {key}: {reason}", self.resource.kind));
+                let message = format!("{} {key}: {reason}", self.resource.kind);
+                self.unreadable.add(&key, Unreadable { uid, version, reason });
+                return Err(message);
             }
         };
+        self.unreadable.remove(&key);
         let old = {
             let mut state = self.state.write();
             match &item {
@@ -197,7 +299,7 @@ impl<T: Send + Sync + 'static> Index<T> {
             }
         };
         let version = if item.is_some() { version } else { String::new() };
-        self.tell(Change {
+        self.notify(Change {
             key,
             old: old.map(|entry| entry.item),
             new: item,
@@ -207,11 +309,28 @@ impl<T: Send + Sync + 'static> Index<T> {
         Ok(())
     }
 
-    /// Removes an item if `applies` (given its uid and version), and tells the handlers.
-    pub(super) fn remove(&self, key: &ObjectKey, origin: Origin, applies: impl Fn(&str, &str) -> bool) {
+    /// Reads an object. A panic is an error like any other: it concerns this object alone.
+    fn decode(&self, object: Value) -> Result<Option<T>, String> {
+        catch_unwind(AssertUnwindSafe(|| (self.decode)(object)))
+            .unwrap_or_else(|panic| Err(format!("reading it panicked: {}", panic_text(&*panic))))
+    }
+
+    /// An answer that is older than what is known is mostly one that the watch has overtaken.
+    fn check_answer(&self, key: &ObjectKey, version: &str) {
+        let known = self.state.read().version(key);
+        if self.position.is_disproved_by(version, &known) {
+            self.disproved.notify_one();
+        }
+    }
+
+    /// Removes an item if `applies` (given its uid and version), and notifies the handlers.
+    pub(super) fn remove(&self, key: &ObjectKey, source: Source, applies: impl Fn(&str, &str) -> bool) {
         let _order = self.order.lock();
         let old = {
             let mut state = self.state.write();
+            if let (Source::Answer, Some(listing)) = (source, &mut state.listing) {
+                listing.answered.insert(key.clone());
+            }
             match state.items.get(key) {
                 Some(entry) if applies(&entry.uid, &entry.version) => {
                     let uid = entry.uid.clone();
@@ -222,62 +341,73 @@ impl<T: Send + Sync + 'static> Index<T> {
             }
         };
         if let Some(old) = old {
-            self.tell(Change {
+            self.notify(Change {
                 key: key.clone(),
                 old: Some(old.item),
                 new: None,
                 version: String::new(),
-                origin,
+                origin: source.origin(),
             });
         }
     }
 
-    /// Takes in the watch's word that an incarnation is gone.
+    /// Takes in from the watch that an incarnation is gone.
     pub(super) fn deleted(&self, key: &ObjectKey, uid: &str, version: &str) {
         // An unknown incarnation may still be on its way in as the answer to a write of ours.
         self.state.write().remember_gone(uid);
-        self.remove(key, Origin::Watch, |entry_uid, entry_version| {
+        self.unreadable.remove(key);
+        self.remove(key, Source::Watch, |entry_uid, entry_version| {
             entry_uid == uid || uid.is_empty() || !is_newer(entry_version, version)
         });
     }
 
-    fn tell(&self, change: Change<T>) {
+    /// Notifies the handlers. One that panics keeps the others from nothing; the change is delivered again.
+    fn notify(&self, change: Change<T>) {
         if change.old.is_none() && change.new.is_none() {
             return;
         }
+        let mut panic = None;
         for handler in &self.handlers {
-            handler(&change);
+            if let Err(caught) = catch_unwind(AssertUnwindSafe(|| handler(&change))) {
+                panic = Some(panic_text(&*caught));
+            }
         }
         self.revision.send_modify(|revision| *revision += 1);
+        if let Some(panic) = panic {
+            tracing::error!(resource = %self.resource, object = %change.key, panic, "A handler of changes panicked; the change is delivered again.");
+            if let Some(runtime) = runtime() {
+                let labels = [&self.resource.qualified()];
+                runtime.handler_panics.with_label_values(&labels).inc();
+            }
+            self.undelivered.lock().entry(change.key).or_insert(change.old);
+            self.has_undelivered.notify_one();
+        }
     }
-}
 
-/// Whether resource version `a` is newer than `b`. They are numbers too large for a machine word to be relied on.
-/// Versions that are no numbers cannot be compared; then the later word counts.
-fn is_newer(a: &str, b: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(a) || !digits(b) {
-        return a != b || a.is_empty();
-    }
-    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
-    (a.len(), a) > (b.len(), b)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_newer;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        for (a, b, newer) in [
-            ("10", "9", true),
-            ("9", "10", false),
-            ("9", "9", false),
-            ("123456789012345678901234567890", "5", true),
-            ("x", "5", true),
-            ("x", "x", false),
-        ] {
-            assert_eq!(is_newer(a, b), newer, "{a} {b}");
+    /// Delivers changes again whose handler panicked, as what they are by then, with back-off.
+    pub(super) async fn deliver_again(&self) -> Infallible {
+        let mut retry = Retry::new(Backoff::connection());
+        loop {
+            self.has_undelivered.notified().await;
+            tokio::time::sleep(retry.failed()).await;
+            let changes = std::mem::take(&mut *self.undelivered.lock());
+            for (key, old) in changes {
+                let _order = self.order.lock();
+                let (new, version) = {
+                    let state = self.state.read();
+                    (state.get(&key), state.version(&key))
+                };
+                self.notify(Change {
+                    key,
+                    old,
+                    new,
+                    version,
+                    origin: Origin::Watch,
+                });
+            }
+            if self.undelivered.lock().is_empty() {
+                retry.reset();
+            }
         }
     }
 }

@@ -13,10 +13,13 @@ use kube::Client;
 use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+
+mod history;
+mod liveness;
 
 /// Answers requests from a script; a watch stays open as long as its sender lives.
 #[derive(Clone, Default)]
@@ -28,6 +31,11 @@ struct Server {
 enum Answer {
     Json(u16, Value),
     Stream(mpsc::UnboundedReceiver<String>),
+    /// A list that is answered when the test says so.
+    Held(oneshot::Receiver<()>, Value),
+    Broken,
+    /// The client itself panics.
+    Panic,
 }
 
 impl Server {
@@ -39,6 +47,12 @@ impl Server {
                 server.requests.lock().push(request.uri().to_string());
                 let next = server.script.lock().pop_front();
                 let (code, body) = match next {
+                    Some(Answer::Panic) => panic!("scripted panic"),
+                    Some(Answer::Held(released, value)) => {
+                        released.await.unwrap();
+                        (200, Full::from(value.to_string()).boxed_unsync())
+                    }
+                    Some(Answer::Broken) => return Err(std::io::Error::other("connection reset")),
                     Some(Answer::Json(code, value)) => (code, Full::from(value.to_string()).boxed_unsync()),
                     Some(Answer::Stream(lines)) => {
                         let frames = tokio_frames(lines);
@@ -46,7 +60,7 @@ impl Server {
                     }
                     None => (500, Full::from("{}").boxed_unsync()),
                 };
-                Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
+                Ok(Response::builder().status(code).body(body).unwrap())
             }
         });
         Client::new(service, "default")
@@ -59,6 +73,25 @@ impl Server {
     fn list(&self, version: &str, next: Option<&str>, items: &[Value]) {
         let metadata = json!({"resourceVersion": version, "continue": next});
         self.answer(Answer::Json(200, json!({"metadata": metadata, "items": items})));
+    }
+
+    fn refuse(&self, code: u16, reason: &str) {
+        self.answer(Answer::Json(
+            code,
+            json!({"kind": "Status", "code": code, "reason": reason, "message": "no"}),
+        ));
+    }
+
+    fn held_list(&self, version: &str, items: &[Value]) -> oneshot::Sender<()> {
+        let (release, released) = oneshot::channel();
+        let metadata = json!({"resourceVersion": version});
+        self.answer(Answer::Held(released, json!({"metadata": metadata, "items": items})));
+        release
+    }
+
+    /// The connection breaks.
+    fn break_connection(&self) {
+        self.answer(Answer::Broken);
     }
 
     fn watch(&self) -> mpsc::UnboundedSender<String> {
@@ -118,6 +151,18 @@ fn index() -> (Arc<Index<Value>>, Log) {
     (index, log)
 }
 
+fn bookmark(version: &str) -> String {
+    event("BOOKMARK", &json!({"metadata": {"resourceVersion": version}}))
+}
+
+/// Runs an index against a server until the answer is dropped.
+fn start(index: &Arc<Index<Value>>, server: &Server) -> tokio_util::sync::DropGuard {
+    let stop = CancellationToken::new();
+    let (index, client, until) = (Arc::clone(index), server.client(), stop.clone());
+    tokio::spawn(async move { index.run(client, until).await });
+    stop.drop_guard()
+}
+
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -143,7 +188,7 @@ async fn lists_by_page_follows_and_relists_when_the_history_is_gone() {
     index.synced().await;
     settle().await;
     assert_eq!(take(&log), ["n/a -->1", "n/b -->3"]);
-    assert_eq!(index.skipped(), 1);
+    assert_eq!(index.unreadable_count(), 1);
     let a = index.get(&ObjectKey::namespaced("n", "a")).unwrap();
     assert_eq!(a["kind"], "ConfigMap", "items of lists get the kind of the list");
     assert!(a["metadata"].get("managedFields").is_none());
@@ -208,10 +253,10 @@ fn folded_answers_win_until_the_watch_knows_more() {
     let (index, log) = index();
     let key = ObjectKey::namespaced("n", "a");
     index.fold(object("a", "5")).unwrap();
-    index.put(object("a", "5"), Origin::Watch, false).unwrap();
-    index.put(object("a", "4"), Origin::Watch, false).unwrap();
+    index.put(object("a", "5"), Source::Watch).unwrap();
+    index.put(object("a", "4"), Source::Watch).unwrap();
     assert_eq!(take(&log), ["n/a -->5 fold"], "echoes and older word are ignored");
-    index.put(object("a", "6"), Origin::Watch, false).unwrap();
+    index.put(object("a", "6"), Source::Watch).unwrap();
     index.fold(object("a", "5")).unwrap();
     assert_eq!(take(&log), ["n/a 5->6"]);
 
@@ -219,12 +264,12 @@ fn folded_answers_win_until_the_watch_knows_more() {
     index.fold_deleted(&key, Some("another"));
     assert_eq!(take(&log), Vec::<String>::new());
     index.fold_deleted(&key, Some("u-a"));
-    index.put(object("a", "7"), Origin::Watch, false).unwrap();
+    index.put(object("a", "7"), Source::Watch).unwrap();
     index.deleted(&key, "u-a", "8");
     assert_eq!(take(&log), ["n/a 6->- fold"]);
     let mut reborn = object("a", "9");
     reborn["metadata"]["uid"] = "u2".into();
-    index.put(reborn, Origin::Watch, false).unwrap();
+    index.put(reborn, Source::Watch).unwrap();
     assert_eq!(take(&log), ["n/a -->9"]);
 
     // Deleted by somebody else before our answer arrives: the answer does not revive it.
@@ -240,10 +285,10 @@ fn folded_answers_win_until_the_watch_knows_more() {
 fn an_item_that_is_left_out_counts_as_gone() {
     let decode = |object: Value| Ok((object["data"]["v"] != "2").then_some(()));
     let index = Index::builder(Resource::namespaced("", "v1", "ConfigMap", "configmaps"), decode).build();
-    index.put(object("a", "1"), Origin::Watch, false).unwrap();
-    index.put(object("b", "1"), Origin::Watch, false).unwrap();
+    index.put(object("a", "1"), Source::Watch).unwrap();
+    index.put(object("b", "1"), Source::Watch).unwrap();
     assert_eq!(index.in_namespace("n").len(), 2);
-    index.put(object("a", "2"), Origin::Watch, false).unwrap();
+    index.put(object("a", "2"), Source::Watch).unwrap();
     assert_eq!(
         index.entries().into_keys().map(|key| key.name).collect::<Vec<_>>(),
         ["b"]
@@ -254,7 +299,7 @@ fn an_item_that_is_left_out_counts_as_gone() {
 #[test]
 fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
     let (index, log) = index();
-    let heard = |version: &str| index.put(object("a", version), Origin::Watch, false).unwrap();
+    let heard = |version: &str| index.put(object("a", version), Source::Watch).unwrap();
     heard("1");
     take(&log);
     // We write twice; in between somebody else does, which our second answer already holds.
@@ -272,9 +317,9 @@ fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
     // A list does not tell what it passes over.
     index.fold(object("a", "6")).unwrap();
     take(&log);
-    index.put(object("a", "6"), Origin::Watch, true).unwrap();
+    index.put(object("a", "6"), Source::List).unwrap();
     assert_eq!(take(&log), ["n/a 6->6"]);
-    index.put(object("a", "6"), Origin::Watch, true).unwrap();
+    index.put(object("a", "6"), Source::List).unwrap();
     heard("6");
     assert!(take(&log).is_empty());
 
