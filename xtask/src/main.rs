@@ -5,6 +5,7 @@
 
 mod citations;
 mod commands;
+mod imports;
 mod rules;
 mod steps;
 mod workspace;

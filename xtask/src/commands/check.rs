@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use crate::citations;
 use crate::commands::codegen;
-use crate::rules;
 use crate::steps::Steps;
 use crate::workspace::{cargo, packages, root};
+use crate::{citations, imports, rules};
 
-/// Verify format, dependency rules, citations, links, generated files and clippy without changing anything.
+/// Verify format, dependency rules, import cycles, citations, links, generated files and clippy without changing
+/// anything.
 #[derive(Debug, clap::Args)]
 pub struct Check {}
 
@@ -26,6 +26,7 @@ impl Check {
 pub fn run_steps(steps: &mut Steps) -> Result<()> {
     steps.run("format", || cargo(["fmt", "--all", "--check"]))?;
     steps.run("dependency rules", || rules::verify(&packages()?))?;
+    steps.run("import cycles", || imports::verify(&root()))?;
     steps.run("citations and links", || citations::verify(&root()))?;
     steps.run("generated files", || codegen::generate(true))?;
     // The clippy.toml files of the pure crates ban clocks, environment and randomness there.

@@ -1,0 +1,142 @@
+//! The rule about imports of `docs/architecture.md`: modules that lie side by side do not use each other in a circle.
+//!
+//! A parent and the modules below it may use each other. Code that is compiled for tests only does not count.
+
+mod cycles;
+mod source;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use cycles::Cycle;
+use tree::Tree;
+
+/// The embedded API server alone may have cycles.
+const EXEMPT: &[&str] = &["apiserver"];
+
+/// Where crates lie, below the workspace's root.
+const FOLDERS: &[&str] = &["crates", "."];
+
+/// Cycles that are still to be mended, by root file, parent and members. This list only shrinks.
+const KNOWN: &[(&str, &str, &[&str])] = &[
+    ("crates/api/src/lib.rs", "", &["hash", "names", "placement", "selector"]),
+    (
+        "crates/core/src/lib.rs",
+        "",
+        &[
+            "objects",
+            "overrides",
+            "placement",
+            "render",
+            "report",
+            "rollout",
+            "schedule",
+            "select",
+            "snapshot",
+            "effects",
+        ],
+    ),
+    ("crates/core/src/lib.rs", "apply", &["report", "trim"]),
+    (
+        "crates/core/src/lib.rs",
+        "report",
+        &["aggregate", "clusters", "external", "placement"],
+    ),
+    ("crates/hub-agent/src/lib.rs", "link", &["server", "stream"]),
+    (
+        "crates/member-agent/src/lib.rs",
+        "",
+        &["app", "args", "membership", "works"],
+    ),
+    ("crates/member-agent/src/lib.rs", "link", &["connection", "talk"]),
+    ("crates/schema/src/lib.rs", "", &["cel", "node", "validate"]),
+    (
+        "crates/workloads/src/lib.rs",
+        "",
+        &[
+            "context",
+            "controllers",
+            "nodes",
+            "pods",
+            "schedule",
+            "services",
+            "simulator",
+        ],
+    ),
+];
+
+fn is_known(root: &str, cycle: &Cycle) -> bool {
+    KNOWN.iter().any(|(known, parent, members)| {
+        *known == root
+            && *parent == cycle.parent.join("::")
+            && cycle.uses.keys().all(|(user, _)| members.contains(&user.as_str()))
+    })
+}
+
+/// Looks for cycles in every crate below the workspace's root; the error lists each with its places.
+pub fn verify(workspace: &Path) -> Result<()> {
+    let mut found = Vec::new();
+    for root in roots(workspace)? {
+        let read = |file: &str| fs::read_to_string(workspace.join(file)).ok();
+        let tree = Tree::read(&root, &read)?;
+        let cycles = cycles::find(tree.uses()).into_iter();
+        let unknown = cycles.filter(|cycle| !is_known(&root, cycle));
+        found.extend(unknown.map(|cycle| format!("{root}: {cycle}")));
+    }
+    if !found.is_empty() {
+        bail!(
+            "{} import cycles; move what both sides need below both:\n  {}",
+            found.len(),
+            found.join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+/// Root files of all libraries and binaries, relative to the workspace's root.
+fn roots(workspace: &Path) -> Result<Vec<String>> {
+    let mut roots = Vec::new();
+    for folder in FOLDERS {
+        for name in names(&workspace.join(folder))? {
+            let crate_folder = if *folder == "." {
+                name.clone()
+            } else {
+                format!("{folder}/{name}")
+            };
+            let source = workspace.join(&crate_folder).join("src");
+            if EXEMPT.contains(&name.as_str()) || !workspace.join(&crate_folder).join("Cargo.toml").is_file() {
+                continue;
+            }
+            let mut candidates = vec!["lib.rs".to_owned(), "main.rs".to_owned()];
+            if source.join("bin").is_dir() {
+                candidates.extend(
+                    names(&source.join("bin"))?
+                        .into_iter()
+                        .map(|file| format!("bin/{file}")),
+                );
+            }
+            let existing = candidates
+                .into_iter()
+                .filter(|file| file.ends_with(".rs") && source.join(file).is_file());
+            roots.extend(existing.map(|file| format!("{crate_folder}/src/{file}")));
+        }
+    }
+    Ok(roots)
+}
+
+/// Sorted names of what lies in a folder.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
