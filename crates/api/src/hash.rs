@@ -9,6 +9,7 @@ use serde_json::ser::Formatter;
 use serde_json::{Serializer, Value, json};
 use sha2::{Digest, Sha256};
 
+pub use crate::hex::hex;
 use crate::placement::v1beta1::{ClusterResourceOverrideSpec, NamespacedName, PlacementPolicy, ResourceOverrideSpec};
 
 /// Hash of a placement policy without `numberOfClusters`; an absent policy hashes the text `null`.
@@ -54,15 +55,6 @@ pub fn go_json<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::E
     let mut bytes = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut bytes, GoFormatter))?;
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
-}
-
-/// Lower-case hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|b| [b >> 4, b & 15])
-        .map(|n| char::from_digit(n.into(), 16).unwrap_or('0'))
-        .collect()
 }
 
 struct GoFormatter;

@@ -13,6 +13,7 @@ pub mod condition;
 pub mod crd;
 pub mod defaults;
 pub mod hash;
+mod hex;
 pub mod intstr;
 pub mod inventory;
 pub mod kubefleet;

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::hash::hex;
+use crate::hex::hex;
 
 /// Namespace of the agents, leases and cluster profiles.
 pub const SYSTEM_NAMESPACE: &str = "fleet-system";
