@@ -76,7 +76,7 @@ pub fn report(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: &Time
         conditions: work_conditions(subject, old, entries, now),
         manifest_conditions,
     };
-    trim(subject, &mut status, now);
+    trim(subject.size, subject.generation, &mut status, now);
     let must_write = findings || subject.mirror || status != *old;
     Report { status, must_write }
 }

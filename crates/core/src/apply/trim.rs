@@ -5,7 +5,6 @@ use api::text::conditions::work as types;
 use api::text::reasons::work as reasons;
 use api::{Condition, ConditionStatus, Time, condition};
 
-use super::report::Subject;
 use super::work::json_size;
 
 /// Most bytes of JSON of a whole Work before details are cut.
@@ -13,9 +12,10 @@ pub const SIZE_LIMIT: usize = 1_415_578;
 
 const OMITTED: &str = "(omitted)";
 
-/// Cuts drift, diff and back-reported details when the Work would be too large, and says so in a condition.
-pub(super) fn trim(subject: &Subject, status: &mut WorkStatus, now: &Time) {
-    let size = subject.size + json_size(status);
+/// Cuts drift, diff and back-reported details when the Work would be too large, and says so in a condition of this
+/// generation. `rest` is the size of the Work without its status, in bytes of JSON.
+pub(super) fn trim(rest: usize, generation: i64, status: &mut WorkStatus, now: &Time) {
+    let size = rest + json_size(status);
     if size <= SIZE_LIMIT {
         condition::remove(&mut status.conditions, types::STATUS_TRIMMED);
         return;
@@ -39,7 +39,7 @@ pub(super) fn trim(subject: &Subject, status: &mut WorkStatus, now: &Time) {
         ConditionStatus::True,
         reasons::OVERSIZED,
         message,
-        subject.generation,
+        generation,
         now.clone(),
     );
     condition::set(&mut status.conditions, condition);
