@@ -7,7 +7,7 @@ use api::text::conditions::PlacementCondition;
 use api::text::messages;
 use api::text::reasons::placement as reasons;
 
-use super::placement::Conditions;
+use super::draft::Conditions;
 
 /// Sets the expected conditions in order up to the first that is not True everywhere; the rest is removed.
 pub(super) fn conditions(

@@ -9,7 +9,7 @@ use api::text::reasons::cluster as reasons;
 use api::{Condition, ConditionStatus, Time};
 use jiff::Timestamp;
 
-use super::placement::Input;
+use super::input::Input;
 use crate::objects::{Binding, ResourceSnapshot};
 
 /// All entries of a placement status.

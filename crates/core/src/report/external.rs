@@ -7,7 +7,7 @@ use api::placement::v1beta1::{PerClusterPlacementStatus, ResourceIdentifier};
 use api::text::conditions::cluster;
 use api::{ConditionStatus, condition};
 
-use super::placement::identifiers;
+use super::input::identifiers;
 use crate::objects::ResourceSnapshot;
 use crate::problem::Problem;
 use crate::render::group;

@@ -7,8 +7,8 @@ use api::{ConditionStatus, Time, condition};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::draft::Conditions;
 use super::patch::{same, tree};
-use super::placement::Conditions;
 use crate::objects::Placement;
 use crate::placement::{Kind, Target, Write};
 

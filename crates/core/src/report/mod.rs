@@ -8,7 +8,9 @@ mod aggregate;
 mod back;
 mod binding;
 mod clusters;
+mod draft;
 mod external;
+mod input;
 mod lists;
 mod mirror;
 mod news;
@@ -20,10 +22,11 @@ mod tests;
 
 pub use back::{BackInput, back_reports};
 pub use binding::{awaits_member, binding_status};
+pub use input::{Input, identifiers};
 pub use mirror::{Mirror, consistent, mirror, target_namespace};
 pub use news::{fact, is_complete, news};
 pub use patch::{same, status_patch};
-pub use placement::{Input, identifiers, invalid_selectors, placement_status};
+pub use placement::{invalid_selectors, placement_status};
 
 use api::placement::v1beta1::ApplyStrategyType;
 use api::text::conditions::PlacementCondition;

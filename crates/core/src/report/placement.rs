@@ -1,36 +1,17 @@
 //! The status of a placement (hub-behaviour 8).
 
-use std::sync::Arc;
-
-use api::placement::v1beta1::{ClusterDecision, PlacementStatus, PlacementType, ResourceIdentifier};
+use api::placement::v1beta1::{ClusterDecision, PlacementStatus, PlacementType};
 use api::text::conditions::{PlacementCondition, snapshot};
 use api::text::reasons::placement as reasons;
-use api::{Condition, ConditionStatus, Time, condition};
+use api::{Condition, ConditionStatus, condition};
 use jiff::Timestamp;
 
 use super::clusters::{self, Entries};
+use super::draft::Conditions;
+use super::input::Input;
 use super::{aggregate, external};
-use crate::objects::{Binding, Manifest, Placement, PolicySnapshot, ResourceSnapshot};
+use crate::objects::{Placement, PolicySnapshot, ResourceSnapshot};
 use crate::problem::Problem;
-
-/// What a placement's status is made from, all as the earlier stages leave it.
-#[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
-    /// The placement.
-    pub placement: &'a Placement,
-    /// The policy snapshot with the scheduler's decisions.
-    pub policy: &'a PolicySnapshot,
-    /// What is selected now; while a new snapshot is delayed, what the latest one holds.
-    pub selected: &'a [ResourceIdentifier],
-    /// The latest master snapshot; `None` for a placement that is rolled out by somebody else.
-    pub latest: Option<&'a ResourceSnapshot>,
-    /// All resource snapshots of the placement.
-    pub snapshots: &'a [Arc<ResourceSnapshot>],
-    /// All bindings of the placement with the statuses that they will have.
-    pub bindings: &'a [Arc<Binding>],
-    /// The time of the pass.
-    pub now: Timestamp,
-}
 
 /// The status that a placement should have. The condition StatusSynced is left as it is, see [`super::mirror()`].
 ///
@@ -102,23 +83,7 @@ pub fn invalid_selectors(placement: &Placement, message: &str, now: Timestamp) -
     status
 }
 
-/// The identifiers of a selection, in its order.
-pub fn identifiers<'a>(manifests: impl IntoIterator<Item = &'a Arc<Manifest>>) -> Vec<ResourceIdentifier> {
-    let identify = |manifest: &Arc<Manifest>| {
-        let id = &manifest.id;
-        ResourceIdentifier {
-            group: id.group.clone(),
-            version: id.version.clone(),
-            kind: id.kind.clone(),
-            name: id.name.clone(),
-            namespace: id.namespace.clone(),
-            envelope: None,
-        }
-    };
-    manifests.into_iter().map(identify).collect()
-}
-
-/// The scheduler's verdict, when it is about the current policy and the current generation of the placement.
+/// What the scheduler says, when it is about the current policy and the current generation of the placement.
 fn scheduled<'a>(placement: &Placement, policy: &'a PolicySnapshot) -> Option<&'a Condition> {
     let condition = condition::find(&policy.status.conditions, snapshot::SCHEDULED)?;
     let fresh = condition.observed_generation >= policy.meta.generation
@@ -148,41 +113,4 @@ fn placeholders<'a>(input: &Input<'a>) -> Vec<&'a ClusterDecision> {
         .filter(|d| !d.selected)
         .take(wanted.saturating_sub(selected))
         .collect()
-}
-
-/// The placement's own conditions under construction.
-pub(super) struct Conditions<'a> {
-    list: &'a mut Vec<Condition>,
-    placement: &'a Placement,
-    now: Timestamp,
-}
-
-impl<'a> Conditions<'a> {
-    pub(super) fn new(placement: &'a Placement, list: &'a mut Vec<Condition>, now: Timestamp) -> Self {
-        Self { list, placement, now }
-    }
-
-    pub(super) fn set(&mut self, kind: PlacementCondition, status: ConditionStatus, reason: &str, message: &str) {
-        let type_ = kind.on(self.placement.key().kind());
-        let generation = self.placement.meta.generation;
-        condition::set(
-            self.list,
-            Condition::new(type_, status, reason, message, generation, Time(self.now)),
-        );
-    }
-
-    /// Drops what comes after the last of `set`, and what this placement never has. StatusSynced is not touched.
-    pub(super) fn keep_up_to(&mut self, set: &[PlacementCondition]) {
-        let kind = self.placement.key().kind();
-        for condition in PlacementCondition::ALL {
-            let fixed = [PlacementCondition::Scheduled, PlacementCondition::StatusSynced].contains(&condition);
-            if !fixed && !set.contains(&condition) {
-                condition::remove(self.list, condition.on(kind));
-            }
-        }
-    }
-
-    fn keep_only_scheduled(&mut self) {
-        self.keep_up_to(&[]);
-    }
 }
