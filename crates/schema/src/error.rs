@@ -138,6 +138,15 @@ impl fmt::Display for FieldError {
     }
 }
 
+/// The path of a member of the value at `path`.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
 /// The errors as they stand after `"name" is invalid: `; several in brackets, repeated ones once.
 pub fn summary(errors: &[FieldError]) -> String {
     let mut texts: Vec<String> = Vec::new();

@@ -10,6 +10,8 @@ mod formats;
 pub mod jsonpath;
 mod node;
 mod prune;
+mod rule;
+mod scale;
 pub mod structural;
 pub mod table;
 mod validate;
@@ -17,7 +19,7 @@ mod validate;
 pub use error::{ErrorKind, FieldError, summary};
 pub use node::{Schema, SchemaError};
 pub use prune::strict_decoding_error;
-pub use validate::Scale;
+pub use scale::Scale;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! A schema, read once from its JSON.
 
-use crate::Scale;
-use crate::cel::Rule;
+use crate::rule::Rule;
+use crate::scale::Scale;
 use regex::Regex;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -103,7 +103,7 @@ impl Schema {
     pub fn from_json(schema: &Value) -> Result<Self, SchemaError> {
         let mut root = Node::read(schema, "")?;
         root.embedded = true;
-        let has_rules = crate::cel::has_rules(&root);
+        let has_rules = root.has_rules();
         Ok(Self {
             root,
             scale: None,
@@ -180,6 +180,20 @@ impl Node {
             not: boxed("not")?,
             rules: list("x-kubernetes-validations").iter().map(Rule::read).collect(),
         })
+    }
+
+    /// Whether there is a rule at the node or below it.
+    fn has_rules(&self) -> bool {
+        let below = self
+            .properties
+            .values()
+            .chain(self.items.as_deref())
+            .chain(&self.all_of);
+        let additional = match &self.additional {
+            Additional::Schema(schema) => Some(schema.as_ref()),
+            _ => None,
+        };
+        !self.rules.is_empty() || below.chain(additional).any(Self::has_rules)
     }
 
     /// The schema of the member `key`, if one is said.

@@ -1,7 +1,7 @@
 //! Checks of a schema when a definition is created: it must be structural, and its rules must compile.
 
-use crate::cel::Rule;
 use crate::error::{ErrorKind, FieldError};
+use crate::rule::Rule;
 use serde_json::Value;
 
 /// The errors of an `openAPIV3Schema` that stands at `path` (such as `spec.versions[0].schema.openAPIV3Schema`).

@@ -3,16 +3,13 @@
 //! The language is kube-cel's; what the API server has on top of it is added here: types as values, `oldSelf` only where an old
 //! value corresponds, forgiveness for values that do not change, and the server's texts.
 
-mod rule;
 mod values;
 
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{ErrorKind, FieldError, join};
 use crate::node::{Additional, Node};
-use crate::validate::join;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::objects::Opaque;
 use kube_cel::cel::{Context, ExecutionError, FunctionContext, Value as CelValue};
-pub(crate) use rule::Rule;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -106,20 +103,6 @@ impl Walk {
             self.rules(part, node, path, value, old, unchanged, errors);
         }
     }
-}
-
-/// Whether there is a rule at a node or below it.
-pub(crate) fn has_rules(node: &Node) -> bool {
-    let below = node
-        .properties
-        .values()
-        .chain(node.items.as_deref())
-        .chain(&node.all_of);
-    let additional = match &node.additional {
-        Additional::Schema(schema) => Some(schema.as_ref()),
-        _ => None,
-    };
-    !node.rules.is_empty() || below.chain(additional).any(has_rules)
 }
 
 /// A type as a value: what `type(x)` gives and the names of types stand for.

@@ -1,7 +1,6 @@
 //! Lists of type set and map hold nothing twice.
 
-use super::join;
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{ErrorKind, FieldError, join};
 use crate::node::{ListType, Node};
 use serde_json::{Map, Value};
 

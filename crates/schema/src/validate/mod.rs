@@ -3,13 +3,11 @@
 //! Order and texts are the API server's. Errors in parts that an update does not change are forgiven (ratcheting).
 
 mod lists;
-mod scale;
 mod values;
 
 use crate::Schema;
-use crate::error::FieldError;
+use crate::error::{FieldError, join};
 use crate::node::{Additional, Node};
-pub use scale::Scale;
 use serde_json::Value;
 
 /// Added when rules could not be evaluated because of other errors.
@@ -211,13 +209,5 @@ fn embedded(node: &Node, path: &str, value: &Value, root: bool, errors: &mut Vec
             }
         }
         _ => {}
-    }
-}
-
-pub(crate) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
     }
 }

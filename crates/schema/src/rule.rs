@@ -1,7 +1,6 @@
-//! One rule: compiled once, evaluated per value.
+//! One rule in CEL (`x-kubernetes-validations`): compiled once, evaluated per value.
 
-use crate::error::{ErrorKind, FieldError};
-use crate::validate::join;
+use crate::error::{ErrorKind, FieldError, join};
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
 use serde_json::Value;
 use std::fmt;

@@ -15,12 +15,12 @@ pub struct Scale {
 }
 
 impl Scale {
-    pub(super) fn check(&self, object: &Value, errors: &mut Vec<FieldError>) {
+    pub(crate) fn check(&self, object: &Value, errors: &mut Vec<FieldError>) {
         replicas(&self.spec_replicas, object, errors);
         self.check_status(object, errors);
     }
 
-    pub(super) fn check_status(&self, object: &Value, errors: &mut Vec<FieldError>) {
+    pub(crate) fn check_status(&self, object: &Value, errors: &mut Vec<FieldError>) {
         replicas(&self.status_replicas, object, errors);
         if let Some(path) = &self.label_selector
             && let Err(detail) = find(path, object, "string", Value::is_string)
