@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::conditions::changes;
-use crate::simulator::Options;
+use crate::options::Options;
 
 /// For one request.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -17,12 +17,15 @@ mod conditions;
 mod context;
 mod controllers;
 mod nodes;
+mod options;
+mod pod_state;
 mod pods;
 mod schedule;
 mod services;
 mod simulator;
 
-pub use simulator::{NodeSize, Options, Simulator};
+pub use options::{NodeSize, Options};
+pub use simulator::Simulator;
 
 /// Container images that begin with this never become ready.
 pub const FAILING_IMAGE: &str = "fail:";

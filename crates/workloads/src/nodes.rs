@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::NODE_READY_ANNOTATION;
 use crate::conditions::{as_json, condition};
 use crate::context::{Context, Key, is, within};
-use crate::simulator::Options;
+use crate::options::Options;
 
 /// Keeps new Pods away from a node that is not ready.
 const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";

@@ -10,6 +10,7 @@ use crate::FAILING_IMAGE;
 use crate::conditions::{as_json, condition, time};
 use crate::context::{Context, Key, within};
 use crate::nodes::is_ready as node_is_ready;
+use crate::pod_state::{is_active, is_over};
 use crate::schedule;
 
 /// Brings a Pod one state further.
@@ -41,34 +42,6 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
     let node = cx.stores.nodes.find(|node| node.name_any() == place);
     let status = status_on_node(&pod, &current, node.as_deref(), cx.now());
     cx.report(&api, &key.name, &current, &status).await
-}
-
-/// Whether a Pod ran to its end.
-pub fn is_over(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// Whether a Pod counts for its controller: neither over nor on its way out.
-pub fn is_active(pod: &Pod) -> bool {
-    !is_over(pod) && pod.metadata.deletion_timestamp.is_none()
-}
-
-/// Whether a Pod says that it is ready.
-pub fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_deref())
-        .unwrap_or_default();
-    conditions
-        .iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-/// Whether an event about this Pod may mean that a node has more room than before.
-pub fn leaves_room(pod: &Pod) -> bool {
-    !is_active(pod)
 }
 
 async fn schedule(cx: &Context, api: &Api<Pod>, pod: &Pod, current: &Value) -> Result<()> {

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use crate::context::controller;
 use crate::nodes::is_ready;
-use crate::pods::is_over;
+use crate::pod_state::is_over;
 
 /// The node for a Pod, or why there is none. Of several the one with the fewest Pods of the same controller is taken,
 /// then the one with the fewest Pods, then the first by name.

@@ -12,7 +12,7 @@ use super::pod_set::{counts, settle};
 use super::{pod_of, revision_of, suffix};
 use crate::conditions::{as_json, count};
 use crate::context::{Context, Key};
-use crate::pods::is_active;
+use crate::pod_state::is_active;
 use crate::schedule::admits_daemon;
 
 const REVISION_LABEL: &str = "controller-revision-hash";

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{owner_reference, suffix};
 use crate::conditions::changes;
 use crate::context::{Context, Key, owned};
-use crate::pods::{is_over, is_ready};
+use crate::pod_state::{is_over, is_ready};
 
 /// Keeps the one slice of a Service with a selector.
 pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {

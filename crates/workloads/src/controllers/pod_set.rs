@@ -9,7 +9,7 @@ use kube::Api;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::pods::{is_active, is_ready};
+use crate::pod_state::{is_active, is_ready};
 
 /// The Pods of one owner by name.
 pub type Pods = BTreeMap<String, Arc<Pod>>;

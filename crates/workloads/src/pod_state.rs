@@ -1,0 +1,31 @@
+//! What the status of a Pod says.
+
+use k8s_openapi::api::core::v1::Pod;
+
+/// Whether a Pod ran to its end.
+pub fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Whether a Pod counts for its controller: neither over nor on its way out.
+pub fn is_active(pod: &Pod) -> bool {
+    !is_over(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// Whether a Pod says that it is ready.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether an event about this Pod may mean that a node has more room than before.
+pub fn leaves_room(pod: &Pod) -> bool {
+    !is_active(pod)
+}
