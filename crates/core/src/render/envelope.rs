@@ -54,7 +54,7 @@ pub fn open(manifest: &Manifest) -> Option<Envelope> {
                     "The entry {key:?} of the {kind} {:?} is no object: {err}",
                     full_name(id)
                 );
-                fault = fault.or(Some(Problem::unexpected(message)));
+                fault = fault.or(Some(Problem::user(message)));
             }
         }
     }
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(envelope(kind, wrapped), Some((class, message.to_owned())));
         }
         let (class, message) = envelope("ResourceEnvelope", json!({"a": 1})).unwrap();
-        assert_eq!(class, "unexpected");
+        assert_eq!(class, "user");
         assert!(
             message.starts_with("The entry \"k.yaml\" of the ResourceEnvelope \"app/e\" is no object"),
             "{message}"

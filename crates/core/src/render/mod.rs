@@ -1,10 +1,11 @@
 //! Work generation: what a member is to apply for one binding (hub-behaviour 7.2, 7.3, 7.5, 7.6).
 //!
-//! The whole group of snapshots is rendered before the first write, so that a mistake in one object leaves the Works
-//! of that cluster as they are, and those of other clusters are not concerned at all.
+//! Each Work is made as a whole or not at all: a mistake in an object, an envelope or an override leaves the Work that it
+//! concerns as it is, and the other Works of that cluster, like those of other clusters, go on.
 
 mod content;
 pub mod envelope;
+mod faults;
 pub mod group;
 mod wanted;
 mod withdraw;
@@ -29,7 +30,8 @@ use crate::objects::{Binding, Digest, Member, OverrideSnapshot, PlacementKey, Wo
 use crate::overrides::{Applicable, Cluster};
 use crate::placement::{Event, Kind, Target, Write};
 use crate::problem::Problem;
-use wanted::{Recorded, Wanted};
+use faults::Faults;
+use wanted::{Recorded, Rendering, Stopped, Wanted, Why};
 
 /// A missing snapshot can be an external rollout tool that is ahead of our watch.
 const SNAPSHOT_MISSING: Duration = Duration::from_secs(30);
@@ -162,8 +164,15 @@ fn synchronize(
     // moves it within its budget.
     let overridden =
         !(spec.cluster_resource_override_snapshots.is_empty() && spec.resource_override_snapshots.is_empty());
-    if overridden && works::complete(group, live, &recorded) {
-        return Ok(only_strategies(input, live, strategy));
+    if overridden {
+        let faulty = wanted::faulty(group);
+        let (stopped, sound): (Vec<_>, Vec<_>) = live.iter().partition(|work| faulty.iter().any(|f| f.is_of(work)));
+        if works::complete(group, &sound, &recorded) {
+            let mut synced = Synced::default();
+            synced.keep_all(input, &sound, strategy);
+            synced.stop(input, &faulty, &stopped, strategy);
+            return Ok(synced.into_rendered(input));
+        }
     }
     let overrides = Applicable::load(
         &spec.cluster_resource_override_snapshots,
@@ -175,8 +184,9 @@ fn synchronize(
         name: input.member.name(),
         labels: &input.member.meta.labels,
     };
-    let wanted = wanted::works(group, &overrides, cluster)?;
-    let recorded = recorded.with_works(wanted.len());
+    let Rendering { works, stopped } = wanted::works(group, &overrides, cluster);
+    // A member that does not see all of them keeps what seems to be given up: it may have moved to one that is stopped.
+    let recorded = recorded.with_works(works.len() + stopped.len());
     let place = works::Place {
         key: input.key,
         binding: input.binding,
@@ -186,80 +196,35 @@ fn synchronize(
         compare_content: overrides.is_empty(),
         is_held: input.is_held,
     };
-    let found = assign(input, live, &wanted)?;
     let mut synced = Synced::default();
-    for (wanted, existing) in wanted.iter().zip(found) {
-        match existing {
-            Some(work) => synced.keep(work, works::update(&place, wanted, work)),
-            None => synced.write(works::create(&place, wanted)),
-        }
+    for wanted in &works {
+        synced.make(input, &place, live, wanted);
     }
-    let surplus: Vec<_> = live
+    let left: Vec<&Work> = live
         .iter()
+        .copied()
         .filter(|work| !synced.kept.contains(&work.meta.name))
         .collect();
+    let (standing, surplus): (Vec<_>, Vec<_>) = left
+        .into_iter()
+        .partition(|work| stopped.iter().any(|stopped| stopped.is_of(work)));
+    synced.stop(input, &stopped, &standing, strategy);
     for work in surplus {
         synced.remove(work);
     }
     Ok(synced.into_rendered(input))
 }
 
-/// Finds the existing Work of each wanted one.
-///
-/// # Errors
-/// When an envelope has several, or when a Work of an earlier binding still occupies a name.
-fn assign<'a>(input: &Input<'a>, live: &[&'a Work], wanted: &[Wanted]) -> Result<Vec<Option<&'a Work>>, Outcome> {
-    let mut found = Vec::with_capacity(wanted.len());
-    for wanted in wanted {
-        let matching: Vec<_> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
-        if matching.len() > 1 {
-            let names: Vec<_> = matching.iter().map(|work| work.meta.name.as_str()).collect();
-            return Err(Outcome::NotSynchronized(Problem::unexpected(format!(
-                "{}: {}.",
-                DUPLICATES,
-                names.join(", ")
-            ))));
-        }
-        let existing = matching.first().copied();
-        if existing.is_none() && works::is_occupied(input, &wanted.name) {
-            return Err(Outcome::NotSynchronized(Problem::expected(format!(
-                "The Work {:?} of an earlier binding is not gone yet.",
-                wanted.name
-            ))));
-        }
-        found.push(existing);
-    }
-    Ok(found)
-}
-
-/// Begins the message about several Works of one envelope.
-const DUPLICATES: &str = "One envelope has several Works, of which none is deleted automatically";
-
 /// Only the way of applying may differ; nothing is rendered.
 fn only_strategies(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy) -> Rendered {
     let mut synced = Synced::default();
-    for work in live {
-        synced.keep(work, works::strategies(work, strategy, input.report_back));
-    }
+    synced.keep_all(input, live, strategy);
     synced.into_rendered(input)
 }
 
-/// The apply strategy reaches the Works even when their content cannot be made.
+/// The apply strategy reaches the Works even when none of them can be made.
 fn failed(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy, outcome: Outcome) -> Rendered {
     let mut rendered = only_strategies(input, live, strategy);
-    if let Outcome::NotSynchronized(problem) = &outcome
-        && problem.message.starts_with(DUPLICATES)
-    {
-        let kind = input.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
-        let meta = &input.binding.meta;
-        rendered.events.push(Event {
-            about: Target::new(kind, meta.namespace.as_deref(), &meta.name),
-            uid: meta.uid.clone(),
-            warning: true,
-            reason: events::binding::DUPLICATE_ENVELOPE_WORKS,
-            note: problem.message.clone(),
-        });
-    }
     rendered.outcome = outcome;
     rendered
 }
@@ -282,9 +247,53 @@ struct Synced {
     writes: Vec<Write>,
     changed: bool,
     kept: Vec<String>,
+    faults: Faults,
+    events: Vec<Event>,
 }
 
 impl Synced {
+    /// Creates or changes one Work. An envelope that has several, and a name that a Work of an earlier binding still
+    /// occupies, stop this Work only.
+    fn make(&mut self, input: &Input<'_>, place: &works::Place<'_>, live: &[&Work], wanted: &Wanted) {
+        let matching: Vec<&Work> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
+        match matching.as_slice() {
+            [] if works::is_occupied(input, &wanted.name) => {
+                self.faults.not_synchronized(Problem::expected(format!(
+                    "The Work {:?} of an earlier binding is not gone yet.",
+                    wanted.name
+                )));
+            }
+            [] => {
+                self.changed = true;
+                self.writes.push(works::create(place, wanted));
+            }
+            [work] => self.keep(work, works::update(place, wanted, work)),
+            several => {
+                self.keep_all(input, several, place.strategy);
+                self.doubled(input, several);
+            }
+        }
+    }
+
+    /// Several Works of one envelope: none is deleted automatically.
+    fn doubled(&mut self, input: &Input<'_>, works: &[&Work]) {
+        let names: Vec<_> = works.iter().map(|work| work.meta.name.as_str()).collect();
+        let problem = Problem::unexpected(format!(
+            "One envelope has several Works, of which none is deleted automatically: {}.",
+            names.join(", ")
+        ));
+        let kind = input.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+        let meta = &input.binding.meta;
+        self.events.push(Event {
+            about: Target::new(kind, meta.namespace.as_deref(), &meta.name),
+            uid: meta.uid.clone(),
+            warning: true,
+            reason: events::binding::DUPLICATE_ENVELOPE_WORKS,
+            note: problem.message.clone(),
+        });
+        self.faults.not_synchronized(problem);
+    }
+
     fn keep(&mut self, work: &Work, change: Option<works::Change>) {
         self.kept.push(work.meta.name.clone());
         if let Some(change) = change {
@@ -293,9 +302,22 @@ impl Synced {
         }
     }
 
-    fn write(&mut self, write: Write) {
-        self.changed = true;
-        self.writes.push(write);
+    /// The content of the Works stays; only the way of applying may change.
+    fn keep_all(&mut self, input: &Input<'_>, works: &[&Work], strategy: &ApplyStrategy) {
+        for work in works {
+            self.keep(work, works::strategies(work, strategy, input.report_back));
+        }
+    }
+
+    /// Notes Works that cannot be made; what exists of them stays as it is.
+    fn stop(&mut self, input: &Input<'_>, stopped: &[Stopped], standing: &[&Work], strategy: &ApplyStrategy) {
+        self.keep_all(input, standing, strategy);
+        for stopped in stopped {
+            match &stopped.why {
+                Why::Override(problem) => self.faults.not_overridden(problem.clone()),
+                Why::Content(problem) => self.faults.not_synchronized(problem.clone()),
+            }
+        }
     }
 
     /// The member's answers about the other Works stay valid, and it will not repeat them.
@@ -304,33 +326,29 @@ impl Synced {
     }
 
     /// A write that was refused before is not repeated; the refusal is what the status speaks of.
-    fn into_rendered(self, input: &Input<'_>) -> Rendered {
-        let mut refusal = None;
-        let mut writes = self.writes;
+    fn into_rendered(mut self, input: &Input<'_>) -> Rendered {
+        let mut requeue = None;
+        let (faults, writes) = (&mut self.faults, &mut self.writes);
         writes.retain(|write| match input.refused.get(write.target()) {
             Some((fingerprint, words)) if *fingerprint == write.fingerprint() => {
                 let name = &write.target().name;
-                refusal.get_or_insert_with(|| format!("The API server refuses the Work {name:?}: {words}"));
+                faults.not_synchronized(Problem::user(format!(
+                    "The API server refuses the Work {name:?}: {words}"
+                )));
+                requeue = Some(REFUSED);
                 false
             }
             _ => true,
         });
-        match refusal {
-            Some(message) => Rendered {
-                writes,
-                outcome: Outcome::NotSynchronized(Problem::user(message)),
-                events: Vec::new(),
-                requeue: Some(REFUSED),
-            },
-            None => Rendered {
-                writes,
-                outcome: Outcome::Synchronized {
-                    changed: self.changed,
-                    works: self.kept,
-                },
-                events: Vec::new(),
-                requeue: None,
-            },
+        let synchronized = Outcome::Synchronized {
+            changed: self.changed,
+            works: self.kept,
+        };
+        Rendered {
+            writes: self.writes,
+            outcome: self.faults.into_outcome().unwrap_or(synchronized),
+            events: self.events,
+            requeue,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use api::text::{annotations, labels};
 use api::{hash, names};
 
-use super::Outcome;
 use super::content;
 use super::envelope::Envelope;
 use super::group::{Group, Part};
@@ -18,6 +17,8 @@ use crate::problem::Problem;
 const SPLIT: usize = 1024 * 1024;
 /// What the API server can still store, with some room for metadata and status.
 const LIMIT: usize = 1_400_000;
+/// Comes between the name of a Work that is split and the number of the part.
+const PART: &str = "-part-";
 
 /// One Work as it should be.
 #[derive(Debug, Clone)]
@@ -110,88 +111,139 @@ impl Recorded {
     }
 }
 
-/// Renders all Works of a group for a cluster.
-///
-/// # Errors
-/// The first override that cannot be applied; failing that, the first fault of an envelope's content.
-pub(super) fn works(group: &Group, overrides: &Applicable<'_>, cluster: Cluster<'_>) -> Result<Vec<Wanted>, Outcome> {
-    let mut works = Vec::new();
+/// The Works of a group for one cluster.
+#[derive(Debug, Default)]
+pub(super) struct Rendering {
+    /// Those that can be made.
+    pub works: Vec<Wanted>,
+    /// Those that cannot. What exists of them stays as it is, and the others are not concerned.
+    pub stopped: Vec<Stopped>,
+}
+
+/// A Work that cannot be made.
+#[derive(Debug, Clone)]
+pub(super) struct Stopped {
+    /// Its name and its envelope, without content.
+    identity: Wanted,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a Work cannot be made.
+#[derive(Debug, Clone)]
+pub(super) enum Why {
+    /// An override cannot be applied to one of its objects.
+    Override(Problem),
+    /// Its content is at fault.
+    Content(Problem),
+}
+
+impl Stopped {
+    /// Whether an existing Work of the binding is this one, or a part that it was split into.
+    pub fn is_of(&self, work: &Work) -> bool {
+        let is_part = || {
+            let rest = work.meta.name.strip_prefix(&self.identity.name);
+            self.identity.envelope.is_empty() && rest.is_some_and(|rest| rest.starts_with(PART))
+        };
+        self.identity.is_of(work) || is_part()
+    }
+}
+
+/// Renders all Works of a group for a cluster. Each is made as a whole or not at all.
+pub(super) fn works(group: &Group, overrides: &Applicable<'_>, cluster: Cluster<'_>) -> Rendering {
+    let mut rendering = Rendering::default();
     for part in &group.parts {
-        plain(part, overrides, cluster, &mut works)?;
+        let identity = identity(part.work.clone(), BTreeMap::new());
+        let content = overridden(&part.plain, part.digest, overrides, cluster);
+        let split = !overrides.is_empty();
+        rendering.add(identity, content, split);
         for (envelope, digest) in &part.envelopes {
-            let (manifests, digest) = overridden(&envelope.content, *digest, overrides, cluster)?;
-            let name = envelope_work(part, envelope);
-            works.push(Wanted {
+            let identity = identity_of(part, envelope);
+            let content = match &envelope.fault {
+                Some(fault) => Err(Why::Content(fault.clone())),
+                None => overridden(&envelope.content, *digest, overrides, cluster),
+            };
+            rendering.add(identity, content, false);
+        }
+    }
+    rendering
+}
+
+impl Rendering {
+    /// The Work of the ordinary objects exists even when there are none.
+    fn add(&mut self, identity: Wanted, content: Result<(Vec<Arc<Manifest>>, Digest), Why>, may_split: bool) {
+        let (manifests, digest) = match content {
+            Ok(content) => content,
+            Err(why) => return self.stopped.push(Stopped { identity, why }),
+        };
+        let parts = if may_split && size(&manifests) > SPLIT {
+            split(manifests)
+                .into_iter()
+                .map(|part| (content::digest(&part), part))
+                .collect()
+        } else {
+            vec![(digest, manifests)]
+        };
+        // A part that cannot be stored stops them all, so that no object is in two Works.
+        if let Some(bytes) = parts.iter().map(|(_, part)| size(part)).find(|bytes| *bytes > LIMIT) {
+            let why = Why::Content(Problem::user(format!(
+                "The Work {:?} would hold {bytes} bytes of manifests, more than the API server can store ({LIMIT}).",
+                identity.name
+            )));
+            return self.stopped.push(Stopped { identity, why });
+        }
+        for (number, (digest, manifests)) in parts.into_iter().enumerate() {
+            let name = if number == 0 {
+                identity.name.clone()
+            } else {
+                format!("{}{PART}{number}", identity.name)
+            };
+            self.works.push(Wanted {
                 name,
-                envelope: envelope_labels(envelope),
-                manifests,
+                envelope: identity.envelope.clone(),
                 digest,
+                manifests,
             });
         }
     }
-    for part in &group.parts {
-        if let Some(fault) = part.envelopes.iter().find_map(|(envelope, _)| envelope.fault.clone()) {
-            return Err(Outcome::NotSynchronized(fault));
-        }
-    }
-    match works.iter().find(|work| size(&work.manifests) > LIMIT) {
-        Some(work) => Err(Outcome::NotSynchronized(Problem::user(format!(
-            "The Work {:?} would hold {} bytes of manifests, more than the API server can store.",
-            work.name,
-            size(&work.manifests)
-        )))),
-        None => Ok(works),
-    }
+}
+
+/// The envelopes of a group that no Work can be made of, whatever overrides do.
+pub(super) fn faulty(group: &Group) -> Vec<Stopped> {
+    let of_part = |part: &Part| {
+        let faults = part.envelopes.iter().filter_map(|(envelope, _)| {
+            Some(Stopped {
+                identity: identity_of(part, envelope),
+                why: Why::Content(envelope.fault.clone()?),
+            })
+        });
+        faults.collect::<Vec<_>>()
+    };
+    group.parts.iter().flat_map(of_part).collect()
 }
 
 /// The names of Works that exist whatever overrides do, with the labels of their envelope.
 pub(super) fn certain(group: &Group) -> impl Iterator<Item = Wanted> {
-    let empty = |name: String, envelope| Wanted {
+    group.parts.iter().flat_map(move |part| {
+        let sound = part.envelopes.iter().filter(|(envelope, _)| envelope.fault.is_none());
+        let envelopes = sound.map(move |(envelope, _)| identity_of(part, envelope));
+        [identity(part.work.clone(), BTreeMap::new())]
+            .into_iter()
+            .chain(envelopes)
+    })
+}
+
+fn identity_of(part: &Part, envelope: &Envelope) -> Wanted {
+    identity(envelope_work(part, envelope), envelope_labels(envelope))
+}
+
+fn identity(name: String, envelope: BTreeMap<&'static str, String>) -> Wanted {
+    Wanted {
         name,
         envelope,
         manifests: Vec::new(),
         digest: Digest::default(),
-    };
-    group.parts.iter().flat_map(move |part| {
-        let envelopes = part.envelopes.iter();
-        let envelopes = envelopes.map(move |(e, _)| empty(envelope_work(part, e), envelope_labels(e)));
-        [empty(part.work.clone(), BTreeMap::new())].into_iter().chain(envelopes)
-    })
-}
-
-/// The Work of the ordinary objects exists even when there are none.
-fn plain(
-    part: &Part,
-    overrides: &Applicable<'_>,
-    cluster: Cluster<'_>,
-    works: &mut Vec<Wanted>,
-) -> Result<(), Outcome> {
-    let (manifests, digest) = overridden(&part.plain, part.digest, overrides, cluster)?;
-    let name = part.work.clone();
-    let none = BTreeMap::new();
-    if overrides.is_empty() || size(&manifests) <= SPLIT {
-        works.push(Wanted {
-            name,
-            envelope: none,
-            manifests,
-            digest,
-        });
-        return Ok(());
     }
-    for (number, manifests) in split(manifests).into_iter().enumerate() {
-        let name = if number == 0 {
-            name.clone()
-        } else {
-            format!("{name}-part-{number}")
-        };
-        works.push(Wanted {
-            name,
-            envelope: none.clone(),
-            digest: content::digest(&manifests),
-            manifests,
-        });
-    }
-    Ok(())
 }
 
 fn overridden(
@@ -199,13 +251,13 @@ fn overridden(
     digest: Digest,
     overrides: &Applicable<'_>,
     cluster: Cluster<'_>,
-) -> Result<(Vec<Arc<Manifest>>, Digest), Outcome> {
+) -> Result<(Vec<Arc<Manifest>>, Digest), Why> {
     if overrides.is_empty() {
         return Ok((manifests.to_vec(), digest));
     }
     let mut changed = Vec::with_capacity(manifests.len());
     for manifest in manifests {
-        changed.extend(overrides.apply(manifest, cluster).map_err(Outcome::NotOverridden)?);
+        changed.extend(overrides.apply(manifest, cluster).map_err(Why::Override)?);
     }
     let digest = content::digest(&changed);
     Ok((changed, digest))

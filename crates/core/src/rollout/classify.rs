@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use api::Condition;
 use api::condition::Verdict;
 use api::placement::v1beta1::BindingState;
 use api::text::conditions::cluster as conditions;
@@ -86,23 +87,32 @@ impl Classes {
     fn add(&mut self, binding: &Binding, has_twin: bool, input: &Input<'_>) -> Role {
         let deleting = binding.meta.is_deleting();
         let failed = has_failed(binding);
-        let readiness = readiness(binding, input.budget.unavailable_period, input.now);
-        let ready = readiness == Readiness::Ready;
-        if binding.state() != BindingState::Scheduled {
+        let is_gone = !input.overrides.contains_key(binding.cluster());
+        let is_leaving = input.leaving.contains(binding.cluster());
+        // A cluster that is gone serves nobody, whatever its last report says.
+        if binding.state() != BindingState::Scheduled && !is_gone {
+            let readiness = readiness(binding, input.budget.unavailable_period, input.now);
+            let answer = answer(binding, input);
+            let ready = readiness == Readiness::Ready;
             self.ready += i64::from(ready);
-            self.can_be_ready += i64::from((!failed || is_on_its_way(binding, input)) && !reports_diff(binding));
-            self.can_be_unavailable += i64::from(ready && deleting);
+            self.can_be_ready +=
+                i64::from((!failed || matches!(answer, Answer::Awaited { .. })) && !reports_diff(binding));
+            // One that leaves the fleet takes what it serves with it, and no budget is asked.
+            self.can_be_unavailable += i64::from(ready && (deleting || is_leaving));
             self.any_unready |= !ready;
-            if let Readiness::In(wait) = readiness {
+            let waits = match (readiness, answer) {
+                (Readiness::In(wait), _) | (_, Answer::Awaited { for_: wait }) => Some(wait),
+                _ => None,
+            };
+            if let Some(wait) = waits {
                 self.shortest_wait = Some(self.shortest_wait.map_or(wait, |known| known.min(wait)));
             }
         }
         match binding.state() {
             _ if deleting => Role::Leaving,
             // To delete its Works would make the member's agent remove what has to stay.
-            _ if input.leaving.contains(binding.cluster()) => Role::Blocked,
+            _ if is_leaving => Role::Blocked,
             BindingState::Unscheduled => {
-                let is_gone = !input.overrides.contains_key(binding.cluster());
                 let never_placed = binding.spec.resource_snapshot_name.is_empty();
                 Role::Remove {
                     freely: failed || is_gone || never_placed,
@@ -163,21 +173,18 @@ fn readiness(binding: &Binding, period: Duration, now: Timestamp) -> Readiness {
     if !untrackable.contains(&available.reason.as_str()) {
         return Readiness::Ready;
     }
-    // A transition in the future, by a skewed clock, counts as just now.
-    let age = Duration::try_from(now.duration_since(available.last_transition_time.0)).unwrap_or_default();
-    match period.checked_sub(age) {
-        Some(wait) if !wait.is_zero() => Readiness::In(wait),
-        _ => Readiness::Ready,
-    }
+    left_of(period, available, now).map_or(Readiness::Ready, Readiness::In)
 }
 
-/// Whether something went wrong on the cluster (hub-behaviour 5.4): effectively every fresh False.
+/// Whether something went wrong on the cluster (hub-behaviour 5.4): effectively every fresh False. A report of differences
+/// that failed is one of them: what it could not report about is often what the next snapshot repairs.
 pub fn has_failed(binding: &Binding) -> bool {
     let types = [
         conditions::OVERRIDDEN,
         conditions::WORK_SYNCHRONIZED,
         conditions::APPLIED,
         conditions::AVAILABLE,
+        conditions::DIFF_REPORTED,
     ];
     let pending = [
         cluster::OVERRIDDEN_PENDING,
@@ -193,13 +200,38 @@ pub fn has_failed(binding: &Binding) -> bool {
         })
 }
 
-/// Whether the member has only not answered yet. Such a binding may be updated like a failed one, but it takes its share of
-/// `maxSurge`: otherwise every look at it would admit one more cluster.
-fn is_on_its_way(binding: &Binding, input: &Input<'_>) -> bool {
-    let awaited = |reason: &str| reason == cluster::APPLY_IN_PROGRESS || input.awaited.contains(&binding.meta.name);
-    binding
+/// Whether the member has answered for what it was given last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// It has, or it had the time to.
+    Given,
+    /// It has not, and may take this long before it counts as failed.
+    Awaited { for_: Duration },
+}
+
+/// A member that has not answered yet may be updated like a failed one. It takes its share of `maxSurge` for the
+/// unavailable period: otherwise every look at it would admit one more cluster. After that it counts as failed, so that
+/// members that never answer do not hold up the others (hub-behaviour 5.5).
+fn answer(binding: &Binding, input: &Input<'_>) -> Answer {
+    let generation = binding.meta.generation;
+    let Some(applied) = binding
         .condition(conditions::APPLIED)
-        .is_some_and(|c| c.is_false_for(binding.meta.generation) && awaited(&c.reason))
+        .filter(|c| c.is_false_for(generation))
+        .filter(|c| c.reason == cluster::APPLY_IN_PROGRESS || input.awaited.contains(&binding.meta.name))
+    else {
+        return Answer::Given;
+    };
+    match left_of(input.budget.unavailable_period, applied, input.now) {
+        Some(for_) => Answer::Awaited { for_ },
+        None => Answer::Given,
+    }
+}
+
+/// How much of a period that began with a condition's last transition is left.
+fn left_of(period: Duration, since: &Condition, now: Timestamp) -> Option<Duration> {
+    // A transition in the future, by a skewed clock, counts as just now.
+    let age = Duration::try_from(now.duration_since(since.last_transition_time.0)).unwrap_or_default();
+    period.checked_sub(age).filter(|left| !left.is_zero())
 }
 
 fn reports_diff(binding: &Binding) -> bool {

@@ -36,6 +36,7 @@ const BROKEN: &[(&str, &str, &str)] = &[("Available", "False", "NotAllWorkAreAva
 const UNTRACKABLE: &[(&str, &str, &str)] = &[("Available", "True", "NotAllWorkAreAvailabilityTrackable")];
 const ON_ITS_WAY: &[(&str, &str, &str)] = &[("Applied", "False", "ApplyInProgress")];
 const NOT_APPLIED: &[(&str, &str, &str)] = &[("Applied", "False", "NotAllWorkHaveBeenApplied")];
+const DIFF_FAILED: &[(&str, &str, &str)] = &[("DiffReported", "False", "NotAllWorkHaveDiffReported")];
 const DIFF: &[(&str, &str, &str)] = &[("DiffReported", "True", "AllWorkHaveDiffReported")];
 
 fn deleting(binding: Tracked<Binding>) -> Tracked<Binding> {
@@ -227,6 +228,18 @@ fn arithmetic() {
             &[],
         ),
         (
+            "a failed report of differences passes the budget",
+            budget(4, 1, 1),
+            vec![
+                bound("a", DIFF_FAILED),
+                bound("b", DIFF),
+                bound("c", DIFF_FAILED),
+                unscheduled("d", DIFF_FAILED),
+            ],
+            &["a", "c"],
+            &["d"],
+        ),
+        (
             "leaving ones are already unavailable",
             budget(2, 1, 0),
             vec![bound("a", READY), deleting(unscheduled("b", READY))],
@@ -330,6 +343,128 @@ fn what_serves_nobody_is_removed_whatever_the_budget() {
         binding("c", "Unscheduled", "old", READY),
     ];
     assert_eq!(run(&mut bindings, budget(2, 0, 0)).1, ["Unknown", "b"]);
+}
+
+#[test]
+fn a_member_that_never_answers_gives_its_share_of_the_surge_back_after_the_period() {
+    let bindings = || {
+        vec![
+            binding("a", "Bound", "new", ON_ITS_WAY),
+            binding("d", "Scheduled", "", &[]),
+        ]
+    };
+    let period = |seconds| Budget {
+        unavailable_period: Duration::from_secs(seconds),
+        ..budget(1, 0, 0)
+    };
+    // It has been silent for 40 s.
+    let (moved, _, wait) = run(&mut bindings(), period(60));
+    assert_eq!((moved, wait), (vec![], Some(Duration::from_secs(20))));
+    let (moved, _, _) = run(&mut bindings(), period(40));
+    assert_eq!(moved, ["d"]);
+}
+
+#[test]
+fn a_vanished_cluster_counts_for_nothing() {
+    // What it reported last makes no room for the update of another one.
+    let mut bindings = vec![
+        binding("Unknown", "Unscheduled", "old", READY),
+        binding("a", "Bound", "old", READY),
+        binding("b", "Bound", "old", READY),
+        binding("c", "Bound", "old", READY),
+    ];
+    let (moved, removed, _) = run(&mut bindings, budget(3, 1, 0));
+    assert_eq!((moved, removed), (vec!["a".to_owned()], vec!["Unknown".to_owned()]));
+}
+
+mod budget_properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    const REPORTS: [&[(&str, &str, &str)]; 8] = [
+        READY,
+        BROKEN,
+        UNTRACKABLE,
+        ON_ITS_WAY,
+        NOT_APPLIED,
+        DIFF,
+        DIFF_FAILED,
+        &[],
+    ];
+
+    /// State, snapshot, report, and whether the cluster is there, leaves the fleet, or is gone.
+    type Kind = (u8, bool, usize, u8, bool);
+
+    fn kind() -> impl Strategy<Value = Kind> {
+        (
+            0..3_u8,
+            any::<bool>(),
+            0..REPORTS.len(),
+            0..4_u8,
+            prop::bool::weighted(0.1),
+        )
+    }
+
+    proptest! {
+        /// Whatever a pass moves, removes or has to let go: of the clusters that serve, at least target - maxUnavailable go
+        /// on, or all of them if they are fewer. Bindings of vanished clusters are removed without a budget, which is
+        /// harmless: they serve nobody, and nothing of another cluster goes in their stead.
+        #[test]
+        fn max_unavailable_holds_also_while_clusters_vanish(
+            kinds in prop::collection::vec(kind(), 0..10),
+            target in 0..10_i64,
+            max_unavailable in 0..4_i64,
+            max_surge in 0..4_i64,
+        ) {
+            let mut leaving = BTreeSet::new();
+            let mut overrides = BTreeMap::new();
+            let names: Vec<String> = ('a'..='z').map(String::from).collect();
+            let mut bindings = Vec::new();
+            for (name, (state, is_new, report, presence, deleted)) in names.iter().zip(&kinds) {
+                let state = ["Scheduled", "Bound", "Unscheduled"][usize::from(*state)];
+                let snapshot = if *is_new { "new" } else { "old" };
+                let report = if state == "Scheduled" { &[][..] } else { REPORTS[*report] };
+                let made = binding(name, state, snapshot, report);
+                bindings.push(if *deleted { deleting(made) } else { made });
+                if *presence > 0 {
+                    overrides.insert(name.clone(), Picked::default());
+                }
+                if *presence == 1 {
+                    leaving.insert(name.as_str());
+                }
+            }
+            let strategy: ApplyStrategy = serde_json::from_value(json!({"type": "ClientSideApply"})).unwrap();
+            let input = Input {
+                snapshot: "new",
+                apply_strategy: &strategy,
+                budget: budget(target, max_unavailable, max_surge),
+                overrides: &overrides,
+                leaving: &leaving,
+                awaited: &BTreeSet::new(),
+                now: NOW.parse().unwrap(),
+            };
+            let serves = |b: &Binding| {
+                !b.meta.is_deleting()
+                    && b.state() != BindingState::Scheduled
+                    && overrides.contains_key(b.cluster())
+                    && !leaving.contains(b.cluster())
+                    && [READY, DIFF].iter().any(|good| b.condition(good[0].0).is_some_and(|c| {
+                        c.is_true_for(b.meta.generation) && c.reason == good[0].2
+                    }))
+            };
+            let serving = |bindings: &[Tracked<Binding>]| {
+                bindings.iter().filter_map(Tracked::get).filter(|b| serves(b)).count()
+            };
+            let before = serving(&bindings);
+            while roll_out(&mut bindings, &input).changed {}
+            let wanted = before.min(usize::try_from(target - max_unavailable).unwrap_or_default());
+            prop_assert!(serving(&bindings) >= wanted, "{before} served before");
+            let vanished = bindings.iter().filter_map(Tracked::get).filter(|b| !overrides.contains_key(b.cluster()));
+            for binding in vanished {
+                prop_assert!(binding.state() != BindingState::Unscheduled || binding.meta.is_deleting());
+            }
+        }
+    }
 }
 
 #[test]

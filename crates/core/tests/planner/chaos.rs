@@ -1,6 +1,7 @@
 //! Random lives in which everything changes at once: content, overrides, policy, strategy, members, answers, and what
-//! people delete by hand. After each step the planner is at rest and its statuses are well-formed; in the end, with good
-//! members and content, every cluster has exactly what it should have.
+//! people delete by hand. After each step the planner is at rest and its statuses are well-formed; then, with good members,
+//! every Work that no mistake concerns is up to date; in the end, with good content, every cluster has exactly what it
+//! should have.
 
 mod checks;
 mod life;
@@ -8,7 +9,7 @@ mod life;
 use fairway_core::placement::Kind;
 use proptest::prelude::*;
 
-use checks::{check, check_end};
+use checks::{check, check_end, check_neighbours};
 use life::Life;
 
 const MEMBERS: [&str; 5] = ["m0", "m1", "m2", "m3", "m4"];
@@ -134,6 +135,8 @@ proptest! {
             life.hub.settle();
             check(&life, &before)?;
         }
+        life.calm();
+        check_neighbours(&life)?;
         life.recover();
         check_end(&life)?;
         life.hub.delete_placement();

@@ -262,3 +262,58 @@ fn a_work_that_goes_leaves_the_answers_about_the_others_valid() {
     hub.finish_works();
     assert_eq!(hub.count(Kind::Work), 2);
 }
+
+#[test]
+fn a_report_of_differences_that_failed_holds_no_later_snapshot_up() {
+    let mut hub = Hub::new(&CLUSTERS[..4]);
+    let mut reports = spec(json!({"placementType": "PickAll"}));
+    reports["strategy"]["applyStrategy"] = json!({"type": "ReportDiff"});
+    reports["strategy"]["rollingUpdate"] = json!({"maxUnavailable": "100%", "unavailablePeriodSeconds": 1});
+    hub.place(reports);
+    hub.settle();
+    let report = |hub: &mut Hub, holds: bool| {
+        hub.answer(holds, None);
+        for (_, work) in hub.objects.iter_mut().filter(|(target, _)| target.kind == Kind::Work) {
+            work["status"]["conditions"][0]["type"] = json!("DiffReported");
+        }
+    };
+    report(&mut hub, true);
+    hub.settle();
+    assert_eq!(hub.condition("DiffReported").unwrap().0, "True");
+    hub.index.put(config_map("one", "immutable"));
+    hub.settle();
+    report(&mut hub, false);
+    hub.settle();
+    assert_eq!(hub.condition("DiffReported").unwrap().0, "False");
+    hub.index.put(config_map("one", "1"));
+    hub.settle();
+    assert_eq!(clusters(&hub, "resourceSnapshotName", "web-2-snapshot"), CLUSTERS[..4]);
+    assert_eq!(hub.condition("RolloutStarted").unwrap().0, "True");
+    report(&mut hub, true);
+    hub.settle();
+    assert_eq!(hub.condition("DiffReported").unwrap().0, "True");
+}
+
+#[test]
+fn a_member_that_never_answers_does_not_hold_up_the_others() {
+    let mut hub = Hub::new(&CLUSTERS);
+    let on = |names: &[&str]| spec(json!({"placementType": "PickFixed", "clusterNames": names}));
+    hub.place(on(&CLUSTERS[..4]));
+    hub.settle();
+    available(&mut hub);
+    hub.settle();
+    hub.place(on(&CLUSTERS[4..]));
+    // The members of `e` and `f` are silent.
+    for _ in 0..12 {
+        hub.settle();
+        hub.finish_works();
+        let works: Vec<Target> = hub.objects.keys().filter(|t| t.kind == Kind::Work).cloned().collect();
+        for target in works {
+            if !["fleet-member-e", "fleet-member-f"].contains(&target.namespace.as_deref().unwrap()) {
+                hub.answer_work(&target, true, Some("AllManifestsAvailable"));
+            }
+        }
+        hub.wait(Duration::from_secs(61));
+    }
+    assert_eq!(clusters(&hub, "state", "Bound"), CLUSTERS[4..]);
+}

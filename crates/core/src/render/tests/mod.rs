@@ -438,24 +438,139 @@ fn content_that_outgrows_a_work_is_split() {
     );
 }
 
-#[test]
-fn a_faulty_envelope_stops_the_whole_binding() {
-    let mut envelope = object("ResourceEnvelope", "app", "sealed");
+/// A ResourceEnvelope with one object; a cluster-scoped one has no place in it.
+fn resource_envelope(name: &str, wrapped: Value) -> Value {
+    let mut envelope = object("ResourceEnvelope", "app", name);
     envelope["apiVersion"] = json!("placement.kubernetes-fleet.io/v1beta1");
-    envelope["data"] = json!({"role.yaml": object("ClusterRole", "", "r")});
-    let mut world = World::new(vec![resources(
-        "crp-0-snapshot",
-        0,
-        None,
-        1,
-        vec![object("A", "app", "a"), envelope],
-    )]);
-    let failed = world.pass(&binding("m1", "crp-0-snapshot"));
-    let Outcome::NotSynchronized(problem) = failed.outcome else {
-        panic!()
+    envelope["data"] = json!({"x.yaml": wrapped});
+    envelope
+}
+
+fn with_content(content: &str) -> Value {
+    let mut object = object("ConfigMap", "app", "a");
+    object["data"] = json!({ "k": content });
+    object
+}
+
+#[test]
+fn a_faulty_envelope_stops_itself_and_not_its_neighbours() {
+    let (good, bad) = (object("ConfigMap", "app", "inner"), object("Namespace", "", "other"));
+    let work_of = |name: &str| api::names::envelope_work("crp-work", "ResourceEnvelope", "app", name);
+    let snapshot = |name: &str, index, bad: &Value, content: &str| {
+        let envelopes = [
+            resource_envelope("good", good.clone()),
+            resource_envelope("bad", bad.clone()),
+        ];
+        resources(
+            name,
+            index,
+            None,
+            1,
+            [with_content(content)].into_iter().chain(envelopes).collect(),
+        )
     };
-    assert!(problem.message.contains("\"role.yaml\""), "{}", problem.message);
-    assert!(world.stored.is_empty());
+    // From the start.
+    let mut world = World::new(vec![snapshot("crp-0-snapshot", 0, &bad, "1")]);
+    let failed = world.pass(&binding("m1", "crp-0-snapshot"));
+    let Outcome::NotSynchronized(problem) = &failed.outcome else {
+        panic!("{failed:?}")
+    };
+    assert!(
+        problem
+            .message
+            .contains("\"x.yaml\" of the ResourceEnvelope \"app/bad\""),
+        "{}",
+        problem.message
+    );
+    assert_eq!(problem.class.label(), "user");
+    let mut wanted = ["crp-work".to_owned(), work_of("good")];
+    wanted.sort();
+    assert_eq!(world.names(), wanted);
+    // What has become bad keeps the Work that it had, and gets the apply strategy like the others.
+    let mut world = World::new(vec![snapshot("crp-0-snapshot", 0, &good, "1")]);
+    world.pass(&binding("m1", "crp-0-snapshot"));
+    let before = world.work(&work_of("bad"))["spec"]["workload"].clone();
+    world.snapshots = vec![snapshot("crp-1-snapshot", 1, &bad, "2")];
+    let mut bound = binding("m1", "crp-1-snapshot");
+    bound.spec.apply_strategy = serde_json::from_value(json!({"type": "ServerSideApply"})).unwrap();
+    assert!(matches!(world.pass(&bound).outcome, Outcome::NotSynchronized(_)));
+    assert_eq!(
+        world.work("crp-work")["spec"]["workload"]["manifests"][0]["data"]["k"],
+        "2"
+    );
+    assert_eq!(world.work(&work_of("bad"))["spec"]["workload"], before);
+    assert_eq!(
+        world.work(&work_of("bad"))["spec"]["applyStrategy"]["type"],
+        "ServerSideApply"
+    );
+    assert_eq!(world.pass(&bound).writes, [], "nothing more happens while it stays bad");
+    // It goes when the envelope goes, and goes on when the envelope is mended.
+    let mended = snapshot("crp-1-snapshot", 1, &good, "2");
+    world.snapshots = vec![mended];
+    assert!(matches!(world.pass(&bound).outcome, Outcome::Synchronized { .. }));
+    assert_eq!(
+        world.work(&work_of("bad"))["metadata"]["labels"]["kubernetes-fleet.io/parent-resource-snapshot-index"],
+        "1"
+    );
+}
+
+#[test]
+fn a_faulty_envelope_is_reported_where_overrides_are_rendered_already() {
+    let envelopes = vec![
+        with_content("1"),
+        resource_envelope("bad", object("Namespace", "", "other")),
+    ];
+    let mut world = World::new(vec![resources("crp-0-snapshot", 0, None, 1, envelopes)]);
+    world.labels.insert("zone".to_owned(), "a".to_owned());
+    world.overrides = vec![namespace_rule(
+        "replace",
+        "/data/k",
+        json!("${MEMBER-CLUSTER-LABEL-KEY-zone}"),
+    )];
+    let mut bound = binding("m1", "crp-0-snapshot");
+    bound.spec.cluster_resource_override_snapshots = vec!["cro-0".to_owned()];
+    world.pass(&bound);
+    // Neither a changed label nor a deleted override reaches the Work without a rollout.
+    world.labels.clear();
+    world.overrides.clear();
+    let again = world.pass(&bound);
+    assert!(
+        matches!(&again.outcome, Outcome::NotSynchronized(p) if p.message.contains("app/bad")),
+        "{again:?}"
+    );
+    assert_eq!(again.writes, []);
+    assert_eq!(
+        world.work("crp-work")["spec"]["workload"]["manifests"][0]["data"]["k"],
+        "a"
+    );
+}
+
+#[test]
+fn a_bad_override_stops_the_work_that_it_concerns_and_not_its_neighbours() {
+    let envelopes = vec![
+        with_content("1"),
+        resource_envelope("e", object("ConfigMap", "app", "inner")),
+    ];
+    let mut world = World::new(vec![resources("crp-0-snapshot", 0, None, 1, envelopes)]);
+    let selectors = json!([{"group": "", "version": "v1", "kind": "Namespace", "name": "app"}]);
+    let rule = |path: &str| {
+        json!({"clusterSelector": {"clusterSelectorTerms": []},
+               "jsonPatchOverrides": [{"op": "replace", "path": path, "value": "over"}]})
+    };
+    // Only the plain ConfigMap has data.
+    world.overrides = vec![over("cro-0", selectors, rule("/data/k"))];
+    let mut bound = binding("m1", "crp-0-snapshot");
+    bound.spec.cluster_resource_override_snapshots = vec!["cro-0".to_owned()];
+    let failed = world.pass(&bound);
+    let Outcome::NotOverridden(problem) = &failed.outcome else {
+        panic!("{failed:?}")
+    };
+    assert!(problem.message.contains("\"app/inner\""), "{}", problem.message);
+    assert_eq!(world.names(), ["crp-work"]);
+    assert_eq!(
+        world.work("crp-work")["spec"]["workload"]["manifests"][0]["data"]["k"],
+        "over"
+    );
 }
 
 #[test]
@@ -500,5 +615,6 @@ fn an_envelopes_work_is_known_by_its_labels() {
         (doubled.events[0].reason, doubled.events[0].warning),
         ("DuplicateEnvelopeWorks", true)
     );
+    // The Work of the ordinary objects is no part of it.
     assert_eq!((doubled.writes.len(), world.stored.len()), (0, 3));
 }

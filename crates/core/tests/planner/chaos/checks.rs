@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::life::{Cluster, Life};
-use super::{Envelope, Mode};
+use super::{Apply, Envelope, Mode};
 
 /// Conditions come in order, speak of the current generation, and end with the first that is not True.
 /// Those that show the status in the namespace are taken out first.
@@ -96,6 +96,64 @@ pub fn check(life: &Life, before: &Value) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A bad envelope and a bad override stop themselves: every Work that they do not concern has the latest content.
+pub fn check_neighbours(life: &Life) -> Result<(), TestCaseError> {
+    let hub = &life.hub;
+    if hub.condition("Scheduled").unwrap().0 != "True" {
+        // Too few clusters leave no room for updates either.
+        return Ok(());
+    }
+    let kind = hub.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+    let index = hub.placement()["status"]["observedResourceIndex"].as_str().unwrap();
+    let latest = format!("web-{index}-snapshot");
+    let (mut stopped, mut behind) = ((false, false), false);
+    for (_, binding) in hub.objects.iter().filter(|(target, _)| target.kind == kind) {
+        // The rollout stops at clusters where something is wrong, so that others may be behind.
+        if binding["spec"]["state"] != "Bound" || binding["spec"]["resourceSnapshotName"] != latest {
+            behind |= binding["spec"]["state"] != "Unscheduled";
+            continue;
+        }
+        let cluster = binding["spec"]["targetCluster"].as_str().unwrap();
+        let namespace = format!("fleet-member-{cluster}");
+        let of_cluster = |target: &&Target| target.kind == Kind::Work && target.namespace.as_ref() == Some(&namespace);
+        let envelopes = hub
+            .objects
+            .keys()
+            .filter(of_cluster)
+            .filter(|target| target.name.contains("-envelope-"))
+            .count();
+        if life.envelope == Envelope::Good {
+            prop_assert_eq!(envelopes, 1, "{}", cluster);
+        }
+        if life.is_overridden_badly(cluster) {
+            stopped.0 = true;
+            continue;
+        }
+        stopped.1 |= life.envelope == Envelope::Broken;
+        let target = Target::new(Kind::Work, Some(&namespace), plain_work(life));
+        let manifests = hub.objects[&target]["spec"]["workload"]["manifests"]
+            .as_array()
+            .unwrap();
+        prop_assert_eq!(manifests, &life.manifests(cluster), "{}", cluster);
+    }
+    let open = match stopped {
+        _ if behind => "RolloutStarted",
+        (true, _) => "Overridden",
+        (false, true) => "WorkSynchronized",
+        (false, false) => return Ok(()),
+    };
+    prop_assert_eq!(hub.condition(open).unwrap().0, "False");
+    Ok(())
+}
+
+fn plain_work(life: &Life) -> &'static str {
+    if life.hub.key.namespace.is_some() {
+        "app.web-work"
+    } else {
+        "web-work"
+    }
+}
+
 pub fn check_end(life: &Life) -> Result<(), TestCaseError> {
     let hub = &life.hub;
     let kind = hub.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
@@ -137,19 +195,19 @@ pub fn check_end(life: &Life) -> Result<(), TestCaseError> {
             return Ok(());
         }
         if !held.is_empty() {
-            prop_assert_eq!(hub.condition("Available").unwrap().0, "True");
+            let last = if life.apply == Apply::Diff {
+                "DiffReported"
+            } else {
+                "Available"
+            };
+            prop_assert_eq!(hub.condition(last).unwrap().0, "True");
         }
     }
     prop_assert_eq!(left.len(), 0);
     let works = if life.envelope == Envelope::Good { 2 } else { 1 };
     prop_assert_eq!(hub.count(Kind::Work), works * held.len());
-    let name = if hub.key.namespace.is_some() {
-        "app.web-work"
-    } else {
-        "web-work"
-    };
     for cluster in held {
-        let target = Target::new(Kind::Work, Some(&format!("fleet-member-{cluster}")), name);
+        let target = Target::new(Kind::Work, Some(&format!("fleet-member-{cluster}")), plain_work(life));
         let manifests = hub.objects[&target]["spec"]["workload"]["manifests"]
             .as_array()
             .unwrap();

@@ -33,7 +33,7 @@ pub struct Life {
     override_index: u64,
     pub count: u8,
     pub only_x: bool,
-    apply: Apply,
+    pub apply: Apply,
     limit: u8,
     pub largest_limit: u8,
 }
@@ -323,7 +323,8 @@ impl Life {
         }
     }
 
-    /// Everything is good from now on, and time passes.
+    /// What is bad is mended, members answer well, and time passes. The strategy stays: whatever it is, a report that failed
+    /// holds nothing up.
     pub fn recover(&mut self) {
         if self.envelope == Envelope::Broken {
             self.happen(&Happening::Envelope(Envelope::Good));
@@ -331,8 +332,12 @@ impl Life {
         if self.over == Override::Broken {
             self.happen(&Happening::Override(Override::Good(7)));
         }
+        self.calm();
+    }
+
+    /// Members answer well, and time passes; what users have broken stays broken.
+    pub fn calm(&mut self) {
         self.happen(&Happening::Namespace(true));
-        self.happen(&Happening::Apply(Apply::Client));
         for name in MEMBERS {
             if self.clusters.get(name).is_some_and(|cluster| cluster.leaving) {
                 self.gone(name);
@@ -346,6 +351,11 @@ impl Life {
             self.hub.wait(Duration::from_secs(61));
         }
         self.hub.settle();
+    }
+
+    /// Whether an override that cannot be applied concerns the cluster.
+    pub fn is_overridden_badly(&self, cluster: &str) -> bool {
+        self.over == Override::Broken && self.clusters[cluster].x
     }
 
     pub fn manifests(&self, cluster: &str) -> Vec<Value> {
