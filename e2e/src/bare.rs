@@ -76,7 +76,7 @@ impl Bare {
         Client::new(service, NAMESPACE)
     }
 
-    /// Gives a Service another port.
+    /// Changes the port of a Service.
     pub fn set_port(&self, name: &str, port: u16) {
         let change = json!({"spec": {"ports": [{"port": port, "protocol": "TCP", "targetPort": 8080}]}});
         self.state.lock().change(Kind::Service, name, &change);
@@ -104,7 +104,7 @@ impl Bare {
             _ => None,
         }) {
             Some(kind) => kind,
-            // Events, which nobody reads here.
+            // Events, which are not read here.
             None => return whole(StatusCode::CREATED, &body_of(body).await),
         };
         match parts.method {
@@ -153,7 +153,7 @@ impl State {
         whole(StatusCode::OK, &list)
     }
 
-    /// Merges a patch into an object and tells the watches.
+    /// Merges a patch into an object and sends the change to the watches.
     fn change(&mut self, kind: Kind, name: &str, patch: &Value) -> Option<Value> {
         self.version += 1;
         let version = self.version.to_string();

@@ -11,7 +11,7 @@ use kube::runtime::watcher::watch_object;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-/// What a look at an object says.
+/// What a look at an object finds.
 #[derive(Debug)]
 pub enum Seen<T> {
     /// What was waited for.
@@ -20,7 +20,7 @@ pub enum Seen<T> {
     Waiting(String),
 }
 
-/// Follows one object until `look` is content. `None` stands for an absent object.
+/// Follows one object until `look` finds what it waits for. `None` stands for an absent object.
 pub async fn until<T: Debug>(
     api: Api<DynamicObject>,
     name: &str,

@@ -25,7 +25,7 @@ pub struct Setup {
     pub kind: Kind,
     /// Where everything is kept; removed at the end unless it is named.
     pub folder: Option<PathBuf>,
-    /// Is told about every step.
+    /// Receives every step.
     pub progress: SharedProgress,
     /// Further flags of the hub agent.
     pub hub_flags: Vec<String>,
@@ -152,12 +152,12 @@ impl World {
         Ok(&self.member(name)?.plane)
     }
 
-    /// Where the hub agent takes in sessions.
+    /// Where the hub agent serves sessions.
     pub fn link(&self) -> Link {
         self.hub_options.link.clone()
     }
 
-    /// A token of the account that lets a member in, for a member that is not started here.
+    /// A token of the account that a member agent has on the hub, for a member that is not started here.
     pub async fn member_token(&self, name: &str) -> Result<TokenFile> {
         self.hub.token_file(SYSTEM, &format!("fleet-member-agent-{name}")).await
     }
@@ -272,7 +272,7 @@ pub fn source_tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The hub's definitions: all but AppliedWork, which lives on members, and the group that has no controllers.
+/// The hub's definitions: all but AppliedWork, which exists on members, and the group that has no controllers.
 fn hub_crds() -> Result<Vec<PathBuf>> {
     let folder = source_tree().join("deploy/crds");
     let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;

@@ -12,8 +12,8 @@ use e2e::{demo, scenarios};
 /// One fleet at a time: two of them on two cores would only measure each other.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Plays the tutorial, then everything that may go wrong, on the same fleet.
-async fn whole_story(kind: Kind) -> Result<()> {
+/// Runs the tutorial and then all scenarios, on the same fleet.
+async fn demo_and_scenarios(kind: Kind) -> Result<()> {
     let _turn = TURN.lock().await;
     kit::install_crypto();
     let options = demo::Options {
@@ -30,10 +30,10 @@ async fn whole_story(kind: Kind) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_embedded_control_planes() -> Result<()> {
-    whole_story(Kind::Embedded).await
+    demo_and_scenarios(Kind::Embedded).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_real_control_planes() -> Result<()> {
-    whole_story(Kind::Real).await
+    demo_and_scenarios(Kind::Real).await
 }

@@ -13,7 +13,7 @@ string_enum! {
         True,
         /// It does not hold.
         False,
-        /// Nobody knows yet.
+        /// It is not known yet.
         Unknown,
     }
 }
@@ -22,7 +22,7 @@ string_enum! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Which aspect the condition speaks of.
+    /// Which aspect the condition describes.
     #[serde(rename = "type")]
     #[schemars(length(max = 316), extend("pattern" = TYPE_PATTERN))]
     pub type_: String,
@@ -34,7 +34,7 @@ pub struct Condition {
     pub observed_generation: i64,
     /// When the status last changed.
     pub last_transition_time: Time,
-    /// One word for machines.
+    /// The reason as one CamelCase word.
     #[schemars(length(min = 1, max = 1024), extend("pattern" = REASON_PATTERN))]
     pub reason: String,
     /// One sentence for people, possibly empty.

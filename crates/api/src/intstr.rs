@@ -19,7 +19,7 @@ pub enum Error {
     /// The text does not end in `%`.
     #[error("invalid value for IntOrString: invalid type: string is not a percentage")]
     NotPercentage,
-    /// What stands before the `%` is no integer.
+    /// The text before the `%` is no integer.
     #[error("invalid value for IntOrString: invalid value {0:?}: the part before the percent sign is not an integer")]
     NotInteger(String),
 }

@@ -17,7 +17,7 @@ pub trait RootKind: kube::Resource<DynamicType = ()> + Clone + Debug + Serialize
     const KIND: &'static str;
     /// Plural resource name, as in URLs.
     const PLURAL: &'static str;
-    /// Whether objects live in a namespace.
+    /// Whether objects are namespaced.
     const NAMESPACED: bool;
 }
 

@@ -136,7 +136,7 @@ impl Run {
         files::write(&self.state_path(), &text)
     }
 
-    /// What the fleet told, if it is ready.
+    /// What the fleet reported, if it is ready.
     pub fn state(&self) -> Result<Option<State>> {
         match fs::read(self.state_path()) {
             Ok(text) => serde_json::from_slice(&text)

@@ -1,4 +1,4 @@
-//! Certificates and keys of one cluster. They live as long as its run folder and are trusted by nobody else.
+//! Certificates and keys of one cluster. They live as long as its run folder and no other cluster trusts them.
 
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ impl Authority {
         &self.cert_pem
     }
 
-    /// The authority's private key; whoever has it is everybody.
+    /// The authority's private key; with it any identity can be signed.
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }

@@ -50,7 +50,7 @@ pub struct Options {
     pub embedded: EmbeddedHost,
     /// More flags for kube-apiserver; the embedded kind has none.
     pub api_server_flags: Vec<String>,
-    /// Is told about every step.
+    /// Receives every step.
     pub progress: SharedProgress,
     /// For the whole start, the getting of binaries excepted.
     pub deadline: Duration,

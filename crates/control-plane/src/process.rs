@@ -107,7 +107,7 @@ impl Supervised {
         self.owner.take();
         if timeout(STOP_DEADLINE, self.child.wait()).await.is_err() {
             self.kill();
-            // A killed group is gone in no time, unless the machine is: nothing more can be done then.
+            // A killed group ends at once; nothing more can be done if it does not.
             let _ = timeout(STOP_DEADLINE, self.child.wait()).await;
         }
     }

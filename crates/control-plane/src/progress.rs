@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Is told about every step. Calls come from several tasks at once and must not block for long.
+/// Receives every step. Calls come from several tasks at once and must not block for long.
 pub trait Progress: Send + Sync {
     /// A step of `subject` (a cluster's name, or `binaries`) begins.
     fn begin(&self, subject: &str, step: &str);
@@ -13,7 +13,7 @@ pub trait Progress: Send + Sync {
     fn end(&self, subject: &str, step: &str, took: Duration);
 }
 
-/// How progress travels through the crate.
+/// A progress receiver that tasks share.
 pub type SharedProgress = Arc<dyn Progress>;
 
 /// Says nothing.

@@ -163,13 +163,17 @@ async fn healthy_then_lost_then_gone(plane: ControlPlane) {
         .await
         .expect("lists")
         .items;
-    let place = |pod: &Pod| {
+    let node_of = |pod: &Pod| {
         pod.spec
             .as_ref()
             .and_then(|spec| spec.node_name.clone())
             .expect("is bound")
     };
-    assert_ne!(place(&running[0]), place(&running[1]), "replicas spread over the nodes");
+    assert_ne!(
+        node_of(&running[0]),
+        node_of(&running[1]),
+        "replicas spread over the nodes"
+    );
     for node in ["node-1", "node-2"] {
         plane.set_node_ready(node, false).await.expect("is switched");
     }
@@ -224,8 +228,8 @@ async fn failures_show(plane: ControlPlane) {
         available(found, "False")
     })
     .await;
-    let asks = json!({"requests": {"cpu": "64"}});
-    let spec = json!({"containers": [{"name": "c", "image": "nginx", "resources": asks}]});
+    let requests = json!({"requests": {"cpu": "64"}});
+    let spec = json!({"containers": [{"name": "c", "image": "nginx", "resources": requests}]});
     let pods = create::<Pod>(&client, json!({"metadata": {"name": "huge"}, "spec": spec})).await;
     wait("unschedulable", &pods, "huge", |found: Option<&Pod>| {
         let conditions = found.and_then(|found| found.status.as_ref()?.conditions.as_ref());

@@ -70,12 +70,12 @@ impl Step {
             Self::Field(name) => value.get(name).into_iter().collect(),
             Self::Index(index) => {
                 let length = value.as_array().map_or(0, Vec::len);
-                let place = if *index < 0 {
+                let position = if *index < 0 {
                     length.checked_add_signed(isize::try_from(*index).unwrap_or(isize::MIN))
                 } else {
                     usize::try_from(*index).ok()
                 };
-                place.and_then(|place| value.get(place)).into_iter().collect()
+                position.and_then(|position| value.get(position)).into_iter().collect()
             }
             Self::All => elements(),
             Self::Filter { path, condition } => elements()
@@ -219,7 +219,7 @@ fn filter(condition: &str) -> Result<Step, &'static str> {
     let operators = OPERATORS
         .iter()
         .filter_map(|(text, comparison)| Some((condition.find(text)?, text.len(), *comparison)));
-    // The first operator counts; of two at the same place the longer one.
+    // The first operator counts; of two at the same position the longer one.
     let Some((at, length, comparison)) = operators.min_by_key(|(at, length, _)| (*at, usize::MAX - length)) else {
         return Ok(Step::Filter {
             path: inner(condition)?,

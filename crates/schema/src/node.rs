@@ -30,7 +30,7 @@ pub enum SchemaError {
     },
 }
 
-/// One place of a schema.
+/// One node of a schema.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     /// `object`, `array`, `string`, `integer`, `number`, `boolean`; empty if any.

@@ -118,7 +118,7 @@ impl Rule {
     }
 }
 
-/// The API server's words for an evaluation error; `None` where no operator or function fits the operands.
+/// The API server's text of an evaluation error; `None` where no operator or function fits the operands.
 fn plain(error: &ExecutionError) -> Option<String> {
     match error {
         ExecutionError::NoSuchKey(key) => Some(format!("no such key: {key}")),

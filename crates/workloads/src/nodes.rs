@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_node_gets_ready_with_capacity_and_then_stays_quiet() {
+    fn a_new_node_becomes_ready_with_capacity_and_is_not_written_again() {
         let fresh = node(json!({"metadata": {"name": "node-1"}, "spec": {"taints": [
             {"key": NOT_READY_TAINT, "effect": "NoSchedule"}, {"key": "mine", "effect": "NoSchedule"},
         ]}}));

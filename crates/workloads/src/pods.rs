@@ -20,7 +20,7 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
     };
     let api: Api<Pod> = cx.api(&key.namespace);
     let current = as_json(pod.status.as_ref());
-    let Some(place) = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()) else {
+    let Some(node_name) = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()) else {
         return schedule(cx, &api, &pod, &current).await;
     };
     cx.bound.lock().remove(pod.metadata.uid.as_deref().unwrap_or_default());
@@ -39,7 +39,7 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
     if is_over(&pod) {
         return Ok(());
     }
-    let node = cx.stores.nodes.find(|node| node.name_any() == place);
+    let node = cx.stores.nodes.find(|node| node.name_any() == node_name);
     let status = status_on_node(&pod, &current, node.as_deref(), cx.now());
     cx.report(&api, &key.name, &current, &status).await
 }
@@ -160,7 +160,7 @@ enum State {
     Finished,
     /// A container never becomes ready.
     Stuck,
-    /// The node is silent.
+    /// The node does not report.
     Lost,
 }
 
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_node_takes_readiness_away_and_gives_it_back() {
+    fn pods_of_a_node_that_does_not_report_are_not_ready_until_it_reports() {
         let (pod, now) = (pod("nginx", "Always"), Timestamp::UNIX_EPOCH);
         let running = status_on_node(&pod, &json!({}), Some(&node(true)), now);
         let lost = status_on_node(&pod, &running, Some(&node(false)), now);

@@ -59,9 +59,9 @@ fn siblings(pod: &Pod, there: &[&Pod]) -> usize {
 }
 
 fn is_on(pod: &Pod, node: &str, bound: &BTreeMap<String, String>) -> bool {
-    let place = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
-    let place = place.or_else(|| bound.get(pod.metadata.uid.as_deref().unwrap_or_default()));
-    place.is_some_and(|place| place == node) && !is_over(pod)
+    let node_name = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+    let node_name = node_name.or_else(|| bound.get(pod.metadata.uid.as_deref().unwrap_or_default()));
+    node_name.is_some_and(|node_name| node_name == node) && !is_over(pod)
 }
 
 fn refusal(spec: &PodSpec, node: &Node, there: &[&Pod]) -> Option<&'static str> {
@@ -200,10 +200,10 @@ fn fits(spec: &PodSpec, node: &Node, there: &[&Pod]) -> bool {
         there
             .iter()
             .filter_map(|pod| pod.spec.as_ref())
-            .fold(Quantity::default(), |sum, spec| sum + asks(spec, resource))
+            .fold(Quantity::default(), |sum, spec| sum + requested(spec, resource))
     };
     let enough = |resource: &str| {
-        let asked = asks(spec, resource);
+        let asked = requested(spec, resource);
         asked.is_zero() || used(resource) + asked <= room(resource)
     };
     let pods = room("pods")
@@ -221,7 +221,7 @@ fn resources(spec: &PodSpec) -> impl Iterator<Item = &str> {
     requests.flat_map(|requests| requests.keys().map(String::as_str))
 }
 
-fn asks(spec: &PodSpec, resource: &str) -> Quantity {
+fn requested(spec: &PodSpec, resource: &str) -> Quantity {
     let requests = spec
         .containers
         .iter()
@@ -266,7 +266,7 @@ mod tests {
             json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
                 {"nodeSelectorTerms": [requirement]}}}})
         };
-        let asks = |cpu: &str| json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]});
+        let requested = |cpu: &str| json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]});
         for (spec, expected) in [
             (json!({}), Some("a")),
             (json!({"nodeSelector": {"name": "b"}}), Some("b")),
@@ -284,8 +284,8 @@ mod tests {
                 None,
             ),
             (term(json!({})), None),
-            (asks("1"), Some("a")),
-            (asks("1001m"), None),
+            (requested("1"), Some("a")),
+            (requested("1001m"), None),
         ] {
             let pod = pod(spec.clone());
             assert_eq!(

@@ -235,8 +235,8 @@ fn on_node(cx: &Context, node: &Node) {
     cx.queue.add(Key::of(Kind::Node, node));
     // A node that comes, goes or changes its readiness concerns every Pod on it and every Pod that waits.
     for pod in cx.stores.pods.state() {
-        let place = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-        if place.is_none_or(|place| place == node.name_any()) {
+        let node_name = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+        if node_name.is_none_or(|node_name| node_name == node.name_any()) {
             cx.queue.add(Key::of(Kind::Pod, pod.as_ref()));
         }
     }
@@ -304,7 +304,7 @@ async fn handle(cx: Arc<Context>, key: Key) -> Outcome {
     };
     match done {
         Ok(()) => Outcome::Done,
-        // It went away, and the watch tells or has told so.
+        // It was deleted; the watch reports that.
         Err(error) if is(&error, kube::core::Status::is_not_found) => Outcome::Done,
         Err(error) => {
             tracing::debug!(?key, "not simulated yet: {error:#}");

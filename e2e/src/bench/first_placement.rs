@@ -41,7 +41,7 @@ pub struct Plan {
 #[derive(Default)]
 struct Seen {
     at: Mutex<BTreeMap<String, Instant>>,
-    news: Notify,
+    changed: Notify,
 }
 
 /// Measures and prints a table.
@@ -167,7 +167,7 @@ async fn follow(api: Api<DynamicObject>, seen: Arc<Seen>, is_available: impl Fn(
         if is_available(&object) {
             let name = object.metadata.name.unwrap_or_default();
             seen.at.lock().entry(name).or_insert_with(Instant::now);
-            seen.news.notify_waiters();
+            seen.changed.notify_waiters();
         }
     }
 }
@@ -206,11 +206,11 @@ impl Seen {
     async fn until<T>(&self, found: impl Fn(&BTreeMap<String, Instant>) -> Option<T>) -> Option<T> {
         let wait = async {
             loop {
-                let news = self.news.notified();
+                let changed = self.changed.notified();
                 if let Some(found) = found(&self.at.lock()) {
                     return found;
                 }
-                news.await;
+                changed.await;
             }
         };
         tokio::time::timeout(WITHIN, wait).await.ok()

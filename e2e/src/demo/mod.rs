@@ -31,7 +31,7 @@ pub struct Options {
     pub kind: Kind,
     /// Folder for kubeconfigs and logs; a temporary one when absent.
     pub folder: Option<PathBuf>,
-    /// Is told about every step.
+    /// Receives every step.
     pub progress: SharedProgress,
 }
 
@@ -80,7 +80,7 @@ pub struct MemberReport {
     pub service_export: Value,
 }
 
-/// Brings the fleet up and plays the tutorial. The fleet is handed back still running.
+/// Brings the fleet up and runs the tutorial. The fleet that it returns is still running.
 pub async fn run(options: &Options) -> Result<(World, Report)> {
     let begun = Instant::now();
     let setup = Setup {

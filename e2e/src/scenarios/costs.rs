@@ -1,4 +1,4 @@
-//! How few requests a placement costs, and none at rest: counted from the API servers' own metrics.
+//! The number of requests that a placement costs, and that a fleet at rest makes, from the API servers' own metrics.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_secs(40);
 
 /// From its creation until it is Available a placement costs few writes, and no agent lists anything.
 pub(super) async fn placing(world: &World) -> Result<()> {
-    let (name, namespace) = ("frugal", "frugal-content");
+    let (name, namespace) = ("costs", "costs-content");
     let hub = world.hub_client();
     content(world, namespace).await?;
     // What the content itself set off on the hub (a service account and its like) is done by then.
@@ -67,7 +67,7 @@ fn is_by_hub_agent(request: &Request) -> bool {
         _ => false,
     };
     let ordinary = matches!(request.resource.as_str(), "leases" | "memberclusters/status");
-    // Reviews ask, they change nothing.
+    // Reviews are questions and change nothing.
     let asks = request.resource.ends_with("reviews");
     written && !by_members && !ordinary && !asks
 }

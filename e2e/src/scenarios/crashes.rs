@@ -1,4 +1,4 @@
-//! Agents that die at the worst moment.
+//! Agents that are killed between two writes.
 
 use anyhow::{Result, ensure};
 use kube::api::ListParams;
@@ -9,7 +9,7 @@ use crate::follow::{Seen, until};
 use crate::manifests::{apply, known};
 use crate::world::World;
 
-/// The hub agent dies as soon as the first Work exists, so some of its objects are written and others are not.
+/// The hub agent is killed as soon as the first Work exists, so some of its objects are written and others are not.
 pub(super) async fn hub_agent(world: &mut World) -> Result<()> {
     let (name, namespace) = ("crash-hub", "crash-hub-content");
     content(world, namespace).await?;
@@ -61,7 +61,7 @@ async fn no_duplicates(world: &World, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The member agent dies as soon as the object is on the member; its status was not written then.
+/// The member agent is killed as soon as the object is on the member; its status was not written then.
 pub(super) async fn member_agent(world: &mut World) -> Result<()> {
     let (name, namespace) = ("crash-member", "crash-member-content");
     content(world, namespace).await?;

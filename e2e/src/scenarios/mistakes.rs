@@ -1,4 +1,4 @@
-//! Users who err: they are told what is wrong, and nobody else suffers.
+//! Mistakes of users: the object's status or the API server's answer says what is wrong, and other objects are not affected.
 
 use anyhow::{Result, bail, ensure};
 use kube::api::DeleteParams;
@@ -9,7 +9,7 @@ use crate::follow::{Seen, conditions, gone, until};
 use crate::manifests::{apply, known};
 use crate::world::World;
 
-/// A patch that fails on member-1 only: its condition says why, and member-2 is served all the same.
+/// A patch that fails on member-1 only: its condition says why, and member-2 gets the resources.
 pub(super) async fn bad_override(world: &mut World) -> Result<()> {
     let (name, namespace) = ("bad-override", "bad-override-content");
     let hub = world.hub_client();

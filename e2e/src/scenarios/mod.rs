@@ -1,10 +1,10 @@
-//! What must hold when things go wrong, played one after the other on a fleet of two members.
+//! What must hold when things go wrong: scenarios that run one after the other on a fleet of two members.
 //!
 //! Each scenario leaves the fleet as it found it, so that the next one starts clean. They run on both kinds of control
-//! plane; the real one is the judge.
+//! plane; where they differ the real one is right.
 
+mod costs;
 mod crashes;
-mod frugal;
 mod mistakes;
 mod removal;
 
@@ -22,10 +22,10 @@ use crate::world::World;
 /// How long anything may take on a loaded machine; a healthy one needs a fraction of a second.
 pub const WITHIN: Duration = Duration::from_secs(60);
 
-/// Plays all scenarios on a fleet whose members `member-1` and `member-2` have joined.
+/// Runs all scenarios on a fleet whose members `member-1` and `member-2` have joined.
 pub async fn play(world: &mut World) -> Result<()> {
-    scenario("the requests that a placement costs", frugal::placing(world)).await?;
-    scenario("a fleet at rest", frugal::resting(world)).await?;
+    scenario("the requests that a placement costs", costs::placing(world)).await?;
+    scenario("a fleet at rest", costs::resting(world)).await?;
     scenario(
         "a hub agent that crashes in the middle of a placement",
         crashes::hub_agent(world),

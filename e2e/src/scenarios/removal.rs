@@ -1,4 +1,4 @@
-//! Things that go away, and what stays.
+//! What is removed with a placement or a member, and what stays.
 
 use anyhow::{Result, ensure};
 use kube::api::DeleteParams;

@@ -16,7 +16,7 @@ pub const GROUP: &str = "contract.fairway.dev";
 /// Between two looks at something that a controller does.
 const POLL: Duration = Duration::from_millis(50);
 /// For something that a controller does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One behaviour.
 pub struct Case {
@@ -226,7 +226,7 @@ impl Cx {
             if wanted(&answer) {
                 return Ok(answer);
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > TIMEOUT {
                 bail!("{path} never {what}; it last was {} {}", answer.code, answer.text);
             }
             tokio::time::sleep(POLL).await;

@@ -1,6 +1,6 @@
 //! One suite of API behaviours, run against both kinds of control plane. Where they differ, the real one is right.
 //!
-//! `cargo test -p e2e --test contract` runs everything; words after `--` select cases by parts of their names
+//! `cargo test -p e2e --test contract` runs everything; arguments after `--` select cases by parts of their names
 //! (`embedded::`, `real::ssa`), `--list` prints the names. Cases run side by side on one control plane per kind, each in
 //! a namespace of its own.
 
@@ -24,13 +24,14 @@ const DEADLINE: Duration = Duration::from_secs(90);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments
+    let filters: Vec<&str> = arguments
         .iter()
         .map(String::as_str)
-        .filter(|word| !word.starts_with('-'))
+        .filter(|filter| !filter.starts_with('-'))
         .collect();
     let selected = |kind: Kind| -> Vec<Case> {
-        let wanted = |case: &Case| words.is_empty() || words.iter().any(|word| case.full_name(kind).contains(word));
+        let wanted =
+            |case: &Case| filters.is_empty() || filters.iter().any(|filter| case.full_name(kind).contains(filter));
         cases::all().into_iter().filter(wanted).collect()
     };
     let kinds = [Kind::Embedded, Kind::Real];
@@ -107,7 +108,7 @@ async fn one(kind: Kind, case: Case, plane: Arc<ControlPlane>) -> Option<String>
         Ok(Err(_)) => Err(anyhow::anyhow!("not done within {} s", DEADLINE.as_secs())),
         Err(error) => Err(anyhow::anyhow!("{error}")),
     };
-    let verdict = if result.is_ok() { "ok" } else { "FAILED" };
-    println!("test {name} ... {verdict} ({:.2} s)", begun.elapsed().as_secs_f64());
+    let result_text = if result.is_ok() { "ok" } else { "FAILED" };
+    println!("test {name} ... {result_text} ({:.2} s)", begun.elapsed().as_secs_f64());
     result.err().map(|error| format!("---- {name}\n{error:#}"))
 }

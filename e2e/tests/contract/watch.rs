@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 /// For one event.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An open watch.
 pub struct Watch {
@@ -35,8 +35,8 @@ impl Watch {
 
     /// The next event; `None` when the server has ended the watch.
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        match tokio::time::timeout(PATIENCE, self.lines.next()).await {
-            Err(_) => bail!("no event within {} s", PATIENCE.as_secs()),
+        match tokio::time::timeout(TIMEOUT, self.lines.next()).await {
+            Err(_) => bail!("no event within {} s", TIMEOUT.as_secs()),
             Ok(None) => Ok(None),
             Ok(Some(line)) => {
                 let event: Value = serde_json::from_str(&line?)?;

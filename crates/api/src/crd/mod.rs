@@ -30,7 +30,7 @@ pub struct Crd {
     pub kind: &'static str,
     /// Plural resource name.
     pub plural: &'static str,
-    /// Whether objects live in a namespace.
+    /// Whether objects are namespaced.
     pub namespaced: bool,
     short_names: &'static [&'static str],
     categories: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! Turns the JSON schema of a type into the form that CRDs demand: no references, no nulls, one place per fact.
+//! Turns the JSON schema of a type into the form that CRDs demand: no references, no nulls, each fact once.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};

@@ -14,7 +14,7 @@ pub enum PlacementKind {
 pub enum PlacementCondition {
     /// All clusters that the policy asks for are found.
     Scheduled,
-    /// All clusters have been told to move to the observed resources.
+    /// All clusters move to the observed resources.
     RolloutStarted,
     /// Overrides are evaluated.
     Overridden,
@@ -89,7 +89,7 @@ pub mod cluster {
     /// The cluster is picked; in placement status only.
     pub const SCHEDULED: &str = "Scheduled";
 
-    /// The cluster was told to move.
+    /// The cluster moves to the latest resources.
     pub const ROLLOUT_STARTED: &str = "RolloutStarted";
 
     /// Overrides are evaluated.

@@ -62,10 +62,10 @@ pub mod member {
 
 /// Service exports (networking 13.7).
 pub mod export {
-    /// Who speaks of an export and its Service.
+    /// Component of events about an export and its Service.
     pub const CONTROLLER: &str = "serviceexport-controller";
 
-    /// Who speaks of what the hub says of an export.
+    /// Component of events about the hub's verdict on an export.
     pub const FEEDBACK_CONTROLLER: &str = "internalserviceexport-controller";
 
     /// There is no Service of that name.
@@ -80,7 +80,7 @@ pub mod export {
     /// The Service is exported.
     pub const VALID: &str = "ValidServiceExport";
 
-    /// The hub has not judged the export.
+    /// The hub has no verdict on the export yet.
     pub const PENDING: &str = "PendingExportConflictResolution";
 
     /// The export conflicts with others.

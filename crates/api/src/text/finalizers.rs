@@ -15,7 +15,7 @@ pub const SCHEDULER: &str = "kubernetes-fleet.io/scheduler-cleanup";
 /// Bindings, from creation: until the scheduler has seen the deletion.
 pub const SCHEDULER_BINDING: &str = "kubernetes-fleet.io/scheduler-crb-cleanup";
 
-/// Bindings: until no live Work is left. Works: until the member has cleaned up.
+/// Bindings: until no Work is left that is not being deleted. Works: until the member has cleaned up.
 pub const WORK: &str = "kubernetes-fleet.io/work-cleanup";
 
 /// Overrides: until their snapshots are deleted.

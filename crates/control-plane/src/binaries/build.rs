@@ -75,12 +75,12 @@ fn follow(output: impl BufRead, tool: Tool, progress: &dyn Progress) -> Vec<Stri
     const KEPT: usize = 15;
     let mut last = Vec::new();
     let mut packages = 0_u32;
-    let mut told = Instant::now();
+    let mut noted = Instant::now();
     for line in output.lines().map_while(Result::ok) {
         packages += u32::from(!line.contains(' '));
-        if told.elapsed() >= NOTE_EVERY {
+        if noted.elapsed() >= NOTE_EVERY {
             progress.note(SUBJECT, &format!("{}: {packages} packages compiled", tool.file_name()));
-            told = Instant::now();
+            noted = Instant::now();
         }
         if last.len() == KEPT {
             last.remove(0);

@@ -143,7 +143,7 @@ impl Source {
     }
 }
 
-/// Moves a program into the cache after it has told the right version.
+/// Moves a program into the cache after it has printed the right version.
 fn settle(tool: Tool, scratch: &Path, cache: &Path) -> Result<()> {
     let fresh = scratch.join(tool.file_name());
     let output = Command::new(&fresh).arg("--version").output();

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use super::Place;
+use super::RunArgs;
 
 /// For the fleet to end by itself; killed after that, and its children go with it.
 const GRACE: Duration = Duration::from_secs(20);
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, clap::Args)]
 pub struct Down {
     #[command(flatten)]
-    place: Place,
+    which: RunArgs,
     /// Every fleet of the folder.
     #[arg(long)]
     all: bool,
@@ -29,9 +29,9 @@ impl Down {
     /// Returns when nothing runs any more.
     pub async fn run(self) -> Result<()> {
         let runs = if self.all {
-            Run::all(&self.place.folder)?
+            Run::all(&self.which.folder)?
         } else {
-            vec![self.place.run()]
+            vec![self.which.run()]
         };
         for run in runs {
             if run.runs()? {

@@ -45,9 +45,9 @@ impl Command {
     }
 }
 
-/// Which background fleet a command is about.
+/// Names the background fleet that a command works on.
 #[derive(Debug, clap::Args)]
-struct Place {
+struct RunArgs {
     /// The fleet's name, for more than one beside each other.
     #[arg(long, default_value = "default")]
     name: String,
@@ -56,7 +56,7 @@ struct Place {
     folder: PathBuf,
 }
 
-impl Place {
+impl RunArgs {
     fn run(&self) -> Run {
         Run::new(&self.folder, &self.name)
     }

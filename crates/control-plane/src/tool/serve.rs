@@ -8,14 +8,14 @@ use control_plane::progress::Lines;
 use control_plane::{Fleet, Options};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Place;
+use super::RunArgs;
 use super::up::FleetArgs;
 
 /// The background process of `up`.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     #[command(flatten)]
-    place: Place,
+    which: RunArgs,
     #[command(flatten)]
     fleet: FleetArgs,
 }
@@ -25,7 +25,7 @@ impl Serve {
     pub async fn run(self) -> Result<()> {
         // A session of its own: neither Ctrl-C nor a closed terminal reaches it.
         nix::unistd::setsid().context("no session of its own")?;
-        let run = self.place.run();
+        let run = self.which.run();
         let _lock = run.lock()?;
         let mut stop = StopSignals::new()?;
         let nodes = self.fleet.nodes;

@@ -1,4 +1,4 @@
-//! `status`: tells which background fleets run and whether their API servers are ready.
+//! `status`: prints which background fleets run and whether their API servers are ready.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use control_plane::daemon::{Cluster, Run};
 use control_plane::{kubeconfig, ready};
 use tokio::time::timeout;
 
-use super::Place;
+use super::RunArgs;
 
 /// For one API server's answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Tell which run and whether they are ready.
+/// Show which fleets run and whether they are ready.
 #[derive(Debug, clap::Args)]
 pub struct Status {
     #[command(flatten)]
-    place: Place,
+    which: RunArgs,
 }
 
 impl Status {
     /// Prints every fleet of the folder.
     pub async fn run(self) -> Result<()> {
         let mut count = 0;
-        for run in Run::all(&self.place.folder)? {
+        for run in Run::all(&self.which.folder)? {
             if run.runs()? {
                 count += 1;
                 print(&run).await?;
             }
         }
         if count == 0 {
-            println!("No control planes are running below {}.", self.place.folder.display());
+            println!("No control planes are running below {}.", self.which.folder.display());
         }
         Ok(())
     }

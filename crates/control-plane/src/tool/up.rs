@@ -12,7 +12,7 @@ use control_plane::daemon::{Run, State};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::Place;
+use super::RunArgs;
 
 /// Between two looks at the background process's log.
 const LOOK: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub struct Up {
     #[command(flatten)]
-    place: Place,
+    which: RunArgs,
     #[command(flatten)]
     fleet: FleetArgs,
 }
@@ -46,7 +46,7 @@ pub struct FleetArgs {
 impl Up {
     /// Returns when the fleet is ready.
     pub async fn run(self) -> Result<()> {
-        let run = self.place.run();
+        let run = self.which.run();
         if run.runs()? {
             bail!(
                 "the fleet {} is already running: stop it with `down`, or give another --name",
@@ -72,7 +72,7 @@ impl Up {
         );
         println!(
             "Stop it with: cargo xtask control-plane down{}",
-            name_option(&self.place.name)
+            name_option(&self.which.name)
         );
         Ok(())
     }
@@ -82,8 +82,8 @@ impl Up {
         let errors = log.try_clone().context("the log cannot be shared")?;
         let mut command = Command::new(std::env::current_exe().context("this program cannot find itself")?);
         command
-            .args(["serve", "--name", &self.place.name, "--folder"])
-            .arg(&self.place.folder);
+            .args(["serve", "--name", &self.which.name, "--folder"])
+            .arg(&self.which.folder);
         command.args([
             "--clusters",
             &self.fleet.clusters.join(","),
@@ -92,7 +92,7 @@ impl Up {
         ]);
         command.args(["--nodes", &self.fleet.nodes.to_string()]);
         for path in &self.fleet.crds {
-            // The background process keeps the working folder, but a message shall name the place.
+            // The background process keeps the working folder, but its messages shall name the whole path.
             command
                 .arg("--crds")
                 .arg(path.canonicalize().with_context(|| format!("{}", path.display()))?);

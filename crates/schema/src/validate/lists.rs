@@ -60,7 +60,7 @@ fn map_list(path: &str, keys: &[String], list: &[Value], errors: &mut Vec<FieldE
     duplicates(path, &identities, errors);
 }
 
-/// Each value that occurs again is reported once, at its second place.
+/// Each value that occurs again is reported once, at its second position.
 fn duplicates(path: &str, list: &[Value], errors: &mut Vec<FieldError>) {
     for (index, value) in list.iter().enumerate() {
         if list[..index].iter().filter(|earlier| *earlier == value).count() == 1 {

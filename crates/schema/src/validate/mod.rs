@@ -127,14 +127,14 @@ fn members(node: &Node, path: &str, value: &Value, old: Option<&Value>, errors: 
     }
 }
 
-/// `anyOf`, `oneOf`, `allOf` and `not`: the verdict about the whole, and the errors of the alternative that is nearest.
+/// `anyOf`, `oneOf`, `allOf` and `not`: the error about the whole value, and the errors of the alternative that is nearest.
 fn composition(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
     let errors_of = |schema: &Node| {
         let mut inner = Vec::new();
         check(schema, path, value, None, &mut inner);
         inner
     };
-    let verdict = |text: String| FieldError::invalid("", Value::String(String::new()), text);
+    let invalid = |text: String| FieldError::invalid("", Value::String(String::new()), text);
     let nearest = |results: &[Vec<FieldError>]| {
         results
             .iter()
@@ -145,7 +145,7 @@ fn composition(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldErr
     if !node.any_of.is_empty() {
         let results: Vec<_> = node.any_of.iter().map(errors_of).collect();
         if !results.iter().any(Vec::is_empty) {
-            errors.push(verdict(format!("{path:?} must validate at least one schema (anyOf)")));
+            errors.push(invalid(format!("{path:?} must validate at least one schema (anyOf)")));
             errors.extend(nearest(&results));
         }
     }
@@ -158,7 +158,7 @@ fn composition(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldErr
             } else {
                 format!("Found {valid} valid alternatives")
             };
-            errors.push(verdict(format!(
+            errors.push(invalid(format!(
                 "{path:?} must validate one and only one schema (oneOf). {found}"
             )));
             if valid == 0 {
@@ -171,10 +171,10 @@ fn composition(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldErr
     errors.extend(results.into_iter().flatten());
     if valid != node.all_of.len() {
         let none = if valid == 0 { ". None validated" } else { "" };
-        errors.push(verdict(format!("{path:?} must validate all the schemas (allOf){none}")));
+        errors.push(invalid(format!("{path:?} must validate all the schemas (allOf){none}")));
     }
     if node.not.as_ref().is_some_and(|schema| errors_of(schema).is_empty()) {
-        errors.push(verdict(format!("{path:?} must not validate the schema (not)")));
+        errors.push(invalid(format!("{path:?} must not validate the schema (not)")));
     }
 }
 

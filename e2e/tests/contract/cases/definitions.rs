@@ -127,9 +127,11 @@ async fn taken_names_are_not_accepted(cx: Cx) -> Result<()> {
     body["spec"]["names"]["shortNames"] = json!(["things"]);
     cx.post(DEFINITIONS, body).await?.ok()?;
     let answer = cx
-        .until(&format!("{DEFINITIONS}/others.{group}"), "was judged", |answer| {
-            !condition(&answer.body, "NamesAccepted").is_empty()
-        })
+        .until(
+            &format!("{DEFINITIONS}/others.{group}"),
+            "has its conditions",
+            |answer| !condition(&answer.body, "NamesAccepted").is_empty(),
+        )
         .await?;
     ensure!(condition(&answer.body, "NamesAccepted") == "False", "{}", answer.body);
     Ok(())

@@ -386,7 +386,7 @@ async fn namespace_waits_for_finalizers(cx: Cx) -> Result<()> {
             .iter()
             .any(|condition| condition["type"] == "NamespaceFinalizersRemaining" && condition["status"] == "True")
     };
-    cx.until(&path, "told what it waits for", |answer| waiting(&answer.body))
+    cx.until(&path, "reports what it waits for", |answer| waiting(&answer.body))
         .await?;
     let name = text(
         &inner.get(&format!("{}/a", inner.widgets())).await?.ok()?,

@@ -41,14 +41,14 @@ async fn every_schema_case_ends_as_written(cx: Cx) -> Result<()> {
     }
     ensure!(trials.len() >= 392, "only {} cases were read", trials.len());
     let all = trials.len();
-    let outcomes = futures::stream::iter(trials).map(|trial| {
+    let results = futures::stream::iter(trials).map(|trial| {
         let cx = cx.clone();
         async move {
             let ended = play(&cx, &trial).await;
             ended.err().map(|error| format!("{}: {error:#}", trial.name))
         }
     });
-    let failures: Vec<String> = outcomes
+    let failures: Vec<String> = results
         .buffer_unordered(PARALLEL)
         .filter_map(|failure| async { failure })
         .collect()

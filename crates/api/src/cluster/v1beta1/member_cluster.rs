@@ -179,7 +179,7 @@ pub struct AgentStatus {
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// When it was last heard.
+    /// Time of its last heartbeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_received_heartbeat: Option<Time>,
 }

@@ -1,4 +1,4 @@
-//! ClusterProfile: tells other tools of a member.
+//! ClusterProfile: makes a member known to other tools.
 
 use k8s_openapi::ByteString;
 use schemars::JsonSchema;

@@ -76,7 +76,7 @@ pub struct OwnerServiceReference {
 }
 
 root_kind! {
-    /// Endpoints that a member exports; lives in the member's namespace on the hub.
+    /// Endpoints that a member exports, in the member's namespace on the hub.
     EndpointSliceExport, "networking.fleet.azure.com", "v1alpha1", "endpointsliceexports", NamespaceResourceScope {
         /// The endpoints.
         spec: EndpointSliceSpec,
@@ -84,7 +84,7 @@ root_kind! {
 }
 
 root_kind! {
-    /// Endpoints that a member imports; lives in the member's namespace on the hub.
+    /// Endpoints that a member imports, in the member's namespace on the hub.
     EndpointSliceImport, "networking.fleet.azure.com", "v1alpha1", "endpointsliceimports", NamespaceResourceScope {
         /// The endpoints.
         spec: EndpointSliceSpec,

@@ -118,7 +118,7 @@ pub struct InternalServiceExportStatus {
 }
 
 root_kind! {
-    /// A Service exported by a member; lives in the member's namespace on the hub.
+    /// A Service exported by a member, in the member's namespace on the hub.
     #[derive(Default)]
     InternalServiceExport, "networking.fleet.azure.com", "v1alpha1", "internalserviceexports", NamespaceResourceScope {
         /// What the member reports.

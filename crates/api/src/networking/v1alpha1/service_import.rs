@@ -93,7 +93,7 @@ root_kind! {
 }
 
 root_kind! {
-    /// A member's wish to import a service; lives in the member's namespace on the hub.
+    /// A member's request to import a service, in the member's namespace on the hub.
     #[derive(Default)]
     InternalServiceImport, "networking.fleet.azure.com", "v1alpha1", "internalserviceimports", NamespaceResourceScope {
         /// Which import the member wants.

@@ -27,7 +27,7 @@ root_kind! {
     TrafficManagerBackend, "networking.fleet.azure.com", "v1alpha1", "trafficmanagerbackends", NamespaceResourceScope {
         /// Which services, and how much of the traffic.
         spec: TrafficManagerBackendSpec,
-        /// What stands in Azure.
+        /// What exists in Azure.
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<TrafficManagerBackendStatus>,
     }

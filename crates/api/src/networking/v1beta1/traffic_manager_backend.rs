@@ -42,7 +42,7 @@ pub struct TrafficManagerBackendRef {
     pub name: String,
 }
 
-/// What stands in Azure.
+/// What exists in Azure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficManagerBackendStatus {
@@ -98,7 +98,7 @@ root_kind! {
     TrafficManagerBackend, "networking.fleet.azure.com", "v1beta1", "trafficmanagerbackends", NamespaceResourceScope {
         /// Which services, and how much of the traffic.
         spec: TrafficManagerBackendSpec,
-        /// What stands in Azure.
+        /// What exists in Azure.
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<TrafficManagerBackendStatus>,
     }

@@ -127,7 +127,7 @@ pub struct PerClusterPlacementStatus {
     /// The cluster; absent for an unfilled slot.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub cluster_name: String,
-    /// Index of the snapshot that the cluster is told to have.
+    /// Index of the snapshot that the cluster is to have.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub observed_resource_index: String,
     /// Snapshots of ResourceOverrides in effect.

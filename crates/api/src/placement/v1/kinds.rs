@@ -47,7 +47,7 @@ root_kind! {
 }
 
 root_kind! {
-    /// Stands for a Work on the member and owns every object that was placed by it.
+    /// Represents a Work on the member and owns every object that was placed by it.
     #[derive(Default)]
     AppliedWork, "placement.kubernetes-fleet.io", "v1", "appliedworks", ClusterResourceScope {
         /// The Work on the hub.

@@ -50,7 +50,7 @@ pub struct ManifestCondition {
 }
 
 root_kind! {
-    /// Manifests for one member cluster; lives in the member's namespace on the hub.
+    /// Manifests for one member cluster, in the member's namespace on the hub.
     #[derive(Default)]
     Work, "placement.kubernetes-fleet.io", "v1", "works", NamespaceResourceScope {
         /// What the member should have.

@@ -39,7 +39,7 @@ pub struct AppliedResourceMeta {
 }
 
 root_kind! {
-    /// Stands for a Work on the member and owns every object that was placed by it.
+    /// Represents a Work on the member and owns every object that was placed by it.
     #[derive(Default)]
     AppliedWork, "placement.kubernetes-fleet.io", "v1beta1", "appliedworks", ClusterResourceScope {
         /// The Work on the hub.

@@ -138,7 +138,7 @@ pub struct BackReportedStatus {
 }
 
 root_kind! {
-    /// Manifests for one member cluster; lives in the member's namespace on the hub.
+    /// Manifests for one member cluster, in the member's namespace on the hub.
     #[derive(Default)]
     Work, "placement.kubernetes-fleet.io", "v1beta1", "works", NamespaceResourceScope {
         /// What the member should have.
