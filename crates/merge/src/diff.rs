@@ -1,6 +1,8 @@
 //! Field differences between two JSON values, in the order and with the paths that users see in drift and diff details
 //! (member-behaviour 4.11).
 
+use crate::types::TypeInfo;
+use crate::values;
 use serde_json::Value;
 
 /// What happened to a field on the way from the source to the target.
@@ -28,9 +30,11 @@ pub struct Difference {
 }
 
 /// The differences that lead from `source` to `target`: keys in byte order, lists index by index.
-pub fn diff(source: &Value, target: &Value) -> Vec<Difference> {
+///
+/// Values that mean the same at their place of `types` are no difference, however they are written.
+pub fn diff(source: &Value, target: &Value, types: TypeInfo<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
-    walk(&mut String::new(), source, target, &mut found);
+    walk(&mut String::new(), source, target, types, &mut found);
     found
 }
 
@@ -55,8 +59,8 @@ pub fn pointer_token(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-fn walk(path: &mut String, source: &Value, target: &Value, found: &mut Vec<Difference>) {
-    if same(source, target) {
+fn walk(path: &mut String, source: &Value, target: &Value, node: TypeInfo<'_>, found: &mut Vec<Difference>) {
+    if values::same(source, target, node) {
         return;
     }
     match (source, target) {
@@ -66,22 +70,26 @@ fn walk(path: &mut String, source: &Value, target: &Value, found: &mut Vec<Diffe
             keys.dedup();
             for key in keys {
                 let (old, new) = (old.get(key), new.get(key));
-                at(path, &pointer_token(key), |path| both(path, old, new, found));
+                at(path, &pointer_token(key), |path| {
+                    both(path, old, new, node.member(key), found)
+                });
             }
         }
         (Value::Array(old), Value::Array(new)) => {
-            let shared = old.len().min(new.len());
+            let (shared, item) = (old.len().min(new.len()), node.item());
             for surplus in &old[shared..] {
-                at(path, &shared.to_string(), |path| both(path, Some(surplus), None, found));
+                at(path, &shared.to_string(), |path| {
+                    both(path, Some(surplus), None, item, found)
+                });
             }
             for (index, (old, new)) in old.iter().zip(new).enumerate() {
-                at(path, &index.to_string(), |path| walk(path, old, new, found));
+                at(path, &index.to_string(), |path| walk(path, old, new, item, found));
             }
             for added in &new[shared..] {
-                at(path, "-", |path| both(path, None, Some(added), found));
+                at(path, "-", |path| both(path, None, Some(added), item, found));
             }
         }
-        _ => both(path, Some(source), Some(target), found),
+        _ => both(path, Some(source), Some(target), node, found),
     }
 }
 
@@ -93,13 +101,17 @@ fn at(path: &mut String, token: &str, visit: impl FnOnce(&mut String)) {
     path.truncate(length);
 }
 
-fn both(path: &mut String, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<Difference>) {
+fn both(path: &mut String, old: Option<&Value>, new: Option<&Value>, node: TypeInfo<'_>, found: &mut Vec<Difference>) {
+    if values::same_member(old, new, node) {
+        return;
+    }
     let op = match (old, new) {
-        (Some(old), Some(new)) if comparable(old, new) => return walk(path, old, new, found),
+        (Some(old), Some(new)) if old.is_object() && new.is_object() || old.is_array() && new.is_array() => {
+            return walk(path, old, new, node, found);
+        }
         (Some(_), Some(_)) => Op::Replace,
         (Some(_), None) => Op::Remove,
-        (None, Some(_)) => Op::Add,
-        (None, None) => return,
+        (None, _) => Op::Add,
     };
     found.push(Difference {
         op,
@@ -109,11 +121,6 @@ fn both(path: &mut String, old: Option<&Value>, new: Option<&Value>, found: &mut
     });
 }
 
-/// Whether there is something to compare inside, or the two are equal.
-fn comparable(old: &Value, new: &Value) -> bool {
-    same(old, new) || old.is_object() && new.is_object() || old.is_array() && new.is_array()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,7 +128,7 @@ mod tests {
 
     fn lines(source: Value, target: Value) -> Vec<String> {
         let show = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
-        let entries = diff(&source, &target);
+        let entries = diff(&source, &target, TypeInfo::Deduced);
         entries
             .iter()
             .map(|d| format!("{:?} {} {} {}", d.op, d.path, show(&d.old), show(&d.new)))
@@ -132,7 +139,7 @@ mod tests {
     fn keys_come_in_byte_order_with_old_and_new_mixed() {
         let got = lines(
             json!({"b": 1, "d": 1, "e": {"x": 1}}),
-            json!({"a": 2, "b": 2, "c": 2, "e": {"x": 1, "y": null}}),
+            json!({"a": 2, "b": 2, "c": 2, "e": {"x": 1, "y": 0, "z": null}}),
         );
         assert_eq!(
             got,
@@ -141,7 +148,7 @@ mod tests {
                 "Replace /b 1 2",
                 "Add /c - 2",
                 "Remove /d 1 -",
-                "Add /e/y - null"
+                "Add /e/y - 0"
             ]
         );
     }

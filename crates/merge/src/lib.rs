@@ -9,7 +9,10 @@ mod merge_patch;
 pub mod ssa;
 pub mod strategic;
 mod types;
+mod unions;
+pub mod values;
 
 pub use json_patch::{PatchError, json_patch, json_patch_request};
 pub use merge_patch::{merge_patch, three_way_json};
 pub use types::{ListKind, TypeInfo};
+pub use unions::branches_in_the_way;

@@ -1,5 +1,6 @@
 //! JSON merge patch (RFC 7396), and the three-way patch that clients compute for custom resources.
 
+use crate::diff::same;
 use serde_json::{Map, Value};
 
 /// Applies a merge patch: maps merge, null deletes, everything else replaces.
@@ -63,7 +64,7 @@ fn three_way_map(
                     patch.insert(key.clone(), Value::Object(inner));
                 }
             }
-            (wanted, Some(found)) if wanted == found => {}
+            (wanted, Some(found)) if same(wanted, found) => {}
             (wanted, _) => {
                 patch.insert(key.clone(), without_nulls(wanted));
             }

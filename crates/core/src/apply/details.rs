@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::canonical::canonical;
 use super::comparable::comparable;
+use super::prepare::types_of;
+use super::secrets::with_encoded_data;
 
 /// Most differences that are reported for one object.
 pub const MAX_DETAILS: usize = 100;
@@ -17,7 +19,8 @@ const REDACTED: &str = "(redacted for security reasons)";
 pub fn differences(source: &Value, target: &Value) -> Vec<PatchDetail> {
     let is_secret =
         target.get("apiVersion").is_some_and(|v| v == "v1") && target.get("kind").is_some_and(|k| k == "Secret");
-    let found = diff(&comparable(source), &comparable(target));
+    let [source, target] = [source, target].map(|object| comparable(&with_encoded_data(object)));
+    let found = diff(&source, &target, types_of(&target));
     found
         .into_iter()
         .take(MAX_DETAILS)
@@ -163,6 +166,36 @@ mod tests {
         for (source, target, wanted) in cases {
             assert_eq!(lines(&source, &target), wanted, "{source} -> {target}");
         }
+    }
+
+    #[test]
+    fn values_that_mean_the_same_are_no_difference() {
+        let deployment = |container: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [container]}}}});
+        let hub = deployment(
+            json!({"name": "c", "env": [], "command": null, "ports": [{"containerPort": 53}],
+            "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"cpu": 1.5, "memory": 1_073_741_824}}}),
+        );
+        let member = |cpu: &str| {
+            deployment(json!({"name": "c", "ports": [{"containerPort": 53, "protocol": "TCP"}],
+                "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": cpu, "memory": "1Gi"}}}))
+        };
+        let at = "/spec/template/spec/containers/0";
+        let protocol = format!("{at}/ports/0/protocol hub=- member=TCP");
+        assert_eq!(lines(&hub, &member("1500m")), [protocol.as_str()]);
+        let limit = format!("{at}/resources/limits/cpu hub=1.5 member=2");
+        assert_eq!(lines(&hub, &member("2")), [protocol.as_str(), limit.as_str()]);
+        let secret = |body: Value| {
+            let mut secret = json!({"apiVersion": "v1", "kind": "Secret"});
+            secret
+                .as_object_mut()
+                .unwrap()
+                .extend(body.as_object().unwrap().clone());
+            secret
+        };
+        let hub =
+            secret(json!({"stringData": {"plain": "x"}, "data": {"wrapped": "aGVsbG8g\nd29ybGQ=\n", "plain": "b2xk"}}));
+        let member = secret(json!({"data": {"plain": "eA==", "wrapped": "aGVsbG8gd29ybGQ="}}));
+        assert_eq!(lines(&hub, &member), Vec::<String>::new());
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod print;
 mod report;
 mod request;
 mod requeue;
+mod secrets;
 mod strategy;
 mod trim;
 mod waves;

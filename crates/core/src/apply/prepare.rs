@@ -1,6 +1,7 @@
 //! From a manifest to the object that is sent to the member (member-behaviour 4.10).
 
 use api::text::{annotations, managers};
+use merge::TypeInfo;
 use serde_json::{Map, Value};
 
 use super::canonical::canonical;
@@ -81,6 +82,12 @@ pub fn prepare(manifest: &Value, hash: &str, owner: &Owner, remember: bool) -> P
         body,
         too_large_to_remember,
     }
+}
+
+/// What is known of the object's kind: everything of built-in kinds, the metadata of others.
+pub fn types_of(object: &Value) -> TypeInfo<'static> {
+    let (api_version, kind) = (owners::field(object, "apiVersion"), owners::field(object, "kind"));
+    TypeInfo::builtin(api_version, kind).unwrap_or_else(TypeInfo::unknown_object)
 }
 
 /// The manifest applied last, as the live object remembers it.

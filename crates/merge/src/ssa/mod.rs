@@ -4,14 +4,18 @@
 //! applying another value onto a field that somebody else owns is a conflict unless forced; a field that its applier no longer
 //! names and that nobody else owns disappears.
 
+mod entries;
 mod kubectl;
 mod managed;
 mod rewrite;
 mod set;
+mod structure;
 mod walk;
 
 use crate::types::TypeInfo;
-use managed::{Managed, ManagedFields, ManagerId};
+pub use entries::{Entries, other_writers};
+use managed::ManagerId;
+use managed::{Managed, ManagedFields};
 use serde_json::{Map, Value, json};
 pub use set::{FieldSet, PathElement};
 use walk::{Comparison, field_set, path_text};

@@ -16,7 +16,7 @@ impl PathElement {
     }
 
     /// The element of a list at `node`; `None` when the element has none of the keys.
-    pub(super) fn item(node: TypeInfo<'_>, kind: &ListKind<'_>, item: &Value) -> Option<Self> {
+    pub(crate) fn item(node: TypeInfo<'_>, kind: &ListKind<'_>, item: &Value) -> Option<Self> {
         match kind {
             ListKind::Atomic => None,
             ListKind::Set if item.is_object() || item.is_array() => None,
@@ -36,6 +36,11 @@ impl PathElement {
     /// The field's name, for the steps that are fields.
     pub fn field_name(&self) -> Option<&str> {
         self.0.strip_prefix("f:")
+    }
+
+    /// The kind of step and the rest.
+    pub(super) fn split(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or(("", &self.0))
     }
 
     /// Reads the wire form; keys are brought into canonical form. `None` for anything else.
@@ -73,12 +78,22 @@ impl fmt::Display for PathElement {
 pub struct FieldSet(BTreeMap<PathElement, Entry>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Entry {
-    member: bool,
-    below: FieldSet,
+pub(super) struct Entry {
+    pub(super) member: bool,
+    pub(super) below: FieldSet,
 }
 
 impl FieldSet {
+    /// No path.
+    pub const fn empty() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Steps with what the set says of each.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&PathElement, &Entry)> {
+        self.0.iter()
+    }
+
     /// A set of paths made of named fields only.
     pub fn of_fields(paths: &[&[&str]]) -> Self {
         let mut set = Self::default();
@@ -168,7 +183,20 @@ impl FieldSet {
         })
     }
 
-    fn combine(&self, change: impl Fn(&PathElement, &Entry) -> Entry) -> Self {
+    /// Paths of this set that are in the other, or lie below or above a path of it.
+    #[must_use]
+    pub(super) fn overlap(&self, other: &Self) -> Self {
+        self.combine(|step, entry| match other.0.get(step) {
+            None => Entry::default(),
+            Some(theirs) if theirs.member => entry.clone(),
+            Some(theirs) => Entry {
+                member: entry.member && entry.below.is_empty() && !theirs.below.is_empty(),
+                below: entry.below.overlap(&theirs.below),
+            },
+        })
+    }
+
+    pub(super) fn combine(&self, change: impl Fn(&PathElement, &Entry) -> Entry) -> Self {
         let entries = self.0.iter().map(|(step, entry)| (step.clone(), change(step, entry)));
         Self(
             entries

@@ -1,6 +1,7 @@
 //! Applying a strategic merge patch.
 
-use super::{DELETE_FROM, PATCH, RETAIN_KEYS, SET_ORDER, StrategicError, key_of, order};
+use super::order::{self, Key};
+use super::{DELETE_FROM, PATCH, RETAIN_KEYS, SET_ORDER, StrategicError, key_of};
 use crate::types::TypeInfo;
 use serde_json::{Map, Value};
 
@@ -92,8 +93,13 @@ fn list(doc: &mut Object, patch: &Object, field: &str, node: TypeInfo<'_>) -> Re
     let deleted = array(&format!("{DELETE_FROM}{field}"))?;
     let live = match doc.get(field) {
         Some(Value::Array(live)) => live.clone(),
-        _ if elements.is_none() => return Ok(()),
-        _ => Vec::new(),
+        _ => {
+            // Nothing to merge with: the elements are taken as they are, even where their keys are not unique.
+            if let Some(elements) = elements {
+                doc.insert(field.to_owned(), clean(&Value::Array(elements.clone())));
+            }
+            return Ok(());
+        }
     };
     let empty = Vec::new();
     let (elements, deleted) = (elements.unwrap_or(&empty), deleted.unwrap_or(&empty));
@@ -121,7 +127,8 @@ fn list(doc: &mut Object, patch: &Object, field: &str, node: TypeInfo<'_>) -> Re
             .filter(|element| element.get(PATCH).is_none())
             .cloned()
             .collect();
-        merged = order::arrange(merged, wanted_order.unwrap_or(&named), &live, key);
+        let by = if key.is_empty() { Key::Whole } else { Key::Member(key) };
+        merged = order::arrange_by(merged, wanted_order.unwrap_or(&named), &live, &by);
     }
     doc.insert(field.to_owned(), Value::Array(merged));
     Ok(())
@@ -149,7 +156,7 @@ fn keyed(
     for element in elements {
         let at = {
             key_of(field, key, element)?;
-            order::position(&merged, element, key)
+            order::position(&merged, element, &Key::Member(key))
         };
         match (directive(element).as_deref(), at) {
             (Some("delete"), _) => {
@@ -169,7 +176,7 @@ fn keyed(
 }
 
 /// A patch's value as a document's value: without nulls in maps, directives, and what directives delete.
-fn clean(value: &Value) -> Value {
+pub(super) fn clean(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(strip(map)),
         Value::Array(list) => {

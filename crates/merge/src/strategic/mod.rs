@@ -4,6 +4,7 @@
 //! The markers (merge keys, replace, retain keys) come from the table of built-in types.
 
 mod apply;
+mod identity;
 mod order;
 mod three_way;
 
@@ -100,5 +101,7 @@ fn key_of<'a>(field: &str, key: &str, element: &'a Value) -> Result<&'a Value, S
     element.get(key).filter(|value| !value.is_null()).ok_or_else(missing)
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -210,6 +210,161 @@ fn three_way_handles_scalar_lists_and_strategy_unions() {
     assert_eq!(after["metadata"]["finalizers"], json!(["b", "c", "x"]));
 }
 
+/// Lists in which the merge key does not tell all elements apart: case g2 and its siblings.
+#[test]
+fn elements_that_share_their_merge_key_stay_apart() {
+    let (tcp, udp) = (
+        json!({"name": "t", "port": 53, "protocol": "TCP"}),
+        json!({"name": "u", "port": 53, "protocol": "UDP"}),
+    );
+    let bare = json!({"name": "t", "port": 53});
+    let live_tcp = json!({"name": "t", "port": 53, "protocol": "TCP", "nodePort": 30053});
+    let foreign = json!({"name": "f", "port": 80, "protocol": "TCP"});
+    // original, modified, current, wanted in the end
+    let cases = [
+        (
+            json!([tcp]),
+            json!([tcp, udp]),
+            json!([live_tcp]),
+            json!([live_tcp, udp]),
+        ),
+        (
+            json!([tcp, udp]),
+            json!([udp, tcp]),
+            json!([live_tcp, udp]),
+            json!([udp, live_tcp]),
+        ),
+        (json!([tcp, udp]), json!([udp]), json!([live_tcp, udp]), json!([udp])),
+        (json!([tcp, udp]), json!([]), json!([live_tcp, udp]), json!([])),
+        // Another protocol on the same port is another element.
+        (json!([tcp]), json!([udp]), json!([live_tcp]), json!([udp])),
+        // One without protocol is the TCP one.
+        (
+            json!([bare]),
+            json!([bare, udp]),
+            json!([udp, live_tcp]),
+            json!([live_tcp, udp]),
+        ),
+        (
+            json!([tcp]),
+            json!([bare]),
+            json!([live_tcp, udp]),
+            json!([{"name": "t", "port": 53, "nodePort": 30053}, udp]),
+        ),
+        // What others have added stays where it was.
+        (
+            json!([tcp]),
+            json!([tcp, udp]),
+            json!([foreign, live_tcp]),
+            json!([foreign, live_tcp, udp]),
+        ),
+        (
+            json!([]),
+            json!([tcp]),
+            json!([udp, foreign]),
+            json!([udp, foreign, tcp]),
+        ),
+        // Nothing was there.
+        (json!([]), json!([tcp, udp]), json!([]), json!([tcp, udp])),
+        (json!([]), json!([tcp, udp]), Value::Null, json!([tcp, udp])),
+        // A port that somebody else has put in the place of ours is not ours to remove.
+        (json!([udp]), json!([]), json!([live_tcp]), json!([live_tcp])),
+    ];
+    let service = |ports: &Value| match ports {
+        Value::Null => json!({"spec": {}}),
+        ports => json!({"spec": {"ports": ports}}),
+    };
+    for (original, modified, current, wanted) in cases {
+        let (before, after, live) = (service(&original), service(&modified), service(&current));
+        let patch = three_way("v1", "Service", &before, &after, &live).unwrap();
+        let result = apply("v1", "Service", &live, &patch).unwrap();
+        let label = format!("{original} {modified} {current}: {patch}");
+        assert_eq!(result["spec"]["ports"], wanted, "{label}");
+        assert_eq!(
+            three_way("v1", "Service", &after, &after, &result).unwrap(),
+            json!({}),
+            "{label}"
+        );
+    }
+}
+
+#[test]
+fn variables_that_are_named_twice_are_told_apart_by_their_order() {
+    let env = |values: &[&str]| {
+        let env: Vec<Value> = values
+            .iter()
+            .map(|value| json!({"name": "A", "value": value}))
+            .collect();
+        pod(json!({"containers": [{"name": "c", "env": env}]}))
+    };
+    for (original, modified, current) in [
+        (env(&["1", "2"]), env(&["1", "3"]), env(&["1", "2"])),
+        (env(&["1", "2"]), env(&["2"]), env(&["1", "2"])),
+        (env(&["1"]), env(&["1", "2"]), env(&["1"])),
+    ] {
+        let patch = three_way("v1", "Pod", &original, &modified, &current).unwrap();
+        let after = apply("v1", "Pod", &current, &patch).unwrap();
+        assert_eq!(after, modified, "{patch}");
+        assert_eq!(
+            three_way("v1", "Pod", &modified, &modified, &after).unwrap(),
+            json!({}),
+            "{patch}"
+        );
+    }
+}
+
+#[test]
+fn what_means_the_same_is_not_sent() {
+    let cases = [
+        (
+            json!({"containers": [{"name": "c", "env": [], "stdin": false, "resources": {"limits": {"cpu": 1.5, "memory": "1024Mi"}}}], "tolerations": null, "nodeSelector": {}}),
+            json!({"containers": [{"name": "c", "resources": {"limits": {"cpu": "1500m", "memory": "1Gi"}}}]}),
+            json!({}),
+        ),
+        (
+            json!({"containers": [{"name": "c", "resources": {"limits": {"cpu": 2}}}], "hostNetwork": false}),
+            json!({"containers": [{"name": "c", "resources": {"limits": {"cpu": "1500m"}}}], "hostNetwork": true}),
+            json!({"$setElementOrder/containers": [{"name": "c"}], "containers": [{"name": "c", "resources": {"limits": {"cpu": 2}}}], "hostNetwork": false}),
+        ),
+        (
+            json!({"automountServiceAccountToken": false}),
+            json!({}),
+            json!({"automountServiceAccountToken": false}),
+        ),
+    ];
+    for (modified, current, wanted) in cases {
+        let patch = three_way("v1", "Pod", &Value::Null, &pod(modified.clone()), &pod(current)).unwrap();
+        assert_eq!(
+            patch.get("spec").cloned().unwrap_or_else(|| json!({})),
+            wanted,
+            "{modified}"
+        );
+    }
+}
+
+#[test]
+fn a_branch_that_the_server_filled_in_makes_way() {
+    let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}});
+    let of = |strategy: &Value| json!({"spec": {"updateStrategy": strategy}});
+    let patch = three_way(
+        "apps/v1",
+        "StatefulSet",
+        &json!({}),
+        &of(&json!({"type": "OnDelete"})),
+        &of(&rolling),
+    )
+    .unwrap();
+    assert_eq!(patch, of(&json!({"type": "OnDelete", "rollingUpdate": null})));
+    let handler = |probe: Value| pod(json!({"containers": [{"name": "c", "livenessProbe": probe}]}));
+    let (exec, get) = (
+        handler(json!({"exec": {"command": ["a"]}})),
+        handler(json!({"httpGet": {"port": 1}, "periodSeconds": 10})),
+    );
+    let patch = three_way("v1", "Pod", &json!({}), &exec, &get).unwrap();
+    let after = apply("v1", "Pod", &get, &patch).unwrap();
+    assert_eq!(after, handler(json!({"exec": {"command": ["a"]}, "periodSeconds": 10})));
+}
+
 /// Pod specs with lists of every kind; names are few, so that elements often match.
 fn spec() -> impl Strategy<Value = Value> {
     let name = prop::sample::select(vec!["a", "b", "c"]);
@@ -275,7 +430,7 @@ proptest! {
 
     #[test]
     fn differences_lead_from_source_to_target(source in spec(), target in spec()) {
-        let operations: Vec<Value> = crate::diff::diff(&source, &target).into_iter().map(|d| match d.op {
+        let operations: Vec<Value> = crate::diff::diff(&source, &target, TypeInfo::Deduced).into_iter().map(|d| match d.op {
             crate::diff::Op::Add => json!({"op": "add", "path": d.path, "value": d.new}),
             crate::diff::Op::Remove => json!({"op": "remove", "path": d.path}),
             crate::diff::Op::Replace => json!({"op": "replace", "path": d.path, "value": d.new}),

@@ -8,6 +8,7 @@ mod table;
 use serde_json::Value;
 use table::{Field, Form, Type};
 pub use table::{Patch, is_client_go_kind};
+pub(crate) use table::{Scalar, Union};
 
 /// The type of a value at some path of an object.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,6 +158,30 @@ impl<'a> TypeInfo<'a> {
         }
     }
 
+    /// How a scalar here is read.
+    pub(crate) fn scalar(self) -> Scalar {
+        match self {
+            TypeInfo::Builtin(Builtin {
+                form: Form::Scalar(scalar),
+                ..
+            }) => *scalar,
+            _ => Scalar::Plain,
+        }
+    }
+
+    /// Whether the server cannot tell the zero value here from its absence.
+    pub(crate) fn zero_is_absent(self) -> bool {
+        matches!(self, TypeInfo::Builtin(Builtin { field: Some(field), .. }) if field.zero_is_absent)
+    }
+
+    /// The union that a map here is.
+    pub(crate) fn union(self) -> Option<&'static Union> {
+        match self {
+            TypeInfo::Builtin(here) => here.structure()?.union.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The markers for strategic merge; the default for everything but fields of built-in kinds.
     pub(crate) fn patch(self) -> &'static Patch {
         static NONE: Patch = Patch {
@@ -199,7 +224,7 @@ impl Builtin {
 fn builtin(form: &'static Form) -> TypeInfo<'static> {
     match form {
         Form::Opaque => TypeInfo::Opaque,
-        Form::Scalar => TypeInfo::Deduced,
+        Form::Scalar(Scalar::Plain) => TypeInfo::Deduced,
         form => TypeInfo::Builtin(Builtin { form, field: None }),
     }
 }

@@ -1,4 +1,5 @@
-//! The table of built-in types, read once from `builtin.table`.
+//! The tables of built-in types, read once: `builtin.table` (shapes and markers), `values.table` (what values of fields mean)
+//! and `unions.table`.
 
 use super::{Builtin, ListKind, TypeInfo};
 use std::collections::BTreeMap;
@@ -8,8 +9,25 @@ use std::sync::OnceLock;
 #[derive(Debug, Default)]
 pub(crate) struct Type {
     pub(crate) atomic: bool,
-    /// Fields that are not scalars.
+    /// Fields that are not plain scalars.
     pub(crate) fields: BTreeMap<String, Field>,
+    pub(crate) union: Option<Union>,
+}
+
+/// Branches of which only one may be set.
+#[derive(Debug)]
+pub(crate) enum Union {
+    /// A field says which branch counts.
+    By {
+        /// That field.
+        field: String,
+        /// What the server assumes when the field is absent.
+        default: Option<String>,
+        /// Branches, each with the value of the field that selects it.
+        branches: Vec<(String, String)>,
+    },
+    /// Whichever is set.
+    OneOf(Vec<String>),
 }
 
 /// A field of a struct, with its markers.
@@ -17,6 +35,8 @@ pub(crate) struct Type {
 pub(crate) struct Field {
     pub(crate) form: Form,
     pub(crate) atomic: bool,
+    /// Whether the server cannot tell the field's zero value from its absence.
+    pub(crate) zero_is_absent: bool,
     list: List,
     pub(crate) patch: Patch,
 }
@@ -32,11 +52,25 @@ enum List {
 /// What is written in a place.
 #[derive(Debug)]
 pub(crate) enum Form {
-    Scalar,
+    Scalar(Scalar),
     Opaque,
     Struct(String),
     List(Box<Form>),
     Map(Box<Form>),
+}
+
+/// How a scalar is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    /// As it is written.
+    #[default]
+    Plain,
+    /// An amount with a suffix.
+    Quantity,
+    /// A number, which may be written as text.
+    IntOrString,
+    /// Base64.
+    Bytes,
 }
 
 /// The strategic merge markers of a field.
@@ -60,7 +94,12 @@ struct Table {
 
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| parse(include_str!("builtin.table")))
+    TABLE.get_or_init(|| {
+        let mut table = parse(include_str!("builtin.table"));
+        add_values(&mut table, include_str!("values.table"));
+        add_unions(&mut table, include_str!("unions.table"));
+        table
+    })
 }
 
 /// The form of a kind; `None` when the table does not hold it.
@@ -125,7 +164,7 @@ fn parse(text: &str) -> Table {
                 current.clone(),
                 Type {
                     atomic: name != line,
-                    fields: BTreeMap::new(),
+                    ..Type::default()
                 },
             );
         }
@@ -133,11 +172,73 @@ fn parse(text: &str) -> Table {
     table
 }
 
+/// Adds what values mean. Types that no kind of the table holds are left out.
+fn add_values(table: &mut Table, text: &str) {
+    let mut current = String::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some(field) = line.strip_prefix("  ") else {
+            line.clone_into(&mut current);
+            continue;
+        };
+        let Some(of) = table.types.get_mut(&current) else {
+            continue;
+        };
+        let mut words = field.split(' ');
+        let name = words.next().unwrap_or_default();
+        let field = of.fields.entry(name.to_owned()).or_insert_with(|| parse_field(""));
+        for word in words {
+            match word {
+                "zero" => field.zero_is_absent = true,
+                "quantity" => field.form.read_scalars_as(Scalar::Quantity),
+                "int-or-string" => field.form.read_scalars_as(Scalar::IntOrString),
+                "bytes" => field.form.read_scalars_as(Scalar::Bytes),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn add_unions(table: &mut Table, text: &str) {
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((head, branches)) = line.split_once(": ") else {
+            continue;
+        };
+        let words: Vec<&str> = head.split(' ').collect();
+        let union = match words.as_slice() {
+            [_, "one", "of"] => Union::OneOf(branches.split(' ').map(str::to_owned).collect()),
+            [_, "by", field, "default", default] => Union::By {
+                field: (*field).to_owned(),
+                default: (*default != "-").then(|| (*default).to_owned()),
+                branches: branches
+                    .split(' ')
+                    .filter_map(|pair| pair.split_once('='))
+                    .map(|(l, r)| (l.to_owned(), r.to_owned()))
+                    .collect(),
+            },
+            _ => continue,
+        };
+        if let Some(of) = words.first().and_then(|name| table.types.get_mut(*name)) {
+            of.union = Some(union);
+        }
+    }
+}
+
+impl Form {
+    fn read_scalars_as(&mut self, scalar: Scalar) {
+        match self {
+            Self::Scalar(kind) => *kind = scalar,
+            Self::List(inner) | Self::Map(inner) => inner.read_scalars_as(scalar),
+            Self::Opaque | Self::Struct(_) => {}
+        }
+    }
+}
+
 fn parse_field(text: &str) -> Field {
     let (form, markers) = text.split_once(' ').unwrap_or((text, ""));
     let mut field = Field {
         form: parse_form(form),
         atomic: false,
+        zero_is_absent: false,
         list: List::Atomic,
         patch: Patch::default(),
     };
@@ -174,7 +275,7 @@ fn parse_form(text: &str) -> Form {
         Form::Map(Box::new(parse_form(element)))
     } else {
         match text {
-            "" => Form::Scalar,
+            "" => Form::Scalar(Scalar::Plain),
             "?" => Form::Opaque,
             name => Form::Struct(name.to_owned()),
         }
@@ -189,7 +290,7 @@ mod tests {
         match form {
             Form::Struct(name) => into.push(name.clone()),
             Form::List(inner) | Form::Map(inner) => names(inner, into),
-            Form::Scalar | Form::Opaque => {}
+            Form::Scalar(_) | Form::Opaque => {}
         }
     }
 
@@ -206,6 +307,18 @@ mod tests {
         assert!(named.len() > 500);
         for name in named {
             assert!(table.types.contains_key(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_union_is_one_of_a_type_of_the_table() {
+        let table = table();
+        let lines = include_str!("unions.table")
+            .lines()
+            .filter(|line| !line.starts_with('#'));
+        for line in lines {
+            let name = line.split(' ').next().unwrap();
+            assert!(table.types.get(name).is_some_and(|of| of.union.is_some()), "{line}");
         }
     }
 
