@@ -271,6 +271,10 @@ impl Agent {
         if stop.run_until_cancelled(self.synced()).await.is_none() {
             return;
         }
+        let hub = &self.clients.general;
+        self.wake.placements.retry_after_outages_of(hub).await;
+        self.wake.members.retry_after_outages_of(hub).await;
+        self.wake.overrides.retry_after_outages_of(hub).await;
         let (recorder, events) = events::channel(self.writer.clone(), self.clock);
         tasks.spawn_endless("events", events.run(stop));
         let on = self.config.controllers;

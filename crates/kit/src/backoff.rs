@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rand::Rng as _;
 
+use crate::error::Error;
+
 /// How long to wait before each further try: doubles from `base` up to `max`, of which a random half is taken off, so
 /// that those who failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,18 @@ impl Retry {
     pub fn failed(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.backoff.delay(self.failures)
+    }
+
+    /// It failed with this error: waits before the next try, at least as long as the server asks for. Where no answer came,
+    /// it waits until the server answers again ([`crate::reachability::Reachability::wait`]), and then begins anew.
+    pub async fn pause(&mut self, error: &Error) {
+        let wait = self.failed().max(error.retry_after().unwrap_or_default());
+        if let Some(reachability) = error.reachability()
+            && reachability.wait().await
+        {
+            return self.reset();
+        }
+        tokio::time::sleep(wait).await;
     }
 
     /// It went well: the next failure is the first one.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::reachability::Reachability;
+
 /// Reason of a failure whose cause is that the server does not know the requested resourceVersion yet.
 pub(crate) const TOO_LARGE_VERSION: &str = "ResourceVersionTooLarge";
 
@@ -29,6 +31,16 @@ pub enum Error {
         what: String,
         /// What happened, with all sources.
         cause: String,
+    },
+    /// No answer arrived from a server whose reachability is known.
+    #[error("The request to {what} failed: {cause}.")]
+    Unreachable {
+        /// What was asked for.
+        what: String,
+        /// What happened, with all sources.
+        cause: String,
+        /// Tells when the server answers again.
+        reachability: Reachability,
     },
     /// An answer arrived that is not what the protocol promises.
     #[error("The answer to {what} cannot be read: {cause}.")]
@@ -83,7 +95,7 @@ impl Error {
                 (401 | 403 | 408 | 429 | 500.., _) => Class::ApiServer,
                 _ => Class::Unexpected,
             },
-            Self::Transport { .. } => Class::ApiServer,
+            Self::Transport { .. } | Self::Unreachable { .. } => Class::ApiServer,
             Self::Answer { .. } | Self::Request { .. } => Class::Unexpected,
         }
     }
@@ -123,7 +135,15 @@ impl Error {
 
     /// Whether no answer arrived.
     pub fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Transport { .. })
+        matches!(self, Self::Transport { .. } | Self::Unreachable { .. })
+    }
+
+    /// What tells when the server answers again, if this is about a server that did not.
+    pub fn reachability(&self) -> Option<&Reachability> {
+        match self {
+            Self::Unreachable { reachability, .. } => Some(reachability),
+            _ => None,
+        }
     }
 
     /// Whether the object was refused as invalid.

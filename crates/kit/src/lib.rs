@@ -16,6 +16,7 @@ pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod queue;
+pub mod reachability;
 pub mod resource;
 pub mod rest;
 pub mod runtime;

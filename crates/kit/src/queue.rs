@@ -4,14 +4,21 @@
 //! comes again afterwards, once. Of two times at which a key should come, the earlier one wins. The queue holds each
 //! key at most once, so it is bounded by the number of objects there are.
 //!
+//! Keys that failed while a server could not be reached come again as soon as it answers
+//! ([`Queue::retry_after_outages_of`]), whatever back-off they had come to.
+//!
 //! A queue made by [`Queue::by_priority`] hands out keys of a higher priority first, and those of one priority in the
 //! order they came. A key that is added again keeps the higher of its priorities.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -19,6 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::reachability::{Reachability, moment};
 
 /// A handle to the queue; clones share it.
 pub struct Queue<K> {
@@ -36,6 +44,8 @@ struct Inner<K> {
     by_priority: bool,
     state: Mutex<State<K>>,
     wake: Notify,
+    /// After whose outages what failed meanwhile is tried again at once.
+    servers: Mutex<Vec<Reachability>>,
 }
 
 struct State<K> {
@@ -50,8 +60,17 @@ struct State<K> {
     again: BTreeMap<K, i32>,
     due: BTreeMap<K, (Instant, i32)>,
     by_time: BTreeSet<(Instant, K)>,
-    failures: BTreeMap<K, u32>,
+    failures: BTreeMap<K, Failed>,
     closed: bool,
+}
+
+/// Failures in a row of a key.
+struct Failed {
+    count: u32,
+    /// When it failed last.
+    at: Instant,
+    /// Whether the server has said when to come again.
+    is_told_when: bool,
 }
 
 /// What the work on a key came to.
@@ -114,6 +133,7 @@ impl<K: Ord + Clone> Queue<K> {
                 by_priority,
                 state: Mutex::new(state),
                 wake: Notify::new(),
+                servers: Mutex::default(),
             }),
         }
     }
@@ -145,7 +165,25 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Failures in a row of a key that is being retried.
     pub fn failures(&self, key: &K) -> u32 {
-        self.inner.state.lock().failures.get(key).copied().unwrap_or_default()
+        self.inner
+            .state
+            .lock()
+            .failures
+            .get(key)
+            .map_or(0, |failed| failed.count)
+    }
+
+    /// Tries keys again at once that failed while the server of this client could not be reached. Call it before
+    /// [`work`]. A client that [`crate::client::build`] has not made changes nothing.
+    pub async fn retry_after_outages_of(&self, client: &Client) {
+        if let Some(server) = Reachability::of(client).await {
+            self.retry_after_outages(server);
+        }
+    }
+
+    /// As [`Self::retry_after_outages_of`].
+    pub fn retry_after_outages(&self, server: Reachability) {
+        self.inner.servers.lock().push(server);
     }
 
     /// Keys that wait to be worked on now.
@@ -207,6 +245,38 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
+    /// Makes what failed since then come again in a moment, as if it had not failed.
+    fn release(&self, since: Instant) {
+        let mut state = self.inner.state.lock();
+        let failed = state.failures.iter();
+        let failed = failed.filter(|(_, failed)| failed.at >= since && !failed.is_told_when);
+        let keys: Vec<K> = failed.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            state.failures.remove(&key);
+            if let Some((_, priority)) = state.due.get(&key).copied() {
+                state.delay(key, Instant::now() + moment(), priority);
+            }
+        }
+        drop(state);
+        self.inner.wake.notify_one();
+    }
+
+    /// Releases what failed in an outage when that is over, for good.
+    async fn release_after_outages(&self) -> Infallible {
+        let over = |server: Reachability| async move {
+            let outages = server.outage_over().await;
+            (server, outages)
+        };
+        let mut outages: FuturesUnordered<_> = self.inner.servers.lock().iter().cloned().map(over).collect();
+        while let Some((server, ended)) = outages.next().await {
+            if let Some(began) = ended.last_began {
+                self.release(began);
+            }
+            outages.push(over(server));
+        }
+        std::future::pending().await
+    }
+
     fn finish(&self, key: K, priority: i32, outcome: Outcome) {
         let mut state = self.inner.state.lock();
         state.active.remove(&key);
@@ -220,9 +290,14 @@ impl<K: Ord + Clone> Queue<K> {
                 }
             }
             Outcome::Retry | Outcome::RetryAfter(_) => {
-                let failures = state.failures.entry(key.clone()).or_default();
-                *failures = failures.saturating_add(1);
-                let delay = self.inner.backoff.delay(*failures);
+                let before = state.failures.get(&key).map_or(0, |failed| failed.count);
+                let failed = Failed {
+                    count: before.saturating_add(1),
+                    at: Instant::now(),
+                    is_told_when: matches!(outcome, Outcome::RetryAfter(_)),
+                };
+                let delay = self.inner.backoff.delay(failed.count);
+                state.failures.insert(key.clone(), failed);
                 let least = match outcome {
                     Outcome::RetryAfter(least) => least,
                     _ => Duration::ZERO,
@@ -355,25 +430,31 @@ where
     Fut: Future<Output = Outcome> + Send + 'static,
 {
     let mut running = JoinSet::new();
-    loop {
-        while let Some(ended) = running.try_join_next() {
-            report(ended);
-        }
-        if running.len() >= workers.max(1) {
-            if let Some(ended) = running.join_next().await {
+    let hand_out = async {
+        loop {
+            while let Some(ended) = running.try_join_next() {
                 report(ended);
             }
-            continue;
+            if running.len() >= workers.max(1) {
+                if let Some(ended) = running.join_next().await {
+                    report(ended);
+                }
+                continue;
+            }
+            let Some(next) = stop.run_until_cancelled(queue.next()).await else {
+                break;
+            };
+            let Some(task) = next else { break };
+            let future = handle(task.key().clone());
+            running.spawn(async move {
+                let outcome = future.await;
+                task.done(outcome);
+            });
         }
-        let Some(next) = stop.run_until_cancelled(queue.next()).await else {
-            break;
-        };
-        let Some(task) = next else { break };
-        let future = handle(task.key().clone());
-        running.spawn(async move {
-            let outcome = future.await;
-            task.done(outcome);
-        });
+    };
+    tokio::select! {
+        () = hand_out => {}
+        never = queue.release_after_outages() => match never {},
     }
     queue.close();
     while let Some(ended) = running.join_next().await {
@@ -530,6 +611,74 @@ mod tests {
         }
         queue.next().await.unwrap().done(Outcome::Done);
         assert_eq!(queue.failures(&"a"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_in_an_outage_comes_again_when_it_is_over() {
+        const LONG: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(60));
+        let down = Arc::new(Mutex::new(false));
+        let is_down = Arc::clone(&down);
+        let probe: crate::reachability::Probe = Box::new(move || {
+            let answer = if *is_down.lock() {
+                Err("refused".to_owned())
+            } else {
+                Ok(())
+            };
+            Box::pin(async move { answer })
+        });
+        let server = Reachability::new("test", probe);
+        let queue = Queue::new(LONG);
+        queue.retry_after_outages(server.clone());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let stop = CancellationToken::new();
+        let runner = {
+            let (queue, stop, log, down, server) = (
+                queue.clone(),
+                stop.clone(),
+                Arc::clone(&log),
+                Arc::clone(&down),
+                server.clone(),
+            );
+            tokio::spawn(async move {
+                work(&queue, 2, &stop, |key: &'static str| {
+                    log.lock().push((key, Instant::now()));
+                    let outcome = match (key, *down.lock()) {
+                        ("refused", _) => Outcome::Retry,
+                        ("told when", _) => Outcome::RetryAfter(Duration::from_secs(300)),
+                        (_, true) => Outcome::Retry,
+                        (_, false) => Outcome::Done,
+                    };
+                    if *down.lock() {
+                        server.failed();
+                    }
+                    async move { outcome }
+                })
+                .await;
+            })
+        };
+        // A key that fails for another reason long before the outage keeps its back-off.
+        queue.add("refused");
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let tries = |name: &str| log.lock().iter().filter(|(key, _)| *key == name).count();
+        let before = tries("refused");
+        *down.lock() = true;
+        queue.add("unanswered");
+        queue.add("told when");
+        let waiting = tokio::spawn({
+            let server = server.clone();
+            async move { server.wait().await }
+        });
+        tokio::time::sleep(Duration::from_secs(75)).await;
+        assert!(queue.failures(&"unanswered") >= 10 && before >= 8);
+        let count = tries("unanswered");
+        *down.lock() = false;
+        let back = Instant::now();
+        assert!(waiting.await.unwrap());
+        tokio::time::sleep(Duration::from_secs(3) - back.elapsed()).await;
+        assert_eq!(tries("unanswered"), count + 1);
+        assert_eq!((tries("told when"), queue.failures(&"unanswered")), (1, 0));
+        stop.cancel();
+        runner.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

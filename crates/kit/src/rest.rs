@@ -9,6 +9,7 @@ use kube::client::{Body, Client};
 use serde::Deserialize;
 
 use crate::error::{Error, TOO_LARGE_VERSION, chain};
+use crate::reachability::Slot;
 
 /// Media types of patches.
 pub mod media {
@@ -33,6 +34,8 @@ pub struct Call {
     accept: &'static str,
     content: Option<(&'static str, Vec<u8>)>,
     deadline: Duration,
+    /// Filled by the client with what knows whether its server can be reached.
+    slot: Slot,
 }
 
 impl Call {
@@ -45,6 +48,7 @@ impl Call {
             accept: media::JSON,
             content: None,
             deadline: Duration::from_secs(30),
+            slot: Slot::default(),
         }
     }
 
@@ -74,13 +78,10 @@ impl Call {
     /// # Errors
     /// When the deadline passes, no answer arrives, or the server answers with a failure.
     pub async fn send(self, client: &Client) -> Result<Bytes, Error> {
-        let (what, deadline) = (self.what.clone(), self.deadline);
+        let (what, deadline, slot) = (self.what.clone(), self.deadline, self.slot.clone());
         match tokio::time::timeout(deadline, self.exchange(client)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::Transport {
-                what,
-                cause: format!("no answer within {deadline:?}"),
-            }),
+            Err(_) => Err(unanswered(what, format!("no answer within {deadline:?}"), &slot)),
         }
     }
 
@@ -102,36 +103,34 @@ impl Call {
     /// # Errors
     /// As [`Self::send`]; the deadline covers the head only.
     pub async fn open(self, client: &Client) -> Result<Response<Body>, Error> {
-        let (what, deadline) = (self.what.clone(), self.deadline);
+        let (what, deadline, slot) = (self.what.clone(), self.deadline, self.slot.clone());
         let head = async {
             let response = self.head(client).await?;
             if response.status().is_success() {
                 Ok(response)
             } else {
-                Err(refused(&what, response).await)
+                Err(refused(&what, response, &slot).await)
             }
         };
         match tokio::time::timeout(deadline, head).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::Transport {
-                what,
-                cause: format!("no answer within {deadline:?}"),
-            }),
+            Err(_) => Err(unanswered(
+                what.clone(),
+                format!("no answer within {deadline:?}"),
+                &slot,
+            )),
         }
     }
 
     async fn exchange(self, client: &Client) -> Result<Bytes, Error> {
-        let what = self.what.clone();
+        let (what, slot) = (self.what.clone(), self.slot.clone());
         let response = self.head(client).await?;
         if !response.status().is_success() {
-            return Err(refused(&what, response).await);
+            return Err(refused(&what, response, &slot).await);
         }
         match response.into_body().collect().await {
             Ok(body) => Ok(body.to_bytes()),
-            Err(err) => Err(Error::Transport {
-                what,
-                cause: chain(&err),
-            }),
+            Err(err) => Err(unanswered(what, chain(&err), &slot)),
         }
     }
 
@@ -142,6 +141,7 @@ impl Call {
             what,
             accept,
             content,
+            slot,
             ..
         } = self;
         let mut request = Request::builder()
@@ -155,14 +155,13 @@ impl Call {
             }
             None => Body::empty(),
         };
-        let request = request.body(body).map_err(|err| Error::Request {
+        let mut request = request.body(body).map_err(|err| Error::Request {
             what: what.clone(),
             cause: err.to_string(),
         })?;
-        client.send(request).await.map_err(|err| Error::Transport {
-            what,
-            cause: chain(&err),
-        })
+        request.extensions_mut().insert(slot.clone());
+        let sent = client.send(request).await;
+        sent.map_err(|err| unanswered(what, chain(&err), &slot))
     }
 }
 
@@ -191,8 +190,20 @@ struct Cause {
 /// Causes that take the place of the reason.
 const TELLING_CAUSES: [&str; 2] = ["NamespaceTerminating", TOO_LARGE_VERSION];
 
+/// The error of a request that was not answered.
+fn unanswered(what: String, cause: String, slot: &Slot) -> Error {
+    match slot.get() {
+        Some(reachability) => Error::Unreachable {
+            what,
+            cause,
+            reachability,
+        },
+        None => Error::Transport { what, cause },
+    }
+}
+
 /// Turns a failure answer into an error.
-async fn refused(what: &str, response: Response<Body>) -> Error {
+async fn refused(what: &str, response: Response<Body>, slot: &Slot) -> Error {
     let code = response.status();
     let after = response
         .headers()
@@ -200,12 +211,7 @@ async fn refused(what: &str, response: Response<Body>) -> Error {
         .and_then(|v| v.to_str().ok()?.parse().ok());
     let body = match response.into_body().collect().await {
         Ok(body) => body.to_bytes(),
-        Err(err) => {
-            return Error::Transport {
-                what: what.to_owned(),
-                cause: chain(&err),
-            };
-        }
+        Err(err) => return unanswered(what.to_owned(), chain(&err), slot),
     };
     status_error(what, code, &body, after)
 }

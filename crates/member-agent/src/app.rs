@@ -322,7 +322,11 @@ async fn spawn(
         );
     }
     tasks.spawn_endless("membership", speaker.run(stop.clone()));
+    let clients = [hub.clone(), member.clone()];
     tasks.spawn_endless("works", async move {
+        for client in &clients {
+            applier.queue().retry_after_outages_of(client).await;
+        }
         let handle = |name| Arc::clone(&applier).turn(name);
         queue::work(applier.queue(), WORKERS, &stop, handle).await;
     });

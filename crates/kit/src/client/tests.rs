@@ -113,3 +113,67 @@ async fn wrong_options_are_named() {
         assert!(err.contains(part), "{err:?} should contain {part:?}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_probed_until_it_answers() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = || Router::new().route("/x", get(|| async { "{}" }));
+    let serving = tokio::spawn(async move { axum::serve(listener, router()).await });
+    let client = build(options(&format!("http://{address}"), Identity::Anonymous))
+        .await
+        .unwrap();
+    let reachability = crate::reachability::Reachability::of(&client).await.unwrap();
+    let look = || {
+        Call::new(Method::GET, "/x", "get x")
+            .deadline(Duration::from_secs(5))
+            .send(&client)
+    };
+    look().await.unwrap();
+    assert!(reachability.is_reachable());
+
+    serving.abort();
+    let _ = serving.await;
+    // The established connection may outlive the listener by a request.
+    let err = loop {
+        if let Err(err) = look().await {
+            break err;
+        }
+    };
+    assert!(err.is_unanswered() && !reachability.is_reachable(), "{err}");
+    let waiting = tokio::spawn({
+        let reachability = err.reachability().unwrap().clone();
+        async move { reachability.wait().await }
+    });
+    let mut outage_over = std::pin::pin!(reachability.outage_over());
+    while !reachability.is_probed() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let err = look().await.unwrap_err();
+    assert!(err.to_string().contains("the server cannot be reached"), "{err}");
+    assert!(futures::poll!(&mut outage_over).is_pending());
+
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, router()).await });
+    assert!(waiting.await.unwrap());
+    outage_over.await;
+    look().await.unwrap();
+}
+
+#[tokio::test]
+async fn watches_that_were_open_in_an_outage_end_with_it() {
+    let stream =
+        || async { axum::body::Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>()) };
+    let url = serve(Router::new().route("/stream", get(stream))).await;
+    let client = build(options(&url, Identity::Anonymous)).await.unwrap();
+    let reachability = crate::reachability::Reachability::of(&client).await.unwrap();
+    let watch = Call::new(Method::GET, "/stream?watch=true", "watch stream");
+    let mut body = watch.open(&client).await.unwrap().into_body();
+    // As when packets are lost for a while: the connection does not tell.
+    reachability.failed();
+    reachability.begin_outage("no route");
+    reachability.answered();
+    use http_body_util::BodyExt as _;
+    let err = body.frame().await.unwrap().unwrap_err();
+    assert!(chain(&err).contains("could not be reached meanwhile"), "{err}");
+}

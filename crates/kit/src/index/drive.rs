@@ -225,10 +225,9 @@ impl<T: Send + Sync + 'static> Index<T> {
         };
         course.was_cut_off |= err.is_unanswered();
         course.running.set(liveness, err.to_string());
-        let wait = err.retry_after().unwrap_or_default().max(course.requests.failed());
-        let failures = course.requests.failures();
+        let failures = course.requests.failures() + 1;
         tracing::warn!(resource = %self.resource, error = %err, failures, "{what}");
-        tokio::time::sleep(wait).await;
+        course.requests.pause(err).await;
     }
 
     /// The liveness while the watch is not established, for no reason that the server names.

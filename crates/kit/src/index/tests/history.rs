@@ -1,6 +1,6 @@
 //! API servers that go back in time, and watches that fall silent.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use super::*;
 

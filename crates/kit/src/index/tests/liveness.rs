@@ -1,6 +1,6 @@
 //! Whether an index says truly that it follows its API, whatever happens to the watch, the decoder and the handlers.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use super::*;
 

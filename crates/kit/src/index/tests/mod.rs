@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,15 +18,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::reachability::{Reachability, Slot};
 
 mod history;
 mod liveness;
+mod outage;
 
 /// Answers requests from a script; a watch stays open as long as its sender lives.
 #[derive(Clone, Default)]
 struct Server {
     script: Arc<Mutex<VecDeque<Answer>>>,
     requests: Arc<Mutex<Vec<String>>>,
+    /// Whether nothing answers, and what clients know of that.
+    down: Arc<AtomicBool>,
+    reachability: Option<Reachability>,
 }
 
 enum Answer {
@@ -44,6 +50,16 @@ impl Server {
         let service = tower::service_fn(move |request: Request<Body>| {
             let server = server.clone();
             async move {
+                if let Some(reachability) = &server.reachability {
+                    if let Some(slot) = request.extensions().get::<Slot>() {
+                        slot.fill(reachability);
+                    }
+                    if server.down.load(Ordering::Relaxed) {
+                        reachability.failed();
+                        return Err(std::io::Error::other("connection refused"));
+                    }
+                    reachability.answered();
+                }
                 server.requests.lock().push(request.uri().to_string());
                 let next = server.script.lock().pop_front();
                 let (code, body) = match next {
