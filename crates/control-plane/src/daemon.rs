@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_tells_whether_a_fleet_runs() {
+    fn the_lock_shows_whether_a_fleet_runs() {
         let base = files::RunFolder::create(None).expect("a folder");
         let run = Run::new(base.path(), "default");
         assert!(!run.runs().expect("looks"));

@@ -251,12 +251,12 @@ async fn failures_show(plane: ControlPlane) {
 }
 
 #[tokio::test]
-async fn real_identities_are_who_they_say() {
+async fn real_identities_have_their_users_and_groups() {
     identities_are_who_they_say(plane(Kind::Real, EmbeddedHost::InProcess).await).await;
 }
 
 #[tokio::test]
-async fn embedded_identities_are_who_they_say() {
+async fn embedded_identities_have_their_users_and_groups() {
     identities_are_who_they_say(plane(Kind::Embedded, own_process()).await).await;
 }
 

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_says_what_stands_changes_nothing() {
+    fn a_patch_of_present_values_changes_nothing() {
         let current = json!({"replicas": 2, "conditions": [{"type": "A"}]});
         for (patch, expected) in [
             (json!({"replicas": 2, "readyReplicas": null}), false),

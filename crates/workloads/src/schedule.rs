@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_goes_where_it_may_and_fits() {
+    fn a_pod_is_bound_to_a_node_that_allows_it_and_has_room() {
         let two = [node("a", json!({})), node("b", json!({}))];
         let term = |requirement: Value| {
             json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_spread_over_nodes_and_bindings_that_are_on_their_way_count() {
+    fn pods_spread_over_nodes_and_pending_bindings_count() {
         let two = [node("a", json!({})), node("b", json!({}))];
         let waiting = pod(json!({}));
         let bound = BTreeMap::from([("u".to_owned(), "a".to_owned())]);

@@ -208,7 +208,7 @@ fn several_errors_are_listed_once_each() {
 }
 
 #[test]
-fn unchanged_values_are_forgiven_on_update() {
+fn unchanged_invalid_values_are_accepted_on_update() {
     let schema = schema(json!({
         "name": {"type": "string", "maxLength": 2},
         "list": {"type": "array", "items": {"type": "string", "pattern": "^a$"}},

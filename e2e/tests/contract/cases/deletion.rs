@@ -6,11 +6,11 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 cases!("deletion":
-    deletion_answers_with_a_status, deletion_of_nothing_is_not_found, finalizers_hold_objects, last_finalizer_lets_go,
-    finalizers_cannot_come_late, deleting_objects_can_change, deleting_twice_is_allowed, uid_preconditions_guard,
+    deletion_answers_with_a_status, deletion_of_nothing_is_not_found, finalizers_hold_objects, the_last_finalizer_releases_the_object,
+    finalizers_cannot_be_added_during_deletion, deleting_objects_can_change, deleting_twice_is_allowed, uid_preconditions_guard,
     version_preconditions_guard, collections_are_deleted_by_label, dependents_go_with_their_owner, dependents_can_be_orphaned,
-    foreground_deletion_waits_for_dependents, dependents_of_two_owners_stay, dependents_of_nobody_go, owners_may_be_of_the_cluster,
-    background_is_the_default_for_custom_kinds, namespaces_are_emptied, ending_namespaces_take_nothing, namespace_waits_for_finalizers,
+    foreground_deletion_waits_for_dependents, dependents_of_two_owners_stay, dependents_without_an_owner_are_deleted, owners_may_be_of_the_cluster,
+    background_is_the_default_for_custom_kinds, namespaces_are_emptied, terminating_namespaces_refuse_new_objects, namespace_waits_for_finalizers,
     bad_owner_references_are_refused, two_controllers_are_refused, propagation_must_be_known,
 );
 
@@ -61,7 +61,7 @@ async fn finalizers_hold_objects(cx: Cx) -> Result<()> {
         .map(drop)
 }
 
-async fn last_finalizer_lets_go(cx: Cx) -> Result<()> {
+async fn the_last_finalizer_releases_the_object(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
     let mut body = held("a");
     body["metadata"]["finalizers"] = json!(["contract.fairway.dev/one", "contract.fairway.dev/two"]);
@@ -76,7 +76,7 @@ async fn last_finalizer_lets_go(cx: Cx) -> Result<()> {
     cx.get(&path).await?.refused(404, "NotFound").map(drop)
 }
 
-async fn finalizers_cannot_come_late(cx: Cx) -> Result<()> {
+async fn finalizers_cannot_be_added_during_deletion(cx: Cx) -> Result<()> {
     let path = format!("{}/a", cx.widgets());
     cx.post(&cx.widgets(), held("a")).await?.ok()?;
     cx.delete(&path).await?.ok()?;
@@ -270,7 +270,7 @@ async fn dependents_of_two_owners_stay(cx: Cx) -> Result<()> {
     cx.until_gone(&child).await
 }
 
-async fn dependents_of_nobody_go(cx: Cx) -> Result<()> {
+async fn dependents_without_an_owner_are_deleted(cx: Cx) -> Result<()> {
     let mut nobody = config_map("nobody", json!({}));
     nobody["metadata"]["uid"] = json!("11111111-2222-3333-4444-555555555555");
     cx.post(&cx.core("configmaps"), dependent("child", &[&nobody]))
@@ -344,7 +344,7 @@ async fn namespaces_are_emptied(cx: Cx) -> Result<()> {
         .map(drop)
 }
 
-async fn ending_namespaces_take_nothing(cx: Cx) -> Result<()> {
+async fn terminating_namespaces_refuse_new_objects(cx: Cx) -> Result<()> {
     let inner = filled_namespace(&cx).await?;
     inner.post(&inner.widgets(), held("a")).await?.ok()?;
     cx.delete(&format!("/api/v1/namespaces/{}", inner.namespace))

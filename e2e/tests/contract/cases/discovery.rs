@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 cases!("discovery":
     versions_are_listed, groups_are_listed, resources_are_described, core_resources_are_described, discovery_in_one_document,
-    health_is_told, version_is_told, schemas_are_published,
+    health_is_reported, version_is_reported, schemas_are_published,
 );
 
 async fn versions_are_listed(cx: Cx) -> Result<()> {
@@ -138,7 +138,7 @@ async fn discovery_in_one_document(cx: Cx) -> Result<()> {
     same(&core, "/kind", json!("APIGroupDiscoveryList"))
 }
 
-async fn health_is_told(cx: Cx) -> Result<()> {
+async fn health_is_reported(cx: Cx) -> Result<()> {
     for path in ["/livez", "/readyz", "/healthz"] {
         let answer = cx.get(path).await?;
         ensure!(
@@ -151,7 +151,7 @@ async fn health_is_told(cx: Cx) -> Result<()> {
     Ok(())
 }
 
-async fn version_is_told(cx: Cx) -> Result<()> {
+async fn version_is_reported(cx: Cx) -> Result<()> {
     let version = cx.get("/version").await?.ok()?;
     same(&version, "/major", json!("1"))?;
     ensure!(

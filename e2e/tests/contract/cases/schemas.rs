@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 cases!("schemas":
     types_are_checked, enums_are_checked, numbers_have_bounds, texts_have_length_and_pattern, lists_have_sizes,
-    required_fields_are_missed, formats_are_checked, several_errors_come_together, defaults_are_set, nulls_give_way_to_defaults,
+    required_fields_are_missed, formats_are_checked, several_errors_come_together, defaults_are_set, nulls_are_replaced_by_defaults,
     unknown_fields_are_pruned, open_parts_keep_everything, int_or_string_takes_both, duplicate_entries_are_refused, rules_are_checked,
-    rules_on_the_object, transition_rules_need_an_old_value, unchanged_errors_are_forgiven, errors_keep_rules_from_running,
+    rules_on_the_object, transition_rules_need_an_old_value, unchanged_errors_are_accepted, errors_keep_rules_from_running,
     kinds_without_rules_say_nothing_of_them,
     strict_requests_refuse_unknown_fields, warnings_name_unknown_fields, embedded_objects_say_what_they_are,
 );
@@ -142,7 +142,7 @@ async fn defaults_are_set(cx: Cx) -> Result<()> {
     )
 }
 
-async fn nulls_give_way_to_defaults(cx: Cx) -> Result<()> {
+async fn nulls_are_replaced_by_defaults(cx: Cx) -> Result<()> {
     let object = cx
         .post(
             &cx.widgets(),
@@ -248,7 +248,7 @@ async fn transition_rules_need_an_old_value(cx: Cx) -> Result<()> {
     cx.merge(&path, json!({"spec": {"fixed": null}})).await?.ok().map(drop)
 }
 
-async fn unchanged_errors_are_forgiven(cx: Cx) -> Result<()> {
+async fn unchanged_errors_are_accepted(cx: Cx) -> Result<()> {
     // The definition gets stricter than an object that exists already.
     let group = format!("{}.fairway.dev", cx.unique);
     let mut definition = crate::fixtures::definition(
