@@ -1,7 +1,7 @@
 //! Fleets that stay in the background: the state that `up`, `down` and `status` share.
 //!
 //! A background process owns the control planes and holds a lock in its run folder as long as it lives. The lock, not
-//! a process id, tells whether a fleet runs.
+//! a process id, shows whether a fleet runs.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 
-/// What a background fleet tells about itself.
+/// The state that a background fleet reports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     /// `real` or `embedded`.

@@ -82,7 +82,7 @@ pub struct ControlPlane {
     client: Client,
     simulator: Option<Simulator>,
     host: Host,
-    /// Last, so that it goes when nobody writes there any more.
+    /// Last, so that it is removed when nothing writes there any more.
     folder: RunFolder,
 }
 
@@ -200,7 +200,7 @@ impl ControlPlane {
         self.client.clone()
     }
 
-    /// The embedded server in this process, for its switchboard of faults and its counts of requests.
+    /// The embedded server in this process, for its fault injection and its counts of requests.
     pub fn embedded(&self) -> Option<&ApiServer> {
         match &self.host {
             Host::InProcess(embedded) => Some(embedded.server()),

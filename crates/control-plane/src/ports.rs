@@ -5,12 +5,12 @@ use std::net::TcpListener;
 use anyhow::{Context, Result};
 use rand::Rng;
 
-/// Below the range from which the system takes ports for outgoing connections, so that no connection of anybody
-/// snatches a port between our look and the program's start.
+/// Below the range from which the system takes ports for outgoing connections, so that no outgoing
+/// connection takes a port between the check and the program's start.
 const RANGE: std::ops::Range<u16> = 16_000..32_000;
 const TRIES: usize = 200;
 
-/// Some ports on loopback that nobody listens on now.
+/// Some ports on loopback on which no process listens now.
 ///
 /// # Errors
 /// When there are not so many.

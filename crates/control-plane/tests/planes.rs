@@ -260,7 +260,7 @@ async fn embedded_identities_have_their_users_and_groups() {
     identities_are_who_they_say(plane(Kind::Embedded, own_process()).await).await;
 }
 
-/// And they may do nothing that nobody granted.
+/// And they have no rights beyond those that were granted.
 async fn identities_are_who_they_say(plane: ControlPlane) {
     let who = |config: std::path::PathBuf| async move {
         let client = kubeconfig::client(&config).await.expect("a client");

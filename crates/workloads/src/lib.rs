@@ -1,6 +1,6 @@
 //! Makes workloads report what a healthy cluster would, where no kubelet runs.
 //!
-//! [`Simulator`] plays scheduler, kubelet and load balancer for one cluster: it keeps Node objects ready, binds and
+//! [`Simulator`] stands in for scheduler, kubelet and load balancer for one cluster: it keeps Node objects ready, binds and
 //! runs Pods, and gives load balancer Services an address. Where no controller manager runs either it plays the
 //! workload controllers as well ([`Options::controllers`]): Deployment, ReplicaSet, StatefulSet, DaemonSet, Job and
 //! the EndpointSlices of Services.

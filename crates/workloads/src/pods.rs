@@ -97,7 +97,7 @@ async fn bind(cx: &Context, pod: &Pod, name: &str, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the kubelet of the Pod's node would say; without a node nobody says anything new.
+/// The status that the kubelet of the Pod's node would report; without a node it stays as it is.
 fn status_on_node(pod: &Pod, current: &Value, node: Option<&Node>, now: Timestamp) -> Value {
     let Some((spec, node)) = pod.spec.as_ref().zip(node) else {
         return json!({});

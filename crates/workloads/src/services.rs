@@ -79,7 +79,7 @@ fn addresses(service: &Service) -> Vec<String> {
     ingress.iter().filter_map(|ingress| ingress.ip.clone()).collect()
 }
 
-/// Where to begin looking: a Service that is alone gets the same address in every run.
+/// Where the search begins: a Service that is alone gets the same address in every run.
 fn first(key: &Key) -> u16 {
     let bytes = key.namespace.bytes().chain(key.name.bytes());
     bytes.fold(7, |sum: u16, byte| (sum * 31 + u16::from(byte)) % COUNT)

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 pub const GO_MOD: &str = include_str!("../../gomod/go.mod");
 const GO_SUM: &str = include_str!("../../gomod/go.sum");
 
-/// How often a long build tells how far it is.
+/// How often a long build reports its progress.
 const NOTE_EVERY: Duration = Duration::from_secs(15);
 
 /// Builds a tool into a folder.

@@ -1,6 +1,6 @@
 //! The workload controllers, for clusters without a controller manager.
 //!
-//! They write what the real ones write, with two liberties: children have names that follow from their owner, so that
+//! They write what the real ones write, with two differences: children have names that follow from their owner, so that
 //! a repeated creation is harmless, and nothing waits for time to pass.
 
 pub mod daemon_set;
