@@ -2,6 +2,7 @@
 //!
 //! - [`placement`], [`cluster`], [`networking`], [`inventory`], [`kubefleet`]: the kinds, one module per version;
 //!   agents read and write `v1beta1` (`v1alpha1` where a kind has nothing newer).
+//! - [`resource`], [`kinds`]: how objects are addressed, and the kinds that agents write.
 //! - [`text`]: condition types, reasons, labels, annotations, finalizers, messages. [`names`]: generated names.
 //! - [`condition`], [`selector`], [`quantity`], [`intstr`], [`hash`], [`defaults`], [`yaml`]: the arithmetic.
 //!
@@ -16,11 +17,13 @@ pub mod hash;
 mod hex;
 pub mod intstr;
 pub mod inventory;
+pub mod kinds;
 pub mod kubefleet;
 pub mod names;
 pub mod networking;
 pub mod placement;
 pub mod quantity;
+pub mod resource;
 mod root;
 mod schema;
 pub mod selector;

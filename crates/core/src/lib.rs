@@ -2,10 +2,13 @@
 
 pub mod apply;
 mod difference;
+pub mod digest;
+pub mod effects;
 pub mod exports;
 pub mod heartbeat;
 pub mod link;
 pub mod members;
+pub mod meta;
 pub mod objects;
 pub mod overrides;
 pub mod placement;

@@ -414,7 +414,7 @@ impl Agent {
         let controller = Arc::new(PlacementController {
             store: Arc::clone(&self.store),
             resources: Arc::clone(&self.resources),
-            executor: self.executor(),
+            executor: self.executor().with_resources(Arc::clone(&self.resources)),
             wake: Arc::clone(&self.wake),
             settings: self.config.planner.clone(),
             longest_wait: queues.backoff.max,

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
+use api::resource::Resource;
+use fairway_core::effects::{Target, Write};
 use fairway_core::objects::Digest;
-use fairway_core::placement::{Kind, Target, Write};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use kit::writer::{Answer, Deletion, Patch, Writer};
-use kit::{Class, Error, ObjectKey};
+use kit::{Class, Error};
 use serde_json::{Value, json};
 
-use crate::store::{AnyIndex, Store, resource};
+use crate::resources::Resources;
+use crate::store::{AnyIndex, Store};
 use crate::wake::Wake;
 
 /// Writes of one step that are on their way at the same time.
@@ -57,7 +60,9 @@ pub struct Failure {
 pub struct Executor {
     writer: Writer,
     store: Arc<Store>,
-    indexes: BTreeMap<Kind, Arc<dyn AnyIndex>>,
+    indexes: BTreeMap<Resource, Arc<dyn AnyIndex>>,
+    /// Takes in answers about objects of users.
+    resources: Option<Arc<Resources>>,
     wake: Arc<Wake>,
 }
 
@@ -110,8 +115,16 @@ impl Executor {
             writer,
             indexes: store.indexes(),
             store,
+            resources: None,
             wake,
         }
+    }
+
+    /// Takes in answers about objects of users too.
+    #[must_use]
+    pub fn with_resources(mut self, resources: Arc<Resources>) -> Self {
+        self.resources = Some(resources);
+        self
     }
 
     /// The same under the name of another field manager.
@@ -120,13 +133,9 @@ impl Executor {
             writer: self.writer.managed_by(manager),
             store: Arc::clone(&self.store),
             indexes: self.indexes.clone(),
+            resources: self.resources.clone(),
             wake: Arc::clone(&self.wake),
         }
-    }
-
-    /// The way to the API server, for writes of objects that no fixed index knows.
-    pub fn writer(&self) -> &Writer {
-        &self.writer
     }
 
     /// Executes the steps in order, the writes of a step side by side. A step with a failure is the last one.
@@ -166,6 +175,15 @@ impl Executor {
         execution
     }
 
+    /// Executes one write that nothing else depends on.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn write(&self, write: &Write) -> Result<(), Error> {
+        let (_, result, _) = self.one(write, Caller::Placement).await;
+        result
+    }
+
     async fn one<'w>(&self, write: &'w Write, caller: Caller) -> (&'w Write, Result<(), Error>, bool) {
         let target = write.target();
         self.wake.departs(target);
@@ -179,7 +197,7 @@ impl Executor {
                 Answer::Object(object) => text(object, "/metadata/resourceVersion").to_owned(),
                 Answer::Gone(_) => String::new(),
             });
-        let placement = (caller == Caller::Other && target.kind == Kind::Work)
+        let placement = (caller == Caller::Other && target.resource == kinds::WORK)
             .then(|| self.store.placement_of_work(target))
             .flatten();
         let result = result.map(|answer| answer.into_iter().for_each(|answer| self.fold(write, answer)));
@@ -193,14 +211,11 @@ impl Executor {
     /// Sends a write. `None` when there is nothing to patch any more.
     async fn send(&self, write: &Write) -> Result<Option<Answer>, Error> {
         let target = write.target();
-        let (api, key) = (
-            resource(target.kind),
-            ObjectKey::new(target.namespace.as_deref(), &target.name),
-        );
+        let (api, key) = (&target.resource, target.key());
         let answer = match write {
             Write::Create { object, .. } => self
                 .writer
-                .create(&api, target.namespace.as_deref(), object)
+                .create(api, target.namespace.as_deref(), object)
                 .await
                 .map(Answer::Object),
             Write::MergePatch {
@@ -212,16 +227,23 @@ impl Executor {
                 let bound = resource_version.as_ref().map(|version| bind(body, version));
                 let subresource = status.then_some("status");
                 let body = bound.as_ref().unwrap_or(body);
-                let patched = self.writer.patch(&api, &key, subresource, Patch::Merge, body).await;
+                let patched = self.writer.patch(api, &key, subresource, Patch::Merge, body).await;
                 match patched {
                     Err(error) if resource_version.is_none() && is_gone(&error) => return Ok(None),
+                    other => other.map(Answer::Object),
+                }
+            }
+            Write::ReplaceStatus { status, .. } => {
+                let body = json!([{"op": "add", "path": "/status", "value": status}]);
+                match self.writer.patch(api, &key, Some("status"), Patch::Json, &body).await {
+                    Err(error) if error.is_not_found() => return Ok(None),
                     other => other.map(Answer::Object),
                 }
             }
             Write::Delete { uid, .. } => {
                 self.writer
                     .delete(
-                        &api,
+                        api,
                         &key,
                         Deletion {
                             uid: uid.as_deref(),
@@ -237,7 +259,10 @@ impl Executor {
     /// Takes the answer in, so that the next pass need not wait for the watch.
     fn fold(&self, write: &Write, answer: Answer) {
         let target = write.target();
-        let Some(index) = self.indexes.get(&target.kind) else {
+        let Some(index) = self.indexes.get(&target.resource) else {
+            if let (Some(resources), Answer::Object(object)) = (&self.resources, answer) {
+                resources.fold(&target.resource, object);
+            }
             return;
         };
         match answer {
@@ -248,10 +273,7 @@ impl Executor {
                     Write::Delete { uid: Some(uid), .. } => Some(uid.clone()),
                     _ => answered,
                 };
-                index.fold_deleted(
-                    &ObjectKey::new(target.namespace.as_deref(), &target.name),
-                    uid.as_deref(),
-                );
+                index.fold_deleted(&target.key(), uid.as_deref());
             }
         }
     }
@@ -301,7 +323,7 @@ mod tests {
 
     fn patch(version: Option<&str>) -> Vec<Write> {
         vec![Write::MergePatch {
-            target: Target::new(Kind::Work, Some("fleet-member-m1"), "w"),
+            target: Target::new(kinds::WORK, Some("fleet-member-m1"), "w"),
             body: json!({"spec": {}}),
             status: false,
             resource_version: version.map(str::to_owned),
@@ -312,7 +334,7 @@ mod tests {
     async fn a_patch_of_what_is_gone_fails_only_with_a_precondition() {
         let gone = r#"{"kind":"Status","code":404,"reason":"NotFound","message":"works \"w\" not found"}"#;
         let later = vec![Write::Delete {
-            target: Target::new(Kind::Work, Some("fleet-member-m1"), "other"),
+            target: Target::new(kinds::WORK, Some("fleet-member-m1"), "other"),
             uid: None,
         }];
         for (code, answer, version, failures, sent) in [

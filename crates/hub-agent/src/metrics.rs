@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::PlacementFact;
+use fairway_core::report::PlacementFact;
 use jiff::Timestamp;
 use kit::metrics::Metrics;
 use parking_lot::Mutex;

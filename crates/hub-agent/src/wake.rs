@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fairway_core::effects::Target;
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::Target;
 use kit::backoff::Backoff;
 use kit::index::Origin;
 use kit::queue::Queue;
@@ -97,13 +97,13 @@ impl Wake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fairway_core::placement::Kind;
+    use api::kinds;
     use std::time::Duration;
 
     #[test]
     fn only_words_of_others_are_news() {
         let wake = Wake::new(Backoff::new(Duration::from_millis(5), Duration::from_secs(1)));
-        let work = Target::new(Kind::Work, Some("n"), "w");
+        let work = Target::new(kinds::WORK, Some("n"), "w");
         assert!(wake.is_news(&work, "1", Origin::Watch));
         assert!(!wake.is_news(&work, "1", Origin::Fold));
         for (seen, answer, others) in [

@@ -17,7 +17,6 @@ pub mod lease;
 pub mod metrics;
 pub mod queue;
 pub mod reachability;
-pub mod resource;
 pub mod rest;
 pub mod runtime;
 pub mod shutdown;
@@ -25,6 +24,6 @@ pub mod telemetry;
 pub mod trim;
 pub mod writer;
 
+pub use api::resource::{self, ObjectKey, Resource};
 pub use error::{Class, Error};
-pub use resource::{ObjectKey, Resource};
 pub use runtime::install_crypto;

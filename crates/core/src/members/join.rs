@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::kinds;
 use api::names;
 use api::text::events::member as events;
 use api::text::reasons::member as reasons;
@@ -10,8 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::status::{Draft, Joined};
-use super::{Counter, Plan, Seen, Settings, deleted_at, finalizers, name, owner, patch_bound, text};
-use crate::placement::{Kind, Target, Write};
+use super::{Counter, Plan, Seen, Settings, deleted_at, event, finalizers, name, owner, patch_bound, text, warning};
+use crate::effects::{Target, Write};
 
 /// A namespace of an earlier member of this name is still going away; its end is an event, this is the safety net.
 const NAMESPACE_GOING: Duration = Duration::from_secs(5);
@@ -51,21 +52,22 @@ fn mark(member: &Value) -> Option<Write> {
     if labelled.and_then(Value::as_str) != Some(name(member)) {
         metadata.insert("labels".to_owned(), json!({ labels::MEMBER_NAME: name(member) }));
     }
-    (!metadata.is_empty()).then(|| patch_bound(Kind::MemberCluster, member, json!({ "metadata": metadata })))
+    (!metadata.is_empty()).then(|| patch_bound(kinds::MEMBER_CLUSTER, member, json!({ "metadata": metadata })))
 }
 
 /// Nothing but the label is ever corrected on a namespace that exists.
 fn ensure_namespace(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<Write> {
-    let target = Target::new(Kind::Namespace, None, namespace);
+    let target = Target::new(kinds::NAMESPACE, None, namespace);
     let Some(found) = seen.namespace else {
-        plan.event(
+        event(
+            plan,
             seen.member,
             events::NAMESPACE_CREATED,
             format!("The namespace {namespace:?} was created."),
         );
         let object = json!({
-            "apiVersion": Kind::Namespace.api_version(),
-            "kind": Kind::Namespace.name(),
+            "apiVersion": kinds::NAMESPACE.api_version(),
+            "kind": kinds::NAMESPACE.kind,
             "metadata": {
                 "name": namespace,
                 "labels": { labels::IS_FLEET_RESOURCE: "true" },
@@ -80,7 +82,8 @@ fn ensure_namespace(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option
     if labelled.and_then(Value::as_str) == Some("true") {
         return None;
     }
-    plan.event(
+    event(
+        plan,
         seen.member,
         events::NAMESPACE_PATCHED,
         format!("The namespace {namespace:?} was labelled."),
@@ -96,16 +99,17 @@ fn ensure_namespace(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option
 
 fn ensure_role(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<Write> {
     let role = names::member_role(name(seen.member));
-    let target = Target::new(Kind::Role, Some(namespace), &role);
+    let target = Target::new(kinds::ROLE, Some(namespace), &role);
     let Some(found) = seen.role else {
-        plan.event(
+        event(
+            plan,
             seen.member,
             events::ROLE_CREATED,
             format!("The role {role:?} was created."),
         );
         let object = json!({
-            "apiVersion": Kind::Role.api_version(),
-            "kind": Kind::Role.name(),
+            "apiVersion": kinds::ROLE.api_version(),
+            "kind": kinds::ROLE.kind,
             "metadata": { "name": role, "namespace": namespace, "ownerReferences": owner(seen.member) },
             "rules": rules(),
         });
@@ -114,7 +118,8 @@ fn ensure_role(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<Writ
     if found.get("rules") == Some(&rules()) {
         return None;
     }
-    plan.event(
+    event(
+        plan,
         seen.member,
         events::ROLE_UPDATED,
         format!("The rules of the role {role:?} were set right."),
@@ -142,7 +147,7 @@ fn rules() -> Value {
 fn ensure_role_binding(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> (Option<Write>, Option<Write>) {
     let member = seen.member;
     let binding = names::member_role_binding(name(member));
-    let target = Target::new(Kind::RoleBinding, Some(namespace), &binding);
+    let target = Target::new(kinds::ROLE_BINDING, Some(namespace), &binding);
     let subjects = json!([subject(member)]);
     let role = json!({
         "apiGroup": "rbac.authorization.k8s.io",
@@ -152,15 +157,16 @@ fn ensure_role_binding(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> (Op
     let create = |target: Target| Write::Create {
         target,
         object: json!({
-            "apiVersion": Kind::RoleBinding.api_version(),
-            "kind": Kind::RoleBinding.name(),
+            "apiVersion": kinds::ROLE_BINDING.api_version(),
+            "kind": kinds::ROLE_BINDING.kind,
             "metadata": { "name": binding, "namespace": namespace, "ownerReferences": owner(member) },
             "subjects": subjects,
             "roleRef": role,
         }),
     };
     let Some(found) = seen.role_binding else {
-        plan.event(
+        event(
+            plan,
             member,
             events::ROLE_BINDING_CREATED,
             format!("The role binding {binding:?} was created."),
@@ -168,7 +174,8 @@ fn ensure_role_binding(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> (Op
         return (None, Some(create(target)));
     };
     if found.get("roleRef") != Some(&role) {
-        plan.event(
+        event(
+            plan,
             member,
             events::ROLE_BINDING_UPDATED,
             format!("The role binding {binding:?} was made anew."),
@@ -185,7 +192,8 @@ fn ensure_role_binding(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> (Op
     if found.get("subjects") == Some(&subjects) {
         return (None, None);
     }
-    plan.event(
+    event(
+        plan,
         member,
         events::ROLE_BINDING_UPDATED,
         format!("The subjects of {binding:?} were set right."),
@@ -217,7 +225,7 @@ fn subject(member: &Value) -> Value {
 
 fn ensure_internal(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<Write> {
     let member = seen.member;
-    let target = Target::new(Kind::InternalMemberCluster, Some(namespace), name(member));
+    let target = Target::new(kinds::INTERNAL_MEMBER_CLUSTER, Some(namespace), name(member));
     // The schema's default stands in for an object that was stored before the default existed.
     let period = member
         .pointer("/spec/heartbeatPeriodSeconds")
@@ -225,14 +233,15 @@ fn ensure_internal(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<
         .unwrap_or(60);
     let spec = json!({ "state": "Join", "heartbeatPeriodSeconds": period });
     let Some(found) = seen.internal else {
-        plan.event(
+        event(
+            plan,
             member,
             events::INTERNAL_MEMBER_CLUSTER_CREATED,
             "The internal member cluster was created.",
         );
         let object = json!({
-            "apiVersion": Kind::InternalMemberCluster.api_version(),
-            "kind": Kind::InternalMemberCluster.name(),
+            "apiVersion": kinds::INTERNAL_MEMBER_CLUSTER.api_version(),
+            "kind": kinds::INTERNAL_MEMBER_CLUSTER.kind,
             "metadata": { "name": name(member), "namespace": namespace, "ownerReferences": owner(member) },
             "spec": spec,
         });
@@ -242,7 +251,7 @@ fn ensure_internal(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<
         return None;
     }
     let note = "The specification of the internal member cluster was set right.";
-    plan.event(member, events::INTERNAL_MEMBER_CLUSTER_SPEC_UPDATED, note);
+    event(plan, member, events::INTERNAL_MEMBER_CLUSTER_SPEC_UPDATED, note);
     Some(Write::MergePatch {
         target,
         body: json!({ "spec": spec }),
@@ -261,7 +270,8 @@ fn status(seen: &Seen<'_>, settings: &Settings, now: Timestamp, plan: &mut Plan)
     });
     // A cluster that has left is not ready until its agents speak up again.
     if verdict != Some(Joined::False) && draft.ready_to_join() {
-        plan.event(
+        event(
+            plan,
             member,
             reasons::MEMBER_CLUSTER_READY_TO_JOIN,
             "member cluster ready to join",
@@ -280,15 +290,16 @@ pub(super) fn announce(member: &Value, draft: &mut Draft, verdict: Joined, plan:
     }
     match verdict {
         Joined::True => {
-            plan.event(member, reasons::MEMBER_CLUSTER_JOINED, "member cluster joined");
-            plan.counters.push(Counter::Join);
+            event(plan, member, reasons::MEMBER_CLUSTER_JOINED, "member cluster joined");
+            plan.facts.push(Counter::Join);
         }
         Joined::False => {
-            plan.event(member, reasons::MEMBER_CLUSTER_JOINED, "member cluster left");
-            plan.counters.push(Counter::Leave);
+            event(plan, member, reasons::MEMBER_CLUSTER_JOINED, "member cluster left");
+            plan.facts.push(Counter::Leave);
         }
         Joined::Unknown => {
-            plan.warning(
+            warning(
+                plan,
                 member,
                 reasons::MEMBER_CLUSTER_JOIN_STATE_UNKNOWN,
                 "member cluster join state unknown",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::kinds;
 use api::names;
 use api::text::finalizers as fin;
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::join::announce;
 use super::status::{Draft, Joined};
 use super::{Plan, Seen, Settings, deleted_at, finalizers, name, patch_bound, text};
-use crate::placement::{Kind, Target, Write};
+use crate::effects::{Target, Write};
 use crate::problem::Problem;
 
 /// How soon to look at a namespace that is going away; its end is an event as well.
@@ -33,7 +34,7 @@ pub(super) fn plan(seen: &Seen<'_>, settings: &Settings, now: Timestamp) -> Plan
         plan.step(strip_works(seen, &namespace));
         plan.requeue = Some(NAMESPACE_GOING);
         if now.duration_since(since) > NAMESPACE_STUCK {
-            plan.problem = Some(Problem::unexpected(format!(
+            plan.problems.push(Problem::unexpected(format!(
                 "The namespace {namespace:?} of the leaving member cluster {:?} has been terminating since {since}.",
                 name(seen.member)
             )));
@@ -78,7 +79,7 @@ fn ask_to_leave(
         return;
     }
     if !asked {
-        let target = Target::new(Kind::InternalMemberCluster, Some(name(namespace)), name(member));
+        let target = Target::new(kinds::INTERNAL_MEMBER_CLUSTER, Some(name(namespace)), name(member));
         let body = json!({ "spec": { "state": "Leave" } });
         plan.step([Write::MergePatch {
             target,
@@ -97,7 +98,7 @@ fn collect(seen: &Seen<'_>, namespace: &str, found: &Value, plan: &mut Plan) {
     plan.step(strip_works(seen, namespace));
     let uid = Some(text(found, "/metadata/uid").to_owned()).filter(|uid| !uid.is_empty());
     plan.step([Write::Delete {
-        target: Target::new(Kind::Namespace, None, namespace),
+        target: Target::new(kinds::NAMESPACE, None, namespace),
         uid,
     }]);
     plan.requeue = Some(NAMESPACE_GOING);
@@ -107,7 +108,7 @@ fn strip_works(seen: &Seen<'_>, namespace: &str) -> Vec<Write> {
     seen.held_works
         .iter()
         .map(|work| Write::MergePatch {
-            target: Target::new(Kind::Work, Some(namespace), work),
+            target: Target::new(kinds::WORK, Some(namespace), work),
             body: json!({ "metadata": { "finalizers": null } }),
             status: false,
             resource_version: None,
@@ -121,7 +122,7 @@ fn release(member: &Value) -> Write {
         .filter(|f| *f != fin::MEMBER_CLUSTER)
         .collect();
     patch_bound(
-        Kind::MemberCluster,
+        kinds::MEMBER_CLUSTER,
         member,
         json!({ "metadata": { "finalizers": rest } }),
     )

@@ -13,11 +13,12 @@ mod tests;
 use std::time::Duration;
 
 use api::cluster::v1beta1::AgentType;
+use api::kinds;
+use api::resource::Resource;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::placement::{Event, Kind, Target, Write};
-use crate::problem::Problem;
+use crate::effects::{self, Event, Target, Write};
 
 /// The objects of one member, as the indexes hold them. Whole objects, because patches are made from differences.
 #[derive(Debug, Clone, Copy)]
@@ -45,20 +46,9 @@ pub struct Settings {
     pub force_delete_wait: Duration,
 }
 
-/// What is to be done for one member.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
-    /// Steps in order. A failing write ends the pass, so a status never speaks of things that do not exist.
-    pub steps: Vec<Vec<Write>>,
-    /// Events on the MemberCluster, to record once all steps are done.
-    pub events: Vec<Event>,
-    /// When to look again if nothing happens before.
-    pub requeue: Option<Duration>,
-    /// Steps of the counters, to take once all steps are done.
-    pub counters: Vec<Counter>,
-    /// Something that should not be; reported and retried with back-off after the steps.
-    pub problem: Option<Problem>,
-}
+/// What is to be done for one member. A failing write ends the pass, so a status never speaks of things that do not
+/// exist; the counters take their steps once all steps of writes are done.
+pub type Plan = effects::Plan<Vec<Counter>>;
 
 /// A counter with `result="success"` (hub-behaviour 11.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,32 +83,24 @@ pub fn expected_agents(networking: bool) -> Vec<AgentType> {
     }
 }
 
-impl Plan {
-    fn step(&mut self, writes: impl IntoIterator<Item = Write>) {
-        let writes: Vec<_> = writes.into_iter().collect();
-        if !writes.is_empty() {
-            self.steps.push(writes);
-        }
-    }
+/// Adds an event on the MemberCluster.
+fn event(plan: &mut Plan, member: &Value, reason: &'static str, note: impl Into<String>) {
+    record(plan, member, false, reason, note.into());
+}
 
-    fn event(&mut self, member: &Value, reason: &'static str, note: impl Into<String>) {
-        self.record(member, false, reason, note.into());
-    }
+/// Adds a warning about the MemberCluster.
+fn warning(plan: &mut Plan, member: &Value, reason: &'static str, note: impl Into<String>) {
+    record(plan, member, true, reason, note.into());
+}
 
-    fn warning(&mut self, member: &Value, reason: &'static str, note: impl Into<String>) {
-        self.record(member, true, reason, note.into());
-    }
-
-    fn record(&mut self, member: &Value, warning: bool, reason: &'static str, note: String) {
-        let about = Target::new(Kind::MemberCluster, None, name(member));
-        self.events.push(Event {
-            about,
-            uid: text(member, "/metadata/uid").to_owned(),
-            warning,
-            reason,
-            note,
-        });
-    }
+fn record(plan: &mut Plan, member: &Value, warning: bool, reason: &'static str, note: String) {
+    plan.events.push(Event {
+        about: Target::new(kinds::MEMBER_CLUSTER, None, name(member)),
+        uid: text(member, "/metadata/uid").to_owned(),
+        warning,
+        reason,
+        note,
+    });
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -151,7 +133,7 @@ fn finalizers(object: &Value) -> Vec<&str> {
 }
 
 /// A patch of metadata that replaces lists, hence bound to the version that was read.
-fn patch_bound(kind: Kind, object: &Value, body: Value) -> Write {
+fn patch_bound(kind: Resource, object: &Value, body: Value) -> Write {
     let namespace = Some(text(object, "/metadata/namespace")).filter(|n| !n.is_empty());
     Write::MergePatch {
         target: Target::new(kind, namespace, name(object)),
@@ -164,8 +146,8 @@ fn patch_bound(kind: Kind, object: &Value, body: Value) -> Write {
 /// The reference that makes the member the controlling owner of an object.
 fn owner(member: &Value) -> Value {
     json!([{
-        "apiVersion": Kind::MemberCluster.api_version(),
-        "kind": Kind::MemberCluster.name(),
+        "apiVersion": kinds::MEMBER_CLUSTER.api_version(),
+        "kind": kinds::MEMBER_CLUSTER.kind,
         "name": name(member),
         "uid": text(member, "/metadata/uid"),
         "controller": true,

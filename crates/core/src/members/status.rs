@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use api::cluster::v1beta1::AgentType;
+use api::kinds;
 use api::text::conditions::member as conditions;
 use api::text::reasons::member as reasons;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::difference;
-use crate::placement::{Kind, Target, Write};
+use crate::effects::{Target, Write};
 
 /// What happened to the Joined condition in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Draft {
     pub(super) fn write(self, member: &Value) -> Option<Write> {
         let stored = member.get("status").cloned().unwrap_or_else(|| json!({}));
         let body = json!({ "status": difference::between(&stored, &Value::Object(self.status))? });
-        let target = Target::new(Kind::MemberCluster, None, super::name(member));
+        let target = Target::new(kinds::MEMBER_CLUSTER, None, super::name(member));
         Some(Write::MergePatch {
             target,
             body,

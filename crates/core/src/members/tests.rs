@@ -1,6 +1,7 @@
 //! Tables of join and leave, pass by pass. A small store plays the API server.
 
 use super::*;
+use api::kinds;
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 
@@ -78,16 +79,16 @@ impl World {
     }
 
     fn execute(&mut self, write: &Write) {
-        if write.target().kind == Kind::Work {
-            self.works.retain(|name| *name != write.target().name);
-            return;
-        }
-        let place = match write.target().kind {
-            Kind::Namespace => &mut self.namespace,
-            Kind::Role => &mut self.role,
-            Kind::RoleBinding => &mut self.role_binding,
-            Kind::InternalMemberCluster => &mut self.internal,
-            Kind::MemberCluster => {
+        let place = match &*write.target().resource.kind {
+            "Work" => {
+                self.works.retain(|name| *name != write.target().name);
+                return;
+            }
+            "Namespace" => &mut self.namespace,
+            "Role" => &mut self.role,
+            "RoleBinding" => &mut self.role_binding,
+            "InternalMemberCluster" => &mut self.internal,
+            "MemberCluster" => {
                 let Write::MergePatch { body, .. } = write else {
                     panic!("{write:?}")
                 };
@@ -99,12 +100,13 @@ impl World {
         match write {
             Write::Create { object, .. } => assert!(place.replace(object.clone()).is_none(), "exists: {object}"),
             Write::MergePatch { body, .. } => merge_into(place.as_mut().unwrap(), body),
-            Write::Delete { target, .. } if target.kind == Kind::Namespace => {
+            Write::Delete { target, .. } if target.resource == kinds::NAMESPACE => {
                 merge_into(
                     place.as_mut().unwrap(),
                     &json!({"metadata": {"deletionTimestamp": NOW}}),
                 );
             }
+            Write::ReplaceStatus { .. } => panic!("{write:?}"),
             Write::Delete { .. } => *place = None,
         }
     }
@@ -158,9 +160,10 @@ fn kinds(plan: &Plan) -> Vec<Vec<String>> {
             Write::Create { .. } => "create",
             Write::MergePatch { status: true, .. } => "status",
             Write::MergePatch { .. } => "patch",
+            Write::ReplaceStatus { .. } => "replace status",
             Write::Delete { .. } => "delete",
         };
-        format!("{verb} {}", write.target().kind.name())
+        format!("{verb} {}", write.target().resource.kind)
     };
     plan.steps.iter().map(|step| step.iter().map(word).collect()).collect()
 }
@@ -253,7 +256,7 @@ fn the_member_joins_once_its_agent_says_so_and_then_all_is_quiet() {
     world.agent("True");
     let plan = world.pass();
     assert_eq!(reasons(&plan), ["MemberClusterJoined"]);
-    assert_eq!(plan.counters, [Counter::Join]);
+    assert_eq!(plan.facts, [Counter::Join]);
     assert_eq!(world.condition("Joined"), Some(("True", "MemberClusterJoined")));
     assert_eq!(
         world.condition("NamespaceCollectionSucceeded"),
@@ -355,7 +358,7 @@ fn an_agent_that_left_by_itself_does_not_make_the_status_flap() {
     let mut world = World::joined();
     world.agent("False");
     let plan = world.pass();
-    assert_eq!(plan.counters, [Counter::Leave]);
+    assert_eq!(plan.facts, [Counter::Leave]);
     assert_eq!(
         (reasons(&plan), plan.events[0].note.as_str()),
         (vec!["MemberClusterJoined"], "member cluster left")
@@ -397,18 +400,18 @@ fn a_member_leaves_step_by_step_and_its_works_are_let_go() {
             vec!["status MemberCluster"]
         ]
     );
-    assert_eq!(left.counters, [Counter::Leave]);
+    assert_eq!(left.facts, [Counter::Leave]);
     assert_eq!(world.condition("Joined"), Some(("False", "MemberClusterLeft")));
     assert!(world.works.is_empty());
 
     let going = world.pass();
     assert_eq!((kinds(&going).len(), going.requeue), (0, Some(Duration::from_secs(1))));
-    assert_eq!(going.problem, None);
+    assert_eq!(going.problems, []);
     world.works = vec!["late".to_owned()];
     assert_eq!(kinds(&world.plan_at(now())), [vec!["patch Work"]]);
     world.works.clear();
     let late = world.plan_at(now() + Duration::from_secs(16 * 60));
-    assert_eq!(late.problem.map(|p| p.class.label()), Some("unexpected"));
+    assert_eq!(late.problems.first().map(|p| p.class.label()), Some("unexpected"));
 
     world.namespace = None;
     merge_into(

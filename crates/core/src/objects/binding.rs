@@ -7,8 +7,9 @@ use api::text::annotations;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::meta::null_is_default;
 use super::{DecodeError, Meta, decode};
+use crate::effects::Versioned;
+use crate::meta::null_is_default;
 
 /// A ClusterResourceBinding or a ResourceBinding.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,5 +67,17 @@ impl Binding {
     /// What a condition says about the current generation.
     pub fn verdict(&self, type_: &str) -> condition::Verdict {
         condition::verdict(&self.status.conditions, type_, self.meta.generation)
+    }
+}
+
+impl Versioned for Binding {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+    fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+    fn same_spec(&self, other: &Self) -> bool {
+        self.spec == other.spec
     }
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::DecodeError;
+use crate::digest::Digest;
 
 /// One object as a user wrote it, ready to be sent: canonical JSON text, identity and labels.
 ///
@@ -36,10 +36,6 @@ pub struct ObjectId {
     /// Name; empty when the object only has a `generateName`.
     pub name: String,
 }
-
-/// SHA-256 of a canonical text.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Digest([u8; 32]);
 
 /// Keeps one copy of each manifest's content for as long as somebody holds it.
 #[derive(Debug, Default)]
@@ -149,48 +145,6 @@ impl fmt::Display for ObjectId {
             write!(f, "{}/", self.namespace)?;
         }
         f.write_str(&self.name)
-    }
-}
-
-impl Digest {
-    /// Hashes a text.
-    pub fn of(text: &str) -> Self {
-        Self(Sha256::digest(text.as_bytes()).into())
-    }
-
-    /// Hashes a value by its canonical text; `None` for no value. What cannot be written as JSON counts as no value.
-    pub fn of_value(value: &Value) -> Option<Self> {
-        if value.is_null() {
-            return None;
-        }
-        api::hash::go_json(value).ok().map(|text| Self::of(&text))
-    }
-
-    /// One hash over a list of manifests in order. Both sides of a comparison must come from here.
-    pub fn of_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut hasher = Sha256::new();
-        for text in texts {
-            hasher.update((text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
-        }
-        Self(hasher.finalize().into())
-    }
-
-    /// Lower-case hexadecimal digits.
-    pub fn hex(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -7,8 +7,8 @@ use api::text::conditions::member;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::meta::null_is_default;
 use super::{DecodeError, Meta, decode};
+use crate::meta::null_is_default;
 
 /// A MemberCluster.
 #[derive(Debug, Clone, Default, PartialEq)]

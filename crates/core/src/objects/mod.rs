@@ -7,17 +7,17 @@
 mod binding;
 mod manifest;
 mod member;
-mod meta;
 mod overrides;
 mod placement;
 mod snapshots;
 mod work;
 
+pub use crate::digest::Digest;
+pub use crate::meta::Meta;
 pub use api::placement::v1beta1::BindingState;
 pub use binding::Binding;
-pub use manifest::{Digest, Interner, Manifest, ObjectId};
+pub use manifest::{Interner, Manifest, ObjectId};
 pub use member::Member;
-pub use meta::Meta;
 pub use overrides::{OverrideKind, OverrideSnapshot};
 pub use placement::{InvalidKey, Placement, PlacementKey};
 pub use snapshots::{PolicySnapshot, ResourceSnapshot};

@@ -5,8 +5,8 @@ use api::text::labels;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::meta::null_is_default;
 use super::{DecodeError, Meta, PlacementKey, decode};
+use crate::meta::null_is_default;
 
 /// A ClusterResourceOverrideSnapshot or a ResourceOverrideSnapshot.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use api::kinds;
 use api::placement::v1beta1::{
     ApplyStrategy, ApplyStrategyType, PlacementSpec, PlacementStatus, PlacementType, RolloutStrategyType,
 };
+use api::resource::Resource;
 use api::text::conditions::PlacementKind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::meta::null_is_default;
 use super::{DecodeError, Meta, decode};
-use crate::placement::{Kind, Target};
+use crate::effects::Target;
+use crate::meta::null_is_default;
 
 /// Names a placement: a ClusterResourcePlacement by its name, a ResourcePlacement by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +74,7 @@ impl Placement {
     /// How it is addressed in writes and events.
     pub fn target(&self) -> Target {
         self.key()
-            .target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)
+            .target(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT)
     }
 
     /// The placement type; an absent policy means all clusters.
@@ -140,17 +142,17 @@ impl PlacementKey {
     }
 
     /// Picks the counterpart of the placement's scope out of two kinds.
-    pub fn pick(&self, cluster: Kind, namespaced: Kind) -> Kind {
+    pub fn pick(&self, cluster: Resource, namespaced: Resource) -> Resource {
         if self.namespace.is_some() { namespaced } else { cluster }
     }
 
     /// Addresses the object of the placement's own name.
-    pub fn target(&self, cluster: Kind, namespaced: Kind) -> Target {
+    pub fn target(&self, cluster: Resource, namespaced: Resource) -> Target {
         self.sibling(cluster, namespaced, &self.name)
     }
 
     /// Addresses an object that lives where the placement lives.
-    pub fn sibling(&self, cluster: Kind, namespaced: Kind, name: &str) -> Target {
+    pub fn sibling(&self, cluster: Resource, namespaced: Resource, name: &str) -> Target {
         Target::new(self.pick(cluster, namespaced), self.namespace.as_deref(), name)
     }
 }

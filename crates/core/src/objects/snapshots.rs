@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::meta::null_is_default;
 use super::{DecodeError, Interner, Manifest, Meta, decode};
+use crate::effects::Versioned;
+use crate::meta::null_is_default;
 
 /// A ClusterSchedulingPolicySnapshot or a SchedulingPolicySnapshot.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,5 +165,29 @@ impl ResourceSnapshot {
             .annotation(annotations::NEXT_SNAPSHOT_DETECTION_TIME)?
             .parse()
             .ok()
+    }
+}
+
+impl Versioned for PolicySnapshot {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+    fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+    fn same_spec(&self, other: &Self) -> bool {
+        self.policy == other.policy && self.policy_hash == other.policy_hash
+    }
+}
+
+impl Versioned for ResourceSnapshot {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+    fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+    fn same_spec(&self, other: &Self) -> bool {
+        self.manifests == other.manifests
     }
 }

@@ -6,8 +6,8 @@ use api::text::labels;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::meta::null_is_default;
 use super::{DecodeError, Digest, Meta, decode};
+use crate::meta::null_is_default;
 
 /// A Work without its manifests: only their hash is kept.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use api::kinds;
+use api::resource::Resource;
 use api::text::{finalizers as fin, labels};
 use api::{ByteString, hash, names};
 use serde_json::{Value, json};
 
 use super::reading::Reading as _;
+use crate::effects::{Plan, Target, Write};
 use crate::objects::{Meta, OverrideKind, OverrideSnapshot};
-use crate::placement::{Kind, Target, Write};
 use crate::problem::Problem;
 
 /// Snapshots kept per override.
@@ -29,22 +31,20 @@ pub struct Override {
 /// Plans the next pass over one override.
 ///
 /// `snapshots` are all snapshots of it; `in_use` are the names of snapshots (in the override's own namespace) that
-/// bindings name. Those are never trimmed. Feeding the outcome of a pass back in yields no writes.
-///
-/// # Errors
-/// When a snapshot has no readable index, or the override cannot be hashed.
-pub fn plan(
-    over: &Override,
-    snapshots: &[Arc<OverrideSnapshot>],
-    in_use: &BTreeSet<String>,
-) -> Result<Vec<Vec<Write>>, Problem> {
-    let mut steps = if over.meta.is_deleting() {
-        clean_up(over, snapshots)
+/// bindings name. Those are never trimmed. Feeding the outcome of a pass back in yields no writes. A snapshot without a
+/// readable index is a problem, and then nothing is written.
+pub fn plan(over: &Override, snapshots: &[Arc<OverrideSnapshot>], in_use: &BTreeSet<String>) -> Plan {
+    let mut plan = Plan::default();
+    let steps = if over.meta.is_deleting() {
+        Ok(clean_up(over, snapshots))
     } else {
-        keep(over, snapshots, in_use)?
+        keep(over, snapshots, in_use)
     };
-    steps.retain(|step| !step.is_empty());
-    Ok(steps)
+    match steps {
+        Ok(steps) => steps.into_iter().for_each(|step| plan.step(step)),
+        Err(problem) => plan.problems.push(problem),
+    }
+    plan
 }
 
 /// The snapshots go first, because nobody else would remove them.
@@ -122,10 +122,10 @@ fn create(over: &Override, index: u64, hash: &str) -> Write {
     let name = names::override_snapshot(&over.meta.name, index);
     let kind = pick(
         over,
-        Kind::ClusterResourceOverrideSnapshot,
-        Kind::ResourceOverrideSnapshot,
+        kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT,
+        kinds::RESOURCE_OVERRIDE_SNAPSHOT,
     );
-    let owner = pick(over, Kind::ClusterResourceOverride, Kind::ResourceOverride);
+    let owner = pick(over, kinds::CLUSTER_RESOURCE_OVERRIDE, kinds::RESOURCE_OVERRIDE);
     let mut metadata = json!({
         "name": name,
         "labels": {
@@ -135,7 +135,7 @@ fn create(over: &Override, index: u64, hash: &str) -> Write {
         },
         "ownerReferences": [{
             "apiVersion": owner.api_version(),
-            "kind": owner.name(),
+            "kind": owner.kind,
             "name": over.meta.name,
             "uid": over.meta.uid,
             "controller": true,
@@ -147,7 +147,7 @@ fn create(over: &Override, index: u64, hash: &str) -> Write {
     }
     let object = json!({
         "apiVersion": kind.api_version(),
-        "kind": kind.name(),
+        "kind": kind.kind,
         "metadata": metadata,
         "spec": { "overrideSpec": over.spec, "overrideHash": hash },
     });
@@ -180,14 +180,14 @@ fn delete(over: &Override, snapshot: &OverrideSnapshot) -> Write {
 fn target(over: &Override, snapshot: &OverrideSnapshot) -> Target {
     let kind = pick(
         over,
-        Kind::ClusterResourceOverrideSnapshot,
-        Kind::ResourceOverrideSnapshot,
+        kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT,
+        kinds::RESOURCE_OVERRIDE_SNAPSHOT,
     );
     Target::new(kind, over.meta.namespace.as_deref(), &snapshot.meta.name)
 }
 
 fn patch_finalizers(over: &Override, finalizers: Value) -> Write {
-    let kind = pick(over, Kind::ClusterResourceOverride, Kind::ResourceOverride);
+    let kind = pick(over, kinds::CLUSTER_RESOURCE_OVERRIDE, kinds::RESOURCE_OVERRIDE);
     Write::MergePatch {
         target: Target::new(kind, over.meta.namespace.as_deref(), &over.meta.name),
         body: json!({ "metadata": { "finalizers": finalizers } }),
@@ -197,7 +197,7 @@ fn patch_finalizers(over: &Override, finalizers: Value) -> Write {
     }
 }
 
-fn pick(over: &Override, cluster: Kind, namespaced: Kind) -> Kind {
+fn pick(over: &Override, cluster: Resource, namespaced: Resource) -> Resource {
     match over.kind {
         OverrideKind::Cluster(_) => cluster,
         OverrideKind::Namespaced(_) => namespaced,

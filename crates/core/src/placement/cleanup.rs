@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::placement::v1beta1::PropagationPolicy;
 use api::text::{annotations, events, finalizers, labels};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::world::World;
-use super::{Event, Kind, Pass, Slice, Stages, Target, Tracked, Write, writes};
+use super::{Pass, Slice, Stages, writes};
+use crate::effects::{Event, Target, Tracked, Write};
 use crate::objects::{Binding, Placement, PlacementKey, Work};
 use crate::render;
 
@@ -60,7 +62,7 @@ impl Farewell {
 
     /// Deletes a Work that belongs to no binding.
     fn work(&mut self, work: &Work, abandon: bool) {
-        let target = Target::new(Kind::Work, work.meta.namespace.as_deref(), &work.meta.name);
+        let target = Target::new(kinds::WORK, work.meta.namespace.as_deref(), &work.meta.name);
         let marked = work.meta.annotation(annotations::ABANDON_ON_DELETE) == Some(labels::TRUE);
         if abandon && !marked {
             let body = json!({ "metadata": { "annotations": { annotations::ABANDON_ON_DELETE: labels::TRUE } } });
@@ -197,9 +199,7 @@ pub(super) fn deletion(mut world: World<'_>) -> Pass {
         world.pass.step(step);
     }
     world.pass.step(farewell.release);
-    world
-        .pass
-        .step(writes::placement_finalizers(&placement, &left).into_iter().collect());
+    world.pass.step(writes::placement_finalizers(&placement, &left));
     if snapshots {
         world.pass.events.push(cleaned_up(&placement));
         world.pass.facts.forget_placement = true;

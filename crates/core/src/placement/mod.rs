@@ -4,16 +4,14 @@
 //! and returns a [`Pass`]. It does no IO, reads no clock and draws no random numbers: equal inputs give equal passes.
 
 mod cleanup;
-mod pass;
+mod facts;
 mod plan;
 mod slice;
 mod stages;
-mod tracked;
 mod works;
 mod world;
 mod writes;
 
-pub use pass::{BackReport, Event, Facts, Kind, Pass, PlacementFact, SchedulingFact, Target, Write};
+pub use facts::{Facts, Pass, SchedulingFact};
 pub use plan::plan;
-pub use slice::{Api, ApiKey, Exclusion, ResourceView, Selectable, Settings, Slice, Stages};
-pub use tracked::{Tracked, Versioned};
+pub use slice::{Settings, Slice, Stages};

@@ -12,7 +12,8 @@ use super::cleanup::{self, Farewell};
 use super::stages::{self, SAFETY_NET, Selected};
 use super::works::Works;
 use super::world::World;
-use super::{Event, Pass, SchedulingFact, Settings, Slice, Tracked, Write, writes};
+use super::{Pass, SchedulingFact, Settings, Slice, writes};
+use crate::effects::{Event, Tracked, Write};
 use crate::objects::{Binding, ResourceSnapshot};
 use crate::report;
 use crate::rollout;
@@ -137,7 +138,7 @@ fn report_back(world: &mut World<'_>, report: Option<&Report>) {
         resources: world.slice.resources,
     };
     match report::back_reports(&input) {
-        Ok(reports) => world.pass.back_reports = reports,
+        Ok(reports) => world.pass.best_effort = reports,
         Err(problem) => {
             let kind = PlacementCondition::Scheduled.on(placement.key().kind());
             let known = condition::find(&placement.status.conditions, kind);
@@ -200,7 +201,7 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
         if next.is_empty() {
             break;
         }
-        world.pass.step(next.into_iter().flatten().collect());
+        world.pass.step(next.into_iter().flatten());
     }
     let policies = world.policies.iter().filter_map(|p| writes::policy_status(key, p));
     let bindings = live(&world.bindings).filter_map(|b| writes::binding_status(key, b));
@@ -222,8 +223,8 @@ fn finish(mut world: World<'_>, works: Works, farewell: Farewell, report: Option
     let last = if copy.is_some() { own.take() } else { None };
     third.extend(copy.into_iter().chain(own));
     world.pass.step(third);
-    world.pass.step(last.into_iter().collect());
-    world.pass.details = details;
+    world.pass.step(last);
+    world.pass.deferrable = details;
     world.pass.events.extend(events);
     world.pass
 }
@@ -288,7 +289,7 @@ fn hold_back(world: &mut World<'_>, anything: bool) -> bool {
     let waited = std::time::Duration::try_from(world.now.duration_since(since)).unwrap_or_default();
     let left = grace.checked_sub(waited).filter(|left| !left.is_zero() && anything);
     let Some(left) = left else { return false };
-    world.pass.withheld = true;
+    world.pass.facts.withheld = true;
     world.pass.look_again(left);
     true
 }

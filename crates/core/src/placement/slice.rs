@@ -8,11 +8,10 @@ use api::placement::v1beta1::PlacementStatus;
 use jiff::Timestamp;
 
 use crate::objects::{
-    Binding, Digest, Manifest, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot,
-    Work,
+    Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
 use crate::render::Refusals;
-use crate::select::{ApiLists, NamespaceRule};
+use crate::select::{ApiLists, NamespaceRule, ResourceView, Rules};
 
 /// Everything that decisions about one placement may read. Lists may come in any order unless said otherwise.
 pub struct Slice<'a> {
@@ -43,76 +42,12 @@ pub struct Slice<'a> {
     /// Writes of Works that the API server refused for good. The shell records a refusal (invalid, forbidden, too large)
     /// instead of repeating the pass, and forgets it once a write to the same object succeeds.
     pub refused: &'a Refusals,
-    /// Since when earlier passes of this placement have answered [`super::Pass::withheld`] without interruption.
+    /// Since when earlier passes of this placement have answered [`super::Facts::withheld`] without interruption.
     /// The shell keeps it per key: set to the time of the first such pass, cleared by any pass that does not answer so.
     pub withheld_since: Option<Timestamp>,
     /// How many other placements users have waited for while this one was held back: those that wait for their members, and
     /// those that are being worked on. The more, the longer the members need for each.
     pub others_awaited: usize,
-}
-
-/// A read-only view of the index of selectable resources.
-pub trait ResourceView {
-    /// Looks an API up among those that the hub serves, in any served version.
-    fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<Api>;
-
-    /// One object of an API. `namespace` is `None` for cluster-scoped ones.
-    fn get(&self, api: &ApiKey, namespace: Option<&str>, name: &str) -> Option<Arc<Selectable>>;
-
-    /// The objects of an API: of one namespace, or (with `None`) all.
-    fn list(&self, api: &ApiKey, namespace: Option<&str>) -> Vec<Arc<Selectable>>;
-
-    /// All watched namespaced APIs.
-    fn namespaced(&self) -> Vec<Api>;
-}
-
-/// A served API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Api {
-    /// Which one.
-    pub key: ApiKey,
-    /// Whether its objects live in namespaces.
-    pub namespaced: bool,
-    /// Whether its objects are in the index, completely.
-    pub synced: bool,
-}
-
-/// Group, version and kind under which objects of an API are indexed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ApiKey {
-    /// API group; empty for the core group.
-    pub group: String,
-    /// Version in which the objects were read.
-    pub version: String,
-    /// Kind.
-    pub kind: String,
-}
-
-/// An object that may be selected, as the index keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selectable {
-    /// Its content, sanitised (hub-behaviour 2.8).
-    pub manifest: Arc<Manifest>,
-    /// Whether it is being deleted; such objects are not selected.
-    pub deleting: bool,
-    /// Whether its kind and content forbid to propagate it (hub-behaviour 2.7).
-    pub exclusion: Exclusion,
-    /// Hash of its status, which is not propagated but may be written back (hub-behaviour 7.7); `None` without status.
-    pub status: Option<Digest>,
-}
-
-/// Why an object may have to stay on the hub (hub-behaviour 2.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Exclusion {
-    /// It may be propagated.
-    #[default]
-    None,
-    /// Never propagated.
-    Always,
-    /// Not propagated when the hub runs workloads itself (claims for volumes).
-    WhenHubRunsWorkloads,
-    /// Not propagated when a Service of the same name manages it (Endpoints).
-    WhenServiceExists,
 }
 
 /// The agent's flags as far as decisions depend on them.
@@ -137,6 +72,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What a selection may hold.
+    pub fn selection(&self) -> Rules<'_> {
+        Rules {
+            apis: &self.apis,
+            namespaces: &self.namespaces,
+            enable_workload: self.enable_workload,
+        }
+    }
+
     /// How long a status that only says "waiting for members" is held back while `others` wait as well: the base once more for
     /// each of them, and 50 times the base at most (10 s with the default).
     pub fn grace(&self, others: usize) -> Duration {
@@ -162,13 +106,6 @@ pub struct Stages {
     pub work: bool,
 }
 
-impl Selectable {
-    /// Whether a selection sees no difference. The status is none of its business.
-    pub fn selects_like(&self, other: &Self) -> bool {
-        self.manifest == other.manifest && self.deleting == other.deleting && self.exclusion == other.exclusion
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -190,17 +127,6 @@ impl Default for Stages {
             schedule: true,
             rollout: true,
             work: true,
-        }
-    }
-}
-
-impl ApiKey {
-    /// Names an API.
-    pub fn new(group: &str, version: &str, kind: &str) -> Self {
-        Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
         }
     }
 }

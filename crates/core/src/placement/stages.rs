@@ -10,9 +10,9 @@ use api::text::conditions::snapshot::SCHEDULED;
 use api::text::{annotations, finalizers, labels, messages, reasons};
 use api::{Condition, ConditionStatus, IntOrString, Time, condition, names};
 
-use super::Tracked;
 use super::cleanup::own_live;
 use super::world::World;
+use crate::effects::Tracked;
 use crate::objects::{Binding, Manifest, Meta};
 use crate::overrides;
 use crate::problem::{Class, Problem};
@@ -45,7 +45,12 @@ pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
         return Selected::Moved(message);
     }
     let selectors = &placement.spec.resource_selectors;
-    let manifests = match select::select(world.slice.key, selectors, world.slice.resources, world.settings) {
+    let manifests = match select::select(
+        world.slice.key,
+        selectors,
+        world.slice.resources,
+        world.settings.selection(),
+    ) {
         Ok(manifests) => manifests,
         Err(problem) if problem.class == Class::User => {
             world.pass.look_again(SAFETY_NET);

@@ -13,8 +13,8 @@ use api::text::conditions::cluster as conditions;
 use api::text::finalizers;
 use jiff::Timestamp;
 
-use super::Write;
 use super::world::World;
+use crate::effects::Write;
 use crate::objects::{Binding, Member, Work};
 use crate::problem::Class;
 use crate::render::{self, Groups, Outcome, Rendered};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use api::text::finalizers;
 use jiff::Timestamp;
 
-use super::{Event, Pass, Settings, Slice, Stages, Tracked};
+use super::{Pass, Settings, Slice, Stages};
+use crate::effects::{Event, Tracked, Versioned};
 use crate::objects::{Binding, Digest, Placement, PolicySnapshot, ResourceSnapshot};
 use crate::problem::{Class, Problem};
 
@@ -124,7 +125,7 @@ fn is_ours_alone(binding: &Binding, stages: Stages) -> bool {
         .all(|f| ours.iter().any(|(on, finalizer)| *on && finalizer == f))
 }
 
-fn sorted<T: super::Versioned>(objects: &[Arc<T>], name: impl Fn(&T) -> &String) -> Vec<Tracked<T>> {
+fn sorted<T: Versioned>(objects: &[Arc<T>], name: impl Fn(&T) -> &String) -> Vec<Tracked<T>> {
     let mut objects: Vec<_> = objects.to_vec();
     objects.sort_by(|a, b| name(a).cmp(name(b)));
     objects.into_iter().map(Tracked::stored).collect()

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::kinds;
+use api::resource::Resource;
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Target, Tracked, Write};
 use crate::difference;
+use crate::effects::{Target, Tracked, Versioned, Write};
 use crate::objects::{Binding, Meta, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot};
 use crate::report;
 
@@ -19,9 +21,10 @@ pub(super) struct Owner<'a> {
 
 /// The write of a policy snapshot, its status aside.
 pub(super) fn policy_snapshot(owner: Owner<'_>, snapshot: &Tracked<PolicySnapshot>) -> Option<Write> {
-    let kind = owner
-        .key
-        .pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot);
+    let kind = owner.key.pick(
+        kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+        kinds::SCHEDULING_POLICY_SNAPSHOT,
+    );
     object(
         kind,
         Some(owner),
@@ -35,13 +38,18 @@ pub(super) fn policy_status(key: &PlacementKey, snapshot: &Tracked<PolicySnapsho
     let wanted = snapshot.changed()?;
     let stored = snapshot.before().map(|s| s.status.clone()).unwrap_or_default();
     let body = report::status_patch(&stored, &wanted.status)?;
-    let kind = key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot);
+    let kind = key.pick(
+        kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+        kinds::SCHEDULING_POLICY_SNAPSHOT,
+    );
     Some(status(target(kind, &wanted.meta), body))
 }
 
 /// The write of a resource snapshot.
 pub(super) fn resource_snapshot(owner: Owner<'_>, snapshot: &Tracked<ResourceSnapshot>) -> Option<Write> {
-    let kind = owner.key.pick(Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot);
+    let kind = owner
+        .key
+        .pick(kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT);
     object(kind, Some(owner), snapshot, |s| {
         let manifests: Vec<Value> = s.manifests.iter().map(|manifest| manifest.value()).collect();
         json!({ "selectedResources": manifests })
@@ -102,11 +110,11 @@ pub(super) fn status(target: Target, body: Value) -> Write {
     }
 }
 
-fn binding_kind(key: &PlacementKey) -> Kind {
-    key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding)
+fn binding_kind(key: &PlacementKey) -> Resource {
+    key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING)
 }
 
-fn target(kind: Kind, meta: &Meta) -> Target {
+fn target(kind: Resource, meta: &Meta) -> Target {
     Target::new(kind, meta.namespace.as_deref(), &meta.name)
 }
 
@@ -118,8 +126,8 @@ fn delete(target: Target, meta: &Meta) -> Write {
 }
 
 /// Creates, patches or deletes, whichever turns what is stored into what is wanted.
-fn object<T: super::Versioned>(
-    kind: Kind,
+fn object<T: Versioned>(
+    kind: Resource,
     owner: Option<Owner<'_>>,
     object: &Tracked<T>,
     spec: impl Fn(&T) -> Value,
@@ -128,10 +136,10 @@ fn object<T: super::Versioned>(
         (None, None) => None,
         (Some(stored), None) => Some(delete(target(kind, stored.meta()), stored.meta())),
         (None, Some(wanted)) => Some(Write::Create {
-            target: target(kind, wanted.meta()),
+            target: target(kind.clone(), wanted.meta()),
             object: json!({
                 "apiVersion": kind.api_version(),
-                "kind": kind.name(),
+                "kind": kind.kind,
                 "metadata": metadata(wanted.meta(), owner),
                 "spec": spec(wanted),
             }),
@@ -141,7 +149,7 @@ fn object<T: super::Versioned>(
     }
 }
 
-fn patch<T: super::Versioned>(kind: Kind, stored: &T, wanted: &T, spec: impl Fn(&T) -> Value) -> Option<Write> {
+fn patch<T: Versioned>(kind: Resource, stored: &T, wanted: &T, spec: impl Fn(&T) -> Value) -> Option<Write> {
     let mut body = Map::new();
     let mut guarded = false;
     if let Some(metadata) = metadata_change(stored.meta(), wanted.meta()) {
@@ -194,12 +202,14 @@ fn metadata(meta: &Meta, owner: Option<Owner<'_>>) -> Value {
         fields.insert("finalizers", tree(&meta.finalizers));
     }
     if let Some(owner) = owner {
-        let kind = owner.key.pick(Kind::ClusterResourcePlacement, Kind::ResourcePlacement);
+        let kind = owner
+            .key
+            .pick(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT);
         fields.insert(
             "ownerReferences",
             json!([{
                 "apiVersion": kind.api_version(),
-                "kind": kind.name(),
+                "kind": kind.kind,
                 "name": owner.key.name,
                 "uid": owner.uid,
                 "controller": true,

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
 use api::text::events;
 use api::text::{annotations, labels};
@@ -26,9 +27,9 @@ pub(crate) use content::storable;
 pub use group::{Found, Group, Groups};
 pub use withdraw::{Withdrawal, withdraw};
 
+use crate::effects::{Event, Target, Write};
 use crate::objects::{Binding, Digest, Member, OverrideSnapshot, PlacementKey, Work};
 use crate::overrides::{Applicable, Cluster};
-use crate::placement::{Event, Kind, Target, Write};
 use crate::problem::Problem;
 use faults::Faults;
 use wanted::{Recorded, Rendering, Stopped, Wanted, Why};
@@ -101,7 +102,7 @@ pub fn steps(writes: Vec<Write>) -> Vec<Vec<Write>> {
     for write in writes {
         let step = match write {
             Write::Create { .. } => 0,
-            Write::MergePatch { .. } => 1,
+            Write::MergePatch { .. } | Write::ReplaceStatus { .. } => 1,
             Write::Delete { .. } => 2,
         };
         steps[step].push(write);
@@ -282,7 +283,7 @@ impl Synced {
             "One envelope has several Works, of which none is deleted automatically: {}.",
             names.join(", ")
         ));
-        let kind = input.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+        let kind = input.key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING);
         let meta = &input.binding.meta;
         self.events.push(Event {
             about: Target::new(kind, meta.namespace.as_deref(), &meta.name),

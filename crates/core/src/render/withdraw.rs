@@ -6,8 +6,8 @@ use api::text::{annotations, labels};
 use serde_json::json;
 
 use super::works;
+use crate::effects::Write;
 use crate::objects::{Binding, PlacementKey, Work};
-use crate::placement::Write;
 
 /// What has to happen before a deleting binding may lose its finalizer `work-cleanup`.
 #[derive(Debug, Clone, Default, PartialEq)]

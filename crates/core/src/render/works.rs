@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::kinds;
 use api::names;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
 use api::text::{finalizers, labels};
@@ -12,8 +13,8 @@ use super::Input;
 use super::group::Group;
 use super::wanted::{self, Recorded, Wanted};
 use crate::difference;
+use crate::effects::{Target, Write};
 use crate::objects::{Binding, Manifest, PlacementKey, Work};
-use crate::placement::{Kind, Target, Write};
 
 /// Where Works belong to, and what all Works of a binding share.
 pub(super) struct Place<'a> {
@@ -82,8 +83,8 @@ pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
         spec.insert("reportBackStrategy".to_owned(), tree(report_back));
     }
     let mut object = json!({
-        "apiVersion": Kind::Work.api_version(),
-        "kind": Kind::Work.name(),
+        "apiVersion": kinds::WORK.api_version(),
+        "kind": kinds::WORK.kind,
         "metadata": {
             "name": wanted.name,
             "namespace": namespace,
@@ -96,7 +97,7 @@ pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
         object["metadata"]["finalizers"] = json!([finalizers::WORK]);
     }
     Write::Create {
-        target: Target::new(Kind::Work, Some(&namespace), &wanted.name),
+        target: Target::new(kinds::WORK, Some(&namespace), &wanted.name),
         object,
     }
 }
@@ -138,7 +139,7 @@ pub(super) fn delete(work: &Work) -> Write {
 
 /// The address of an existing Work.
 pub(super) fn target(work: &Work) -> Target {
-    Target::new(Kind::Work, work.meta.namespace.as_deref(), &work.meta.name)
+    Target::new(kinds::WORK, work.meta.namespace.as_deref(), &work.meta.name)
 }
 
 fn change(work: &Work, metadata: Map<String, Value>, spec: Map<String, Value>) -> Option<Change> {

@@ -12,9 +12,10 @@ use api::text::conditions::work as on_work;
 use api::text::labels;
 use serde_json::Value;
 
+use crate::effects::{Target, Write};
 use crate::objects::{Binding, Digest, Placement, Work};
-use crate::placement::{ApiKey, BackReport, ResourceView};
 use crate::problem::Problem;
+use crate::select::ResourceView;
 
 /// What statuses are written back from.
 #[derive(Clone, Copy)]
@@ -31,12 +32,12 @@ pub struct BackInput<'a> {
     pub resources: &'a dyn ResourceView,
 }
 
-/// The originals whose status is not yet what their copies report, in a fixed order. Nothing unless the placement asks
+/// Writes of the originals whose status is not yet what their copies report, in a fixed order. Nothing unless the placement asks
 /// for it; an original that is gone is passed over.
 ///
 /// # Errors
 /// The user's mistake when the placement may select several clusters: their reports would contradict each other.
-pub fn back_reports(input: &BackInput<'_>) -> Result<Vec<BackReport>, Problem> {
+pub fn back_reports(input: &BackInput<'_>) -> Result<Vec<Write>, Problem> {
     if !is_asked_for(input.placement) {
         return Ok(Vec::new());
     }
@@ -60,18 +61,16 @@ pub fn back_reports(input: &BackInput<'_>) -> Result<Vec<BackReport>, Problem> {
             }
             let observed = manifest.back_reported_status.as_ref().map(|back| &back.observed_status);
             if let Some(status) = observed.and_then(|object| object.get("status"))
-                && differs(input.resources, id, status)
+                && let Some(target) = outdated(input.resources, id, status)
             {
-                reports.push(BackReport {
-                    api: ApiKey::new(&id.group, &id.version, &id.kind),
-                    namespace: Some(id.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-                    name: id.name.clone(),
+                reports.push(Write::ReplaceStatus {
+                    target,
                     status: status.clone(),
                 });
             }
         }
     }
-    reports.sort_by(|a, b| (&a.api, &a.namespace, &a.name).cmp(&(&b.api, &b.namespace, &b.name)));
+    reports.sort_by(|a, b| a.target().cmp(b.target()));
     Ok(reports)
 }
 
@@ -106,11 +105,10 @@ fn speaks(work: &Work, input: &BackInput<'_>) -> bool {
         && input.bindings.iter().any(is_of)
 }
 
-/// Whether the original is there and has another status.
-fn differs(resources: &dyn ResourceView, id: &WorkResourceIdentifier, status: &Value) -> bool {
+/// The original, if it is there and has another status.
+fn outdated(resources: &dyn ResourceView, id: &WorkResourceIdentifier, status: &Value) -> Option<Target> {
     let namespace = Some(id.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-    let original = resources
-        .resolve(&id.group, &id.version, &id.kind)
-        .and_then(|api| resources.get(&api.key, namespace, &id.name));
-    original.is_some_and(|original| original.status != Digest::of_value(status))
+    let api = resources.resolve(&id.group, &id.version, &id.kind)?;
+    let original = resources.get(&api.key, namespace, &id.name)?;
+    (original.status != Digest::of_value(status)).then(|| Target::new(api.resource(&id.version), namespace, &id.name))
 }

@@ -1,5 +1,6 @@
 //! The copy of a placement's status in the namespace that it places (hub-behaviour 8.7).
 
+use api::kinds;
 use api::placement::v1beta1::{PlacementSpec, PlacementStatus, StatusReportingScope};
 use api::text::conditions::PlacementCondition;
 use api::text::reasons::placement as reasons;
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::draft::Conditions;
 use super::patch::{same, tree};
+use crate::effects::{Target, Write};
 use crate::objects::Placement;
-use crate::placement::{Kind, Target, Write};
 
 /// What is known about the place of the copy.
 #[derive(Debug, Clone, Copy)]
@@ -108,19 +109,19 @@ fn write(
     stored: Option<&PlacementStatus>,
     now: Timestamp,
 ) -> Option<Write> {
-    let kind = Kind::ClusterResourcePlacementStatus;
-    let target = Target::new(kind, Some(namespace), &placement.meta.name);
+    let kind = kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS;
+    let target = Target::new(kind.clone(), Some(namespace), &placement.meta.name);
     let updated = tree(&Time(now));
     let Some(stored) = stored else {
         let object = json!({
             "apiVersion": kind.api_version(),
-            "kind": kind.name(),
+            "kind": kind.kind,
             "metadata": {
                 "name": placement.meta.name,
                 "namespace": namespace,
                 "ownerReferences": [{
-                    "apiVersion": Kind::ClusterResourcePlacement.api_version(),
-                    "kind": Kind::ClusterResourcePlacement.name(),
+                    "apiVersion": kinds::CLUSTER_RESOURCE_PLACEMENT.api_version(),
+                    "kind": kinds::CLUSTER_RESOURCE_PLACEMENT.kind,
                     "name": placement.meta.name,
                     "uid": placement.meta.uid,
                     "controller": true,

@@ -24,7 +24,7 @@ pub use back::{BackInput, back_reports};
 pub use binding::{awaits_member, binding_status};
 pub use input::{Input, identifiers};
 pub use mirror::{Mirror, consistent, mirror, target_namespace};
-pub use news::{fact, is_complete, news};
+pub use news::{PlacementFact, fact, is_complete, news};
 pub use patch::{same, status_patch};
 pub use placement::{invalid_selectors, placement_status};
 

@@ -5,8 +5,21 @@ use api::text::conditions::PlacementCondition;
 use api::text::events::placement as events;
 use api::{ConditionStatus, condition};
 
+use crate::effects::Event;
 use crate::objects::Placement;
-use crate::placement::{Event, PlacementFact};
+
+/// Labels of the placement status series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacementFact {
+    /// Generation of the placement.
+    pub generation: i64,
+    /// The first condition that is not fresh True, or `Completed`.
+    pub condition: String,
+    /// Its status, or `nil`.
+    pub status: String,
+    /// Its reason, or `nil`.
+    pub reason: String,
+}
 
 /// Whether everything that the placement asks for has happened.
 pub fn is_complete(placement: &Placement, status: &PlacementStatus) -> bool {

@@ -11,8 +11,8 @@ use api::text::reasons::{cluster, placement, work};
 use jiff::Timestamp;
 
 use super::{Budget, Input};
+use crate::effects::Tracked;
 use crate::objects::Binding;
-use crate::placement::Tracked;
 
 /// What may happen to a binding in this pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

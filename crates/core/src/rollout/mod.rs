@@ -15,9 +15,9 @@ use jiff::Timestamp;
 
 use classify::{Classes, Role};
 
+use crate::effects::Tracked;
 use crate::objects::Binding;
 use crate::overrides::Picked;
-use crate::placement::Tracked;
 
 /// What the rollout goes by.
 pub struct Input<'a> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::{Exclusion, Selectable};
 use crate::objects::{DecodeError, Digest, Manifest, ObjectId};
-use crate::placement::{Exclusion, Selectable};
 
 /// Server-set metadata that never travels (hub-behaviour 2.8).
 const SERVER_METADATA: [&str; 8] = [

@@ -5,6 +5,7 @@
 mod apis;
 mod intake;
 mod order;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,10 +16,21 @@ use api::selector;
 pub use apis::{ApiListError, ApiLists, NamespaceRule};
 pub use intake::take_in;
 pub use order::compare;
+pub use view::{Api, ApiKey, Exclusion, ResourceView, Selectable};
 
 use crate::objects::{Manifest, ObjectId, PlacementKey};
-use crate::placement::{Api, ApiKey, Exclusion, ResourceView, Selectable, Settings};
 use crate::problem::Problem;
+
+/// What a selection may hold, by the agent's flags.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Which APIs may be selected.
+    pub apis: &'a ApiLists,
+    /// Which namespaces may be selected.
+    pub namespaces: &'a NamespaceRule,
+    /// `--enable-workload`: the hub runs workloads itself.
+    pub enable_workload: bool,
+}
 
 /// Evaluates the selectors of a placement. The result is sorted (hub-behaviour 2.6) and free of duplicates.
 ///
@@ -28,13 +40,13 @@ pub fn select(
     key: &PlacementKey,
     selectors: &[ResourceSelectorTerm],
     view: &dyn ResourceView,
-    settings: &Settings,
+    rules: Rules<'_>,
 ) -> Result<Vec<Arc<Manifest>>, Problem> {
     let selection = Selection {
         key,
         view,
-        settings,
-        scope: scope_namespace(key, selectors, view, settings)?,
+        rules,
+        scope: scope_namespace(key, selectors, view, rules)?,
     };
     let mut found = BTreeMap::new();
     for selector in selectors {
@@ -80,7 +92,7 @@ fn scope_namespace(
     key: &PlacementKey,
     selectors: &[ResourceSelectorTerm],
     view: &dyn ResourceView,
-    settings: &Settings,
+    rules: Rules<'_>,
 ) -> Result<Option<String>, Problem> {
     let restricted = |term: &&ResourceSelectorTerm| {
         is_namespace_term(term) && scope_of(term) == SelectionScope::NamespaceWithResourceSelectors
@@ -90,7 +102,7 @@ fn scope_namespace(
     };
     let name = name_of(term).unwrap_or_default();
     let api = synced(view, term)?;
-    let usable = view.get(&api.key, None, name).is_some_and(|ns| !ns.deleting) && settings.namespaces.allows(name);
+    let usable = view.get(&api.key, None, name).is_some_and(|ns| !ns.deleting) && rules.namespaces.allows(name);
     if usable {
         return Ok(Some(name.to_owned()));
     }
@@ -131,14 +143,14 @@ fn synced(view: &dyn ResourceView, term: &ResourceSelectorTerm) -> Result<Api, P
 struct Selection<'a> {
     key: &'a PlacementKey,
     view: &'a dyn ResourceView,
-    settings: &'a Settings,
+    rules: Rules<'a>,
     /// The namespace to which `NamespaceWithResourceSelectors` restricts the other selectors.
     scope: Option<String>,
 }
 
 impl Selection<'_> {
     fn evaluate(&self, term: &ResourceSelectorTerm) -> Result<Vec<Arc<Selectable>>, Problem> {
-        if self.settings.apis.is_disabled(&term.group, &term.version, &term.kind) {
+        if self.rules.apis.is_disabled(&term.group, &term.version, &term.kind) {
             return Ok(Vec::new());
         }
         let api = synced(self.view, term)?;
@@ -192,7 +204,7 @@ impl Selection<'_> {
     }
 
     fn check_namespace(&self, name: &str) -> Result<(), Problem> {
-        if self.settings.namespaces.allows(name) {
+        if self.rules.namespaces.allows(name) {
             return Ok(());
         }
         Err(Problem::user(format!(
@@ -204,7 +216,7 @@ impl Selection<'_> {
     fn content_apis(&self) -> Result<BTreeSet<ApiKey>, Problem> {
         let mut keys = BTreeSet::new();
         for Api { key, synced, .. } in self.view.namespaced() {
-            if self.settings.apis.is_disabled(&key.group, &key.version, &key.kind) {
+            if self.rules.apis.is_disabled(&key.group, &key.version, &key.kind) {
                 continue;
             }
             if !synced {
@@ -238,7 +250,7 @@ impl Selection<'_> {
     }
 
     fn is_wanted(&self, object: &Selectable) -> bool {
-        !object.deleting && may_propagate(object, self.view, self.settings.enable_workload)
+        !object.deleting && may_propagate(object, self.view, self.rules.enable_workload)
     }
 }
 

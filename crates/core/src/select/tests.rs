@@ -39,6 +39,7 @@ impl Hub {
         let namespaced = !["Namespace", "ClusterRole"].contains(&key.kind.as_str());
         Api {
             key: key.clone(),
+            plural: format!("{}s", key.kind.to_lowercase()),
             namespaced,
             synced: self.unsynced != Some(&key.kind),
         }
@@ -118,8 +119,22 @@ fn term(what: &str, team: &str, scope: &str) -> ResourceSelectorTerm {
     serde_json::from_value(value).unwrap()
 }
 
+#[derive(Default)]
+struct Lists {
+    apis: ApiLists,
+    namespaces: NamespaceRule,
+}
+
+fn rules(lists: &Lists, enable_workload: bool) -> Rules<'_> {
+    Rules {
+        apis: &lists.apis,
+        namespaces: &lists.namespaces,
+        enable_workload,
+    }
+}
+
 fn run(hub: &Hub, key: &PlacementKey, terms: &[ResourceSelectorTerm]) -> Result<Vec<String>, Problem> {
-    let selected = select(key, terms, hub, &Settings::default())?;
+    let selected = select(key, terms, hub, rules(&Lists::default(), false))?;
     Ok(selected
         .iter()
         .map(|m| format!("{}:{}/{}", m.id.kind, m.id.namespace, m.id.name))
@@ -261,11 +276,13 @@ fn an_incomplete_index_is_never_read_in_part() {
 
 #[test]
 fn claims_stay_when_the_hub_runs_workloads() {
-    let settings = Settings {
-        enable_workload: true,
-        ..Settings::default()
-    };
     let terms = [term("/Namespace/web", "", "")];
-    let selected = select(&PlacementKey::cluster("p"), &terms, &hub(), &settings).unwrap();
+    let selected = select(
+        &PlacementKey::cluster("p"),
+        &terms,
+        &hub(),
+        rules(&Lists::default(), true),
+    )
+    .unwrap();
     assert!(selected.iter().all(|m| m.id.kind != "PersistentVolumeClaim"));
 }

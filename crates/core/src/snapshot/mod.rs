@@ -12,8 +12,8 @@ pub use policy::{PolicyInput, policy};
 pub use resources::{ResourcesInput, ResourcesOutcome, group, latest_master, resources};
 pub use split::{SPLIT_LIMIT, content_hash, split};
 
+use crate::effects::{Tracked, Versioned};
 use crate::objects::Meta;
-use crate::placement::{Tracked, Versioned};
 
 /// Metadata of a new snapshot.
 fn new_meta(parent: &Meta, name: String) -> Meta {

@@ -6,8 +6,8 @@ use api::text::{annotations, labels};
 use api::{hash, names};
 
 use super::{annotate, mark_latest, new_meta};
+use crate::effects::Tracked;
 use crate::objects::{Meta, PolicySnapshot};
-use crate::placement::Tracked;
 use crate::problem::Problem;
 
 /// What a policy snapshot is made from.

@@ -9,8 +9,8 @@ use api::text::{annotations, labels};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{SPLIT_LIMIT, annotate, content_hash, mark_latest, new_meta, split};
+use crate::effects::Tracked;
 use crate::objects::{Manifest, Meta, ResourceSnapshot};
-use crate::placement::Tracked;
 use crate::problem::Problem;
 
 /// What resource snapshots are made from.

@@ -1,6 +1,8 @@
 //! What a placement tells elsewhere than in its own status: originals, and a namespace of its users.
 
-use fairway_core::placement::{ApiKey, BackReport, Kind, Target};
+use api::kinds;
+use api::resource::Resource;
+use fairway_core::effects::{Target, Write};
 use fairway_core::problem::Class;
 use serde_json::{Value, json};
 
@@ -33,7 +35,11 @@ fn reporting(spec: Value) -> Hub {
 
 fn answer(hub: &mut Hub, name: &str, ip: &str) {
     hub.answer(true, Some("AllManifestsAvailable"));
-    for (_, work) in hub.objects.iter_mut().filter(|(target, _)| target.kind == Kind::Work) {
+    for (_, work) in hub
+        .objects
+        .iter_mut()
+        .filter(|(target, _)| target.resource == kinds::WORK)
+    {
         let observed = json!({"apiVersion": "v1", "kind": "Service", "status": address(ip)});
         work["status"]["manifestConditions"] = json!([{
             "identifier": {"ordinal": 0, "version": "v1", "kind": "Service", "resource": "services",
@@ -54,38 +60,37 @@ fn the_status_of_a_placed_object_goes_back_to_its_original_until_it_is_there() {
     for policy in [one(), json!({"placementType": "PickFixed", "clusterNames": ["a"]})] {
         let mut hub = reporting(mirroring(policy, "OriginalResource"));
         let wanted = |ip: &str| {
-            vec![BackReport {
-                api: ApiKey::new("", "v1", "Service"),
-                namespace: Some("app".to_owned()),
-                name: "web".to_owned(),
+            let services = Resource::namespaced("", "v1", "Service", "services");
+            vec![Write::ReplaceStatus {
+                target: Target::new(services, Some("app"), "web"),
                 status: address(ip),
             }]
         };
-        assert_eq!(hub.plan().back_reports, wanted("10.0.0.7"));
+        assert_eq!(hub.plan().best_effort, wanted("10.0.0.7"));
         hub.index.put(service(address("10.0.0.7")));
         let pass = hub.plan();
         assert_eq!(
-            (pass.back_reports.len(), pass.writes().count()),
+            (pass.best_effort.len(), pass.writes().count()),
             (0, 0),
             "quiet once it is there"
         );
         answer(&mut hub, "web", "10.0.0.8");
-        assert_eq!(hub.plan().back_reports, wanted("10.0.0.8"));
+        assert_eq!(hub.plan().best_effort, wanted("10.0.0.8"));
         hub.index.remove("Service", "web");
-        assert_eq!(hub.plan().back_reports, vec![], "the original is gone");
+        assert_eq!(hub.plan().best_effort, vec![], "the original is gone");
     }
 }
 
 #[test]
 fn only_what_is_asked_for_and_certain_is_reported_back() {
     let hub = reporting(mirroring(one(), "WorkAPI"));
-    assert_eq!((hub.plan().back_reports, hub.plan().problems), (vec![], vec![]));
+    assert_eq!((hub.plan().best_effort, hub.plan().problems), (vec![], vec![]));
     let hub = reporting(spec(one()));
-    assert_eq!((hub.plan().back_reports, hub.plan().problems), (vec![], vec![]));
+    assert_eq!((hub.plan().best_effort, hub.plan().problems), (vec![], vec![]));
 
     let mut hub = reporting(mirroring(one(), "OriginalResource"));
     answer(&mut hub, "unknown", "10.0.0.7");
-    assert_eq!(hub.plan().back_reports, vec![], "not selected");
+    assert_eq!(hub.plan().best_effort, vec![], "not selected");
     for (pointer, value) in [
         ("/status/conditions/0/status", json!("False")),
         ("/status/conditions/0/observedGeneration", json!(0)),
@@ -95,15 +100,15 @@ fn only_what_is_asked_for_and_certain_is_reported_back() {
         ),
     ] {
         let mut hub = reporting(mirroring(one(), "OriginalResource"));
-        let target = Target::new(Kind::Work, Some("fleet-member-a"), "web-work");
+        let target = Target::new(kinds::WORK, Some("fleet-member-a"), "web-work");
         *hub.objects.get_mut(&target).unwrap().pointer_mut(pointer).unwrap() = value;
-        assert_eq!(hub.plan().back_reports, vec![], "{pointer}");
+        assert_eq!(hub.plan().best_effort, vec![], "{pointer}");
     }
     let mut hub = reporting(mirroring(one(), "OriginalResource"));
-    let target = Target::new(Kind::Work, Some("fleet-member-a"), "web-work");
+    let target = Target::new(kinds::WORK, Some("fleet-member-a"), "web-work");
     hub.objects.get_mut(&target).unwrap()["metadata"]["labels"]["kubernetes-fleet.io/envelope-work"] =
         json!("ResourceEnvelope");
-    assert_eq!(hub.plan().back_reports, vec![], "a wrapped object has no original");
+    assert_eq!(hub.plan().best_effort, vec![], "a wrapped object has no original");
 }
 
 #[test]
@@ -115,7 +120,7 @@ fn several_clusters_cannot_report_back_and_the_user_is_warned_once() {
     ] {
         let hub = reporting(mirroring(policy, "OriginalResource"));
         let pass = hub.plan();
-        assert_eq!(pass.back_reports, vec![]);
+        assert_eq!(pass.best_effort, vec![]);
         assert!(
             matches!(pass.problems.as_slice(), [p] if p.class == Class::User),
             "{:?}",
@@ -165,8 +170,8 @@ fn a_status_that_users_of_a_namespace_read_does_not_move_with_the_selection() {
         others(&before),
         "nothing else changes"
     );
-    assert_eq!(hub.count(Kind::ClusterResourcePlacementStatus), 1);
-    assert_eq!(hub.count(Kind::Work), 1, "what is placed stays");
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS), 1);
+    assert_eq!(hub.count(kinds::WORK), 1, "what is placed stays");
 
     hub.place(accessible("app"));
     hub.settle();

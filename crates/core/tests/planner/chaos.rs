@@ -6,7 +6,7 @@
 mod checks;
 mod life;
 
-use fairway_core::placement::Kind;
+use api::kinds;
 use proptest::prelude::*;
 
 use checks::{check, check_end, check_neighbours};
@@ -143,8 +143,8 @@ proptest! {
         life.hub.settle();
         life.hub.finish_works();
         // Overrides outlive it; the copy of the status goes with its owner.
-        let others = [Kind::ResourceOverrideSnapshot, Kind::ClusterResourcePlacementStatus];
-        life.hub.objects.retain(|target, _| !others.contains(&target.kind));
+        let others = [kinds::RESOURCE_OVERRIDE_SNAPSHOT, kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS];
+        life.hub.objects.retain(|target, _| !others.contains(&target.resource));
         prop_assert!(life.hub.objects.is_empty(), "{:?}", life.hub.objects.keys().collect::<Vec<_>>());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fairway_core::placement::{Kind, Target, Write};
+use api::kinds;
+use fairway_core::effects::{Target, Write};
 use serde_json::json;
 
 use crate::hub::{Hub, config_map, spec};
@@ -19,7 +20,7 @@ fn crash(prepare: impl Fn(&mut Hub), check: impl Fn(&mut Hub, &str)) {
         let pass = hub.plan();
         let mut seen = 0;
         let mut description = String::new();
-        for step in pass.steps.iter().chain([&pass.details]) {
+        for step in pass.steps.iter().chain([&pass.deferrable]) {
             for write in step {
                 if seen == lost {
                     description = format!("without write {lost}, {:?}", write.target());
@@ -51,8 +52,8 @@ fn available_on_both(hub: &mut Hub, description: &str) {
         hub.settle();
     }
     assert_eq!(hub.condition("Available"), yes("ResourceAvailable"), "{description}");
-    assert_eq!(hub.count(Kind::Work), 2, "{description}");
-    assert_eq!(hub.count(Kind::ClusterResourceBinding), 2, "{description}");
+    assert_eq!(hub.count(kinds::WORK), 2, "{description}");
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_BINDING), 2, "{description}");
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn a_crash_while_a_large_group_is_made_heals() {
         }
         let pass = hub.settle();
         assert_eq!(pass.problems, [], "without {lost}");
-        assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 2, "without {lost}");
+        assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT), 2, "without {lost}");
         assert_eq!(
             hub.placement()["status"]["observedResourceIndex"],
             "0",
@@ -115,7 +116,7 @@ fn a_work_whose_binding_was_never_made_keeps_its_place() {
     let pass = hub.plan();
     for write in pass
         .writes()
-        .filter(|write| write.target().kind != Kind::ClusterResourceBinding)
+        .filter(|write| write.target().resource != kinds::CLUSTER_RESOURCE_BINDING)
     {
         hub.apply(write).unwrap();
     }
@@ -123,10 +124,10 @@ fn a_work_whose_binding_was_never_made_keeps_its_place() {
     hub.log.clear();
     hub.settle();
     assert!(
-        hub.log.iter().all(|write| write.target().kind != Kind::Work),
+        hub.log.iter().all(|write| write.target().resource != kinds::WORK),
         "what the member applies is not touched"
     );
-    let work = hub.get(Kind::Work, "web-work").unwrap();
+    let work = hub.get(kinds::WORK, "web-work").unwrap();
     let named = &work["metadata"]["labels"]["kubernetes-fleet.io/parent-resource-binding"];
     assert_eq!(&hub.binding("a").unwrap()["metadata"]["name"], named);
 }
@@ -141,16 +142,16 @@ fn abandoned_works_are_marked_before_they_are_deleted() {
     hub.delete_placement();
     let pass = hub.pass();
     let at = |deleted: bool| {
-        let is = |w: &Write| w.target().kind == Kind::Work && matches!(w, Write::Delete { .. }) == deleted;
+        let is = |w: &Write| w.target().resource == kinds::WORK && matches!(w, Write::Delete { .. }) == deleted;
         pass.steps.iter().position(|step| step.iter().any(is)).unwrap()
     };
     assert!(at(false) < at(true), "{:?}", pass.steps);
-    let work = hub.get(Kind::Work, "web-work").unwrap();
+    let work = hub.get(kinds::WORK, "web-work").unwrap();
     assert_eq!(
         work["metadata"]["annotations"]["kubernetes-fleet.io/abandon-on-delete"],
         "true"
     );
-    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_BINDING), 0);
 }
 
 #[test]
@@ -163,16 +164,16 @@ fn bindings_of_a_placement_that_is_gone_are_let_go() {
         .unwrap()
         .to_owned();
     hub.apply(&Write::Delete {
-        target: Target::new(Kind::ClusterResourceBinding, None, &name),
+        target: Target::new(kinds::CLUSTER_RESOURCE_BINDING, None, &name),
         uid: None,
     })
     .unwrap();
     hub.objects
-        .retain(|target, _| target.kind != Kind::ClusterResourcePlacement);
+        .retain(|target, _| target.resource != kinds::CLUSTER_RESOURCE_PLACEMENT);
     hub.settle();
-    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_BINDING), 0);
     hub.finish_works();
-    assert_eq!(hub.count(Kind::Work), 0);
+    assert_eq!(hub.count(kinds::WORK), 0);
 }
 
 #[test]
@@ -184,16 +185,16 @@ fn works_stay_while_a_binding_cannot_be_read() {
     hub.settle();
     // What cannot be read is not there for the planner. Nor is the member, so that no other binding takes its place.
     hub.objects
-        .retain(|target, _| target.kind != Kind::ClusterResourceBinding);
+        .retain(|target, _| target.resource != kinds::CLUSTER_RESOURCE_BINDING);
     hub.members.clear();
     hub.bindings_complete = false;
     hub.wait(Duration::from_secs(3600));
     hub.settle();
-    assert_eq!(hub.count(Kind::Work), 1);
+    assert_eq!(hub.count(kinds::WORK), 1);
     hub.finish_works();
-    assert_eq!(hub.count(Kind::Work), 1);
+    assert_eq!(hub.count(kinds::WORK), 1);
     hub.bindings_complete = true;
     hub.settle();
     hub.finish_works();
-    assert_eq!(hub.count(Kind::Work), 0, "it is known to be left behind");
+    assert_eq!(hub.count(kinds::WORK), 0, "it is known to be left behind");
 }

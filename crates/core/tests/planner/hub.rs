@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::placement::v1beta1::PlacementStatus;
+use api::resource::Resource;
+use fairway_core::effects::{Target, Write};
 use fairway_core::objects::{
     Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
-use fairway_core::placement::{
-    Api, ApiKey, Kind, Pass, ResourceView, Selectable, Settings, Slice, Target, Write, plan,
-};
+use fairway_core::placement::{Pass, Settings, Slice, plan};
 use fairway_core::render::Refusals;
 use fairway_core::select::take_in;
+use fairway_core::select::{Api, ApiKey, ResourceView, Selectable};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -76,7 +78,9 @@ impl Hub {
 
     /// A user creates or replaces the placement `web`.
     pub fn place(&mut self, spec: Value) {
-        let target = self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement);
+        let target = self
+            .key
+            .target(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT);
         match self.objects.get_mut(&target) {
             None => {
                 let mut object = json!({"metadata": {"name": "web"}, "spec": spec});
@@ -99,7 +103,9 @@ impl Hub {
 
     /// A user deletes the placement.
     pub fn delete_placement(&mut self) {
-        let target = self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement);
+        let target = self
+            .key
+            .target(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT);
         self.apply(&Write::Delete { target, uid: None }).unwrap();
         self.log.clear();
     }
@@ -116,7 +122,10 @@ impl Hub {
     pub fn with_slice<T>(&self, f: impl FnOnce(&Slice<'_>) -> T) -> T {
         let key = &self.key;
         let overrides = self.all(
-            &[Kind::ClusterResourceOverrideSnapshot, Kind::ResourceOverrideSnapshot],
+            &[
+                kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT,
+                kinds::RESOURCE_OVERRIDE_SNAPSHOT,
+            ],
             OverrideSnapshot::from_value,
         );
         let refused = Refusals::new();
@@ -124,25 +133,28 @@ impl Hub {
             key,
             placement: self
                 .all(
-                    &[key.pick(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)],
+                    &[key.pick(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT)],
                     Placement::from_value,
                 )
                 .pop(),
             members: &self.members,
             policy_snapshots: self.all(
-                &[key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot)],
+                &[key.pick(
+                    kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+                    kinds::SCHEDULING_POLICY_SNAPSHOT,
+                )],
                 PolicySnapshot::from_value,
             ),
             resource_snapshots: self.all(
-                &[key.pick(Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot)],
+                &[key.pick(kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT)],
                 ResourceSnapshot::from_value,
             ),
             bindings: self.all(
-                &[key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding)],
+                &[key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING)],
                 Binding::from_value,
             ),
             bindings_complete: self.bindings_complete,
-            works: self.all(&[Kind::Work], Work::from_value),
+            works: self.all(&[kinds::WORK], Work::from_value),
             holders: &self.holders,
             overrides: &overrides,
             resources: &self.index,
@@ -159,7 +171,7 @@ impl Hub {
             .placement_or_none()?
             .pointer("/spec/resourceSelectors/0/name")?
             .as_str()?;
-        let target = Target::new(Kind::ClusterResourcePlacementStatus, Some(selected), &self.key.name);
+        let target = Target::new(kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS, Some(selected), &self.key.name);
         let copy = self.objects.get(&target)?;
         Some(Arc::new(serde_json::from_value(copy["sourceStatus"].clone()).unwrap()))
     }
@@ -168,7 +180,7 @@ impl Hub {
     pub fn pass(&mut self) -> Pass {
         let pass = self.plan();
         self.nonce += 1;
-        self.withheld_since = if pass.withheld {
+        self.withheld_since = if pass.facts.withheld {
             self.withheld_since.or(Some(self.now))
         } else {
             None
@@ -195,7 +207,12 @@ impl Hub {
 
     /// All members with a new Work generation answer.
     pub fn answer(&mut self, applied: bool, available: Option<&str>) {
-        let works: Vec<Target> = self.objects.keys().filter(|t| t.kind == Kind::Work).cloned().collect();
+        let works: Vec<Target> = self
+            .objects
+            .keys()
+            .filter(|t| t.resource == kinds::WORK)
+            .cloned()
+            .collect();
         for target in works {
             self.answer_work(&target, applied, available);
         }
@@ -231,14 +248,14 @@ impl Hub {
     /// Members finish the deletion of Works.
     pub fn finish_works(&mut self) {
         self.objects.retain(|target, object| {
-            target.kind != Kind::Work || object.pointer("/metadata/deletionTimestamp").is_none()
+            target.resource != kinds::WORK || object.pointer("/metadata/deletionTimestamp").is_none()
         });
     }
 
-    pub fn get(&self, kind: Kind, name: &str) -> Option<&Value> {
+    pub fn get(&self, kind: Resource, name: &str) -> Option<&Value> {
         self.objects
             .iter()
-            .find(|(t, _)| t.kind == kind && t.name == name)
+            .find(|(t, _)| t.resource == kind && t.name == name)
             .map(|(_, v)| v)
     }
 
@@ -247,18 +264,21 @@ impl Hub {
     }
 
     fn placement_or_none(&self) -> Option<&Value> {
-        self.objects
-            .get(&self.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement))
+        self.objects.get(
+            &self
+                .key
+                .target(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT),
+        )
     }
 
-    pub fn count(&self, kind: Kind) -> usize {
-        self.objects.keys().filter(|t| t.kind == kind).count()
+    pub fn count(&self, kind: Resource) -> usize {
+        self.objects.keys().filter(|t| t.resource == kind).count()
     }
 
     /// The binding of a cluster.
     pub fn binding(&self, cluster: &str) -> Option<&Value> {
         let mut bindings = self.objects.iter().filter(|(t, v)| {
-            t.kind == self.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding)
+            t.resource == self.key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING)
                 && v["spec"]["targetCluster"] == json!(cluster)
         });
         bindings.next().map(|(_, v)| v)
@@ -277,10 +297,13 @@ impl Hub {
 
     fn all<T>(
         &self,
-        kinds: &[Kind],
+        kinds: &[Resource],
         read: impl Fn(Value) -> Result<T, fairway_core::objects::DecodeError>,
     ) -> Vec<Arc<T>> {
-        let objects = self.objects.iter().filter(|(target, _)| kinds.contains(&target.kind));
+        let objects = self
+            .objects
+            .iter()
+            .filter(|(target, _)| kinds.contains(&target.resource));
         objects
             .map(|(_, value)| Arc::new(read(value.clone()).unwrap()))
             .collect()
@@ -305,6 +328,7 @@ impl Hub {
                 status,
                 resource_version,
             } => self.patch(target, body, *status, resource_version.as_deref()),
+            Write::ReplaceStatus { .. } => Err("no object of the hub's own".to_owned()),
             Write::Delete { target, .. } => {
                 let now = self.now.to_string();
                 let Some(object) = self.objects.get_mut(target) else {
@@ -334,7 +358,7 @@ impl Hub {
         meta.insert("generation".to_owned(), json!(1));
         meta.insert("creationTimestamp".to_owned(), json!(self.now.to_string()));
         meta.insert("resourceVersion".to_owned(), json!(self.version.to_string()));
-        if target.kind == Kind::Work {
+        if target.resource == kinds::WORK {
             meta.insert("finalizers".to_owned(), json!(["kubernetes-fleet.io/work-cleanup"]));
         }
         self.objects.insert(target.clone(), object);
@@ -454,6 +478,7 @@ impl Index {
         let namespaced = !matches!(key.kind.as_str(), "Namespace" | "ClusterRole");
         Api {
             key: key.clone(),
+            plural: format!("{}s", key.kind.to_lowercase()),
             namespaced,
             synced: self.unsynced.as_ref() != Some(&key.kind),
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use api::kinds;
+use fairway_core::effects::{Target, Write};
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::{Kind, Stages, Target, Write};
+use fairway_core::placement::Stages;
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, config_map, find_condition, member, member_with, spec};
@@ -22,7 +24,7 @@ fn from_creation_to_available_in_few_writes_and_round_trips() {
     hub.settings.progress_grace = Duration::from_millis(200);
     hub.place(spec(json!({"placementType": "PickAll"})));
     let first = hub.pass();
-    assert!(first.withheld, "the status waits for the members");
+    assert!(first.facts.withheld, "the status waits for the members");
     assert_eq!(
         first.steps.len(),
         2,
@@ -52,9 +54,15 @@ fn from_creation_to_available_in_few_writes_and_round_trips() {
     let own: Vec<&Target> = second.steps.iter().flatten().map(Write::target).collect();
     assert_eq!(
         own,
-        [&hub.key.target(Kind::ClusterResourcePlacement, Kind::ResourcePlacement)]
+        [&hub
+            .key
+            .target(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT)]
     );
-    assert_eq!(second.details.len(), 4, "the bindings' statuses and that of the policy");
+    assert_eq!(
+        second.deferrable.len(),
+        4,
+        "the bindings' statuses and that of the policy"
+    );
     assert_eq!(second.requeue, None, "a complete placement is not looked at again");
     for (type_, reason) in [
         ("Scheduled", "SchedulingPolicyFulfilled"),
@@ -87,8 +95,8 @@ fn details_that_are_left_out_are_planned_again() {
     }
     assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
     let later = hub.plan();
-    assert!(later.steps.is_empty() && !later.details.is_empty());
-    assert_eq!(later.details, hurried.details);
+    assert!(later.steps.is_empty() && !later.deferrable.is_empty());
+    assert_eq!(later.deferrable, hurried.deferrable);
     hub.settle();
     let available = find_condition(hub.binding("b").unwrap(), "Available");
     assert_eq!(available, yes("AllWorkAreAvailable"));
@@ -113,7 +121,7 @@ fn works_are_held_from_the_start_where_a_living_agent_holds_works() {
         hub.wait(Duration::from_secs(60 * minutes));
         hub.pass();
         let mut created = hub.log.iter().filter_map(|write| match write {
-            Write::Create { target, object } if target.kind == Kind::Work => Some(object),
+            Write::Create { target, object } if target.resource == kinds::WORK => Some(object),
             _ => None,
         });
         let work = created.next().unwrap();
@@ -128,12 +136,12 @@ fn a_namespaced_placement_lives_in_its_namespace() {
     let selector = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
     hub.place(json!({"resourceSelectors": [selector]}));
     hub.settle();
-    for (target, object) in hub.objects.iter().filter(|(target, _)| target.kind != Kind::Work) {
+    for (target, object) in hub.objects.iter().filter(|(target, _)| target.resource != kinds::WORK) {
         assert_eq!(target.namespace.as_deref(), Some("app"), "{target:?}");
-        assert!(target.kind.is_namespaced(), "{target:?}");
+        assert!(target.resource.namespaced, "{target:?}");
         assert_eq!(object["metadata"]["namespace"], "app");
     }
-    let work = hub.get(Kind::Work, "app.web-work").unwrap();
+    let work = hub.get(kinds::WORK, "app.web-work").unwrap();
     assert_eq!(
         work["metadata"]["labels"]["kubernetes-fleet.io/parent-placement-namespace"],
         "app"
@@ -153,13 +161,13 @@ fn progress_is_shown_when_members_take_their_time() {
     let mut hub = Hub::new(&["a", "b"]);
     hub.settings.progress_grace = Duration::from_millis(200);
     hub.place(spec(json!({"placementType": "PickAll"})));
-    assert!(hub.pass().withheld);
+    assert!(hub.pass().facts.withheld);
     assert_eq!(hub.condition("Scheduled"), None);
     hub.wait(Duration::from_millis(100));
     assert_eq!(hub.pass().requeue, Some(Duration::from_millis(100)));
     hub.wait(Duration::from_millis(100));
     let pass = hub.pass();
-    assert!(!pass.withheld);
+    assert!(!pass.facts.withheld);
     assert_eq!(hub.condition("WorkSynchronized"), yes("WorkSynchronized"));
     assert_eq!(hub.condition("Applied"), no("ApplyFailed"));
     assert_eq!(
@@ -175,13 +183,13 @@ fn progress_waits_longer_while_many_placements_wait() {
     hub.settings.progress_grace = Duration::from_millis(200);
     hub.others_awaited = 1;
     hub.place(spec(json!({"placementType": "PickAll"})));
-    assert!(hub.pass().withheld);
+    assert!(hub.pass().facts.withheld);
     hub.wait(Duration::from_millis(200));
     assert_eq!(hub.pass().requeue, Some(Duration::from_millis(200)));
     hub.others_awaited = 5000;
     assert_eq!(hub.pass().requeue, Some(Duration::from_millis(9800)));
     hub.wait(Duration::from_millis(9800));
-    assert!(!hub.pass().withheld);
+    assert!(!hub.pass().facts.withheld);
 }
 
 #[test]
@@ -198,7 +206,7 @@ fn content_changes_roll_out_and_disappear_with_the_placement() {
         hub.binding("a").unwrap()["spec"]["resourceSnapshotName"],
         "web-1-snapshot"
     );
-    let work = hub.get(Kind::Work, "web-work").unwrap();
+    let work = hub.get(kinds::WORK, "web-work").unwrap();
     assert_eq!(
         work["metadata"]["labels"]["kubernetes-fleet.io/parent-resource-snapshot-index"],
         "1"
@@ -222,11 +230,11 @@ fn content_changes_roll_out_and_disappear_with_the_placement() {
     hub.delete_placement();
     hub.events.clear();
     let pass = hub.pass();
-    assert_eq!(hub.count(Kind::ClusterResourcePlacement), 0, "{:?}", pass.steps);
-    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
-    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
-    assert_eq!(hub.count(Kind::ClusterSchedulingPolicySnapshot), 0);
-    assert!(hub.get(Kind::Work, "web-work").unwrap()["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_PLACEMENT), 0, "{:?}", pass.steps);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_BINDING), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT), 0);
+    assert!(hub.get(kinds::WORK, "web-work").unwrap()["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(hub.events, ["PlacementCleanupFinalizerRemoved"]);
     assert!(pass.facts.forget_placement);
     assert_eq!(hub.plan().writes().count(), 0);
@@ -248,7 +256,10 @@ fn override_snapshot(index: u64, latest: bool, value: &str) -> (Target, Value) {
             }]},
         }},
     });
-    (Target::new(Kind::ResourceOverrideSnapshot, Some("app"), &name), object)
+    (
+        Target::new(kinds::RESOURCE_OVERRIDE_SNAPSHOT, Some("app"), &name),
+        object,
+    )
 }
 
 #[test]
@@ -260,7 +271,7 @@ fn an_override_reaches_only_its_cluster() {
     hub.place(spec(json!({"placementType": "PickAll"})));
     hub.settle();
     let content = |hub: &Hub, cluster: &str| {
-        let target = Target::new(Kind::Work, Some(&format!("fleet-member-{cluster}")), "web-work");
+        let target = Target::new(kinds::WORK, Some(&format!("fleet-member-{cluster}")), "web-work");
         hub.objects[&target]["spec"]["workload"]["manifests"][1]["data"]["a"].clone()
     };
     assert_eq!((content(&hub, "a"), content(&hub, "b")), (json!("first"), json!("1")));
@@ -299,11 +310,11 @@ fn a_wrong_selector_is_told_and_leaves_what_is_placed() {
     let pass = hub.settle();
     assert_eq!(hub.condition("Scheduled"), no("InvalidResourceSelectors"));
     assert_eq!(pass.requeue, Some(Duration::from_secs(30 * 60)));
-    assert_eq!(hub.count(Kind::Work), 1);
+    assert_eq!(hub.count(kinds::WORK), 1);
     assert!(
         hub.log
             .iter()
-            .all(|write| write.target().kind == Kind::ClusterResourcePlacement),
+            .all(|write| write.target().resource == kinds::CLUSTER_RESOURCE_PLACEMENT),
         "{:?}",
         hub.log
     );
@@ -321,10 +332,10 @@ fn an_index_that_is_not_complete_selects_nothing_partially() {
         (shown.condition.as_str(), shown.status.as_str()),
         ("ClusterResourcePlacementScheduled", "nil")
     );
-    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT), 0);
     hub.index.unsynced = None;
     hub.settle();
-    assert_eq!(hub.count(Kind::Work), 1);
+    assert_eq!(hub.count(kinds::WORK), 1);
 }
 
 #[test]
@@ -356,7 +367,7 @@ fn what_is_placed_on_a_member_that_leaves_is_not_withdrawn() {
     leaving.meta.deleted = Some(hub.now);
     hub.members[1] = leaving.into();
     hub.index.put(config_map("one", "2"));
-    let on_b = Target::new(Kind::Work, Some("fleet-member-b"), "web-work");
+    let on_b = Target::new(kinds::WORK, Some("fleet-member-b"), "web-work");
     let before = hub.objects[&on_b].clone();
     hub.log.clear();
     for _ in 0..3 {
@@ -392,7 +403,7 @@ fn a_new_binding_waits_until_the_old_work_is_gone() {
         .as_str()
         .unwrap()
         .to_owned();
-    let target = Target::new(Kind::ClusterResourceBinding, None, &name);
+    let target = Target::new(kinds::CLUSTER_RESOURCE_BINDING, None, &name);
     hub.apply(&Write::Delete { target, uid: None }).unwrap();
     hub.settle();
     let binding = hub.binding("a").unwrap().clone();
@@ -450,7 +461,7 @@ fn stages_can_be_switched_off() {
         hub.condition("Scheduled"),
         Some(("Unknown".to_owned(), "SchedulePending".to_owned()))
     );
-    assert_eq!(hub.count(Kind::ClusterResourceBinding), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_BINDING), 0);
     hub.settings.stages = Stages {
         placement: false,
         schedule: true,
@@ -467,7 +478,7 @@ fn stages_can_be_switched_off() {
     };
     hub.settle();
     assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Bound");
-    assert_eq!(hub.count(Kind::Work), 0);
+    assert_eq!(hub.count(kinds::WORK), 0);
     hub.settings.stages = Stages {
         placement: false,
         schedule: false,
@@ -475,7 +486,7 @@ fn stages_can_be_switched_off() {
         work: true,
     };
     hub.settle();
-    assert_eq!(hub.count(Kind::Work), 1);
+    assert_eq!(hub.count(kinds::WORK), 1);
     assert_eq!(
         find_condition(hub.binding("a").unwrap(), "WorkSynchronized"),
         yes("AllWorkSynced")
@@ -510,8 +521,8 @@ fn external_placements_are_scheduled_but_not_rolled_out() {
     hub.place(external);
     hub.settle();
     assert_eq!(hub.binding("a").unwrap()["spec"]["state"], "Scheduled");
-    assert_eq!(hub.count(Kind::Work), 0);
-    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 0);
+    assert_eq!(hub.count(kinds::WORK), 0);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT), 0);
     let unknown = Some(("Unknown".to_owned(), "RolloutControlledByExternalController".to_owned()));
     assert_eq!(hub.condition("RolloutStarted"), unknown);
 }
@@ -528,20 +539,22 @@ fn a_history_of_one_never_holds_two_snapshots() {
     for content in ["2", "3"] {
         hub.index.put(config_map("one", content));
         let pass = hub.plan();
-        let mut held = hub.count(Kind::ClusterResourceSnapshot);
+        let mut held = hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT);
         for step in &pass.steps {
-            let of_kind = step.iter().filter(|w| w.target().kind == Kind::ClusterResourceSnapshot);
+            let of_kind = step
+                .iter()
+                .filter(|w| w.target().resource == kinds::CLUSTER_RESOURCE_SNAPSHOT);
             for write in of_kind {
                 match write {
                     Write::Create { .. } => held += 1,
                     Write::Delete { .. } => held -= 1,
-                    Write::MergePatch { .. } => {}
+                    Write::MergePatch { .. } | Write::ReplaceStatus { .. } => {}
                 }
             }
             assert!(held <= 1, "{step:?}");
             let both = |f: fn(&Write) -> bool| {
                 step.iter()
-                    .any(|w| w.target().kind == Kind::ClusterResourceSnapshot && f(w))
+                    .any(|w| w.target().resource == kinds::CLUSTER_RESOURCE_SNAPSHOT && f(w))
             };
             assert!(
                 !(both(|w| matches!(w, Write::Create { .. })) && both(|w| matches!(w, Write::Delete { .. }))),
@@ -549,7 +562,7 @@ fn a_history_of_one_never_holds_two_snapshots() {
             );
         }
         hub.settle();
-        assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 1);
+        assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT), 1);
         // The broken rollout is repaired without waiting for availability.
         let name = hub.placement()["status"]["observedResourceIndex"]
             .as_str()

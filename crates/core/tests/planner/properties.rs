@@ -80,8 +80,8 @@ proptest! {
             prop_assert_eq!(&pass, &hub.plan());
             let mut written = BTreeSet::new();
             for write in pass.writes() {
-                let status = matches!(write, fairway_core::placement::Write::MergePatch { status: true, .. });
-                let delete = matches!(write, fairway_core::placement::Write::Delete { .. });
+                let status = matches!(write, fairway_core::effects::Write::MergePatch { status: true, .. });
+                let delete = matches!(write, fairway_core::effects::Write::Delete { .. });
                 prop_assert!(written.insert((write.target().clone(), status, delete)), "{:?}", pass.steps);
             }
             hub.settle();
@@ -98,8 +98,8 @@ proptest! {
         prop_assert_eq!(scheduled.0 == "True", hub.members.len() >= wanted);
         if scheduled.0 == "True" && wanted > 0 {
             prop_assert_eq!(hub.condition("Available").unwrap().0, "True");
-            prop_assert_eq!(hub.count(fairway_core::placement::Kind::Work), wanted);
-            prop_assert_eq!(hub.count(fairway_core::placement::Kind::ClusterResourceBinding), wanted);
+            prop_assert_eq!(hub.count(api::kinds::WORK), wanted);
+            prop_assert_eq!(hub.count(api::kinds::CLUSTER_RESOURCE_BINDING), wanted);
         }
         hub.delete_placement();
         hub.settle();

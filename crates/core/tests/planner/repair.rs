@@ -1,6 +1,8 @@
 //! What users break by hand is repaired, and changes of strategy keep what is placed (hub-behaviour 12.3, 12.4).
 
-use fairway_core::placement::{Kind, Target, Write};
+use api::kinds;
+use api::resource::Resource;
+use fairway_core::effects::{Target, Write};
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, config_map, member, spec};
@@ -24,11 +26,11 @@ fn available(hub: &mut Hub) {
     hub.settle();
 }
 
-fn delete(hub: &mut Hub, kind: Kind, name: &str) {
+fn delete(hub: &mut Hub, kind: Resource, name: &str) {
     let found: Vec<Target> = hub
         .objects
         .keys()
-        .filter(|t| t.kind == kind && (name.is_empty() || t.name == name))
+        .filter(|t| t.resource == kind && (name.is_empty() || t.name == name))
         .cloned()
         .collect();
     assert!(!found.is_empty());
@@ -38,31 +40,34 @@ fn delete(hub: &mut Hub, kind: Kind, name: &str) {
     hub.log.clear();
 }
 
-fn touched(hub: &Hub, kind: Kind) -> bool {
-    hub.log.iter().any(|write| write.target().kind == kind)
+fn touched(hub: &Hub, kind: Resource) -> bool {
+    hub.log.iter().any(|write| write.target().resource == kind)
 }
 
 #[test]
 fn a_work_deleted_by_hand_comes_back_once_it_is_gone() {
     let mut hub = placed(all());
-    delete(&mut hub, Kind::Work, "web-work");
+    delete(&mut hub, kinds::WORK, "web-work");
     hub.settle();
     assert_eq!(hub.condition("WorkSynchronized").unwrap().1, "WorkNotSynchronizedYet");
     hub.finish_works();
     hub.settle();
-    assert_eq!(hub.count(Kind::Work), 2);
+    assert_eq!(hub.count(kinds::WORK), 2);
     available(&mut hub);
     assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
 }
 
 #[test]
 fn snapshots_deleted_by_hand_come_back_without_disturbing_members() {
-    for kind in [Kind::ClusterResourceSnapshot, Kind::ClusterSchedulingPolicySnapshot] {
+    for kind in [
+        kinds::CLUSTER_RESOURCE_SNAPSHOT,
+        kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+    ] {
         let mut hub = placed(all());
-        delete(&mut hub, kind, "");
+        delete(&mut hub, kind.clone(), "");
         hub.settle();
         assert_eq!(hub.count(kind), 1);
-        assert!(!touched(&hub, Kind::Work), "{:?}", hub.log);
+        assert!(!touched(&hub, kinds::WORK), "{:?}", hub.log);
         assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
         assert_eq!(hub.placement()["status"]["observedResourceIndex"], "0");
     }
@@ -73,11 +78,11 @@ fn snapshots_deleted_by_hand_come_back_without_disturbing_members() {
         hub.settle();
         available(&mut hub);
     }
-    delete(&mut hub, Kind::ClusterResourceSnapshot, "web-1-snapshot");
+    delete(&mut hub, kinds::CLUSTER_RESOURCE_SNAPSHOT, "web-1-snapshot");
     hub.settle();
     assert_eq!(hub.placement()["status"]["observedResourceIndex"], "1");
-    assert!(!touched(&hub, Kind::Work), "{:?}", hub.log);
-    delete(&mut hub, Kind::ClusterResourceSnapshot, "web-1-snapshot");
+    assert!(!touched(&hub, kinds::WORK), "{:?}", hub.log);
+    delete(&mut hub, kinds::CLUSTER_RESOURCE_SNAPSHOT, "web-1-snapshot");
     hub.index.put(config_map("one", "1"));
     for _ in 0..3 {
         hub.settle();
@@ -95,7 +100,7 @@ fn handing_the_rollout_over_keeps_the_status_complete_on_old_content() {
     hub.place(external);
     hub.settle();
     assert!(
-        !touched(&hub, Kind::Work) && !touched(&hub, Kind::ClusterResourceBinding),
+        !touched(&hub, kinds::WORK) && !touched(&hub, kinds::CLUSTER_RESOURCE_BINDING),
         "{:?}",
         hub.log
     );
@@ -114,7 +119,7 @@ fn handing_the_rollout_over_keeps_the_status_complete_on_old_content() {
     let status = &hub.placement()["status"];
     assert_eq!(status["observedResourceIndex"], "0");
     assert_eq!(status["selectedResources"].as_array().unwrap().len(), 2);
-    assert_eq!(hub.count(Kind::ClusterResourceSnapshot), 1);
+    assert_eq!(hub.count(kinds::CLUSTER_RESOURCE_SNAPSHOT), 1);
     // A member that joins is scheduled and left alone, so the clusters no longer agree.
     hub.members.push(member("c", json!({})));
     hub.settle();
@@ -138,7 +143,11 @@ fn reporting_differences_replaces_applying_and_back() {
     );
     assert_eq!(hub.condition("Applied"), None);
     let now = hub.now.to_string();
-    for (_, work) in hub.objects.iter_mut().filter(|(target, _)| target.kind == Kind::Work) {
+    for (_, work) in hub
+        .objects
+        .iter_mut()
+        .filter(|(target, _)| target.resource == kinds::WORK)
+    {
         let entry = json!({
             "identifier": {"ordinal": 0, "version": "v1", "kind": "ConfigMap", "resource": "configmaps", "namespace": "app", "name": "one"},
             "conditions": [],
@@ -213,7 +222,7 @@ fn taints_and_labels_keep_newcomers_out_and_move_nobody() {
     assert_eq!(hub.condition("Available"), yes("ResourceAvailable"));
     let entries = hub.placement()["status"]["placementStatuses"].as_array().unwrap().len();
     assert_eq!(entries, 2, "PickAll has no placeholders");
-    let policy = hub.get(Kind::ClusterSchedulingPolicySnapshot, "web-0").unwrap();
+    let policy = hub.get(kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT, "web-0").unwrap();
     let reason = policy["status"]["targetClusters"][2]["reason"].as_str().unwrap();
     assert_eq!(reason, "ClusterUnschedulable, taint k=v:NoSchedule cannot be tolerated");
     let mut tolerant = all();

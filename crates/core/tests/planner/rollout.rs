@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fairway_core::placement::{Kind, Target};
+use api::kinds;
+use api::resource::Resource;
+use fairway_core::effects::Target;
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, config_map, member, spec};
@@ -89,7 +91,7 @@ fn moving_to_other_clusters_keeps_within_both_budgets() {
     }
     hub.settle();
     assert_eq!(clusters(&hub, "state", "Bound"), CLUSTERS[4..]);
-    assert_eq!(hub.count(Kind::Work), 4);
+    assert_eq!(hub.count(kinds::WORK), 4);
     assert_eq!(hub.condition("Available").unwrap().0, "True");
 }
 
@@ -123,7 +125,7 @@ fn a_failed_rollout_stops_and_a_repair_passes_the_budget() {
     hub.settle();
     hub.index.put(config_map("one", "broken"));
     hub.settle();
-    let work = Target::new(Kind::Work, Some("fleet-member-a"), "web-work");
+    let work = Target::new(kinds::WORK, Some("fleet-member-a"), "web-work");
     hub.answer_work(&work, true, Some("SomeManifestsAreNotAvailable"));
     hub.settle();
     assert_eq!(clusters(&hub, "resourceSnapshotName", "web-1-snapshot"), ["a"]);
@@ -148,17 +150,17 @@ fn an_apply_strategy_reaches_all_clusters_at_once() {
     changed["strategy"]["applyStrategy"] = json!({"type": "ServerSideApply"});
     hub.place(changed);
     hub.settle();
-    let strategies = |kind: Kind| -> Vec<Value> {
-        let of_kind = hub.objects.iter().filter(|(t, _)| t.kind == kind);
+    let strategies = |kind: Resource| -> Vec<Value> {
+        let of_kind = hub.objects.iter().filter(|(t, _)| t.resource == kind);
         of_kind
             .map(|(_, v)| v["spec"]["applyStrategy"]["type"].clone())
             .collect()
     };
     assert_eq!(
-        strategies(Kind::ClusterResourceBinding),
+        strategies(kinds::CLUSTER_RESOURCE_BINDING),
         vec![json!("ServerSideApply"); 4]
     );
-    assert_eq!(strategies(Kind::Work), vec![json!("ServerSideApply"); 4]);
+    assert_eq!(strategies(kinds::WORK), vec![json!("ServerSideApply"); 4]);
     available(&mut hub);
     hub.settle();
     assert_eq!(hub.condition("Available").unwrap().0, "True");
@@ -174,7 +176,10 @@ fn scaling_to_zero_cleans_all_members() {
     hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 0})));
     hub.settle();
     hub.finish_works();
-    assert_eq!((hub.count(Kind::Work), hub.count(Kind::ClusterResourceBinding)), (0, 0));
+    assert_eq!(
+        (hub.count(kinds::WORK), hub.count(kinds::CLUSTER_RESOURCE_BINDING)),
+        (0, 0)
+    );
     assert_eq!(hub.placement()["status"]["conditions"].as_array().unwrap().len(), 1);
     assert_eq!(hub.condition("Scheduled").unwrap().1, "SchedulingPolicyFulfilled");
 }
@@ -182,7 +187,7 @@ fn scaling_to_zero_cleans_all_members() {
 #[test]
 fn a_deleted_override_leaves_the_clusters_one_by_one() {
     let mut hub = Hub::new(&CLUSTERS[..4]);
-    let target = Target::new(Kind::ClusterResourceOverrideSnapshot, None, "o-0");
+    let target = Target::new(kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT, None, "o-0");
     let over = json!({
         "metadata": {"name": "o-0", "labels": {
             "kubernetes-fleet.io/parent-resource-override": "o",
@@ -251,7 +256,7 @@ fn a_work_that_goes_leaves_the_answers_about_the_others_valid() {
     hub.settle();
     available(&mut hub);
     hub.settle();
-    assert_eq!(hub.count(Kind::Work), 4);
+    assert_eq!(hub.count(kinds::WORK), 4);
     hub.index.remove("ResourceEnvelope", "e");
     hub.settle();
     assert_eq!(
@@ -260,7 +265,7 @@ fn a_work_that_goes_leaves_the_answers_about_the_others_valid() {
         "nobody has to answer anew"
     );
     hub.finish_works();
-    assert_eq!(hub.count(Kind::Work), 2);
+    assert_eq!(hub.count(kinds::WORK), 2);
 }
 
 #[test]
@@ -273,7 +278,11 @@ fn a_report_of_differences_that_failed_holds_no_later_snapshot_up() {
     hub.settle();
     let report = |hub: &mut Hub, holds: bool| {
         hub.answer(holds, None);
-        for (_, work) in hub.objects.iter_mut().filter(|(target, _)| target.kind == Kind::Work) {
+        for (_, work) in hub
+            .objects
+            .iter_mut()
+            .filter(|(target, _)| target.resource == kinds::WORK)
+        {
             work["status"]["conditions"][0]["type"] = json!("DiffReported");
         }
     };
@@ -307,7 +316,12 @@ fn a_member_that_never_answers_does_not_hold_up_the_others() {
     for _ in 0..12 {
         hub.settle();
         hub.finish_works();
-        let works: Vec<Target> = hub.objects.keys().filter(|t| t.kind == Kind::Work).cloned().collect();
+        let works: Vec<Target> = hub
+            .objects
+            .keys()
+            .filter(|t| t.resource == kinds::WORK)
+            .cloned()
+            .collect();
         for target in works {
             if !["fleet-member-e", "fleet-member-f"].contains(&target.namespace.as_deref().unwrap()) {
                 hub.answer_work(&target, true, Some("AllManifestsAvailable"));

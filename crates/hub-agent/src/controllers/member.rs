@@ -72,13 +72,13 @@ impl MemberController {
         plan.events
             .into_iter()
             .for_each(|e| self.recorder.record(event(e, COMPONENT)));
-        for counter in plan.counters {
+        for counter in plan.facts {
             match counter {
                 Counter::Join => self.metrics.joined(),
                 Counter::Leave => self.metrics.left(),
             }
         }
-        match plan.problem {
+        match plan.problems.first() {
             Some(problem) => {
                 tracing::error!(member = name, %problem, class = problem.class.label(), "A member has a problem.");
                 Outcome::RetryAfter(self.repetitions.reserve())

@@ -7,8 +7,7 @@ pub mod placement;
 
 use std::time::Duration;
 
-use fairway_core::placement::{Event, Target};
-use kit::ObjectKey;
+use fairway_core::effects::{Event, Target};
 use kit::client::Bucket;
 use kit::queue::Outcome;
 
@@ -24,11 +23,12 @@ fn event(event: Event, component: &'static str) -> kit::events::Event {
         reason,
         note,
     } = event;
-    let Target { kind, namespace, name } = about;
+    let key = about.key();
+    let Target { resource, .. } = about;
     kit::events::Event {
-        api_version: kind.api_version(),
-        kind: kind.name().to_owned(),
-        key: ObjectKey::new(namespace.as_deref(), &name),
+        api_version: resource.api_version(),
+        kind: resource.kind.into_owned(),
+        key,
         uid,
         warning,
         reason: reason.to_owned(),

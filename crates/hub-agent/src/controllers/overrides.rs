@@ -46,14 +46,12 @@ impl OverrideController {
         let Some(found) = self.store.gather_override(key) else {
             return Outcome::Done;
         };
-        let steps = match snapshots::plan(&found.over, &found.snapshots, &found.in_use) {
-            Ok(steps) => steps,
-            Err(problem) => {
-                tracing::error!(over = %key, %problem, class = problem.class.label(), "An override has a problem.");
-                return Outcome::RetryAfter(self.repetitions.reserve());
-            }
-        };
-        let execution = self.executor.run(&steps, Caller::Other).await;
+        let plan = snapshots::plan(&found.over, &found.snapshots, &found.in_use);
+        if let Some(problem) = plan.problems.first() {
+            tracing::error!(over = %key, %problem, class = problem.class.label(), "An override has a problem.");
+            return Outcome::RetryAfter(self.repetitions.reserve());
+        }
+        let execution = self.executor.run(&plan.steps, Caller::Other).await;
         if execution.others_wrote {
             self.wake.overrides.add(key.clone());
         }

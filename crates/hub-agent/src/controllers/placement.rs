@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fairway_core::effects::Write;
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::{BackReport, Pass, Settings, Slice, plan};
+use fairway_core::placement::{Pass, Settings, Slice, plan};
 use fairway_core::problem::Class;
 use fairway_core::render::Refusals;
 use futures::StreamExt as _;
@@ -113,7 +114,7 @@ impl PlacementController {
             return repeat(&execution, &self.repetitions);
         }
         self.tell(key, &pass, now);
-        let reported = self.report_back(key, &pass.back_reports).await;
+        let reported = self.report_back(key, &pass.best_effort).await;
         let outcome = match self.judge(key, &pass) {
             Outcome::Done | Outcome::After(_) if !reported => Outcome::RetryAfter(self.repetitions.reserve()),
             outcome => outcome,
@@ -126,22 +127,22 @@ impl PlacementController {
 
     /// Executes the steps, and the details unless they give way to other placements.
     async fn execute(&self, key: &PlacementKey, pass: &mut Pass, now: Timestamp) -> Execution {
-        if !pass.steps.is_empty() || pass.withheld {
+        if !pass.steps.is_empty() || pass.facts.withheld {
             self.crowd.join(key);
         }
         let mut execution = self.executor.run(&pass.steps, Caller::Placement).await;
-        if pass.details.is_empty() {
+        if pass.deferrable.is_empty() {
             self.crowd.forget(key);
         } else if !execution.cut_short {
             match self.crowd.give_way(key, now) {
                 Some(left) => pass.look_again(left),
                 None => {
-                    let details = std::slice::from_ref(&pass.details);
+                    let details = std::slice::from_ref(&pass.deferrable);
                     execution.extend(self.executor.run(details, Caller::Placement).await);
                 }
             }
         }
-        if !pass.withheld {
+        if !pass.facts.withheld {
             for other in self.crowd.leave(key) {
                 self.wake.placements.add(other);
             }
@@ -150,7 +151,7 @@ impl PlacementController {
     }
 
     /// Writes the statuses of originals. `false` when one of them is worth another try.
-    async fn report_back(&self, key: &PlacementKey, reports: &[BackReport]) -> bool {
+    async fn report_back(&self, key: &PlacementKey, reports: &[Write]) -> bool {
         let mut waiting = reports.iter();
         let mut running = FuturesUnordered::new();
         let mut all_done = true;
@@ -158,7 +159,7 @@ impl PlacementController {
             while running.len() < REPORTS_AT_ONCE
                 && let Some(report) = waiting.next()
             {
-                running.push(self.resources.report_back(self.executor.writer(), report));
+                running.push(self.executor.write(report));
             }
             match running.next().await {
                 None => return all_done,
@@ -218,8 +219,8 @@ impl PlacementController {
     }
 
     fn remember(&self, key: &PlacementKey, mut memory: Memory, pass: &Pass, execution: &Execution, now: Timestamp) {
-        memory.withheld_since = pass.withheld.then(|| memory.withheld_since.unwrap_or(now));
-        if !pass.withheld {
+        memory.withheld_since = pass.facts.withheld.then(|| memory.withheld_since.unwrap_or(now));
+        if !pass.facts.withheld {
             memory.crowd = 0;
         }
         for target in &execution.written {

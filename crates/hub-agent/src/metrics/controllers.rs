@@ -1,7 +1,9 @@
 //! The names of the reference's controllers, under which dashboards look for the series of work (hub-behaviour 11.1).
 
+use api::kinds;
+use api::resource::Resource;
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::{Kind, Stages};
+use fairway_core::placement::Stages;
 
 /// ClusterResourcePlacements.
 pub const CLUSTER_PLACEMENT: &str = "cluster-resource-placement-controller-v1beta1";
@@ -29,41 +31,41 @@ pub struct Watchers {
     pub scheduler: &'static str,
 }
 
-const ALL: [(Kind, Watchers); 6] = [
+const ALL: [(Resource, Watchers); 6] = [
     (
-        Kind::ClusterResourcePlacement,
+        kinds::CLUSTER_RESOURCE_PLACEMENT,
         watchers(
             "clusterresourceplacement-watcher",
             "clusterresourceplacement-scheduler-watcher",
         ),
     ),
     (
-        Kind::ResourcePlacement,
+        kinds::RESOURCE_PLACEMENT,
         watchers("resourceplacement-watcher", "resourceplacement-scheduler-watcher"),
     ),
     (
-        Kind::ClusterSchedulingPolicySnapshot,
+        kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
         watchers(
             "clusterschedulingpolicysnapshot-watcher",
             "clusterschedulingpolicysnapshot-scheduler-watcher",
         ),
     ),
     (
-        Kind::SchedulingPolicySnapshot,
+        kinds::SCHEDULING_POLICY_SNAPSHOT,
         watchers(
             "schedulingpolicysnapshot-watcher",
             "schedulingpolicysnapshot-scheduler-watcher",
         ),
     ),
     (
-        Kind::ClusterResourceBinding,
+        kinds::CLUSTER_RESOURCE_BINDING,
         watchers(
             "cluster-resource-binding-watcher",
             "clusterresourcebinding-scheduler-watcher",
         ),
     ),
     (
-        Kind::ResourceBinding,
+        kinds::RESOURCE_BINDING,
         watchers("resource-binding-watcher", "resourcebinding-scheduler-watcher"),
     ),
 ];
@@ -73,15 +75,15 @@ const fn watchers(placement: &'static str, scheduler: &'static str) -> Watchers 
 }
 
 /// The watchers of a kind.
-pub fn of_kind(kind: Kind) -> Option<Watchers> {
-    ALL.iter().find(|(other, _)| *other == kind).map(|(_, found)| *found)
+pub fn of_kind(kind: &Resource) -> Option<Watchers> {
+    ALL.iter().find(|(other, _)| other == kind).map(|(_, found)| *found)
 }
 
 /// All watchers; those of kinds in namespaces only if such placements are served.
 pub fn all_watchers(namespaced: bool) -> Vec<&'static str> {
     let mut all = vec![STATUS_COPY_WATCHER, MEMBER_WATCHER];
     for (kind, found) in ALL {
-        if namespaced || !kind.is_namespaced() {
+        if namespaced || !kind.namespaced {
             all.extend([found.placement, found.scheduler]);
         }
     }

@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use api::names;
 use fairway_core::objects::{Interner, PlacementKey};
-use fairway_core::placement::{Api, ApiKey, BackReport, ResourceView, Selectable};
+use fairway_core::select::{Api, ApiKey, ResourceView, Selectable};
 use fairway_core::select::{ApiLists, NamespaceRule, take_in};
 use kit::index::{Change, Index};
-use kit::writer::{Patch, Writer};
-use kit::{Error, ObjectKey, Resource};
+use kit::{ObjectKey, Resource};
 use parking_lot::RwLock;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -115,6 +114,7 @@ impl Resources {
     fn api(watched: &Watched) -> Api {
         Api {
             key: watched.key.clone(),
+            plural: watched.served.plural.clone(),
             namespaced: watched.served.namespaced,
             synced: watched.index.is_synced() && !watched.index.status().is_blind(),
         }
@@ -166,39 +166,13 @@ impl Resources {
             .build()
     }
 
-    /// Writes the status that a placed object reports to its original (hub-behaviour 7.7). An original that is gone, or
-    /// whose kind has no status of its own, is passed over.
-    ///
-    /// # Errors
-    /// When the request fails otherwise.
-    pub async fn report_back(&self, writer: &Writer, report: &BackReport) -> Result<(), Error> {
-        let found = {
-            let table = self.table.read();
-            let watched = table.watched.get(&(report.api.group.clone(), report.api.kind.clone()));
-            watched.map(|watched| (watched.served.clone(), Arc::clone(&watched.index)))
-        };
-        let Some((served, index)) = found else { return Ok(()) };
-        let resource = Resource {
-            group: report.api.group.clone().into(),
-            version: report.api.version.clone().into(),
-            kind: report.api.kind.clone().into(),
-            plural: served.plural.into(),
-            namespaced: served.namespaced,
-        };
-        let key = ObjectKey::new(report.namespace.as_deref(), &report.name);
-        // A merge patch would leave behind what the copy no longer reports.
-        let body = json!([{"op": "add", "path": "/status", "value": report.status}]);
-        match writer.patch(&resource, &key, Some("status"), Patch::Json, &body).await {
-            Ok(object) => {
-                // In another version than the watched one the object looks different; the watch will tell.
-                if index.resource().version == resource.version {
-                    // What cannot be read has been reported by the index.
-                    drop(index.fold(object));
-                }
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
+    /// Takes in the answer to a write of an original. In another version than the watched one the object looks
+    /// different; then the watch will tell.
+    pub fn fold(&self, resource: &Resource, object: Value) {
+        let key = ApiKey::new(&resource.group, &resource.version, &resource.kind);
+        if let Some(index) = self.index_of(&key).filter(|index| index.resource() == resource) {
+            // What cannot be read has been reported by the index.
+            drop(index.fold(object));
         }
     }
 

@@ -4,21 +4,23 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use api::kinds;
 use api::names;
 use api::placement::v1beta1::PlacementStatus;
+use api::resource::Resource;
 use api::text::labels;
+use fairway_core::effects::Target;
 use fairway_core::objects::{
     Binding, Interner, Member, Meta, OverrideKind, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot,
     ResourceSnapshot, Work,
 };
 use fairway_core::overrides::snapshots::Override;
-use fairway_core::placement::{Kind, Target};
 use kit::ObjectKey;
 use kit::clock::Clock;
 use kit::index::{Change, Index};
 use serde_json::Value;
 
-use super::{Family, Groups, Holders, Interest, MemberObject, Roster, StatusCopy, Store, resource};
+use super::{Family, Groups, Holders, Interest, MemberObject, Roster, StatusCopy, Store};
 use crate::metrics::controllers;
 use crate::wake::Wake;
 
@@ -26,7 +28,7 @@ use crate::wake::Wake;
 type Read<T> = fn(Value, &Interner) -> Result<T, String>;
 
 /// Which of the reference's watchers hear of a change: they only count.
-type Heard<T> = fn(Kind, &Change<T>) -> Vec<&'static str>;
+type Heard<T> = fn(&Resource, &Change<T>) -> Vec<&'static str>;
 
 pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
     let interest = Arc::new(Interest::default());
@@ -45,13 +47,16 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
     Store {
         placements: placements(wake, &interest, namespaced),
         policy_snapshots: family.of(
-            (Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot),
+            (
+                kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+                kinds::SCHEDULING_POLICY_SNAPSHOT,
+            ),
             |value, _| text(PolicySnapshot::from_value(value)),
             |snapshot: &PolicySnapshot| parent(&snapshot.meta),
             heard_of_policy,
         ),
         resource_snapshots: family.of(
-            (Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot),
+            (kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT),
             |value, interner| {
                 let mut snapshot = text(ResourceSnapshot::from_value(value))?;
                 snapshot.intern(interner);
@@ -61,7 +66,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             |_, _| Vec::new(),
         ),
         bindings: family.of(
-            (Kind::ClusterResourceBinding, Kind::ResourceBinding),
+            (kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING),
             |value, _| text(Binding::from_value(value)),
             |binding: &Binding| parent(&binding.meta),
             heard_of_binding,
@@ -74,8 +79,8 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
         }
         .of(
             (
-                Kind::ClusterResourcePlacementStatus,
-                Kind::ClusterResourcePlacementStatus,
+                kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS,
+                kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS,
             ),
             |value, _| read_status_copy(value),
             |copy: &StatusCopy| Some(PlacementKey::cluster(&copy.name)),
@@ -89,18 +94,18 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             },
         ),
         overrides: (
-            overrides(Kind::ClusterResourceOverride, wake),
-            overrides(Kind::ResourceOverride, wake),
+            overrides(kinds::CLUSTER_RESOURCE_OVERRIDE, wake),
+            overrides(kinds::RESOURCE_OVERRIDE, wake),
         ),
         override_snapshots: (
-            override_snapshots(Kind::ClusterResourceOverrideSnapshot),
-            override_snapshots(Kind::ResourceOverrideSnapshot),
+            override_snapshots(kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT),
+            override_snapshots(kinds::RESOURCE_OVERRIDE_SNAPSHOT),
         ),
         members: members(wake, &interest, &all_members, clock),
-        internal_members: whole(Kind::InternalMemberCluster, wake),
-        namespaces: whole(Kind::Namespace, wake),
-        roles: whole(Kind::Role, wake),
-        role_bindings: whole(Kind::RoleBinding, wake),
+        internal_members: whole(kinds::INTERNAL_MEMBER_CLUSTER, wake),
+        namespaces: whole(kinds::NAMESPACE, wake),
+        roles: whole(kinds::ROLE, wake),
+        role_bindings: whole(kinds::ROLE_BINDING, wake),
         interest,
         interner,
         snapshots_of_override,
@@ -120,7 +125,7 @@ struct FamilyBuilder<'a> {
 impl FamilyBuilder<'_> {
     fn of<T: Send + Sync + 'static>(
         &self,
-        kinds: (Kind, Kind),
+        kinds: (Resource, Resource),
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
         heard: Heard<T>,
@@ -128,7 +133,6 @@ impl FamilyBuilder<'_> {
         let groups = Arc::new(Groups::default());
         let index = |kind| self.index(kind, read, owner, heard, &groups, |_| {});
         Family {
-            kinds,
             cluster: index(kinds.0),
             namespaced: self.namespaced.then(|| index(kinds.1)),
             groups,
@@ -138,7 +142,7 @@ impl FamilyBuilder<'_> {
     /// `also` is told of each change before anybody is woken.
     fn index<T: Send + Sync + 'static>(
         &self,
-        kind: Kind,
+        kind: Resource,
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
         heard: Heard<T>,
@@ -146,12 +150,12 @@ impl FamilyBuilder<'_> {
         also: impl Fn(&Change<T>) + Send + Sync + 'static,
     ) -> Arc<Index<T>> {
         let (wake, groups, interner) = (Arc::clone(self.wake), Arc::clone(groups), Arc::clone(self.interner));
-        Index::builder(resource(kind), move |value| read(value, &interner).map(Some))
+        Index::builder(kind.clone(), move |value| read(value, &interner).map(Some))
             .on_change(move |change: &Change<T>| {
                 groups.apply(change, owner);
                 also(change);
-                wake.watched(&heard(kind, change), || {
-                    if !wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                wake.watched(&heard(&kind, change), || {
+                    if !wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
                         return;
                     }
                     for item in [&change.old, &change.new].into_iter().flatten() {
@@ -166,29 +170,28 @@ impl FamilyBuilder<'_> {
 }
 
 fn works(family: &FamilyBuilder<'_>, holders: &Arc<Holders>) -> Family<Work> {
-    let (kind, groups, holders) = (Kind::Work, Arc::default(), Arc::clone(holders));
+    let (groups, holders) = (Arc::default(), Arc::clone(holders));
     let read: Read<Work> = |value, _| text(Work::from_value(value));
     let also = move |change: &Change<Work>| holders.apply(change);
     Family {
-        kinds: (kind, kind),
-        cluster: family.index(kind, read, placement_of_work, |_, _| Vec::new(), &groups, also),
+        cluster: family.index(kinds::WORK, read, placement_of_work, |_, _| Vec::new(), &groups, also),
         namespaced: None,
         groups,
     }
 }
 
 fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> Family<Placement> {
-    let build = |kind: Kind| {
+    let build = |kind: Resource| {
         let (wake, interest) = (Arc::clone(wake), Arc::clone(interest));
-        Index::builder(resource(kind), |value| text(Placement::from_value(value)).map(Some))
+        Index::builder(kind.clone(), |value| text(Placement::from_value(value)).map(Some))
             .on_change(move |change: &Change<Placement>| {
                 let key = PlacementKey {
                     namespace: change.key.namespace.clone(),
                     name: change.key.name.clone(),
                 };
                 interest.set(&key, change.new.as_ref());
-                wake.watched(&heard_of_placement(kind, change), || {
-                    if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+                wake.watched(&heard_of_placement(&kind, change), || {
+                    if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
                         wake.placements.add(key);
                     }
                 });
@@ -196,34 +199,33 @@ fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> F
             .build()
     };
     Family {
-        kinds: (Kind::ClusterResourcePlacement, Kind::ResourcePlacement),
-        cluster: build(Kind::ClusterResourcePlacement),
-        namespaced: namespaced.then(|| build(Kind::ResourcePlacement)),
+        cluster: build(kinds::CLUSTER_RESOURCE_PLACEMENT),
+        namespaced: namespaced.then(|| build(kinds::RESOURCE_PLACEMENT)),
         groups: Arc::default(),
     }
 }
 
 /// The placement controller hears of new generations and of the end, the scheduler of deletions.
-fn heard_of_placement(kind: Kind, change: &Change<Placement>) -> Vec<&'static str> {
+fn heard_of_placement(kind: &Resource, change: &Change<Placement>) -> Vec<&'static str> {
     let generation = |placement: &Option<Arc<Placement>>| placement.as_ref().map(|p| p.meta.generation);
     let is_deleting = change.new.as_ref().is_some_and(|p| p.meta.is_deleting());
     heard(kind, generation(&change.old) != generation(&change.new), is_deleting)
 }
 
 /// The placement controller hears of updates, the scheduler of all but the end.
-fn heard_of_policy(kind: Kind, change: &Change<PolicySnapshot>) -> Vec<&'static str> {
+fn heard_of_policy(kind: &Resource, change: &Change<PolicySnapshot>) -> Vec<&'static str> {
     let is_there = change.new.is_some();
     heard(kind, is_there && change.old.is_some(), is_there)
 }
 
 /// The placement controller hears of updates while the binding stays, the scheduler once it is to go.
-fn heard_of_binding(kind: Kind, change: &Change<Binding>) -> Vec<&'static str> {
+fn heard_of_binding(kind: &Resource, change: &Change<Binding>) -> Vec<&'static str> {
     let Some(new) = &change.new else { return Vec::new() };
     let is_deleting = new.meta.is_deleting();
     heard(kind, change.old.is_some() && !is_deleting, is_deleting)
 }
 
-fn heard(kind: Kind, by_placement: bool, by_scheduler: bool) -> Vec<&'static str> {
+fn heard(kind: &Resource, by_placement: bool, by_scheduler: bool) -> Vec<&'static str> {
     let Some(watchers) = controllers::of_kind(kind) else {
         return Vec::new();
     };
@@ -234,11 +236,11 @@ fn heard(kind: Kind, by_placement: bool, by_scheduler: bool) -> Vec<&'static str
         .collect()
 }
 
-fn overrides(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Override>> {
-    let wake = Arc::clone(wake);
-    Index::builder(resource(kind), move |value| read_override(kind, value).map(Some))
+fn overrides(kind: Resource, wake: &Arc<Wake>) -> Arc<Index<Override>> {
+    let (wake, reads) = (Arc::clone(wake), kind.clone());
+    Index::builder(kind.clone(), move |value| read_override(&reads, value).map(Some))
         .on_change(move |change: &Change<Override>| {
-            if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+            if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
                 wake.overrides.add(change.key.clone());
             }
         })
@@ -246,23 +248,23 @@ fn overrides(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Override>> {
 }
 
 fn override_snapshots(
-    kind: Kind,
+    kind: Resource,
     wake: &Arc<Wake>,
     interest: &Arc<Interest>,
     groups: &Arc<Groups<ObjectKey, OverrideSnapshot>>,
-    roster: &Arc<Roster<(Kind, ObjectKey), OverrideSnapshot>>,
+    roster: &Arc<Roster<ObjectKey, OverrideSnapshot>>,
 ) -> Arc<Index<OverrideSnapshot>> {
     let (wake, interest) = (Arc::clone(wake), Arc::clone(interest));
     let (groups, roster) = (Arc::clone(groups), Arc::clone(roster));
     let parent =
         |snapshot: &OverrideSnapshot| Some(ObjectKey::new(snapshot.meta.namespace.as_deref(), snapshot.parent()?));
-    Index::builder(resource(kind), |value| {
+    Index::builder(kind.clone(), |value| {
         text(OverrideSnapshot::from_value(value)).map(Some)
     })
     .on_change(move |change: &Change<OverrideSnapshot>| {
         groups.apply(change, parent);
-        roster.set((kind, change.key.clone()), change.new.clone());
-        let news = wake.is_news(&target(kind, &change.key), &change.version, change.origin);
+        roster.set(change.key.clone(), change.new.clone());
+        let news = wake.is_news(&target(&kind, &change.key), &change.version, change.origin);
         for snapshot in [&change.old, &change.new].into_iter().flatten() {
             // Placements never write these, so whoever did: it is news to them.
             interest
@@ -288,7 +290,7 @@ fn members(
         let view = Arc::new(text(Member::from_value(value.clone()))?);
         Ok(Some(MemberObject { value, view }))
     };
-    Index::builder(resource(Kind::MemberCluster), read)
+    Index::builder(kinds::MEMBER_CLUSTER, read)
         .on_change(move |change: &Change<MemberObject>| {
             let [old, new] = [&change.old, &change.new].map(|side| side.as_ref().map(|member| &member.view));
             roster.set(change.key.name.clone(), new.cloned());
@@ -299,7 +301,7 @@ fn members(
                     concerned.into_iter().for_each(|key| wake.placements.add(key));
                 });
             }
-            let target = target(Kind::MemberCluster, &change.key);
+            let target = target(&kinds::MEMBER_CLUSTER, &change.key);
             if wake.is_news(&target, &change.version, change.origin) {
                 wake.members.add(change.key.name.clone());
             }
@@ -308,29 +310,30 @@ fn members(
 }
 
 /// Whole objects in (or being) the namespaces of members.
-fn whole(kind: Kind, wake: &Arc<Wake>) -> Arc<Index<Value>> {
+fn whole(kind: Resource, wake: &Arc<Wake>) -> Arc<Index<Value>> {
     let wake = Arc::clone(wake);
+    let keeps = kind.clone();
     let keep = move |value: Value| {
         let member = member_of(&ObjectKey::of(&value)).map(str::to_owned);
         let name = value
             .pointer("/metadata/name")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let ours = member.is_some_and(|member| match kind {
-            Kind::Role => name == names::member_role(&member),
-            Kind::RoleBinding => name == names::member_role_binding(&member),
+        let ours = member.is_some_and(|member| match &*keeps.kind {
+            "Role" => name == names::member_role(&member),
+            "RoleBinding" => name == names::member_role_binding(&member),
             _ => true,
         });
         Ok(ours.then_some(value))
     };
-    Index::builder(resource(kind), keep)
+    Index::builder(kind.clone(), keep)
         .on_change(move |change: &Change<Value>| {
             let Some(member) = member_of(&change.key) else { return };
-            if matches!(kind, Kind::Role | Kind::RoleBinding) {
+            if kind == kinds::ROLE || kind == kinds::ROLE_BINDING {
                 // That nobody listens is no harm: whoever comes later asks anyway.
                 let _ = wake.rights.send(member.to_owned());
             }
-            if wake.is_news(&target(kind, &change.key), &change.version, change.origin) {
+            if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
                 wake.members.add(member.to_owned());
             }
         })
@@ -342,8 +345,8 @@ fn member_of(key: &ObjectKey) -> Option<&str> {
     names::member_of_namespace(key.namespace.as_deref().unwrap_or(&key.name))
 }
 
-fn target(kind: Kind, key: &ObjectKey) -> Target {
-    Target::new(kind, key.namespace.as_deref(), &key.name)
+fn target(kind: &Resource, key: &ObjectKey) -> Target {
+    Target::new(kind.clone(), key.namespace.as_deref(), &key.name)
 }
 
 /// The placement that a snapshot or binding belongs to.
@@ -376,14 +379,15 @@ fn read_status_copy(mut value: Value) -> Result<StatusCopy, String> {
     })
 }
 
-fn read_override(kind: Kind, mut value: Value) -> Result<Override, String> {
+fn read_override(kind: &Resource, mut value: Value) -> Result<Override, String> {
     let spec = value.get_mut("spec").map(Value::take).unwrap_or_default();
     let meta: Meta = text(serde_json::from_value(
         value.get_mut("metadata").map(Value::take).unwrap_or_default(),
     ))?;
-    let what = match kind {
-        Kind::ClusterResourceOverride => OverrideKind::Cluster(text(serde_json::from_value(spec.clone()))?),
-        _ => OverrideKind::Namespaced(text(serde_json::from_value(spec.clone()))?),
+    let what = if kind.namespaced {
+        OverrideKind::Namespaced(text(serde_json::from_value(spec.clone()))?)
+    } else {
+        OverrideKind::Cluster(text(serde_json::from_value(spec.clone()))?)
     };
     Ok(Override { meta, kind: what, spec })
 }
@@ -409,10 +413,10 @@ mod tests {
         let mut rights = wake.rights.subscribe();
         let object = |name: String| json!({"metadata": {"name": name, "namespace": "fleet-member-m1", "uid": "u", "resourceVersion": "1"}});
         for (kind, name, told) in [
-            (Kind::RoleBinding, names::member_role_binding("m1"), true),
-            (Kind::Role, names::member_role("m1"), true),
-            (Kind::Role, "another".to_owned(), false),
-            (Kind::InternalMemberCluster, "m1".to_owned(), false),
+            (kinds::ROLE_BINDING, names::member_role_binding("m1"), true),
+            (kinds::ROLE, names::member_role("m1"), true),
+            (kinds::ROLE, "another".to_owned(), false),
+            (kinds::INTERNAL_MEMBER_CLUSTER, "m1".to_owned(), false),
         ] {
             indexes[&kind].fold(object(name.clone())).unwrap();
             let heard = rights.try_recv().ok();

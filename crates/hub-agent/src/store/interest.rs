@@ -8,8 +8,8 @@ use api::condition::Verdict;
 use api::placement::v1beta1::{PlacementPolicy, PlacementType, ResourceSelectorTerm, SelectionScope};
 use api::text::conditions::PlacementCondition;
 use fairway_core::objects::{Member, OverrideSnapshot, Placement, PlacementKey};
-use fairway_core::placement::Selectable;
 use fairway_core::schedule::eligible;
+use fairway_core::select::Selectable;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 

@@ -11,16 +11,18 @@ mod interest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use api::kinds;
 use api::names;
 use api::placement::v1beta1::PlacementStatus;
+use api::resource::Resource;
+use fairway_core::effects::Target;
 use fairway_core::objects::{
     Binding, Interner, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
 use fairway_core::overrides::snapshots::Override;
-use fairway_core::placement::{Kind, Target};
+use kit::ObjectKey;
 use kit::clock::Clock;
 use kit::index::Index;
-use kit::{ObjectKey, Resource};
 use serde_json::Value;
 
 pub use any::AnyIndex;
@@ -32,7 +34,6 @@ use crate::wake::Wake;
 
 /// Indexes of one kind of objects in both scopes, grouped by placement.
 pub struct Family<T> {
-    kinds: (Kind, Kind),
     cluster: Arc<Index<T>>,
     namespaced: Option<Arc<Index<T>>>,
     groups: Arc<Groups<PlacementKey, T>>,
@@ -62,7 +63,7 @@ pub struct Store {
     overrides: (Arc<Index<Override>>, Arc<Index<Override>>),
     override_snapshots: (Arc<Index<OverrideSnapshot>>, Arc<Index<OverrideSnapshot>>),
     snapshots_of_override: Arc<Groups<ObjectKey, OverrideSnapshot>>,
-    all_override_snapshots: Arc<Roster<(Kind, ObjectKey), OverrideSnapshot>>,
+    all_override_snapshots: Arc<Roster<ObjectKey, OverrideSnapshot>>,
     members: Arc<Index<MemberObject>>,
     all_members: Arc<Roster<String, Member>>,
     internal_members: Arc<Index<Value>>,
@@ -131,15 +132,6 @@ pub struct GatheredOverride {
     pub in_use: BTreeSet<String>,
 }
 
-/// The API of a kind.
-pub fn resource(kind: Kind) -> Resource {
-    if kind.is_namespaced() {
-        Resource::namespaced(kind.group(), kind.version(), kind.name(), kind.plural())
-    } else {
-        Resource::cluster(kind.group(), kind.version(), kind.name(), kind.plural())
-    }
-}
-
 impl Store {
     /// Empty indexes that wake the queues; ResourcePlacements and their kin only if they are served.
     pub fn new(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Self {
@@ -147,29 +139,29 @@ impl Store {
     }
 
     /// All indexes by kind. Kinds that are written without being read have none.
-    pub fn indexes(&self) -> BTreeMap<Kind, Arc<dyn AnyIndex>> {
-        let mut all: BTreeMap<Kind, Arc<dyn AnyIndex>> = BTreeMap::new();
+    pub fn indexes(&self) -> BTreeMap<Resource, Arc<dyn AnyIndex>> {
+        let mut all: BTreeMap<Resource, Arc<dyn AnyIndex>> = BTreeMap::new();
         self.placements.collect(&mut all);
         self.policy_snapshots.collect(&mut all);
         self.resource_snapshots.collect(&mut all);
         self.bindings.collect(&mut all);
         self.works.collect(&mut all);
         self.status_copies.collect(&mut all);
-        all.insert(Kind::ClusterResourceOverride, Arc::clone(&self.overrides.0) as _);
-        all.insert(Kind::ResourceOverride, Arc::clone(&self.overrides.1) as _);
+        all.insert(kinds::CLUSTER_RESOURCE_OVERRIDE, Arc::clone(&self.overrides.0) as _);
+        all.insert(kinds::RESOURCE_OVERRIDE, Arc::clone(&self.overrides.1) as _);
         all.insert(
-            Kind::ClusterResourceOverrideSnapshot,
+            kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT,
             Arc::clone(&self.override_snapshots.0) as _,
         );
         all.insert(
-            Kind::ResourceOverrideSnapshot,
+            kinds::RESOURCE_OVERRIDE_SNAPSHOT,
             Arc::clone(&self.override_snapshots.1) as _,
         );
-        all.insert(Kind::MemberCluster, Arc::clone(&self.members) as _);
-        all.insert(Kind::InternalMemberCluster, Arc::clone(&self.internal_members) as _);
-        all.insert(Kind::Namespace, Arc::clone(&self.namespaces) as _);
-        all.insert(Kind::Role, Arc::clone(&self.roles) as _);
-        all.insert(Kind::RoleBinding, Arc::clone(&self.role_bindings) as _);
+        all.insert(kinds::MEMBER_CLUSTER, Arc::clone(&self.members) as _);
+        all.insert(kinds::INTERNAL_MEMBER_CLUSTER, Arc::clone(&self.internal_members) as _);
+        all.insert(kinds::NAMESPACE, Arc::clone(&self.namespaces) as _);
+        all.insert(kinds::ROLE, Arc::clone(&self.roles) as _);
+        all.insert(kinds::ROLE_BINDING, Arc::clone(&self.role_bindings) as _);
         all
     }
 
@@ -262,19 +254,16 @@ impl Store {
 
     /// The placement that an object of a Work target belongs to, for writers other than the placement's own passes.
     pub fn placement_of_work(&self, target: &Target) -> Option<PlacementKey> {
-        let work = self
-            .works
-            .cluster
-            .get(&ObjectKey::new(target.namespace.as_deref(), &target.name))?;
+        let work = self.works.cluster.get(&target.key())?;
         build::placement_of_work(&work)
     }
 }
 
 impl<T: Send + Sync + 'static> Family<T> {
-    fn collect(&self, all: &mut BTreeMap<Kind, Arc<dyn AnyIndex>>) {
-        all.insert(self.kinds.0, Arc::clone(&self.cluster) as _);
+    fn collect(&self, all: &mut BTreeMap<Resource, Arc<dyn AnyIndex>>) {
+        all.insert(self.cluster.resource().clone(), Arc::clone(&self.cluster) as _);
         if let Some(index) = &self.namespaced {
-            all.insert(self.kinds.1, Arc::clone(index) as _);
+            all.insert(index.resource().clone(), Arc::clone(index) as _);
         }
     }
 

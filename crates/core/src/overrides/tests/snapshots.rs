@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::effects::Write;
 use crate::objects::{Meta, OverrideKind};
 use crate::overrides::snapshots::{self, Override};
-use crate::placement::Write;
 
 fn an_override(rule_value: i64) -> Override {
     let spec = json!({
@@ -32,6 +32,7 @@ fn execute(steps: &[Vec<Write>], snapshots: &mut Vec<Arc<OverrideSnapshot>>) {
         let name = write.target().name.clone();
         match write {
             Write::Create { object, .. } => snapshots.push(read(object.clone())),
+            Write::ReplaceStatus { .. } => panic!("{write:?}"),
             Write::Delete { .. } => snapshots.retain(|s| s.meta.name != name),
             Write::MergePatch { body, .. } => {
                 let Some(found) = snapshots.iter_mut().find(|s| s.meta.name == name) else {
@@ -65,16 +66,16 @@ fn each_change_of_an_override_makes_one_snapshot() {
     let none = BTreeSet::new();
     for value in 0..3 {
         let over = an_override(value);
-        let steps = snapshots::plan(&over, &kept, &none).unwrap();
+        let steps = snapshots::plan(&over, &kept, &none).steps;
         assert!(
             matches!(&steps[0][..], [Write::Create { .. }]),
             "the new one comes first: {steps:?}"
         );
         execute(&steps, &mut kept);
-        assert_eq!(snapshots::plan(&over, &kept, &none).unwrap(), Vec::<Vec<Write>>::new());
+        assert_eq!(snapshots::plan(&over, &kept, &none).steps, Vec::<Vec<Write>>::new());
     }
     assert_eq!(names(&kept), ["ro-0", "ro-1", "ro-2*"]);
-    let Write::Create { object, .. } = &snapshots::plan(&an_override(9), &kept, &none).unwrap()[0][0] else {
+    let Write::Create { object, .. } = &snapshots::plan(&an_override(9), &kept, &none).steps[0][0] else {
         panic!()
     };
     assert_eq!(object["spec"]["overrideSpec"], an_override(9).spec);
@@ -86,14 +87,14 @@ fn each_change_of_an_override_makes_one_snapshot() {
     );
 
     // Going back to an earlier content is a new snapshot; a lost label comes back.
-    execute(&snapshots::plan(&an_override(1), &kept, &none).unwrap(), &mut kept);
+    execute(&snapshots::plan(&an_override(1), &kept, &none).steps, &mut kept);
     assert_eq!(names(&kept), ["ro-0", "ro-1", "ro-2", "ro-3*"]);
     let mut copy = OverrideSnapshot::clone(&kept[3]);
     copy.meta
         .labels
         .insert("kubernetes-fleet.io/is-latest-snapshot".to_owned(), "false".to_owned());
     kept[3] = Arc::new(copy);
-    execute(&snapshots::plan(&an_override(1), &kept, &none).unwrap(), &mut kept);
+    execute(&snapshots::plan(&an_override(1), &kept, &none).steps, &mut kept);
     assert_eq!(names(&kept), ["ro-0", "ro-1", "ro-2", "ro-3*"]);
 }
 
@@ -102,10 +103,7 @@ fn history_is_trimmed_but_never_what_a_binding_uses() {
     let mut kept = Vec::new();
     let in_use = BTreeSet::from(["ro-1".to_owned()]);
     for value in 0..12 {
-        execute(
-            &snapshots::plan(&an_override(value), &kept, &in_use).unwrap(),
-            &mut kept,
-        );
+        execute(&snapshots::plan(&an_override(value), &kept, &in_use).steps, &mut kept);
     }
     let left: BTreeSet<_> = kept.iter().map(|s| s.index().unwrap()).collect();
     assert_eq!(left, BTreeSet::from([1, 3, 4, 5, 6, 7, 8, 9, 10, 11]));
@@ -116,12 +114,12 @@ fn history_is_trimmed_but_never_what_a_binding_uses() {
 fn a_deleted_override_takes_its_snapshots_along() {
     let mut kept = Vec::new();
     execute(
-        &snapshots::plan(&an_override(0), &kept, &BTreeSet::new()).unwrap(),
+        &snapshots::plan(&an_override(0), &kept, &BTreeSet::new()).steps,
         &mut kept,
     );
     let mut over = an_override(0);
     over.meta.deleted = Some("2026-11-21T12:00:00Z".parse().unwrap());
-    let steps = snapshots::plan(&over, &kept, &BTreeSet::new()).unwrap();
+    let steps = snapshots::plan(&over, &kept, &BTreeSet::new()).steps;
     assert!(
         matches!(&steps[..], [a, b] if matches!(a[..], [Write::Delete { .. }]) && b.len() == 1),
         "{steps:?}"
@@ -138,7 +136,7 @@ fn a_deleted_override_takes_its_snapshots_along() {
     );
     over.meta.finalizers.clear();
     assert_eq!(
-        snapshots::plan(&over, &kept, &BTreeSet::new()).unwrap(),
+        snapshots::plan(&over, &kept, &BTreeSet::new()).steps,
         Vec::<Vec<Write>>::new()
     );
 }
@@ -147,7 +145,7 @@ fn a_deleted_override_takes_its_snapshots_along() {
 fn a_new_override_gets_its_finalizer_first() {
     let mut over = an_override(0);
     over.meta.finalizers = vec!["other".to_owned()];
-    let steps = snapshots::plan(&over, &[], &BTreeSet::new()).unwrap();
+    let steps = snapshots::plan(&over, &[], &BTreeSet::new()).steps;
     let Write::MergePatch { body, .. } = &steps[0][0] else {
         panic!()
     };
@@ -162,6 +160,7 @@ fn a_new_override_gets_its_finalizer_first() {
 fn a_snapshot_without_index_is_an_error() {
     let mut value = snapshot("app/ro-0", json!([]), json!([]));
     value["metadata"]["labels"]["kubernetes-fleet.io/override-index"] = json!("x");
-    let err = snapshots::plan(&an_override(0), &[read(value)], &BTreeSet::new()).unwrap_err();
-    assert_eq!(err.class.label(), "unexpected");
+    let plan = snapshots::plan(&an_override(0), &[read(value)], &BTreeSet::new());
+    assert_eq!(plan.steps, Vec::<Vec<Write>>::new());
+    assert_eq!(plan.problems[0].class.label(), "unexpected");
 }

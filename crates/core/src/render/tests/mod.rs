@@ -5,6 +5,7 @@ mod obstacles;
 
 use std::collections::BTreeMap;
 
+use api::kinds;
 use serde_json::{Value, json};
 
 use super::*;
@@ -138,6 +139,7 @@ impl World {
                     work["metadata"]["generation"] = json!(generation + 1);
                 }
             }
+            Write::ReplaceStatus { .. } => panic!("{write:?}"),
             Write::Delete { .. } => {
                 self.stored.remove(&target);
             }
@@ -590,7 +592,7 @@ fn an_envelopes_work_is_known_by_its_labels() {
         work["metadata"]["name"] = json!(to);
         world
             .stored
-            .insert(Target::new(Kind::Work, Some("fleet-member-m1"), to), work);
+            .insert(Target::new(kinds::WORK, Some("fleet-member-m1"), to), work);
     };
     rename(&mut world, &name, "crp-work-configmap-0a1b");
     world.stored.retain(|target, _| target.name != name);

@@ -17,6 +17,7 @@ fn group(index: u64, parts: &[&[&str]]) -> Vec<ResourceSnapshot> {
 /// The writes in steps, as `<verb> <Work>`.
 fn words(rendered: Rendered) -> Vec<Vec<String>> {
     let word = |write: &Write| match write {
+        Write::ReplaceStatus { .. } => panic!("{write:?}"),
         Write::Create { target, .. } => format!("create {}", target.name),
         Write::MergePatch { target, .. } => format!("update {}", target.name),
         Write::Delete { target, .. } => format!("delete {}", target.name),

@@ -21,7 +21,7 @@ fn the_status_is_copied_into_its_namespace() {
         namespace_usable: true,
     };
     let write = mirror(&case.placement, &mut status, seen, now()).unwrap();
-    let crate::placement::Write::Create { target, object } = write else {
+    let crate::effects::Write::Create { target, object } = write else {
         panic!()
     };
     assert_eq!(
@@ -56,7 +56,7 @@ fn the_status_is_copied_into_its_namespace() {
     // A change is patched.
     next.policy = policy(vec![]);
     let mut changed = next.status();
-    let crate::placement::Write::MergePatch { body, status: sub, .. } =
+    let crate::effects::Write::MergePatch { body, status: sub, .. } =
         mirror(&next.placement, &mut changed, seen, now()).unwrap()
     else {
         panic!()

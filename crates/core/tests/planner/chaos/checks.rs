@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use fairway_core::placement::{Kind, Target};
+use api::kinds;
+use fairway_core::effects::Target;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ pub fn check(life: &Life, before: &Value) -> Result<(), TestCaseError> {
         }
     }
     if life.accessible {
-        let copy = life.hub.get(Kind::ClusterResourcePlacementStatus, "web");
+        let copy = life.hub.get(kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS, "web");
         prop_assert_eq!(copy.is_some(), life.namespace);
         let wanted = if life.namespace { "True" } else { "False" };
         prop_assert_eq!(life.hub.condition("StatusSynced").unwrap().0, wanted);
@@ -79,15 +80,18 @@ pub fn check(life: &Life, before: &Value) -> Result<(), TestCaseError> {
     let key = &life.hub.key;
     for (kind, at_most) in [
         (
-            key.pick(Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot),
+            key.pick(kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT),
             life.largest_limit,
         ),
         (
-            key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot),
+            key.pick(
+                kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+                kinds::SCHEDULING_POLICY_SNAPSHOT,
+            ),
             life.largest_limit,
         ),
     ] {
-        let of_kind = || life.hub.objects.iter().filter(|(target, _)| target.kind == kind);
+        let of_kind = || life.hub.objects.iter().filter(|(target, _)| target.resource == kind);
         let latest =
             of_kind().filter(|(_, o)| o["metadata"]["labels"]["kubernetes-fleet.io/is-latest-snapshot"] == "true");
         prop_assert_eq!(latest.count(), 1);
@@ -103,11 +107,11 @@ pub fn check_neighbours(life: &Life) -> Result<(), TestCaseError> {
         // Too few clusters leave no room for updates either.
         return Ok(());
     }
-    let kind = hub.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+    let kind = hub.key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING);
     let index = hub.placement()["status"]["observedResourceIndex"].as_str().unwrap();
     let latest = format!("web-{index}-snapshot");
     let (mut stopped, mut behind) = ((false, false), false);
-    for (_, binding) in hub.objects.iter().filter(|(target, _)| target.kind == kind) {
+    for (_, binding) in hub.objects.iter().filter(|(target, _)| target.resource == kind) {
         // The rollout stops at clusters where something is wrong, so that others may be behind.
         if binding["spec"]["state"] != "Bound" || binding["spec"]["resourceSnapshotName"] != latest {
             behind |= binding["spec"]["state"] != "Unscheduled";
@@ -115,7 +119,8 @@ pub fn check_neighbours(life: &Life) -> Result<(), TestCaseError> {
         }
         let cluster = binding["spec"]["targetCluster"].as_str().unwrap();
         let namespace = format!("fleet-member-{cluster}");
-        let of_cluster = |target: &&Target| target.kind == Kind::Work && target.namespace.as_ref() == Some(&namespace);
+        let of_cluster =
+            |target: &&Target| target.resource == kinds::WORK && target.namespace.as_ref() == Some(&namespace);
         let envelopes = hub
             .objects
             .keys()
@@ -130,7 +135,7 @@ pub fn check_neighbours(life: &Life) -> Result<(), TestCaseError> {
             continue;
         }
         stopped.1 |= life.envelope == Envelope::Broken;
-        let target = Target::new(Kind::Work, Some(&namespace), plain_work(life));
+        let target = Target::new(kinds::WORK, Some(&namespace), plain_work(life));
         let manifests = hub.objects[&target]["spec"]["workload"]["manifests"]
             .as_array()
             .unwrap();
@@ -156,12 +161,12 @@ fn plain_work(life: &Life) -> &'static str {
 
 pub fn check_end(life: &Life) -> Result<(), TestCaseError> {
     let hub = &life.hub;
-    let kind = hub.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+    let kind = hub.key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING);
     // What is no longer wanted may stay where too few clusters take its place (hub-behaviour 5.5).
     let (left, bindings): (Vec<&Value>, Vec<&Value>) = hub
         .objects
         .iter()
-        .filter(|(target, _)| target.kind == kind)
+        .filter(|(target, _)| target.resource == kind)
         .map(|(_, object)| object)
         .partition(|binding| binding["spec"]["state"] == "Unscheduled");
     let held: BTreeSet<&str> = bindings
@@ -205,9 +210,9 @@ pub fn check_end(life: &Life) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(left.len(), 0);
     let works = if life.envelope == Envelope::Good { 2 } else { 1 };
-    prop_assert_eq!(hub.count(Kind::Work), works * held.len());
+    prop_assert_eq!(hub.count(kinds::WORK), works * held.len());
     for cluster in held {
-        let target = Target::new(Kind::Work, Some(&format!("fleet-member-{cluster}")), plain_work(life));
+        let target = Target::new(kinds::WORK, Some(&format!("fleet-member-{cluster}")), plain_work(life));
         let manifests = hub.objects[&target]["spec"]["workload"]["manifests"]
             .as_array()
             .unwrap();

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
+use api::resource::Resource;
+use fairway_core::effects::{Target, Write};
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::{Kind, Target, Write};
 use serde_json::{Value, json};
 
 use super::{Answer, Apply, Envelope, Happening, MEMBERS, Mode, NAMESPACE, Override};
@@ -162,19 +164,25 @@ impl Life {
             Happening::AnswerOf(who, answer) => self.answer(Some(MEMBERS[*who]), *answer),
             Happening::WorksGone => self.hub.finish_works(),
             Happening::Time(seconds) => self.hub.wait(Duration::from_secs(u64::from(*seconds))),
-            Happening::DeleteWork(who) => self.delete(Kind::Work, |_, target| {
+            Happening::DeleteWork(who) => self.delete(kinds::WORK, |_, target| {
                 target.namespace == Some(format!("fleet-member-{}", MEMBERS[*who]))
             }),
             Happening::DeleteBinding(who) => {
-                let kind = self.hub.key.pick(Kind::ClusterResourceBinding, Kind::ResourceBinding);
+                let kind = self
+                    .hub
+                    .key
+                    .pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING);
                 self.delete(kind, |object, _| object["spec"]["targetCluster"] == MEMBERS[*who]);
             }
             Happening::DeleteSnapshots(policies) => {
                 let key = &self.hub.key;
                 let kind = if *policies {
-                    key.pick(Kind::ClusterSchedulingPolicySnapshot, Kind::SchedulingPolicySnapshot)
+                    key.pick(
+                        kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+                        kinds::SCHEDULING_POLICY_SNAPSHOT,
+                    )
                 } else {
-                    key.pick(Kind::ClusterResourceSnapshot, Kind::ResourceSnapshot)
+                    key.pick(kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT)
                 };
                 self.delete(kind, |object, _| {
                     object["metadata"]["labels"]["kubernetes-fleet.io/is-latest-snapshot"] == "true"
@@ -196,8 +204,8 @@ impl Life {
             index.remove(kind, name);
         }
         if !self.namespace {
-            let copy = Kind::ClusterResourcePlacementStatus;
-            self.hub.objects.retain(|target, _| target.kind != copy);
+            let copy = kinds::CLUSTER_RESOURCE_PLACEMENT_STATUS;
+            self.hub.objects.retain(|target, _| target.resource != copy);
             return;
         }
         index.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}));
@@ -240,7 +248,7 @@ impl Life {
         let namespace = Some(format!("fleet-member-{name}"));
         self.hub
             .objects
-            .retain(|target, _| target.kind != Kind::Work || target.namespace != namespace);
+            .retain(|target, _| target.resource != kinds::WORK || target.namespace != namespace);
     }
 
     /// What the override controller does: a new snapshot, and the older ones lose their label; or none is left.
@@ -251,13 +259,13 @@ impl Life {
             Override::None => self
                 .hub
                 .objects
-                .retain(|target, _| target.kind != Kind::ResourceOverrideSnapshot),
+                .retain(|target, _| target.resource != kinds::RESOURCE_OVERRIDE_SNAPSHOT),
             Override::Good(_) | Override::Broken => {
                 for (_, object) in self
                     .hub
                     .objects
                     .iter_mut()
-                    .filter(|(t, _)| t.kind == Kind::ResourceOverrideSnapshot)
+                    .filter(|(t, _)| t.resource == kinds::RESOURCE_OVERRIDE_SNAPSHOT)
                 {
                     object["metadata"]["labels"][label] = json!("false");
                 }
@@ -282,7 +290,11 @@ impl Life {
                     }},
                 });
                 self.hub.put(
-                    Target::new(Kind::ResourceOverrideSnapshot, Some(NAMESPACE), &format!("o-{index}")),
+                    Target::new(
+                        kinds::RESOURCE_OVERRIDE_SNAPSHOT,
+                        Some(NAMESPACE),
+                        &format!("o-{index}"),
+                    ),
                     object,
                 );
             }
@@ -298,7 +310,7 @@ impl Life {
         };
         let namespace = who.map(|who| format!("fleet-member-{who}"));
         let of_him =
-            |target: &&Target| target.kind == Kind::Work && (namespace.is_none() || target.namespace == namespace);
+            |target: &&Target| target.resource == kinds::WORK && (namespace.is_none() || target.namespace == namespace);
         let works: Vec<Target> = self.hub.objects.keys().filter(of_him).cloned().collect();
         for target in works {
             self.hub.answer_work(&target, applied, available);
@@ -311,12 +323,12 @@ impl Life {
         }
     }
 
-    fn delete(&mut self, kind: Kind, which: impl Fn(&Value, &Target) -> bool) {
+    fn delete(&mut self, kind: Resource, which: impl Fn(&Value, &Target) -> bool) {
         let found = self
             .hub
             .objects
             .iter()
-            .filter(|(target, object)| target.kind == kind && which(object, target));
+            .filter(|(target, object)| target.resource == kind && which(object, target));
         let found: Vec<Target> = found.map(|(target, _)| target.clone()).collect();
         for target in found {
             self.hub.apply(&Write::Delete { target, uid: None }).unwrap();

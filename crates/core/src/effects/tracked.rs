@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::objects::{Binding, Meta, PolicySnapshot, ResourceSnapshot};
+use crate::meta::Meta;
 
 /// One object as stored and as it shall be. Stages read the latter, so each sees what earlier ones are about to write;
 /// the difference becomes at most one write of the object (and one of its status).
@@ -78,41 +78,5 @@ impl<T: Versioned> Tracked<T> {
     /// Whether the pass deletes an object that exists.
     pub fn is_leaving(&self) -> bool {
         self.wanted.is_none() && self.stored.is_some()
-    }
-}
-
-impl Versioned for Binding {
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-    fn meta_mut(&mut self) -> &mut Meta {
-        &mut self.meta
-    }
-    fn same_spec(&self, other: &Self) -> bool {
-        self.spec == other.spec
-    }
-}
-
-impl Versioned for PolicySnapshot {
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-    fn meta_mut(&mut self) -> &mut Meta {
-        &mut self.meta
-    }
-    fn same_spec(&self, other: &Self) -> bool {
-        self.policy == other.policy && self.policy_hash == other.policy_hash
-    }
-}
-
-impl Versioned for ResourceSnapshot {
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-    fn meta_mut(&mut self) -> &mut Meta {
-        &mut self.meta
-    }
-    fn same_spec(&self, other: &Self) -> bool {
-        self.manifests == other.manifests
     }
 }
