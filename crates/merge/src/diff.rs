@@ -1,8 +1,10 @@
 //! Field differences between two JSON values, in the order and with the paths that users see in drift and diff details
 //! (member-behaviour 4.11).
 
+pub use crate::equal::same;
 use crate::types::TypeInfo;
 use crate::values;
+
 use serde_json::Value;
 
 /// What happened to a field on the way from the source to the target.
@@ -36,22 +38,6 @@ pub fn diff(source: &Value, target: &Value, types: TypeInfo<'_>) -> Vec<Differen
     let mut found = Vec::new();
     walk(&mut String::new(), source, target, types, &mut found);
     found
-}
-
-/// Whether two values are equal, numbers by value (1 equals 1.0).
-pub fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => {
-            left == right || left.as_f64() == right.as_f64() && (left.is_f64() || right.is_f64())
-        }
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(l, r)| same(l, r))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len() && left.iter().all(|(key, l)| right.get(key).is_some_and(|r| same(l, r)))
-        }
-        _ => left == right,
-    }
 }
 
 /// Escapes a key for use in a JSON pointer.

@@ -4,6 +4,7 @@
 //! keys) and nothing of the fleet's kinds; it does no IO, reads no clock and keeps no state.
 
 pub mod diff;
+mod equal;
 mod json_patch;
 mod merge_patch;
 pub mod ssa;

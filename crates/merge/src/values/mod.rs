@@ -6,7 +6,7 @@
 
 mod quantity;
 
-use crate::diff;
+use crate::equal;
 use crate::types::{Scalar, TypeInfo};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -58,7 +58,7 @@ fn is_zero(value: &Value, node: TypeInfo<'_>) -> bool {
 }
 
 fn same_scalar(left: &Value, right: &Value, scalar: Scalar) -> bool {
-    if diff::same(left, right) {
+    if equal::same(left, right) {
         return true;
     }
     let (Some(left), Some(right)) = (text(left), text(right)) else {
