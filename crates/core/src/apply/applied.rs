@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::placement::v1beta1::AppliedResourceMeta;
+use api::placement::v1beta1::{AppliedResourceMeta, WorkResourceIdentifier};
 
 use super::identity::Identity;
 use super::report::Entry;
@@ -19,11 +19,12 @@ pub struct Record {
     pub held: Option<Vec<AppliedResourceMeta>>,
 }
 
-/// What the AppliedWork has to say after a pass with these ends.
+/// What the AppliedWork has to say after a pass with these ends. `kept` are objects that it owns until another Work takes
+/// them.
 ///
 /// In a pass that only compares, objects that we own are remembered as held, so that they can be cleaned up once their
 /// manifests are gone and the mode is switched back. What an applying pass holds was recorded before it began.
-pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry]) -> Record {
+pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry], kept: &[WorkResourceIdentifier]) -> Record {
     let meta = |entry: &Entry| {
         let live = entry.outcome.live.as_ref()?;
         Some(AppliedResourceMeta {
@@ -46,7 +47,15 @@ pub fn record(current: &AppliedWork, only_reports: bool, entries: &[Entry]) -> R
         (Some(held), rest)
     } else {
         let applied = entries.iter().filter(|e| e.outcome.result.is_applied());
-        (None, applied.filter_map(meta).collect())
+        let known = |kept: &WorkResourceIdentifier| {
+            let mut known = current.applied.iter().filter(|meta| meta.identifier == *kept);
+            let uid = known.next().map(|meta| meta.uid.clone());
+            AppliedResourceMeta {
+                identifier: kept.clone(),
+                uid: uid.unwrap_or_default(),
+            }
+        };
+        (None, applied.filter_map(meta).chain(kept.iter().map(known)).collect())
     };
     Record {
         applied: (applied != current.applied).then_some(applied),
@@ -97,7 +106,7 @@ mod tests {
             entry("a", ResultType::Applied, true),
             entry("b", ResultType::ManifestApplyFailed, true),
         ];
-        let news = record(&AppliedWork::default(), false, &entries);
+        let news = record(&AppliedWork::default(), false, &entries, &[]);
         assert_eq!(
             news,
             Record {
@@ -109,7 +118,12 @@ mod tests {
             applied: vec![meta("a")],
             ..AppliedWork::default()
         };
-        assert_eq!(record(&current, false, &entries), Record::default());
+        assert_eq!(record(&current, false, &entries, &[]), Record::default());
+        let kept = meta("kept");
+        let news = record(&current, false, &entries, std::slice::from_ref(&kept.identifier));
+        let mut wanted = vec![meta("a"), kept];
+        wanted[1].uid.clear();
+        assert_eq!(news.applied, Some(wanted));
     }
 
     #[test]
@@ -122,7 +136,7 @@ mod tests {
             entry("taken", ResultType::NoDiffFound, true),
             entry("foreign", ResultType::FoundDiff, false),
         ];
-        let news = record(&current, true, &entries);
+        let news = record(&current, true, &entries, &[]);
         assert_eq!(
             news,
             Record {
@@ -134,8 +148,8 @@ mod tests {
             held: news.held.unwrap(),
             ..AppliedWork::default()
         };
-        assert_eq!(record(&later, true, &entries), Record::default());
-        assert_eq!(record(&later, false, &[]), Record::default());
+        assert_eq!(record(&later, true, &entries, &[]), Record::default());
+        assert_eq!(record(&later, false, &[], &[]), Record::default());
     }
 
     #[test]
@@ -145,7 +159,7 @@ mod tests {
             applied: names.iter().map(|name| meta(name)).collect(),
             ..AppliedWork::default()
         };
-        let news = record(&current, true, &[entry("taken", ResultType::NoDiffFound, true)]);
+        let news = record(&current, true, &[entry("taken", ResultType::NoDiffFound, true)], &[]);
         let later = AppliedWork {
             held: news.held.unwrap(),
             applied: news.applied.unwrap(),
@@ -159,7 +173,7 @@ mod tests {
             "nothing is forgotten"
         );
         assert_eq!(
-            record(&later, true, &[entry("taken", ResultType::NoDiffFound, true)]),
+            record(&later, true, &[entry("taken", ResultType::NoDiffFound, true)], &[]),
             Record::default()
         );
     }

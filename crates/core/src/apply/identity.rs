@@ -27,6 +27,29 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of a manifest; `None` when it has no kind.
+    pub fn of_manifest(manifest: &Value) -> Option<Self> {
+        let text = |path: &str| manifest.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("/kind");
+        let api_version = text("/apiVersion");
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        (!kind.is_empty()).then(|| Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: text("/metadata/namespace").to_owned(),
+            name: text("/metadata/name").to_owned(),
+        })
+    }
+
+    /// The same without the version: an object is the same in every version of its API.
+    pub fn of_any_version(self) -> Self {
+        Self {
+            version: String::new(),
+            ..self
+        }
+    }
+
     /// The identity of a status entry; `None` when the manifest could not be decoded then.
     pub fn of(identifier: &WorkResourceIdentifier) -> Option<Self> {
         let identity = Self {
@@ -82,15 +105,8 @@ pub struct Record {
 impl Record {
     /// Decodes one manifest. The resource is found later, by [`Record::found`] or [`Record::not_found`].
     pub fn decode(ordinal: usize, manifest: Value) -> Self {
-        let text = |path: &str| {
-            manifest
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let kind = text("/kind");
-        if !manifest.is_object() || kind.is_empty() {
+        let identity = Identity::of_manifest(&manifest);
+        if identity.is_none() {
             let refusal = Refusal {
                 result: ResultType::DecodingErred,
                 error: "failed to decode manifest: failed to unmarshal JSON: the object has no kind".to_owned(),
@@ -103,19 +119,10 @@ impl Record {
                 refusal: Some(refusal),
             };
         }
-        let api_version = text("/apiVersion");
-        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-        let identity = Identity {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind,
-            namespace: text("/metadata/namespace"),
-            name: text("/metadata/name"),
-        };
         Self {
             ordinal,
             manifest,
-            identity: Some(identity),
+            identity,
             resource: None,
             refusal: None,
         }

@@ -2,7 +2,8 @@
 //!
 //! A pass goes through these steps; the shell does the requests in between:
 //! 1. [`Work::decode`], then one [`Record`] per manifest; [`refuse_nameless_and_duplicates`];
-//! 2. [`write_ahead`]: what must be on record before anything is applied, and what must go first ([`release`]);
+//! 2. [`left_overs`]: what must go first ([`release`]), unless another Work takes it ([`Siblings`]); then
+//!    [`announcement`]: what must be on record before anything is applied;
 //! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that asks for requests until it has an [`Outcome`];
 //! 4. [`report`] and [`record`]: the status of the Work and of the AppliedWork;
 //! 5. [`Backoff`]: when to look again.
@@ -15,6 +16,7 @@ mod canonical;
 mod comparable;
 pub mod deletion;
 mod details;
+mod handover;
 mod identity;
 mod outcome;
 mod owners;
@@ -37,6 +39,7 @@ pub use availability::{Availability, availability, depends_on_content};
 pub use canonical::canonical;
 pub use comparable::{is_reserved, manifest_hash};
 pub use details::{MAX_DETAILS, differences};
+pub use handover::{Arrival, EARLY_WAIT, Fate, ObjectSet, Siblings, WorkClaim, WorkGroup};
 pub use identity::{Identity, Record, Refusal, Resource, refuse_nameless_and_duplicates};
 pub use outcome::{Live, Outcome, ResultType};
 pub use owners::{Owner, has_owner};
@@ -50,4 +53,4 @@ pub use strategy::{ApplyType, Comparison, Strategy, TakeOver};
 pub use trim::SIZE_LIMIT;
 pub use waves::{LAST_WAVE, wave};
 pub use work::{AppliedWork, HELD_ANNOTATION, Unreadable, Work};
-pub use write_ahead::{Announcement, Release, WriteAhead, recorded, release, write_ahead};
+pub use write_ahead::{Announcement, Release, announcement, left_overs, recorded, release};

@@ -1,8 +1,12 @@
 //! Owner references of placed objects (member-behaviour 1, 4.7, 4.10).
 
+use std::collections::BTreeMap;
+
 use api::RootKind;
 use api::placement::v1beta1::AppliedWork;
 use serde_json::{Value, json};
+
+use super::handover::WorkClaim;
 
 /// The AppliedWork that owns what a Work places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,16 +128,42 @@ pub enum Claim {
     Taken(&'static str),
 }
 
-/// Names of the Works whose AppliedWorks own the object; those that no longer exist on the hub have no claim any more.
-pub fn claiming_works(live: &Value) -> Vec<String> {
+/// Names of the Works whose AppliedWorks own the object beside `owner`; those that no longer exist on the hub have no claim
+/// any more.
+pub fn other_works(live: &Value, owner: &Owner) -> Vec<String> {
     let mut names: Vec<String> = references(live)
         .iter()
-        .filter(|r| is_applied_work(r))
+        .filter(|r| is_applied_work(r) && !owner.is_in(r))
         .map(|r| field(r, "name").to_owned())
         .collect();
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The owners of an object that Works of the same placement hand over to `owner`: those who keep it, and `owner`, in one
+/// list, so that the object never is without an owner. `None` when nobody hands it over.
+///
+/// It is ours already, so neither the takeover policy nor the rule about other owners is asked (docs/decisions/0009).
+pub fn handed_over(live: &Value, owner: &Owner, claims: &BTreeMap<String, WorkClaim>) -> Option<Vec<Value>> {
+    let claim = |r: &Value| claims.get(field(r, "name")).copied();
+    let works = || {
+        references(live)
+            .iter()
+            .filter(|r| is_applied_work(r) && !owner.is_in(r))
+    };
+    let yields = works().any(|r| claim(r) == Some(WorkClaim::Yields));
+    let is_kept = works().any(|r| claim(r) == Some(WorkClaim::Keeps));
+    if !yields || is_kept {
+        return None;
+    }
+    let mut kept: Vec<Value> = references(live)
+        .iter()
+        .filter(|r| !is_applied_work(r))
+        .cloned()
+        .collect();
+    kept.push(owner.reference());
+    Some(kept)
 }
 
 /// Decides about a takeover by the owners alone; `exists` tells whether a Work of that name is on the hub.
@@ -251,8 +281,37 @@ mod tests {
             "the Work of the other owner is gone"
         );
         assert_eq!(
-            claiming_works(&owned_by(&[foreign(), other_work(), other_work()])),
+            other_works(
+                &owned_by(&[foreign(), other_work(), owner().reference(), other_work()]),
+                &owner()
+            ),
             ["o"]
         );
+    }
+
+    #[test]
+    fn an_object_is_handed_over_with_its_foreign_owners_and_never_without_an_owner() {
+        let ours = owner().reference();
+        let claims = |claim| BTreeMap::from([("o".to_owned(), claim)]);
+        let handed_over = |owners: &[Value], claim| handed_over(&owned_by(owners), &owner(), &claims(claim));
+        let cases = [
+            (vec![other_work()], WorkClaim::Yields, Some(vec![ours.clone()])),
+            (
+                vec![other_work(), foreign()],
+                WorkClaim::Yields,
+                Some(vec![foreign(), ours.clone()]),
+            ),
+            (
+                vec![ours.clone(), other_work()],
+                WorkClaim::Yields,
+                Some(vec![ours.clone()]),
+            ),
+            (vec![other_work()], WorkClaim::Keeps, None),
+            (vec![foreign()], WorkClaim::Yields, None),
+            (vec![ours], WorkClaim::Yields, None),
+        ];
+        for (owners, claim, wanted) in cases {
+            assert_eq!(handed_over(&owners, claim), wanted, "{owners:?} {claim:?}");
+        }
     }
 }

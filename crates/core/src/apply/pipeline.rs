@@ -3,13 +3,14 @@
 //! A [`Pipeline`] is a state machine: the shell does what [`Next::Ask`] says and hands in the answer, until it is done.
 //! An object that was never seen before is created at once; only when that fails is it read.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::availability::availability;
 use super::comparable::manifest_hash;
 use super::details::{differences, missing_object};
+use super::handover::WorkClaim;
 use super::identity::{NOT_FOUND_BECAUSE, Resource};
 use super::outcome::{Live, Outcome, ResultType};
 use super::owners::{self, Claim, Owner};
@@ -58,7 +59,12 @@ pub struct Pipeline<'a> {
     live: Option<Value>,
     /// Why creating an unseen object failed.
     not_created: Option<Failure>,
+    /// How often taking the object over met a write of somebody else.
+    take_over_conflicts: u32,
 }
+
+/// Takeovers that are tried again after a write of somebody else came in between.
+const TAKE_OVER_CONFLICTS: u32 = 3;
 
 /// A comparison's end: what differs, and whether it had to be a full one.
 struct Compared {
@@ -81,6 +87,7 @@ impl<'a> Pipeline<'a> {
             stage: Stage::Begin,
             live: None,
             not_created: None,
+            take_over_conflicts: 0,
         }
     }
 
@@ -115,7 +122,7 @@ impl<'a> Pipeline<'a> {
                 ResultType::FailedToFindObject,
                 format!("{NOT_FOUND_BECAUSE}: {}", by_server(&failure)),
             ),
-            (Stage::FindingWorks, Answer::Works(names)) => self.claim(&names),
+            (Stage::FindingWorks, Answer::Works(claims)) => self.claim(&claims),
             (Stage::FindingWorks, Answer::Failed(failure)) => self.not_taken_over(&format!(
                 "failed to remove left-behind AppliedWork owner references: {}",
                 failure.message
@@ -127,6 +134,12 @@ impl<'a> Pipeline<'a> {
             (Stage::TakingOver, Answer::Object(live)) => {
                 self.live = Some(live);
                 self.taken_over()
+            }
+            (Stage::TakingOver, Answer::Failed(failure))
+                if failure.kind == FailureKind::Conflict && self.take_over_conflicts < TAKE_OVER_CONFLICTS =>
+            {
+                self.take_over_conflicts += 1;
+                self.ask(Stage::Reading, Ask::Read)
             }
             (Stage::TakingOver, Answer::Failed(failure)) => {
                 self.not_taken_over(&format!("failed to take over the object: {}", by_server(&failure)))
@@ -152,16 +165,12 @@ impl<'a> Pipeline<'a> {
     }
 
     fn found(&mut self, live: Value) -> Next {
-        let owned = self.terms.owner.owns(&live);
-        let claimants = owners::claiming_works(&live);
+        let others = owners::other_works(&live, &self.terms.owner);
         self.live = Some(live);
-        if owned || self.terms.strategy.take_over == TakeOver::Never {
-            return self.taken_over();
-        }
-        if claimants.is_empty() {
-            self.claim(&BTreeSet::new())
+        if others.is_empty() {
+            self.claim(&BTreeMap::new())
         } else {
-            self.ask(Stage::FindingWorks, Ask::Works(claimants))
+            self.ask(Stage::FindingWorks, Ask::Works(others))
         }
     }
 
@@ -177,11 +186,17 @@ impl<'a> Pipeline<'a> {
         self.apply()
     }
 
-    fn claim(&mut self, works: &BTreeSet<String>) -> Next {
+    fn claim(&mut self, works: &BTreeMap<String, WorkClaim>) -> Next {
         let Some(live) = &self.live else { return self.absent() };
         let strategy = &self.terms.strategy;
+        if let Some(references) = owners::handed_over(live, &self.terms.owner, works) {
+            return self.take(references);
+        }
+        if self.terms.owner.owns(live) || strategy.take_over == TakeOver::Never {
+            return self.taken_over();
+        }
         match owners::claim(live, &self.terms.owner, strategy.allow_co_ownership, |name| {
-            works.contains(name)
+            works.contains_key(name)
         }) {
             Claim::Taken(why) => self.not_taken_over(why),
             Claim::Free(references) if strategy.take_over == TakeOver::IfNoDiff => match strategy.comparison {

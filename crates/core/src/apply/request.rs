@@ -1,9 +1,10 @@
 //! What the processing of a manifest asks of its shell, and the answers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::handover::WorkClaim;
 use super::outcome::Outcome;
 
 /// One request to the member's API server (or, for [`Ask::Works`], to what is known of the hub).
@@ -11,7 +12,7 @@ use super::outcome::Outcome;
 pub enum Ask {
     /// Read the object.
     Read,
-    /// Which of these Works exist in the member's namespace on the hub; answered by [`Answer::Works`].
+    /// What these Works, whose AppliedWorks own the object, say about it; answered by [`Answer::Works`].
     Works(Vec<String>),
     /// Replace the object by this one; its resource version guards the write.
     Replace(Value),
@@ -49,8 +50,8 @@ pub enum PatchFormat {
 pub enum Answer {
     /// The object as the server returned it.
     Object(Value),
-    /// Names of the Works that exist.
-    Works(BTreeSet<String>),
+    /// The Works that exist in the member's namespace on the hub.
+    Works(BTreeMap<String, WorkClaim>),
     /// The request failed.
     Failed(Failure),
 }

@@ -5,6 +5,7 @@ use api::text::{annotations, finalizers};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::handover::{ObjectSet, WorkGroup};
 use super::strategy::Strategy;
 
 /// What a pass needs of a Work. Unknown words of its strategy are kept, because they end as failures of manifests.
@@ -28,6 +29,10 @@ pub struct Work {
     pub abandon: bool,
     /// What to apply.
     pub manifests: Vec<Value>,
+    /// The objects of the manifests; kept where the manifests are not.
+    pub objects: ObjectSet,
+    /// The placement that it belongs to, if any.
+    pub group: Option<WorkGroup>,
     /// How to apply it.
     pub strategy: Strategy,
     /// Whether the status of placed objects is reported back.
@@ -100,6 +105,7 @@ impl Work {
             cause: err.to_string(),
         })?;
         let size = json_size(&object);
+        let group = WorkGroup::of(&object);
         let manifests = match object.pointer_mut("/spec/workload/manifests").map(Value::take) {
             Some(Value::Array(manifests)) => manifests,
             _ => Vec::new(),
@@ -113,7 +119,9 @@ impl Work {
             is_deleting,
             finalizers,
             abandon,
+            objects: ObjectSet::of(&manifests),
             manifests,
+            group,
             strategy,
             mirror,
             size,

@@ -19,15 +19,6 @@ use super::work::{AppliedWork, Work, json_size};
 /// Longest record that is kept as an annotation, in bytes of JSON: half of what the API allows all annotations together.
 pub(super) const RECORD_LIMIT: usize = 128 * 1024;
 
-/// The first step of a pass that will apply something.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct WriteAhead {
-    /// What has to be written before anything is applied.
-    pub announcement: Announcement,
-    /// Objects of earlier manifests, to be released or deleted first. Each names its kind; the plural may be unknown.
-    pub left_overs: Vec<WorkResourceIdentifier>,
-}
-
 /// Where the manifests of a pass are recorded before they are applied.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Announcement {
@@ -36,45 +27,71 @@ pub enum Announcement {
     Known,
     /// In the AppliedWork's annotation, as its new list.
     Held(Vec<AppliedResourceMeta>),
-    /// In the Work's status, as its new list, because they are too many for an annotation.
-    Status(Vec<ManifestCondition>),
+    /// In the statuses, because they are too many for an annotation.
+    Statuses {
+        /// New list of the Work's status; `None` when it is there already.
+        conditions: Option<Vec<ManifestCondition>>,
+        /// New list of the AppliedWork's status; `None` when it is there already.
+        applied: Option<Vec<AppliedResourceMeta>>,
+    },
 }
 
-/// What to write and remove before the records are applied.
-pub fn write_ahead(work: &Work, applied_work: &AppliedWork, records: &[Record], now: &Time) -> WriteAhead {
-    let processed = api::condition::find(&work.status.conditions, types::APPLIED)
-        .is_some_and(|condition| condition.observed_generation == work.generation);
-    if work.strategy.only_reports() || processed {
-        return WriteAhead::default();
-    }
-    WriteAhead {
-        announcement: announcement(work, applied_work, records, now),
-        left_overs: left_overs(work, applied_work, records),
-    }
-}
-
-fn announcement(work: &Work, applied_work: &AppliedWork, records: &[Record], now: &Time) -> Announcement {
-    let wanted: BTreeSet<_> = listed(records).filter_map(|record| record.identity.clone()).collect();
-    let known: BTreeSet<_> = recorded(work, applied_work).filter_map(Identity::of).collect();
-    let outdated = |entry: &AppliedResourceMeta| Identity::of(&entry.identifier).is_none_or(|i| !wanted.contains(&i));
-    if wanted.is_subset(&known) && !applied_work.held.iter().any(outdated) {
+/// What has to be written before the records are applied. `kept` are objects of earlier manifests that stay on record,
+/// because they are to be handed over to another Work.
+pub fn announcement(
+    work: &Work,
+    applied_work: &AppliedWork,
+    records: &[Record],
+    kept: &[WorkResourceIdentifier],
+    now: &Time,
+) -> Announcement {
+    if work.strategy.only_reports() {
         return Announcement::Known;
     }
-    let held: Vec<_> = listed(records)
-        .map(|record| AppliedResourceMeta {
-            identifier: record.identifier(),
-            uid: String::new(),
-        })
-        .collect();
+    let held_now = identities(applied_work.held.iter().map(|item| &item.identifier));
+    let applied_now = identities(applied_work.applied.iter().map(|item| &item.identifier));
+    let wanted: BTreeSet<_> = listed(records).filter_map(|record| record.identity.clone()).collect();
+    let keeps = identities(kept.iter());
+    let known = identities(recorded(work, applied_work));
+    let is_outdated = held_now
+        .iter()
+        .any(|held| !wanted.contains(held) && !keeps.contains(held));
+    let is_known = is_processed(work) || wanted.is_subset(&known);
+    if is_known && !is_outdated && keeps.is_subset(&held_now) {
+        return Announcement::Known;
+    }
+    let meta = |identifier: WorkResourceIdentifier| AppliedResourceMeta {
+        identifier,
+        uid: String::new(),
+    };
+    let all = listed(records).map(Record::identifier).chain(kept.iter().cloned());
+    let held: Vec<_> = all.map(meta).collect();
     if json_size(&held) <= RECORD_LIMIT {
         return Announcement::Held(held);
     }
     let list = prepared_list(work, records, now);
-    if list == work.status.manifest_conditions {
-        Announcement::Known
-    } else {
-        Announcement::Status(list)
+    let conditions = (!is_processed(work) && list != work.status.manifest_conditions).then_some(list);
+    let applied = (!keeps.is_subset(&applied_now)).then(|| {
+        let missing = kept
+            .iter()
+            .filter(|k| Identity::of(k).is_some_and(|k| !applied_now.contains(&k)));
+        let missing = missing.cloned().map(meta);
+        applied_work.applied.iter().cloned().chain(missing).collect()
+    });
+    match (conditions, applied) {
+        (None, None) => Announcement::Known,
+        (conditions, applied) => Announcement::Statuses { conditions, applied },
     }
+}
+
+/// Whether the generation was applied and reported before.
+fn is_processed(work: &Work) -> bool {
+    api::condition::find(&work.status.conditions, types::APPLIED)
+        .is_some_and(|condition| condition.observed_generation == work.generation)
+}
+
+fn identities<'a>(identifiers: impl Iterator<Item = &'a WorkResourceIdentifier>) -> BTreeSet<Identity> {
+    identifiers.filter_map(Identity::of).collect()
 }
 
 /// Every object that a Work has or may have placed, wherever that is on record; some of them more than once.
@@ -124,17 +141,29 @@ fn preparing(record: &Record, generation: i64, now: &Time) -> ManifestCondition 
     }
 }
 
-/// Everything that may exist because of an earlier state of the Work and is no longer wanted.
+/// Everything that may exist because of an earlier state of the Work and is no longer wanted: objects to be released or
+/// deleted, or kept for another Work. Each names its kind; the plural may be unknown.
 ///
-/// All entries count, whatever their conditions say: the owner of the live object decides what may be removed.
-fn left_overs(work: &Work, applied_work: &AppliedWork, records: &[Record]) -> Vec<WorkResourceIdentifier> {
-    let wanted: BTreeSet<_> = records.iter().filter_map(|record| record.identity.clone()).collect();
+/// All entries count, whatever their conditions say: the owner of the live object decides what may be removed. An object
+/// that is wanted in another version of its API is the same object. Once the generation was processed, only what was kept
+/// then is left, which is on record in the AppliedWork.
+pub fn left_overs(work: &Work, applied_work: &AppliedWork, records: &[Record]) -> Vec<WorkResourceIdentifier> {
+    if work.strategy.only_reports() {
+        return Vec::new();
+    }
+    let wanted: BTreeSet<_> = records
+        .iter()
+        .filter_map(|record| Some(record.identity.clone()?.of_any_version()))
+        .collect();
+    let in_status = work.status.manifest_conditions.iter().map(|entry| &entry.identifier);
+    let in_status = in_status.filter(|_| !is_processed(work));
+    let metas = applied_work.applied.iter().chain(&applied_work.held);
     let mut found: BTreeMap<Identity, WorkResourceIdentifier> = BTreeMap::new();
-    for identifier in recorded(work, applied_work) {
+    for identifier in in_status.chain(metas.map(|meta| &meta.identifier)) {
         let Some(identity) = Identity::of(identifier) else {
             continue;
         };
-        if identity.name.is_empty() || identity.kind.is_empty() || wanted.contains(&identity) {
+        if identity.name.is_empty() || identity.kind.is_empty() || wanted.contains(&identity.clone().of_any_version()) {
             continue;
         }
         let known = found.entry(identity).or_insert_with(|| identifier.clone());
@@ -152,10 +181,12 @@ pub enum Release {
     Leave,
     /// Others own it too: replace it by this, without our reference.
     Disown(Value),
-    /// Nobody else owns it: delete it if it still has this UID.
+    /// Nobody else owns it: delete it if it is still the same and nobody has changed it, its owners for example.
     Delete {
         /// Identity of the incarnation that we saw.
         uid: String,
+        /// Version that we saw.
+        resource_version: String,
     },
 }
 
@@ -169,12 +200,16 @@ pub fn release(live: &Value, owner: &Owner) -> Release {
     }
     let others = owner.others(live);
     if others.is_empty() {
-        let uid = live
-            .pointer("/metadata/uid")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        return Release::Delete { uid };
+        let text = |path: &str| {
+            live.pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        return Release::Delete {
+            uid: text("/metadata/uid"),
+            resource_version: text("/metadata/resourceVersion"),
+        };
     }
     Release::Disown(owners::with_references(live, others))
 }
@@ -241,6 +276,24 @@ mod tests {
         .unwrap()
     }
 
+    struct Plan {
+        announcement: Announcement,
+        left_overs: Vec<WorkResourceIdentifier>,
+    }
+
+    fn write_ahead(work: &Work, applied_work: &AppliedWork, records: &[Record], now: &Time) -> Plan {
+        Plan {
+            announcement: announcement(work, applied_work, records, &[], now),
+            left_overs: left_overs(work, applied_work, records),
+        }
+    }
+
+    impl Plan {
+        fn is_nothing(&self) -> bool {
+            self.announcement == Announcement::Known && self.left_overs.is_empty()
+        }
+    }
+
     fn names(held: &[AppliedResourceMeta]) -> Vec<&str> {
         held.iter().map(|item| item.identifier.name.as_str()).collect()
     }
@@ -275,7 +328,7 @@ mod tests {
             held: list,
             ..AppliedWork::default()
         };
-        assert_eq!(write_ahead(&work, &recorded, &twice, &now()), WriteAhead::default());
+        assert!(write_ahead(&work, &recorded, &twice, &now()).is_nothing());
     }
 
     #[test]
@@ -302,7 +355,11 @@ mod tests {
         let many = records(&many, "");
         let mut work = work(2, 1, &[entry("ConfigMap", "a", "configmaps", "Applied")]);
         let plan = write_ahead(&work, &AppliedWork::default(), &many, &now());
-        let Announcement::Status(list) = plan.announcement else {
+        let Announcement::Statuses {
+            conditions: Some(list),
+            applied: None,
+        } = plan.announcement
+        else {
             panic!("they do not fit into the annotation");
         };
         assert_eq!(list.len(), many.len());
@@ -322,21 +379,78 @@ mod tests {
     fn nothing_to_do_where_the_generation_was_processed_or_only_reported() {
         let entries = [entry("ConfigMap", "gone", "configmaps", "Applied")];
         let records = records(&[manifest("ConfigMap", "a")], "");
-        assert_eq!(
-            write_ahead(&work(2, 2, &entries), &AppliedWork::default(), &records, &now()),
-            WriteAhead::default()
-        );
+        assert!(write_ahead(&work(2, 2, &entries), &AppliedWork::default(), &records, &now()).is_nothing());
         let mut reports = work(2, 1, &entries);
         reports.strategy.apply = crate::apply::strategy::ApplyType::ReportDiff;
-        assert_eq!(
-            write_ahead(&reports, &AppliedWork::default(), &records, &now()),
-            WriteAhead::default()
-        );
+        assert!(write_ahead(&reports, &AppliedWork::default(), &records, &now()).is_nothing());
         let same = work(2, 1, &[entry("ConfigMap", "a", "configmaps", "Applied")]);
-        assert_eq!(
-            write_ahead(&same, &AppliedWork::default(), &records, &now()),
-            WriteAhead::default()
+        assert!(write_ahead(&same, &AppliedWork::default(), &records, &now()).is_nothing());
+    }
+
+    #[test]
+    fn what_is_kept_for_another_work_stays_on_record_until_it_is_taken() {
+        let work_now = work(
+            2,
+            1,
+            &[
+                entry("ConfigMap", "a", "configmaps", "Applied"),
+                entry("ConfigMap", "x", "configmaps", "Applied"),
+            ],
         );
+        let records = records(&[manifest("ConfigMap", "a")], "");
+        let kept = left_overs(&work_now, &AppliedWork::default(), &records);
+        assert_eq!(kept.len(), 1);
+        let planned = announcement(&work_now, &AppliedWork::default(), &records, &kept, &now());
+        let Announcement::Held(list) = planned else {
+            panic!("the status that names it is about to be replaced: {planned:?}");
+        };
+        assert_eq!(names(&list), ["a", "x"]);
+        // The pass has ended: the status says nothing of it any more.
+        let later = work(2, 2, &[entry("ConfigMap", "a", "configmaps", "Applied")]);
+        let applied_work = AppliedWork {
+            held: list,
+            ..AppliedWork::default()
+        };
+        assert_eq!(left_overs(&later, &applied_work, &records), kept);
+        assert_eq!(
+            announcement(&later, &applied_work, &records, &kept, &now()),
+            Announcement::Known
+        );
+        // It was taken: nothing of it remains.
+        let planned = announcement(&later, &applied_work, &records, &[], &now());
+        assert!(matches!(planned, Announcement::Held(list) if names(&list) == ["a"]));
+    }
+
+    #[test]
+    fn what_is_kept_goes_into_the_status_where_the_annotation_is_full() {
+        let many: Vec<_> = (0..RECORD_LIMIT / 80)
+            .map(|n| manifest("ConfigMap", &format!("config-{n:060}")))
+            .collect();
+        let records = records(&many, "");
+        let work = work(2, 1, &[entry("ConfigMap", "x", "configmaps", "Applied")]);
+        let kept = left_overs(&work, &AppliedWork::default(), &records);
+        let planned = announcement(&work, &AppliedWork::default(), &records, &kept, &now());
+        let Announcement::Statuses {
+            conditions: Some(_),
+            applied: Some(applied),
+        } = planned
+        else {
+            panic!("both lists are new: {planned:?}");
+        };
+        assert_eq!(names(&applied), ["x"]);
+    }
+
+    #[test]
+    fn an_object_in_another_version_is_no_left_over() {
+        let mut old = entry("Deployment", "a", "deployments", "Applied");
+        old["identifier"]["group"] = json!("apps");
+        old["identifier"]["version"] = json!("v1beta2");
+        let new = Record::decode(
+            0,
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}),
+        );
+        let plan = write_ahead(&work(2, 1, &[old]), &AppliedWork::default(), &[new], &now());
+        assert_eq!(plan.left_overs, []);
     }
 
     #[test]
@@ -388,7 +502,7 @@ mod tests {
             uid: "u".into(),
         };
         let foreign = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "p"});
-        let object = |references: Value, extra: Value| json!({"metadata": {"uid": "x", "ownerReferences": references, "deletionTimestamp": extra}});
+        let object = |references: Value, extra: Value| json!({"metadata": {"uid": "x", "resourceVersion": "7", "ownerReferences": references, "deletionTimestamp": extra}});
         let none = Value::Null;
         assert_eq!(release(&object(json!([]), none.clone()), &owner), Release::Leave);
         assert_eq!(
@@ -400,7 +514,10 @@ mod tests {
         );
         assert_eq!(
             release(&object(json!([owner.reference()]), none.clone()), &owner),
-            Release::Delete { uid: "x".into() }
+            Release::Delete {
+                uid: "x".into(),
+                resource_version: "7".into()
+            }
         );
         let Release::Disown(object) = release(&object(json!([owner.reference(), foreign]), none), &owner) else {
             panic!("others own it too");

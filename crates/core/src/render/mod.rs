@@ -210,8 +210,11 @@ fn synchronize(
         .into_iter()
         .partition(|work| stopped.iter().any(|stopped| stopped.is_of(work)));
     synced.stop(input, &stopped, &standing, strategy);
-    for work in surplus {
-        synced.remove(work);
+    let is_missing = |stopped: &Stopped| !standing.iter().any(|work| stopped.is_of(work));
+    if !synced.is_occupied && !stopped.iter().any(is_missing) {
+        for work in surplus {
+            synced.remove(work);
+        }
     }
     Ok(synced.into_rendered(input))
 }
@@ -250,6 +253,8 @@ struct Synced {
     kept: Vec<String>,
     faults: Faults,
     events: Vec<Event>,
+    /// Whether a Work cannot be created yet. Its objects may still be in Works that are no longer needed, so these stay.
+    is_occupied: bool,
 }
 
 impl Synced {
@@ -259,6 +264,7 @@ impl Synced {
         let matching: Vec<&Work> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
         match matching.as_slice() {
             [] if works::is_occupied(input, &wanted.name) => {
+                self.is_occupied = true;
                 self.faults.not_synchronized(Problem::expected(format!(
                     "The Work {:?} of an earlier binding is not gone yet.",
                     wanted.name

@@ -169,22 +169,18 @@ impl Member {
         .await
     }
 
-    /// Deletes an incarnation of an object and, in the background, what it owns. That it is gone already is success.
+    /// Deletes an incarnation of an object in the version that was seen and, in the background, what it owns. That it is
+    /// gone already is success.
     ///
     /// # Errors
-    /// When the request fails.
-    pub(crate) async fn delete(&self, place: &Place, uid: &str) -> Result<(), Error> {
+    /// A conflict when it was changed or replaced since; otherwise when the request fails.
+    pub(crate) async fn delete(&self, place: &Place, uid: &str, resource_version: &str) -> Result<(), Error> {
         let how = Deletion {
             uid: Some(uid),
+            resource_version: Some(resource_version).filter(|version| !version.is_empty()),
             propagation: Some("Background"),
-            ..Deletion::default()
         };
-        match self.writer.delete(&place.api(), &place.key(), how).await {
-            // Another incarnation took its place: ours is gone.
-            Err(err) if err.is_conflict() => Ok(()),
-            Err(err) => Err(err),
-            Ok(_) => Ok(()),
-        }
+        self.writer.delete(&place.api(), &place.key(), how).await.map(|_| ())
     }
 
     async fn create(&self, place: &Place, object: &Value) -> Result<Value, Error> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use api::placement::v1beta1::{AppliedResourceMeta, WorkResourceIdentifier};
 use fairway_core::apply::{self, AppliedWork, Entry};
 use kit::writer::Patch;
 use kit::{Error, ObjectKey};
@@ -74,7 +75,7 @@ impl Applier {
             return Ok(());
         }
         match self
-            .record_applied(&known, settled.subject.only_reports, &settled.entries)
+            .record_applied(&known, settled.subject.only_reports, &settled.entries, &settled.kept)
             .await
         {
             // Its end has not been heard of yet.
@@ -89,20 +90,30 @@ impl Applier {
         applied_work: &AppliedWork,
         only_reports: bool,
         entries: &[Entry],
+        kept: &[WorkResourceIdentifier],
     ) -> Result<(), Error> {
-        let news = apply::record(applied_work, only_reports, entries);
+        let news = apply::record(applied_work, only_reports, entries, kept);
         if let Some(held) = news.held {
             self.hold(applied_work, &held).await?;
         }
         if let Some(applied) = news.applied {
-            let key = ObjectKey::cluster(&applied_work.name);
-            let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
-            let writer = self.member.writer();
-            let answer = writer
-                .patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body)
-                .await?;
-            self.fold_applied_work(answer)?;
+            self.write_applied_list(applied_work, &applied).await?;
         }
         Ok(())
+    }
+
+    /// Writes the status of an AppliedWork.
+    pub(super) async fn write_applied_list(
+        &self,
+        applied_work: &AppliedWork,
+        applied: &[AppliedResourceMeta],
+    ) -> Result<(), Error> {
+        let key = ObjectKey::cluster(&applied_work.name);
+        let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
+        let writer = self.member.writer();
+        let answer = writer
+            .patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body)
+            .await?;
+        self.fold_applied_work(answer).map(|_| ())
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use api::placement::v1beta1::WorkResourceIdentifier;
 use fairway_core::apply::deletion::{self, Step};
-use fairway_core::apply::{self, AppliedWork, Identity, Owner, Work};
+use fairway_core::apply::{self, AppliedWork, Fate, Identity, Owner, Work};
 use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
@@ -25,6 +26,9 @@ impl Applier {
         ) {
             (Step::Done, _) => {}
             (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key).await?,
+            (Step::DeleteOwner, Some(owner)) if self.waits_for_takers(work, &owner).await? => {
+                return Ok(Outcome::After(LOOK_AGAIN));
+            }
             (Step::DeleteOwner, Some(owner)) => return self.delete_owner(key, work, &owner, "Foreground").await,
             (Step::Abandon, Some(owner)) => {
                 self.change_each(work, &owner, deletion::abandoned).await?;
@@ -39,6 +43,45 @@ impl Applier {
         self.memories.forget(&work.name);
         self.placed.forget(&work.name);
         Ok(Outcome::Done)
+    }
+
+    /// Whether other Works of the placement have yet to take objects that they list now. Deleting the AppliedWork before
+    /// would make the garbage collector delete them.
+    async fn waits_for_takers(&self, work: &Work, owner: &AppliedWork) -> Result<bool, Error> {
+        let family = self.family(work);
+        let siblings = family.siblings(work);
+        let mut waits = false;
+        if siblings.any_stays() {
+            let reference = Owner {
+                name: owner.name.clone(),
+                uid: owner.uid.clone(),
+            };
+            for identifier in apply::recorded(work, owner) {
+                let Some(object) = Identity::of(identifier) else {
+                    continue;
+                };
+                if siblings.fate(&object, family.waited) == Fate::Keep && self.is_owned(identifier, &reference).await? {
+                    waits = true;
+                    break;
+                }
+            }
+        }
+        let has_changed = self.handovers.wait(work, waits, family.changes);
+        if has_changed {
+            self.queue.add(work.name.clone());
+        }
+        Ok(waits)
+    }
+
+    async fn is_owned(&self, identifier: &WorkResourceIdentifier, owner: &Owner) -> Result<bool, Error> {
+        let Some(place) = self.place_of(identifier).await? else {
+            return Ok(false);
+        };
+        match self.member.read(&place).await {
+            Ok(live) => Ok(owner.owns(&live)),
+            Err(err) if err.is_not_found() => Ok(false),
+            Err(err) => Err(err),
+        }
     }
 
     async fn delete_owner(

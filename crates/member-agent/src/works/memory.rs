@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fairway_core::apply::{Backoff, Entry, Finding, Settings, Subject};
+use api::placement::v1beta1::WorkResourceIdentifier;
+use fairway_core::apply::{Arrival, Backoff, Entry, Finding, Settings, Subject};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ pub(super) enum Need {
 pub(super) struct Settled {
     pub(super) subject: Subject,
     pub(super) entries: Vec<Entry>,
+    /// Objects that another Work of the placement is to take.
+    pub(super) kept: Vec<WorkResourceIdentifier>,
     /// UID of the AppliedWork.
     pub(super) owner: String,
 }
@@ -34,6 +37,8 @@ struct Memory {
     settled: Option<Settled>,
     /// Earliest next pass that a change on the member may ask for.
     repair_after: Option<Instant>,
+    /// Since when other Works of the placement are awaited, and at which generation of this one.
+    awaits_others: Option<(i64, Instant)>,
     /// Whether a pass is going on: it looks at changes itself when it ends.
     passing: bool,
 }
@@ -159,6 +164,19 @@ impl Memories {
         })
     }
 
+    /// How long a Work has waited for the other Works of its placement, and notes that it waits.
+    pub(super) fn waited(&self, name: &str, generation: i64, arrival: Arrival, now: Instant) -> Duration {
+        self.with(name, |memory| {
+            if arrival == Arrival::Complete {
+                memory.awaits_others = None;
+                return Duration::ZERO;
+            }
+            let since = memory.awaits_others.filter(|(known, _)| *known == generation);
+            let (_, since) = *memory.awaits_others.insert(since.unwrap_or((generation, now)));
+            now.saturating_duration_since(since)
+        })
+    }
+
     /// Forgets a Work that is gone.
     pub(super) fn forget(&self, name: &str) {
         self.all.lock().remove(name);
@@ -178,6 +196,7 @@ mod tests {
                 size: 0,
             },
             entries: vec![],
+            kept: vec![],
             owner: String::new(),
         }
     }
@@ -206,6 +225,22 @@ mod tests {
             Need::Pass,
             "the periodic pass is due"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_others_begins_anew_with_a_generation_and_ends_when_all_have_come() {
+        let memories = Memories::default();
+        let now = Instant::now();
+        let waited = |generation, arrival, seconds| {
+            memories
+                .waited("w", generation, arrival, now + Duration::from_secs(seconds))
+                .as_secs()
+        };
+        assert_eq!(waited(1, Arrival::Expected, 0), 0);
+        assert_eq!(waited(1, Arrival::Unknown, 3), 3);
+        assert_eq!(waited(2, Arrival::Expected, 4), 0);
+        assert_eq!(waited(2, Arrival::Complete, 5), 0);
+        assert_eq!(waited(2, Arrival::Expected, 9), 0);
     }
 
     #[tokio::test(start_paused = true)]

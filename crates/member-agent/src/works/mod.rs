@@ -2,11 +2,12 @@
 
 mod applied;
 mod going;
+mod handover;
 mod memory;
 mod namespaces;
 mod pass;
 mod placed;
-mod prelude;
+mod preconditions;
 mod priority;
 mod refresh;
 
@@ -102,6 +103,7 @@ pub(crate) struct Applier {
     memories: Arc<Memories>,
     placed: Arc<Placed>,
     waiting: namespaces::Waiting,
+    handovers: Arc<handover::Handovers>,
     pending: applied::Pending,
     activity: Activity,
     /// Whether the member has joined. Passes hold it for reading, so that leaving can wait for them.
@@ -138,15 +140,22 @@ impl Applier {
         };
         let aging = settings.priority;
         let memories = Arc::new(Memories::default());
+        let handovers = Arc::new(handover::Handovers::default());
         let works = {
-            let (queue, memories) = (queue.clone(), Arc::clone(&memories));
+            let (queue, memories, handovers) = (queue.clone(), Arc::clone(&memories), Arc::clone(&handovers));
             let scope = Scope {
                 namespace: Some(namespace.clone()),
                 ..Scope::default()
             };
             let builder = Index::builder(WORKS, |object| Item::decode(object).map(Some)).scope(scope);
             builder
-                .on_change(move |change| on_work(change, &queue, &memories, aging, clock))
+                .on_change(move |change| {
+                    for name in handovers.observe(change) {
+                        memories.need(&name, Need::Pass);
+                        queue.add(name);
+                    }
+                    on_work(change, &queue, &memories, aging, clock);
+                })
                 .build()
         };
         let applied_works = {
@@ -169,6 +178,7 @@ impl Applier {
             memories,
             placed,
             waiting: namespaces::Waiting::default(),
+            handovers,
             pending: applied::Pending::default(),
             activity: Activity::default(),
             joined: RwLock::new(false),
@@ -286,24 +296,6 @@ impl Applier {
     fn now(&self) -> api::Time {
         let now = self.clock.now();
         api::Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
-    }
-
-    /// Which of these Works are on the hub. The index knows the ones it holds; the hub is asked for the others.
-    async fn existing(&self, names: Vec<String>) -> Result<BTreeSet<String>, Error> {
-        let mut found = BTreeSet::new();
-        for name in names {
-            let key = ObjectKey::namespaced(&self.namespace, &name);
-            let exists = self.works.get(&key).is_some()
-                || match self.hub.get(&WORKS, &key).await {
-                    Ok(_) => true,
-                    Err(err) if err.is_not_found() => false,
-                    Err(err) => return Err(err),
-                };
-            if exists {
-                found.insert(name);
-            }
-        }
-        Ok(found)
     }
 
     /// Folds the hub's answer to a write; what cannot be read has been reported by the index.

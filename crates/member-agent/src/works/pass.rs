@@ -18,17 +18,15 @@ use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
 
+use super::handover::{self, Family};
 use super::memory::{Need, Settled};
 use super::namespaces;
-use super::prelude::Ground;
+use super::preconditions::Preconditions;
 use super::{Applier, Item, MANIFESTS_AT_ONCE, WORKS};
 use crate::member::Place;
 
 /// How soon a kind that the Work itself defines is looked for again.
 const DEFINITION_PENDING: Duration = Duration::from_millis(500);
-
-/// How soon a Work is looked at again whose former AppliedWork is still going, should its end be missed.
-const FORMER_LIFE: Duration = Duration::from_secs(5);
 
 impl Applier {
     pub(super) async fn pass(&self, key: &ObjectKey, item: &Item) -> Result<Outcome, Error> {
@@ -102,8 +100,14 @@ impl Applier {
 
     /// Everything between reading the manifests and the next look. Answers also whether all is as wanted.
     async fn process(&self, key: &ObjectKey, work: &Work, records: &mut [Record]) -> Result<(Outcome, bool), Error> {
-        let Ground::Ready { applied_work, status } = self.prepare(key, work, records).await? else {
-            return Ok((Outcome::After(FORMER_LIFE), false));
+        let family = self.family(work);
+        let (applied_work, status, kept) = match self.prepare(key, work, records, &family).await? {
+            Preconditions::Met {
+                applied_work,
+                status,
+                kept,
+            } => (applied_work, status, kept),
+            Preconditions::Wait(wait) => return Ok((Outcome::After(wait), false)),
         };
         let terms = Terms {
             owner: Owner {
@@ -114,7 +118,7 @@ impl Applier {
             mirror: work.mirror,
         };
         self.placed.register(&work.name, places(records), work.mirror);
-        let mut ends = self.apply_in_waves(&terms, &status, records).await;
+        let mut ends = self.apply_in_waves((work, &family), &terms, &status, records).await;
         let mut entries: Vec<_> = records
             .iter()
             .map(|record| Entry {
@@ -134,7 +138,7 @@ impl Applier {
         }
         if subject.only_reports {
             // Nothing was recorded beforehand, so what is owned goes on record at once.
-            self.record_applied(&applied_work, true, &entries).await?;
+            self.record_applied(&applied_work, true, &entries, &[]).await?;
         }
         self.counters.pass(&report.status, work.generation);
         let fine = is_fine(&report.status, work.generation);
@@ -143,9 +147,11 @@ impl Applier {
             results: digest(&entries),
             fine,
         };
+        let keeps = !kept.is_empty();
         let settled = Settled {
             subject,
             entries: entries.clone(),
+            kept,
             owner: terms.owner.uid.clone(),
         };
         let mut wait = self
@@ -156,6 +162,7 @@ impl Applier {
             wait = wait.min(DEFINITION_PENDING);
             self.memories.hurry(&work.name, wait);
         }
+        wait = wait.min(self.hand_over(work, &family, keeps, &entries));
         self.wake_waiting(&entries);
         if self.waits_no_longer(&work.name, &entries).await {
             self.memories.hurry(&work.name, Duration::ZERO);
@@ -168,6 +175,22 @@ impl Applier {
             }
         }
         Ok((Outcome::After(wait), fine))
+    }
+
+    /// Tells Works whose objects were taken, and notes whether this one waits for others. Answers when to look again.
+    fn hand_over(&self, work: &Work, family: &Family, keeps: bool, entries: &[Entry]) -> Duration {
+        let is_owned = |entry: &Entry| entry.outcome.live.as_ref().is_some_and(|live| live.owned);
+        let owned = entries.iter().enumerate().filter(|(_, entry)| is_owned(entry));
+        self.enqueue_waiting(work, &family.yielded(owned.map(|(ordinal, _)| ordinal)));
+        let waits = keeps || family.is_refused();
+        let has_changed = self.handovers.wait(work, waits, family.changes);
+        let wait = match (has_changed, keeps) {
+            (true, _) => Duration::ZERO,
+            (false, true) => handover::LOOK_AGAIN,
+            (false, false) => return Duration::MAX,
+        };
+        self.memories.hurry(&work.name, wait);
+        wait
     }
 
     /// Wakes the Works that waited for a namespace that this pass brought.
@@ -196,7 +219,13 @@ impl Applier {
     }
 
     /// Applies the records in ascending waves; what depends on definitions of an earlier wave is found in between.
-    async fn apply_in_waves(&self, terms: &Terms, status: &WorkStatus, records: &mut [Record]) -> BTreeMap<usize, End> {
+    async fn apply_in_waves(
+        &self,
+        among: (&Work, &Family),
+        terms: &Terms,
+        status: &WorkStatus,
+        records: &mut [Record],
+    ) -> BTreeMap<usize, End> {
         let seen = seen(status);
         let mut ends = BTreeMap::new();
         loop {
@@ -223,7 +252,11 @@ impl Applier {
                     let place = place_of(record)?;
                     let unseen = record.identity.as_ref().is_none_or(|identity| !seen.contains(identity));
                     Some(
-                        async move { (record.ordinal, self.run_pipeline(terms, record, &place, unseen).await) }.boxed(),
+                        async move {
+                            let end = self.run_pipeline(among, terms, record, (&place, unseen)).await;
+                            (record.ordinal, end)
+                        }
+                        .boxed(),
                     )
                 })
                 .collect();
@@ -235,14 +268,22 @@ impl Applier {
         }
     }
 
-    async fn run_pipeline(&self, terms: &Terms, record: &Record, place: &Place, unseen: bool) -> End {
+    async fn run_pipeline(
+        &self,
+        (work, family): (&Work, &Family),
+        terms: &Terms,
+        record: &Record,
+        (place, unseen): (&Place, bool),
+    ) -> End {
+        let object = record.identity.clone().unwrap_or_default();
         let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource);
         let mut next = pipeline.start(unseen);
         loop {
             let answer = match next {
                 Next::Done(end) => return end,
-                Next::Ask(Ask::Works(names)) => match self.existing(names).await {
-                    Ok(names) => Answer::Works(names),
+                Next::Ask(Ask::Works(names)) => match self.claims(work, family, (record.ordinal, &object), names).await
+                {
+                    Ok(claims) => Answer::Works(claims),
                     Err(err) => Answer::Failed(Failure {
                         kind: FailureKind::Other,
                         message: err.to_string(),

@@ -20,7 +20,7 @@ impl Applier {
             return false;
         };
         let Subject { generation, mirror, .. } = settled.subject;
-        if mirror || generation != work.generation || !is_fine(&work.status, generation) {
+        if mirror || !settled.kept.is_empty() || generation != work.generation || !is_fine(&work.status, generation) {
             return false;
         }
         settled.entries.iter().all(|entry| {

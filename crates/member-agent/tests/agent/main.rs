@@ -5,6 +5,7 @@
 mod faults;
 mod lifecycle;
 mod members;
+mod moves;
 mod ownership;
 mod statuses;
 mod world;

@@ -167,6 +167,26 @@ impl World {
             .unwrap();
     }
 
+    /// Creates or changes a Work as one of `number` Works of a placement at a revision of its resources.
+    pub async fn put_part(&self, name: &str, (revision, number): (u32, u32), manifests: &[Value]) {
+        let metadata = json!({"name": name, "namespace": NAMESPACE,
+        "annotations": {"kubernetes-fleet.io/number-of-works": number.to_string()},
+        "labels": {
+            "kubernetes-fleet.io/parent-CRP": "crp",
+            "kubernetes-fleet.io/parent-resource-binding": "crp-m",
+            "kubernetes-fleet.io/parent-resource-snapshot-index": revision.to_string(),
+        }});
+        let spec = json!({"workload": {"manifests": manifests}});
+        if self.work(name).await.is_some() {
+            let change = json!({"metadata": metadata, "spec": spec});
+            patch(&self.hub, &format!("{WORKS}/{name}"), &change).await.unwrap();
+        } else {
+            let object = json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "Work",
+                "metadata": metadata, "spec": spec});
+            create(&self.hub, WORKS, &object).await.unwrap();
+        }
+    }
+
     pub async fn delete_work(&self, name: &str) {
         delete(&self.hub, &format!("{WORKS}/{name}")).await.unwrap();
     }

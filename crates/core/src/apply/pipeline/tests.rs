@@ -10,7 +10,7 @@ use serde_json::json;
 #[derive(Default)]
 struct Member {
     live: Option<Value>,
-    works: Vec<&'static str>,
+    works: Vec<(&'static str, WorkClaim)>,
     asked: Vec<&'static str>,
     dry_run: Option<FailureKind>,
     refuse: Option<(&'static str, FailureKind, &'static str)>,
@@ -50,7 +50,11 @@ impl Member {
         }
         match ask {
             Ask::Works(names) => {
-                Answer::Works(names.into_iter().filter(|n| self.works.contains(&n.as_str())).collect())
+                let claim = |name: String| {
+                    let found = self.works.iter().find(|(work, _)| *work == name);
+                    found.map(|(_, claim)| (name, *claim))
+                };
+                Answer::Works(names.into_iter().filter_map(claim).collect())
             }
             Ask::Read => self
                 .live
@@ -275,7 +279,7 @@ fn takeover_matrix_of_the_contract() {
         ] {
             let label = format!("{take_over} {co} {owners:?} {same} {kind}");
             let mut member = Member::with(live(if same { "1" } else { "2" }, &owners));
-            member.works = vec!["other"];
+            member.works = vec![("other", WorkClaim::Keeps)];
             let terms = terms(json!({"type": kind, "whenToTakeOver": take_over, "allowCoOwnership": co}));
             let outcome = member.run(&terms, &manifest("1"), false);
             assert_eq!(outcome.result, wanted, "{label}: {}", outcome.error);
@@ -295,6 +299,39 @@ fn references_of_vanished_works_are_dropped_in_a_takeover() {
         (Applied, "ours".to_owned())
     );
     assert_eq!(member.asked, ["read", "works", "replace", "patch"]);
+}
+
+#[test]
+fn a_work_of_the_same_placement_hands_over_whatever_the_takeover_policy_says() {
+    for take_over in ["Always", "IfNoDiff", "Never"] {
+        for owners in [
+            vec![other_work()],
+            vec![other_work(), terms(json!({})).owner.reference()],
+        ] {
+            for (claim, wanted) in [(WorkClaim::Yields, "ours"), (WorkClaim::Keeps, "theirs")] {
+                let mut member = Member::with(live("2", &owners));
+                member.works = vec![("other", claim)];
+                let outcome = member.run(&terms(json!({"whenToTakeOver": take_over})), &manifest("1"), false);
+                let label = format!("{take_over} {owners:?} {claim:?}: {}", outcome.error);
+                assert_eq!(outcome.result == Applied, claim == WorkClaim::Yields, "{label}");
+                assert!(member.owners().join(" ").starts_with(wanted), "{label}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_takeover_that_meets_another_write_is_tried_again_a_few_times() {
+    let mut member = Member::with(live("1", &[]));
+    member.refuse = Some(("replace", FailureKind::Conflict, "the object has been modified"));
+    let outcome = member.run(&terms(json!({})), &manifest("1"), false);
+    assert_eq!(outcome.result, FailedToTakeOver);
+    assert!(
+        outcome.error.ends_with("the object has been modified"),
+        "{}",
+        outcome.error
+    );
+    assert_eq!(member.asked, ["read", "replace"].repeat(4));
 }
 
 #[test]

@@ -2,54 +2,81 @@
 //!
 //! What does not depend on each other is requested side by side. Nothing is applied until all of it has succeeded.
 
+use std::time::Duration;
+
 use api::RootKind as _;
 use api::placement::v1beta1::{self as v1beta1, AppliedResourceMeta, WorkResourceIdentifier, WorkStatus};
 use api::text::finalizers;
-use fairway_core::apply::{self, Announcement, AppliedWork, Identity, Owner, Record, Release, Work};
+use fairway_core::apply::{self, Announcement, AppliedWork, Fate, Identity, Owner, Record, Release, Work};
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use kit::writer::{Deletion, Patch};
 use kit::{Error, ObjectKey};
 use serde_json::{Value, json};
 
+use super::handover::Family;
 use super::{APPLIED_WORKS, Applier, MANIFESTS_AT_ONCE, WORKS};
 use crate::member::{NotServed, Place};
 
-/// The ground that a pass stands on.
-pub(super) enum Ground {
-    /// All is prepared.
-    Ready {
+/// Whether a pass may apply anything.
+pub(super) enum Preconditions {
+    /// It may.
+    Met {
         /// Owner of what is placed.
         applied_work: AppliedWork,
         /// The status as it is now.
         status: WorkStatus,
+        /// Objects that the Work no longer lists and keeps until another Work of its placement has taken them.
+        kept: Vec<WorkResourceIdentifier>,
     },
-    /// An AppliedWork of an earlier life is still going; its end wakes the Work.
-    Wait,
+    /// Not yet. An event queues the Work again; otherwise it is looked at after this time.
+    Wait(Duration),
 }
 
+/// How soon a Work is looked at again whose former AppliedWork is still being deleted, should its end be missed.
+const FORMER_APPLIED_WORK: Duration = Duration::from_secs(5);
+
+/// How often a left-over is read again when somebody else writes it before it can be deleted.
+const RELEASE_TRIES: usize = 4;
+
 impl Applier {
-    /// Lays the ground for applying the records.
-    pub(super) async fn prepare(&self, key: &ObjectKey, work: &Work, records: &[Record]) -> Result<Ground, Error> {
+    /// Does what must come before the records are applied.
+    pub(super) async fn prepare(
+        &self,
+        key: &ObjectKey,
+        work: &Work,
+        records: &[Record],
+        family: &Family,
+    ) -> Result<Preconditions, Error> {
         let known = self.applied_works.get(&ObjectKey::cluster(&work.name));
         if known.as_ref().is_some_and(|known| known.deleted.is_some()) {
-            return Ok(Ground::Wait);
+            return Ok(Preconditions::Wait(FORMER_APPLIED_WORK));
+        }
+        if family.siblings(work).is_early(family.waited) {
+            let has_changed = self.handovers.wait(work, true, family.changes);
+            let wait = apply::EARLY_WAIT.saturating_sub(family.waited);
+            return Ok(Preconditions::Wait(if has_changed { Duration::ZERO } else { wait }));
         }
         let nothing = AppliedWork::default();
-        let plan = apply::write_ahead(work, known.as_deref().unwrap_or(&nothing), records, &self.now());
-        if let Some(known) = &known {
-            // Left-overs go before the list that names them is replaced.
-            self.remove_left_overs(known, &plan.left_overs).await?;
-        }
-        let (held, announcement) = match plan.announcement {
-            Announcement::Known => (None, None),
-            Announcement::Held(list) => (Some(list), None),
-            Announcement::Status(list) => {
-                let mut status = work.status.clone();
-                status.manifest_conditions = list;
-                (None, Some(status))
+        let before = known.as_deref().unwrap_or(&nothing);
+        let left_overs = apply::left_overs(work, before, records);
+        // Left-overs go before the list that names them is replaced.
+        let kept = self.remove_left_overs((work, family), before, &left_overs).await?;
+        let (mut held, mut announcement) = (None, None);
+        match apply::announcement(work, before, records, &kept, &self.now()) {
+            Announcement::Known => {}
+            Announcement::Held(list) => held = Some(list),
+            Announcement::Statuses { conditions, applied } => {
+                if let Some(applied) = applied {
+                    self.write_applied_list(before, &applied).await?;
+                }
+                announcement = conditions.map(|list| {
+                    let mut status = work.status.clone();
+                    status.manifest_conditions = list;
+                    status
+                });
             }
-        };
+        }
         let finalizer = async {
             match work.has_finalizer() {
                 true => Ok(()),
@@ -81,9 +108,10 @@ impl Applier {
             return Err(err);
         }
         announced?;
-        Ok(Ground::Ready {
+        Ok(Preconditions::Met {
             applied_work: owner?,
             status: announcement.unwrap_or_else(|| work.status.clone()),
+            kept,
         })
     }
 
@@ -217,39 +245,69 @@ impl Applier {
     }
 
     /// Releases or deletes objects of manifests that are gone. The first failure is reported after all were tried.
-    async fn remove_left_overs(&self, owner: &AppliedWork, left_overs: &[WorkResourceIdentifier]) -> Result<(), Error> {
+    /// Answers which of them are kept for another Work.
+    async fn remove_left_overs(
+        &self,
+        (work, family): (&Work, &Family),
+        owner: &AppliedWork,
+        left_overs: &[WorkResourceIdentifier],
+    ) -> Result<Vec<WorkResourceIdentifier>, Error> {
         let owner = Owner {
             name: owner.name.clone(),
             uid: owner.uid.clone(),
         };
+        let siblings = family.siblings(work);
+        let fate = |left_over: &WorkResourceIdentifier| {
+            Identity::of(left_over).map_or(Fate::Release, |object| siblings.fate(&object, family.waited))
+        };
         let removals: Vec<_> = left_overs
             .iter()
-            .map(|left_over| self.remove_left_over(&owner, left_over).boxed())
+            .map(|left_over| {
+                let (owner, fate) = (&owner, fate(left_over));
+                async move {
+                    Ok(self
+                        .remove_left_over(owner, left_over, fate)
+                        .await?
+                        .then(|| left_over.clone()))
+                }
+                .boxed()
+            })
             .collect();
-        let ended: Vec<_> = stream::iter(removals)
-            .buffer_unordered(MANIFESTS_AT_ONCE)
-            .collect()
-            .await;
-        ended.into_iter().collect()
+        let ended: Vec<Result<_, Error>> = stream::iter(removals).buffered(MANIFESTS_AT_ONCE).collect().await;
+        let kept = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(kept.into_iter().flatten().collect())
     }
 
-    async fn remove_left_over(&self, owner: &Owner, left_over: &WorkResourceIdentifier) -> Result<(), Error> {
+    /// Lets one left-over go. Answers whether it is kept instead.
+    async fn remove_left_over(
+        &self,
+        owner: &Owner,
+        left_over: &WorkResourceIdentifier,
+        fate: Fate,
+    ) -> Result<bool, Error> {
         let Some(place) = self.place_of(left_over).await? else {
-            return Ok(());
+            return Ok(false);
         };
-        let live = match self.member.read(&place).await {
-            Ok(live) => live,
-            Err(err) if err.is_not_found() => return Ok(()),
-            Err(err) => return Err(err),
-        };
-        let ended = match apply::release(&live, owner) {
-            Release::Leave => Ok(()),
-            Release::Disown(object) => self.member.replace(&place, &object).await.map(|_| ()),
-            Release::Delete { uid } => self.member.delete(&place, &uid).await,
-        };
-        match ended {
-            Err(err) if err.is_not_found() => Ok(()),
-            ended => ended,
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let live = match self.member.read(&place).await {
+                Ok(live) => live,
+                Err(err) if err.is_not_found() => return Ok(false),
+                Err(err) => return Err(err),
+            };
+            let ended = match apply::release(&live, owner) {
+                Release::Leave => Ok(()),
+                Release::Disown(_) | Release::Delete { .. } if fate == Fate::Keep => return Ok(true),
+                Release::Disown(object) => self.member.replace(&place, &object).await.map(|_| ()),
+                Release::Delete { uid, resource_version } => self.member.delete(&place, &uid, &resource_version).await,
+            };
+            match ended {
+                Err(err) if err.is_not_found() => return Ok(false),
+                // Somebody has written it since: perhaps another Work has taken it.
+                Err(err) if err.is_conflict() && tries < RELEASE_TRIES => {}
+                ended => return ended.map(|()| false),
+            }
         }
     }
 
