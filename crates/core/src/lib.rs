@@ -1,9 +1,11 @@
 //! Every decision of the fleet as a pure function: no IO, no clock, no randomness.
 
 pub mod apply;
+mod content;
 mod difference;
 pub mod digest;
 pub mod effects;
+mod envelope;
 pub mod exports;
 pub mod heartbeat;
 pub mod link;
@@ -20,3 +22,4 @@ pub mod schedule;
 pub mod select;
 pub mod services;
 pub mod snapshot;
+pub mod trace;

@@ -6,7 +6,7 @@ use api::text::labels;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{DecodeError, Digest, Meta, decode};
+use super::{DecodeError, Digest, Meta, PlacementKey, decode};
 use crate::meta::null_is_default;
 
 /// A Work without its manifests: only their hash is kept.
@@ -70,6 +70,22 @@ impl Work {
     pub fn hash_manifests(manifests: &[Value]) -> Digest {
         let texts: Vec<String> = manifests.iter().map(normal_text).collect();
         Digest::of_list(texts.iter().map(String::as_str))
+    }
+
+    /// The placement that it belongs to.
+    pub fn placement(&self) -> Option<PlacementKey> {
+        let name = self.meta.label(labels::PARENT_PLACEMENT)?.to_owned();
+        Some(PlacementKey {
+            namespace: self.meta.label(labels::PARENT_NAMESPACE).map(str::to_owned),
+            name,
+        })
+    }
+
+    /// Whether it is of this very placement, and not of another kind's with the same name, and is not going away.
+    pub fn is_live_of(&self, key: &PlacementKey) -> bool {
+        !self.meta.is_deleting()
+            && self.meta.label(labels::PARENT_PLACEMENT) == Some(key.name.as_str())
+            && self.meta.label(labels::PARENT_NAMESPACE) == key.namespace.as_deref()
     }
 
     /// Name of the binding that it belongs to.

@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 use super::matching::reaches;
 use super::pick::rule_matches;
 use super::reading::{Reading as _, full_name};
+use super::trace::{Effect, RuleTrace};
 use super::variables::substitute;
+use crate::content::storable;
 use crate::objects::{Manifest, ObjectId, OverrideSnapshot};
 use crate::problem::Problem;
-use crate::render::storable;
 
 /// The member cluster that manifests are rendered for.
 #[derive(Debug, Clone, Copy)]
@@ -104,15 +105,54 @@ impl<'a> Applicable<'a> {
     }
 }
 
+impl Applicable<'_> {
+    /// The rules that reach an object on a cluster, for explanations, up to the first that deletes it.
+    pub fn rules<'m>(&'m self, manifest: &'m Manifest, cluster: Cluster<'m>) -> impl Iterator<Item = RuleTrace> + 'm {
+        let reaching = self.snapshots.iter().filter(|s| reaches(s, &manifest.id));
+        let rules = reaching.flat_map(|snapshot| snapshot.rules().iter().enumerate().map(move |rule| (snapshot, rule)));
+        let mut deleted = false;
+        rules.filter_map(move |(snapshot, (number, rule))| {
+            let effect = match rule_matches(rule, cluster.labels) {
+                _ if deleted => return None,
+                Ok(false) => return None,
+                Ok(true) => Effect::of(rule, cluster),
+                Err(err) => Effect::Invalid { why: err.to_string() },
+            };
+            deleted = effect == Effect::Delete;
+            Some(RuleTrace {
+                snapshot: snapshot.full_name(),
+                rule: number,
+                object: manifest.id.to_string(),
+                effect,
+            })
+        })
+    }
+}
+
+impl Effect {
+    fn of(rule: &OverrideRule, cluster: Cluster<'_>) -> Self {
+        if rule.override_type == Some(OverrideType::Delete) {
+            return Self::Delete;
+        }
+        match operations(rule, cluster) {
+            Ok(patches) => Self::Patch { patches },
+            Err(err) => Self::Invalid { why: err.to_string() },
+        }
+    }
+}
+
 /// Applies the patches of one rule, all or none.
 fn patched(value: &Value, rule: &OverrideRule, cluster: Cluster<'_>) -> Result<Value, String> {
-    let patches = rule
-        .json_patch_overrides
+    let patches = operations(rule, cluster).map_err(|err| err.to_string())?;
+    merge::json_patch(value, &Value::Array(patches)).map_err(|err| err.to_string())
+}
+
+/// The operations of a rule.
+fn operations(rule: &OverrideRule, cluster: Cluster<'_>) -> Result<Vec<Value>, super::variables::VariableError> {
+    rule.json_patch_overrides
         .iter()
         .map(|patch| operation(patch, cluster))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|err| err.to_string())?;
-    merge::json_patch(value, &Value::Array(patches)).map_err(|err| err.to_string())
+        .collect()
 }
 
 /// One operation as JSON patch has it, variables replaced. A missing value of `add` and `replace` is a null.

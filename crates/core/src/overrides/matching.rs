@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::reading::Reading as _;
+use crate::envelope;
 use crate::objects::{Manifest, ObjectId, OverrideSnapshot, PlacementKey};
-use crate::render::envelope;
 
 /// The latest override snapshots that select something of a resource snapshot.
 #[derive(Debug, Clone, Default)]

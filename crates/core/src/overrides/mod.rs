@@ -9,6 +9,7 @@ mod matching;
 mod pick;
 mod reading;
 pub mod snapshots;
+mod trace;
 mod variables;
 
 #[cfg(test)]
@@ -17,3 +18,4 @@ mod tests;
 pub use apply::{Applicable, Cluster};
 pub use matching::{Matched, matched};
 pub use pick::{Picked, pick};
+pub use trace::{Effect, RuleTrace};

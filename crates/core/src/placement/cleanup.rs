@@ -13,19 +13,19 @@ use serde_json::json;
 use super::world::World;
 use super::{Pass, Slice, Stages, writes};
 use crate::effects::{Event, Target, Tracked, Write};
-use crate::objects::{Binding, Placement, PlacementKey, Work};
+use crate::objects::{Binding, Placement, Work};
 use crate::render;
 
 /// What it takes to let bindings go: their Works first, then their finalizers.
 #[derive(Default)]
-pub(super) struct Farewell {
+pub(super) struct Teardown {
     /// Deletions of bindings and of Works, in order; with Abandon the Works are marked before.
     pub(super) steps: Vec<Vec<Write>>,
     /// Removal of finalizers, once all that is done.
     pub(super) release: Vec<Write>,
 }
 
-impl Farewell {
+impl Teardown {
     /// Adds writes to a step, counted from the first.
     fn add(&mut self, step: usize, writes: impl IntoIterator<Item = Write>) {
         while self.steps.len() <= step {
@@ -92,14 +92,14 @@ fn abandons(placement: &Placement) -> bool {
 }
 
 /// Lets go what the rollout has given up and what others have deleted, while the placement lives.
-pub(super) fn farewell(world: &mut World<'_>) -> Farewell {
+pub(super) fn teardown(world: &mut World<'_>) -> Teardown {
     let stages = world.settings.stages;
-    let mut farewell = Farewell::default();
+    let mut teardown = Teardown::default();
     for binding in &world.bindings {
         match (binding.before(), binding.get()) {
-            (Some(stored), None) => farewell.binding(world.slice, stored, stages, false, !stored.meta.is_deleting()),
+            (Some(stored), None) => teardown.binding(world.slice, stored, stages, false, !stored.meta.is_deleting()),
             (Some(stored), Some(_)) if stored.meta.is_deleting() => {
-                farewell.binding(world.slice, stored, stages, false, false);
+                teardown.binding(world.slice, stored, stages, false, false);
             }
             _ => {}
         }
@@ -108,11 +108,11 @@ pub(super) fn farewell(world: &mut World<'_>) -> Farewell {
         for work in orphans(world.slice, &world.bindings) {
             match orphan_age(work, world.now) {
                 Some(wait) => world.pass.look_again(wait),
-                None => farewell.work(work, false),
+                None => teardown.work(work, false),
             }
         }
     }
-    farewell
+    teardown
 }
 
 /// A Work without binding is left alone for this long: the binding may only be unknown to a slow watch.
@@ -141,15 +141,8 @@ fn orphans<'a>(slice: &'a Slice<'_>, bindings: &[Tracked<Binding>]) -> Vec<&'a W
         .flatten()
         .map(|b| b.meta.name.as_str())
         .collect();
-    let lost = |work: &&Work| own_live(slice.key, work) && work.binding().is_some_and(|name| !known.contains(name));
+    let lost = |work: &&Work| work.is_live_of(slice.key) && work.binding().is_some_and(|name| !known.contains(name));
     slice.works.iter().map(|work| &**work).filter(lost).collect()
-}
-
-/// Whether a Work is of this very placement, and not of another kind's with the same name, and is not going away.
-pub(super) fn own_live(key: &PlacementKey, work: &Work) -> bool {
-    !work.meta.is_deleting()
-        && work.meta.label(labels::PARENT_PLACEMENT) == Some(key.name.as_str())
-        && work.meta.label(labels::PARENT_NAMESPACE) == key.namespace.as_deref()
 }
 
 /// The pass of a placement that is being deleted.
@@ -160,7 +153,7 @@ pub(super) fn deletion(mut world: World<'_>) -> Pass {
     let snapshots = stages.placement && has(finalizers::PLACEMENT);
     let bindings = stages.schedule && has(finalizers::SCHEDULER);
     let abandon = abandons(&placement);
-    let mut farewell = Farewell::default();
+    let mut teardown = Teardown::default();
     let mut first = Vec::new();
     if snapshots {
         let owner = writes::Owner {
@@ -178,15 +171,15 @@ pub(super) fn deletion(mut world: World<'_>) -> Pass {
     }
     for binding in &world.slice.bindings {
         if bindings || binding.meta.is_deleting() {
-            farewell.binding(world.slice, binding, stages, abandon, !binding.meta.is_deleting());
+            teardown.binding(world.slice, binding, stages, abandon, !binding.meta.is_deleting());
         }
     }
     if stages.work && bindings {
         for work in orphans(world.slice, &world.bindings) {
-            farewell.work(work, abandon);
+            teardown.work(work, abandon);
         }
     }
-    farewell.add(0, first);
+    teardown.add(0, first);
     let own = [(snapshots, finalizers::PLACEMENT), (bindings, finalizers::SCHEDULER)];
     let left: Vec<String> = placement
         .meta
@@ -195,10 +188,10 @@ pub(super) fn deletion(mut world: World<'_>) -> Pass {
         .filter(|f| !own.iter().any(|(ours, name)| *ours && name == f))
         .cloned()
         .collect();
-    for step in farewell.steps {
+    for step in teardown.steps {
         world.pass.step(step);
     }
-    world.pass.step(farewell.release);
+    world.pass.step(teardown.release);
     world.pass.step(writes::placement_finalizers(&placement, &left));
     if snapshots {
         world.pass.events.push(cleaned_up(&placement));
@@ -220,14 +213,14 @@ fn cleaned_up(placement: &Placement) -> Event {
 /// The pass of a placement that is gone: bindings that are still being deleted must not wait for it.
 pub(super) fn leftovers(slice: &Slice<'_>, stages: Stages) -> Pass {
     let mut pass = Pass::default();
-    let mut farewell = Farewell::default();
+    let mut teardown = Teardown::default();
     for binding in slice.bindings.iter().filter(|b| b.meta.is_deleting()) {
-        farewell.binding(slice, binding, stages, false, false);
+        teardown.binding(slice, binding, stages, false, false);
     }
-    for step in farewell.steps {
+    for step in teardown.steps {
         pass.step(step);
     }
-    pass.step(farewell.release);
+    pass.step(teardown.release);
     pass.facts.forget_placement = true;
     pass
 }

@@ -5,13 +5,17 @@
 
 mod cleanup;
 mod facts;
+mod finish;
 mod plan;
 mod slice;
 mod stages;
+mod status;
+mod trace;
 mod works;
 mod world;
 mod writes;
 
 pub use facts::{Facts, Pass, SchedulingFact};
-pub use plan::plan;
+pub use plan::{explain, plan};
 pub use slice::{Settings, Slice, Stages};
+pub use trace::Trace;

@@ -12,6 +12,7 @@ use crate::objects::{
 };
 use crate::render::Refusals;
 use crate::select::{ApiLists, NamespaceRule, ResourceView, Rules};
+use crate::snapshot;
 
 /// Everything that decisions about one placement may read. Lists may come in any order unless said otherwise.
 pub struct Slice<'a> {
@@ -78,6 +79,14 @@ impl Settings {
             apis: &self.apis,
             namespaces: &self.namespaces,
             enable_workload: self.enable_workload,
+        }
+    }
+
+    /// When a snapshot of changed content is made.
+    pub fn snapshots(&self) -> snapshot::Settings {
+        snapshot::Settings {
+            collection: self.snapshot_collection,
+            minimum_interval: self.snapshot_minimum_interval,
         }
     }
 

@@ -1,27 +1,17 @@
-//! The stages of a pass for a placement that lives, each over the state that the earlier ones leave behind.
+//! The stages of a pass for a placement that lives: each hands its part of the state to the module that decides, and
+//! takes what that answers into the pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::intstr::Round;
-use api::placement::v1beta1::{BindingState, PlacementType, ResourceIdentifier, SchedulingPolicySnapshotStatus};
-use api::text::conditions::snapshot::SCHEDULED;
-use api::text::{annotations, finalizers, labels, messages, reasons};
-use api::{Condition, ConditionStatus, IntOrString, Time, condition, names};
+use api::placement::v1beta1::ResourceIdentifier;
 
-use super::cleanup::own_live;
+use super::SchedulingFact;
+use super::works::Works;
 use super::world::World;
-use crate::effects::Tracked;
-use crate::objects::{Binding, Manifest, Meta};
-use crate::overrides;
 use crate::problem::{Class, Problem};
-use crate::render::envelope;
-use crate::report;
-use crate::rollout::{self, Budget};
-use crate::schedule::{self, Action, Verdict};
-use crate::select;
-use crate::snapshot;
+use crate::{report, rollout, schedule, select, snapshot};
 
 /// How the selection ended.
 pub(super) enum Selected {
@@ -40,65 +30,41 @@ pub(super) const SAFETY_NET: Duration = Duration::from_secs(30 * 60);
 
 /// Selection and snapshots (hub-behaviour 3.2 steps 3 to 6).
 pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
+    if !world.settings.stages.placement {
+        return Selected::Unknown;
+    }
     let placement = Arc::clone(&world.placement);
     if let Err(message) = report::consistent(&placement) {
         return Selected::Moved(message);
     }
-    let selectors = &placement.spec.resource_selectors;
-    let manifests = match select::select(
+    let selection = select::select(
         world.slice.key,
-        selectors,
+        &placement.spec.resource_selectors,
         world.slice.resources,
         world.settings.selection(),
-    ) {
-        Ok(manifests) => manifests,
+        world.trace.part(|trace| &mut trace.selection),
+    );
+    let held = selection.and_then(|manifests| {
+        snapshot::take(
+            &mut world.policies,
+            &mut world.resources,
+            &placement,
+            manifests,
+            (world.settings.snapshots(), world.now),
+            world.trace.part(|trace| &mut trace.snapshots),
+        )
+    });
+    match held {
+        Ok(held) => {
+            if let Some(wait) = held.wait {
+                world.pass.look_again(wait);
+            }
+            Selected::Known(report::identifiers(&held.manifests))
+        }
         Err(problem) if problem.class == Class::User => {
             world.pass.look_again(SAFETY_NET);
-            return Selected::Invalid(problem.message);
+            Selected::Invalid(problem.message)
         }
-        Err(problem) => {
-            world.fail(problem);
-            return Selected::Unknown;
-        }
-    };
-    let policy = snapshot::PolicyInput {
-        placement: &placement.meta,
-        policy: placement.spec.policy.as_ref(),
-        limit: placement.revision_limit(),
-    };
-    if let Err(problem) = snapshot::policy(&mut world.policies, &policy) {
-        world.fail(problem);
-        return Selected::Unknown;
-    }
-    if placement.is_external() {
-        return Selected::Known(report::identifiers(&manifests));
-    }
-    snapshot_resources(world, &manifests)
-}
-
-fn snapshot_resources(world: &mut World<'_>, manifests: &[Arc<Manifest>]) -> Selected {
-    let placement = Arc::clone(&world.placement);
-    let input = snapshot::ResourcesInput {
-        placement: &placement.meta,
-        manifests,
-        envelopes: manifests
-            .iter()
-            .filter(|manifest| envelope::kind_of(manifest).is_some())
-            .count(),
-        limit: placement.revision_limit(),
-        collection: world.settings.snapshot_collection,
-        minimum_interval: world.settings.snapshot_minimum_interval,
-        now: world.now,
-    };
-    match snapshot::resources(&mut world.resources, &input) {
-        Ok(outcome) => match outcome.wait {
-            None => Selected::Known(report::identifiers(manifests)),
-            Some(wait) => {
-                world.pass.look_again(wait);
-                let group = snapshot::group(&world.resources, outcome.index);
-                Selected::Known(report::identifiers(group.iter().flat_map(|s| &s.manifests)))
-            }
-        },
         Err(problem) => {
             world.fail(problem);
             Selected::Unknown
@@ -106,282 +72,122 @@ fn snapshot_resources(world: &mut World<'_>, manifests: &[Arc<Manifest>]) -> Sel
     }
 }
 
-/// Scheduling (hub-behaviour 4). Returns whether the cycle ran and failed.
-pub(super) fn schedule(world: &mut World<'_>) -> Option<bool> {
-    let position = world.current_policy()?;
-    let current = Arc::clone(world.policies[position].get()?);
-    let bindings = world.live_bindings();
-    let input = schedule::Input {
-        key: world.slice.key,
-        policy: current.policy.as_ref(),
-        number_of_clusters: current.number_of_clusters(),
-        policy_snapshot: &current.meta.name,
-        members: world.slice.members,
-        bindings: &bindings,
-        now: world.now,
-    };
-    if !schedule::is_due(&input, &current) {
-        return None;
+/// Scheduling (hub-behaviour 4).
+pub(super) fn schedule(world: &mut World<'_>) {
+    if !world.settings.stages.schedule {
+        return;
     }
-    let outcome = match schedule::schedule(&input) {
-        Ok(outcome) => outcome,
-        Err(problem) => {
-            world.fail(problem);
-            return Some(true);
-        }
+    let Some(position) = snapshot::current_policy(&world.policies) else {
+        return;
     };
-    for bad in outcome.bad_properties {
+    let placement = Arc::clone(&world.placement);
+    let input = schedule::CycleInput {
+        key: world.slice.key,
+        placement: &placement.meta,
+        members: world.slice.members,
+        works: &world.slice.works,
+        now: world.now,
+        nonce: world.nonce,
+    };
+    let trace = world.trace.part(|trace| &mut trace.scheduling);
+    let Some(cycle) = schedule::cycle(&mut world.policies[position], &mut world.bindings, &input, trace) else {
+        return;
+    };
+    let failed = !cycle.problems.is_empty();
+    world.pass.facts.scheduling = Some(SchedulingFact { failed });
+    for bad in cycle.bad_properties {
         let note = format!(
             "The property {:?} of member cluster {:?} is {:?}, which is no quantity; it counts as not available.",
             bad.property, bad.member, bad.value
         );
         world.warn(INVALID_PROPERTY, note);
     }
-    let mut failed = false;
-    for action in outcome.actions {
-        if let Err(problem) = perform(world, action, &current.meta) {
-            world.fail(problem);
-            failed = true;
-        }
-    }
-    if let (Some(verdict), false) = (outcome.verdict, failed) {
-        decide(world, position, verdict);
-    }
-    Some(failed)
+    cycle.problems.into_iter().for_each(|problem| world.fail(problem));
 }
 
 /// Reason of the warning about a property that cannot be compared.
 const INVALID_PROPERTY: &str = "InvalidClusterProperty";
 
-/// Carries an action of the scheduler out on the virtual bindings.
-fn perform(world: &mut World<'_>, action: Action, policy: &Meta) -> Result<(), Problem> {
-    match action {
-        Action::Create { cluster, decision } => {
-            let name = binding_name(world, &cluster)?;
-            let placement = &world.placement.meta;
-            let mut binding = new_binding(placement, name);
-            binding.spec.scheduling_policy_snapshot_name.clone_from(&policy.name);
-            binding.spec.target_cluster = cluster;
-            binding.spec.cluster_decision = decision;
-            world.bindings.push(Tracked::created(binding));
+/// The rolling update and the Works (hub-behaviour 5, 7).
+///
+/// Works come first, so that budgets are judged by what members have answered already. Where nothing changes for a
+/// member, a cluster that has just moved is ready at once and makes room for the next, so both repeat. Each round moves a
+/// binding that no later one touches again, so there are at most as many rounds as bindings; the pass says so if that
+/// should ever not be enough, and leaves the rest to the next one.
+pub(super) fn roll_out_and_render(world: &mut World<'_>) -> Works {
+    let stages = world.settings.stages;
+    let rolls_out = stages.rollout && !world.placement.is_external();
+    let mut works = Works::default();
+    if rolls_out {
+        // Apply strategies know no budget, and conditions about older ones say nothing.
+        rollout::push_apply_strategy(&mut world.bindings, &world.placement.apply_strategy());
+        if stages.work {
+            works.refresh(world);
         }
-        Action::Adopt {
-            binding,
-            state,
-            decision,
-        } => edit(world, &binding, |b| {
-            b.meta.annotations.remove(annotations::PREVIOUS_BINDING_STATE);
-            b.spec.state = state;
-            b.spec.scheduling_policy_snapshot_name.clone_from(&policy.name);
-            b.spec.cluster_decision = decision;
-        }),
-        Action::Unschedule { binding } => edit(world, &binding, |b| {
-            let before = b.spec.state.as_str().to_owned();
-            b.meta
-                .annotations
-                .insert(annotations::PREVIOUS_BINDING_STATE.to_owned(), before);
-            b.spec.state = BindingState::Unscheduled;
-        }),
-        // Its finalizers go together, once its Works are withdrawn; see `cleanup`.
-        Action::Release { .. } => {}
     }
-    Ok(())
-}
-
-fn edit(world: &mut World<'_>, name: &str, change: impl FnOnce(&mut Binding)) {
-    if let Some(binding) = world
-        .bindings
-        .iter_mut()
-        .find(|b| b.get().is_some_and(|b| b.meta.name == name))
-    {
-        binding.edit(change);
-    }
-}
-
-/// The name of a new binding. A Work that a crashed pass has made for a binding that was never created keeps its place:
-/// the new binding takes the name that the Work knows.
-fn binding_name(world: &World<'_>, cluster: &str) -> Result<String, Problem> {
-    let namespace = names::member_namespace(cluster);
-    let taken = |name: &str| world.slice.bindings.iter().any(|b| b.meta.name == name);
-    let orphans = world.slice.works.iter().filter(|w| {
-        own_live(world.slice.key, w)
-            && w.meta.namespace.as_deref() == Some(&namespace)
-            && w.binding().is_some_and(|b| !taken(b))
+    let limit = world.bindings.len() + 1;
+    let rested = repeat(limit, || {
+        let moved = rolls_out && roll_out(world, &works.awaited);
+        if stages.work {
+            works.complete(world);
+        }
+        moved && stages.work
     });
-    if let Some(known) = orphans.filter_map(|w| w.binding()).min() {
-        return Ok(known.to_owned());
-    }
-    names::binding(&world.placement.meta.name, cluster, &world.digits(cluster)).map_err(|err| {
-        Problem::user(format!(
-            "No binding can be made for the member cluster {cluster:?}: {err}."
-        ))
-    })
-}
-
-fn new_binding(placement: &Meta, name: String) -> Binding {
-    let parent = (labels::PARENT_PLACEMENT.to_owned(), placement.name.clone());
-    Binding {
-        meta: Meta {
-            name,
-            namespace: placement.namespace.clone(),
-            labels: BTreeMap::from([parent]),
-            finalizers: vec![finalizers::SCHEDULER_BINDING.to_owned()],
-            ..Meta::default()
-        },
-        spec: api::placement::v1beta1::ResourceBindingSpec {
-            state: BindingState::Scheduled,
-            resource_snapshot_name: String::new(),
-            resource_override_snapshots: Vec::new(),
-            cluster_resource_override_snapshots: Vec::new(),
-            scheduling_policy_snapshot_name: String::new(),
-            target_cluster: String::new(),
-            cluster_decision: Default::default(),
-            apply_strategy: None,
-        },
-        status: Default::default(),
-    }
-}
-
-/// Records the scheduler's verdict in the policy snapshot's status, unless it says the same already.
-fn decide(world: &mut World<'_>, position: usize, verdict: Verdict) {
-    let now = Time(world.now);
-    world.policies[position].edit(|policy| {
-        let (status, reason, message) = if verdict.fulfilled {
-            let reason = reasons::placement::SCHEDULING_POLICY_FULFILLED;
-            (ConditionStatus::True, reason, messages::scheduled(verdict.selected))
-        } else {
-            let reason = reasons::placement::SCHEDULING_POLICY_UNFULFILLED;
-            (
-                ConditionStatus::False,
-                reason,
-                messages::not_scheduled(verdict.selected),
-            )
-        };
-        let mut conditions = policy.status.conditions.clone();
-        condition::set(
-            &mut conditions,
-            Condition::new(SCHEDULED, status, reason, message, policy.meta.generation, now),
-        );
-        // The order of decisions is no difference.
-        let by_name = |decisions: &[api::placement::v1beta1::ClusterDecision]| {
-            let mut sorted = decisions.to_vec();
-            sorted.sort_by(|a, b| a.cluster_name.cmp(&b.cluster_name));
-            sorted
-        };
-        let stored = &policy.status.cluster_decisions;
-        let decisions = if by_name(stored) == by_name(&verdict.decisions) {
-            stored.clone()
-        } else {
-            verdict.decisions
-        };
-        policy.status = SchedulingPolicySnapshotStatus {
-            observed_crp_generation: policy.placement_generation().unwrap_or_default(),
-            conditions,
-            cluster_decisions: decisions,
-        };
-    });
-}
-
-/// The rolling update (hub-behaviour 5.1 to 5.6). `awaited` are the bindings whose members have not answered yet.
-/// Answers whether anything was moved or removed.
-pub(super) fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) -> bool {
-    let placement = Arc::clone(&world.placement);
-    let Some(master) = snapshot::latest_master(&world.resources).cloned() else {
-        return false;
-    };
-    let Some(index) = master.index() else { return false };
-    let group: Vec<_> = snapshot::group(&world.resources, index).into_iter().cloned().collect();
-    if master.group_size().is_some_and(|size| group.len() < size) {
-        let name = &master.meta.name;
-        world.fail(Problem::expected(format!(
-            "The group of resource snapshot {name} is not complete yet."
+    if !rested {
+        world.fail(Problem::unexpected(format!(
+            "The rolling update and its Works have not come to rest in {limit} rounds; the next pass goes on."
         )));
-        return false;
     }
-    let budget = match budget(world) {
-        Ok(budget) => budget,
-        Err(problem) => {
-            world.fail(problem);
-            return false;
-        }
+    works
+}
+
+/// Repeats a round while it asks for another one, `limit` times at most. Answers whether the last one was content.
+fn repeat(limit: usize, mut again: impl FnMut() -> bool) -> bool {
+    (0..limit).any(|_| !again())
+}
+
+/// The rolling update. Answers whether anything was moved or removed.
+fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) -> bool {
+    let placement = Arc::clone(&world.placement);
+    let input = rollout::StageInput {
+        key: world.slice.key,
+        placement: &placement,
+        members: world.slice.members,
+        resources: &world.resources,
+        overrides: world.slice.overrides,
+        awaited,
+        now: world.now,
     };
-    let manifests: Vec<_> = group.iter().flat_map(|s| s.manifests.iter().cloned()).collect();
-    let matched = overrides::matched(world.slice.key, &manifests, world.slice.overrides);
-    let clusters: BTreeSet<&str> = world
-        .bindings
-        .iter()
-        .filter_map(Tracked::get)
-        .map(|b| b.cluster())
-        .collect();
-    let mut picked = BTreeMap::new();
-    for member in world.slice.members.iter().filter(|m| clusters.contains(m.name())) {
-        picked.insert(member.name().to_owned(), overrides::pick(&matched, &member.meta.labels));
+    let trace = world.trace.part(|trace| &mut trace.rollout);
+    let result = rollout::run(&mut world.bindings, &input, trace);
+    if let Some(wait) = result.requeue {
+        world.pass.look_again(wait);
     }
-    for problem in picked.values().flat_map(|p| p.problems.clone()) {
+    for problem in result.problems {
         if !world.pass.problems.contains(&problem) {
             world.fail(problem);
         }
     }
-    let deleting = world.slice.members.iter().filter(|m| m.meta.is_deleting());
-    let leaving: BTreeSet<&str> = deleting.map(|m| m.name()).collect();
-    let input = rollout::Input {
-        leaving: &leaving,
-        awaited,
-        snapshot: &master.meta.name,
-        apply_strategy: &placement.apply_strategy(),
-        budget,
-        overrides: &picked,
-        now: world.now,
-    };
-    // What leaves makes room for what comes: the next look would see it, so it is taken here. Each round moves or removes
-    // a binding that no later round touches again, so there are at most as many as bindings.
-    let mut moved = false;
-    for _ in 0..=world.bindings.len() {
-        let outcome = rollout::roll_out(&mut world.bindings, &input);
-        if !outcome.changed {
-            if let Some(wait) = outcome.requeue {
-                world.pass.look_again(wait);
-            }
-            break;
-        }
-        moved = true;
-    }
-    moved
+    result.moved
 }
 
-/// The budgets of the placement with defaults (hub-behaviour 0.7, 5.5).
-fn budget(world: &World<'_>) -> Result<Budget, Problem> {
-    let placement = &world.placement;
-    let mut config = placement
-        .spec
-        .strategy
-        .as_ref()
-        .and_then(|s| s.rolling_update.clone())
-        .unwrap_or_default();
-    api::defaults::rolling_update(&mut config);
-    let policy = placement.spec.policy.as_ref();
-    let target = match placement.placement_type() {
-        PlacementType::PickAll => rollout::count_targets(&world.bindings),
-        PlacementType::PickFixed => policy.map_or(0, |p| i64::try_from(p.cluster_names.len()).unwrap_or(i64::MAX)),
-        PlacementType::PickN => i64::from(policy.and_then(|p| p.number_of_clusters).unwrap_or_default()),
-    };
-    let scaled = |value: Option<IntOrString>, field: &str| {
-        let value = value.unwrap_or(IntOrString::Int(0));
-        value.scaled(target, Round::Up).map_err(|err| {
-            Problem::user(format!(
-                "The field {field} of the rollout strategy cannot be used: {err}."
-            ))
-        })
-    };
-    Ok(Budget {
-        target,
-        max_unavailable: scaled(config.max_unavailable, "maxUnavailable")?,
-        max_surge: scaled(config.max_surge, "maxSurge")?,
-        unavailable_period: Duration::from_secs(
-            config
-                .unavailable_period_seconds
-                .and_then(|s| u64::try_from(s).ok())
-                .unwrap_or_default(),
-        ),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_end_with_the_first_that_is_content_and_at_the_limit() {
+        let mut rounds = 0;
+        let mut until = |limit, content: usize| {
+            rounds = 0;
+            let rested = repeat(limit, || {
+                rounds += 1;
+                rounds < content
+            });
+            (rested, rounds)
+        };
+        assert_eq!(until(5, 3), (true, 3));
+        assert_eq!(until(5, 5), (true, 5));
+        assert_eq!(until(5, 6), (false, 5), "the bound is reached");
+    }
 }

@@ -129,6 +129,9 @@ impl Works {
                 refused: world.slice.refused,
             };
             let rendered = render::render(&input, groups);
+            world
+                .trace
+                .record(|trace| trace.rendered(render::Trace::of(&input, &rendered, groups)));
             self.rendered.insert(position, (binding.spec.clone(), rendered));
         }
         let Some((_, rendered)) = self.rendered.get(&position) else {

@@ -5,32 +5,33 @@ use std::sync::Arc;
 use api::text::finalizers;
 use jiff::Timestamp;
 
-use super::{Pass, Settings, Slice, Stages};
+use super::{Pass, Settings, Slice, Stages, Trace};
 use crate::effects::{Event, Tracked, Versioned};
-use crate::objects::{Binding, Digest, Placement, PolicySnapshot, ResourceSnapshot};
+use crate::objects::{Binding, Placement, PolicySnapshot, ResourceSnapshot};
 use crate::problem::{Class, Problem};
+use crate::trace::Recorder;
 
 /// Everything a pass knows and has decided so far.
 pub(super) struct World<'a> {
     pub(super) slice: &'a Slice<'a>,
     pub(super) settings: &'a Settings,
     pub(super) now: Timestamp,
-    nonce: u64,
+    pub(super) nonce: u64,
     pub(super) placement: Arc<Placement>,
     pub(super) policies: Vec<Tracked<PolicySnapshot>>,
     pub(super) resources: Vec<Tracked<ResourceSnapshot>>,
     /// Sorted by name, new ones at the end.
     pub(super) bindings: Vec<Tracked<Binding>>,
     pub(super) pass: Pass,
+    pub(super) trace: Recorder<'a, Trace>,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(
         slice: &'a Slice<'a>,
         placement: &Arc<Placement>,
-        settings: &'a Settings,
-        now: Timestamp,
-        nonce: u64,
+        (settings, now, nonce): (&'a Settings, Timestamp, u64),
+        trace: Recorder<'a, Trace>,
     ) -> Self {
         let mut world = Self {
             slice,
@@ -42,6 +43,7 @@ impl<'a> World<'a> {
             resources: sorted(&slice.resource_snapshots, |s| &s.meta.name),
             bindings: sorted(&slice.bindings, |b| &b.meta.name),
             pass: Pass::default(),
+            trace,
         };
         // Snapshots that are being deleted are as good as gone; nothing of ours holds them back.
         world
@@ -62,13 +64,6 @@ impl<'a> World<'a> {
         world
     }
 
-    /// Eight digits for the name of a new object about a cluster: fresh in each pass, the same for equal inputs.
-    pub(super) fn digits(&self, cluster: &str) -> String {
-        let mut digits = Digest::of(&format!("{:016x}/{cluster}", self.nonce)).hex();
-        digits.truncate(8);
-        digits
-    }
-
     /// Notes what went wrong; the stages that do not depend on it go on.
     pub(super) fn fail(&mut self, problem: Problem) {
         if problem.class != Class::User {
@@ -86,19 +81,6 @@ impl<'a> World<'a> {
             reason,
             note,
         });
-    }
-
-    /// Index of the current policy snapshot in the list.
-    pub(super) fn current_policy(&self) -> Option<usize> {
-        let labelled = self
-            .policies
-            .iter()
-            .enumerate()
-            .filter_map(|(i, s)| Some((i, s.get()?)));
-        labelled
-            .filter(|(_, s)| s.is_latest())
-            .max_by_key(|(_, s)| s.index())
-            .map(|(i, _)| i)
     }
 
     /// All resource snapshots as they shall be.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use api::names;
 
-use super::content;
-use super::envelope::{self, Envelope};
+use crate::content;
+use crate::envelope::{self, Envelope};
 use crate::objects::{Digest, Manifest, PlacementKey, ResourceSnapshot};
 use crate::problem::Problem;
+use crate::snapshot;
 
 /// The content of a complete group: one part per snapshot, the master's first.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ impl<'a> Groups<'a> {
         let Some(master) = self.snapshots.iter().find(|s| s.meta.name == name) else {
             return Found::Missing;
         };
-        match members(master, &self.snapshots) {
+        match snapshot::members(master, &self.snapshots) {
             Ok((index, snapshots)) => {
                 let parts = snapshots.into_iter().map(|snapshot| part(self.key, snapshot)).collect();
                 Found::Complete(Arc::new(Group {
@@ -86,39 +87,6 @@ impl<'a> Groups<'a> {
             Err(problem) => Found::Incomplete(problem),
         }
     }
-}
-
-/// The snapshots of a master's group: the master, then the others by their position (hub-behaviour 3.7).
-///
-/// # Errors
-/// When the master's annotations cannot be read, or when the group is not complete, which is known to pass.
-pub fn members<'a>(
-    master: &'a ResourceSnapshot,
-    all: &[&'a ResourceSnapshot],
-) -> Result<(u64, Vec<&'a ResourceSnapshot>), Problem> {
-    let name = &master.meta.name;
-    let (Some(index), Some(size)) = (master.index(), master.group_size()) else {
-        return Err(Problem::unexpected(format!(
-            "The resource snapshot {name:?} has no readable index or group size."
-        )));
-    };
-    let mut others: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|s| s.meta.name != *name && s.index() == Some(index))
-        .filter_map(|s| Some((s.sub_index()?, s)))
-        .collect();
-    others.sort_by_key(|(sub, _)| *sub);
-    if others.len() + 1 < size {
-        return Err(Problem::expected(format!(
-            "The resource snapshot {name:?} is one of {size}, of which only {} are there yet.",
-            others.len() + 1
-        )));
-    }
-    Ok((
-        index,
-        [master].into_iter().chain(others.into_iter().map(|(_, s)| s)).collect(),
-    ))
 }
 
 fn part(key: &PlacementKey, snapshot: &ResourceSnapshot) -> Part {

@@ -3,10 +3,9 @@
 //! Each Work is made as a whole or not at all: a mistake in an object, an envelope or an override leaves the Work that it
 //! concerns as it is, and the other Works of that cluster, like those of other clusters, go on.
 
-mod content;
-pub mod envelope;
 mod faults;
-pub mod group;
+mod group;
+mod trace;
 mod wanted;
 mod withdraw;
 mod works;
@@ -23,8 +22,8 @@ use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
 use api::text::events;
 use api::text::{annotations, labels};
 
-pub(crate) use content::storable;
 pub use group::{Found, Group, Groups};
+pub use trace::{Action, Trace, WorkTrace};
 pub use withdraw::{Withdrawal, withdraw};
 
 use crate::effects::{Event, Target, Write};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use api::text::{annotations, labels};
 use api::{hash, names};
 
-use super::content;
-use super::envelope::Envelope;
 use super::group::{Group, Part};
+use crate::content;
+use crate::envelope::Envelope;
 use crate::objects::{Binding, Digest, Manifest, Work};
 use crate::overrides::{Applicable, Cluster};
 use crate::problem::Problem;

@@ -10,7 +10,7 @@ use api::{ConditionStatus, condition};
 use super::input::identifiers;
 use crate::objects::ResourceSnapshot;
 use crate::problem::Problem;
-use crate::render::group;
+use crate::snapshot;
 
 /// What a placement with external rollout shows.
 #[derive(Default)]
@@ -79,7 +79,7 @@ fn resources(index: &str, snapshots: &[Arc<ResourceSnapshot>]) -> Result<Vec<Res
             "The resource snapshots with index {index} have no master."
         )));
     };
-    let (_, members) = group::members(master, &group)?;
+    let (_, members) = snapshot::members(master, &group)?;
     Ok(members
         .into_iter()
         .flat_map(|snapshot| identifiers(&snapshot.manifests))

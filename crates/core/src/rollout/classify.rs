@@ -9,22 +9,30 @@ use api::placement::v1beta1::BindingState;
 use api::text::conditions::cluster as conditions;
 use api::text::reasons::{cluster, placement, work};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{Budget, Input};
 use crate::effects::Tracked;
 use crate::objects::Binding;
 
 /// What may happen to a binding in this pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "role", rename_all = "camelCase")]
+pub enum Role {
     /// Scheduled: may be bound.
     Bind,
     /// Bound to older resources or overrides: may be updated.
-    Update { failed: bool },
+    Update {
+        /// Whether its cluster has failed, so that nothing is lost by it.
+        failed: bool,
+    },
     /// Bound to the latest.
     UpToDate,
     /// No longer wanted: may be removed; `freely` when that cannot make anything unavailable.
-    Remove { freely: bool },
+    Remove {
+        /// Whether no budget is asked.
+        freely: bool,
+    },
     /// Its cluster is not known or leaves the fleet, or an older binding still leaves the same cluster: nothing happens.
     Blocked,
     /// It is being deleted.
@@ -35,9 +43,9 @@ pub(super) enum Role {
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     pub(super) roles: Vec<Role>,
-    ready: i64,
-    can_be_ready: i64,
-    can_be_unavailable: i64,
+    pub(super) ready: i64,
+    pub(super) can_be_ready: i64,
+    pub(super) can_be_unavailable: i64,
     /// Whether any cluster has two bindings.
     pub(super) has_twins: bool,
     /// Whether any Bound or Unscheduled binding is not ready.
@@ -134,11 +142,19 @@ impl Classes {
         }
     }
 
+    /// How many ready bindings may be updated or removed.
+    pub(super) fn removable(&self, budget: &Budget) -> i64 {
+        self.ready - self.can_be_unavailable - (budget.target - budget.max_unavailable)
+    }
+
+    /// How many clusters may be added.
+    pub(super) fn addable(&self, budget: &Budget) -> i64 {
+        budget.target + budget.max_surge - self.can_be_ready
+    }
+
     /// Positions of the bindings that change in this pass: what is lost anyway, then removals before updates within
     /// `maxUnavailable`, and new clusters within `maxSurge`; each in the order of the list.
     pub(super) fn pick(&self, budget: &Budget) -> BTreeSet<usize> {
-        let removable = self.ready - self.can_be_unavailable - (budget.target - budget.max_unavailable);
-        let addable = budget.target + budget.max_surge - self.can_be_ready;
         let with = |wanted: Role| {
             let roles = self.roles.iter().enumerate();
             roles
@@ -148,8 +164,8 @@ impl Classes {
         let mut picks: BTreeSet<usize> = with(Role::Update { failed: true }).collect();
         picks.extend(with(Role::Remove { freely: true }));
         let within = with(Role::Remove { freely: false }).chain(with(Role::Update { failed: false }));
-        picks.extend(within.take(usize::try_from(removable).unwrap_or(0)));
-        picks.extend(with(Role::Bind).take(usize::try_from(addable).unwrap_or(0)));
+        picks.extend(within.take(usize::try_from(self.removable(budget)).unwrap_or(0)));
+        picks.extend(with(Role::Bind).take(usize::try_from(self.addable(budget)).unwrap_or(0)));
         picks
     }
 }

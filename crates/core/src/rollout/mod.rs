@@ -3,7 +3,10 @@
 //! [`roll_out`] decides which bindings move to the latest resources, which are removed, and which wait, within
 //! `maxUnavailable` and `maxSurge`. It changes bindings only.
 
+mod budget;
 mod classify;
+mod stage;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,11 +16,17 @@ use api::text::{conditions::cluster as conditions, messages, reasons::cluster as
 use api::{Condition, ConditionStatus, Time, condition};
 use jiff::Timestamp;
 
-use classify::{Classes, Role};
+pub use budget::Budget;
+pub use classify::Role;
+pub use stage::{StageInput, StageResult, run};
+pub use trace::{BindingTrace, ClusterOverrides, Round, Trace};
+
+use classify::Classes;
 
 use crate::effects::Tracked;
 use crate::objects::Binding;
 use crate::overrides::Picked;
+use crate::trace::Recorder;
 
 /// What the rollout goes by.
 pub struct Input<'a> {
@@ -37,22 +46,9 @@ pub struct Input<'a> {
     pub now: Timestamp,
 }
 
-/// The limits of a rolling update, percentages already resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// Number of clusters that the placement is to have; see [`target`].
-    pub target: i64,
-    /// Clusters that may be unavailable.
-    pub max_unavailable: i64,
-    /// Clusters beyond the target.
-    pub max_surge: i64,
-    /// After which time untrackable resources count as available.
-    pub unavailable_period: Duration,
-}
-
-/// How a pass of the rollout ends.
+/// How a round of the rollout ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RolloutResult {
     /// When to look again, if not because of an event.
     pub requeue: Option<Duration>,
     /// Whether any binding was moved or removed, so that the budgets may have room for more.
@@ -75,28 +71,18 @@ pub fn push_apply_strategy(bindings: &mut [Tracked<Binding>], strategy: &ApplySt
     }
 }
 
-/// Number of Scheduled and Bound bindings: the target of PickAll.
-pub fn count_targets(bindings: &[Tracked<Binding>]) -> i64 {
-    let counts = |b: &Binding| match b.state() {
-        BindingState::Scheduled => !b.meta.is_deleting(),
-        BindingState::Bound => true,
-        BindingState::Unscheduled => false,
-    };
-    let count = bindings.iter().filter_map(Tracked::get).filter(|b| counts(b)).count();
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Runs one pass. Bindings come sorted by name.
-pub fn roll_out(bindings: &mut [Tracked<Binding>], input: &Input<'_>) -> Outcome {
+/// Runs one round. Bindings come sorted by name.
+pub fn roll_out(bindings: &mut [Tracked<Binding>], input: &Input<'_>, mut trace: Recorder<'_, Trace>) -> RolloutResult {
     push_apply_strategy(bindings, input.apply_strategy);
     let classes = Classes::of(bindings, input);
     let picks = classes.pick(&input.budget);
-    let mut outcome = Outcome {
+    trace.record(|trace| trace.rounds.push(Round::of(bindings, &classes, &input.budget, &picks)));
+    let mut result = RolloutResult {
         changed: !picks.is_empty(),
-        ..Outcome::default()
+        ..RolloutResult::default()
     };
     if classes.has_twins {
-        outcome.requeue = Some(TWIN_WAIT);
+        result.requeue = Some(TWIN_WAIT);
     }
     let any_candidate = classes.roles.iter().any(|role| role.is_candidate());
     for (position, role) in classes.roles.iter().enumerate() {
@@ -119,9 +105,9 @@ pub fn roll_out(bindings: &mut [Tracked<Binding>], input: &Input<'_>) -> Outcome
             None => Duration::ZERO,
         };
         let wait = if wait.is_zero() { IDLE_WAIT } else { wait };
-        outcome.requeue = Some(outcome.requeue.map_or(wait, |known| known.min(wait)));
+        result.requeue = Some(result.requeue.map_or(wait, |known| known.min(wait)));
     }
-    outcome
+    result
 }
 
 /// Binds a binding to the latest resources and overrides.

@@ -68,7 +68,7 @@ fn run(bindings: &mut [Tracked<Binding>], budget: Budget) -> (Vec<String>, Vec<S
         awaited: &BTreeSet::from(["b-w".to_owned()]),
         now: NOW.parse().unwrap(),
     };
-    let outcome = roll_out(bindings, &input);
+    let outcome = roll_out(bindings, &input, Recorder::off());
     let mut moved = Vec::new();
     let mut removed = Vec::new();
     for (before, after) in before.iter().zip(bindings.iter()) {
@@ -479,5 +479,5 @@ fn a_new_apply_strategy_makes_conditions_stale() {
     );
     let generations: Vec<_> = bindings.iter().map(|b| b.get().unwrap().meta.generation).collect();
     assert_eq!(generations, [4, 3]);
-    assert_eq!(count_targets(&bindings), 2);
+    assert_eq!(super::budget::count_targets(&bindings), 2);
 }

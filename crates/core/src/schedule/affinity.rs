@@ -9,6 +9,7 @@ use api::placement::v1beta1::{
 use api::quantity::Quantity;
 use api::selector;
 
+use super::trace::{SortedBy, TermScore};
 use crate::objects::Member;
 use crate::problem::Problem;
 
@@ -91,24 +92,37 @@ fn property_matches(
 /// Prefix of properties that are read from the member's resource usage.
 const RESOURCES: &str = "resources.kubernetes-fleet.io/";
 
+/// What a member reports as a property; `Err` when the name stands for no property.
+fn text<'m>(name: &str, member: &'m Member) -> Result<Option<&'m String>, Problem> {
+    let Some(rest) = name.strip_prefix(RESOURCES) else {
+        return Ok(member.properties.get(name));
+    };
+    let malformed = || Problem::unexpected(format!("The property {name:?} names no capacity type and resource."));
+    let (capacity, resource) = rest.split_once('-').ok_or_else(malformed)?;
+    let table = match capacity {
+        "total" => &member.capacity,
+        "allocatable" => &member.allocatable,
+        "available" => &member.available,
+        _ => return Err(malformed()),
+    };
+    Ok(table.get(resource))
+}
+
+/// What a member reports as a property, for explanations.
+pub(super) fn reported<'m>(name: &str, member: &'m Member) -> Option<&'m str> {
+    text(name, member).ok().flatten().map(String::as_str)
+}
+
+/// Whether a requirement on a property holds, for explanations.
+pub(super) fn property_holds(requirement: &PropertySelectorRequirement, member: &Member) -> bool {
+    property_matches(requirement, member, &mut Vec::new()).unwrap_or_default()
+}
+
 /// The value of a property on a member; `None` when it is not available there.
 fn property(name: &str, member: &Member, bad: &mut Vec<BadProperty>) -> Result<Option<Quantity>, Problem> {
-    let text = match name.strip_prefix(RESOURCES) {
-        None => member.properties.get(name),
-        Some(rest) => {
-            let malformed =
-                || Problem::unexpected(format!("The property {name:?} names no capacity type and resource."));
-            let (capacity, resource) = rest.split_once('-').ok_or_else(malformed)?;
-            let table = match capacity {
-                "total" => &member.capacity,
-                "allocatable" => &member.allocatable,
-                "available" => &member.available,
-                _ => return Err(malformed()),
-            };
-            table.get(resource)
-        }
+    let Some(text) = text(name, member)? else {
+        return Ok(None);
     };
-    let Some(text) = text else { return Ok(None) };
     if let Ok(quantity) = text.parse() {
         return Ok(Some(quantity));
     }
@@ -172,9 +186,38 @@ impl<'a> Preferences<'a> {
         }
         Ok(sum)
     }
+
+    /// What each term adds to the affinity score of a member, for explanations: terms that add nothing are left out.
+    pub(super) fn contributions(&self, member: &Member) -> impl Iterator<Item = TermScore> {
+        let terms = self.terms.iter().enumerate().map(|(number, (term, sorter))| {
+            let matches = term.weight != 0 && labels_match(&term.preference, member).unwrap_or_default();
+            let score = match sorter {
+                _ if !matches => 0,
+                None => i64::from(term.weight),
+                Some(sorter) => sorter.score(term.weight, member, &mut Vec::new()).unwrap_or_default(),
+            };
+            TermScore {
+                term: number,
+                weight: term.weight,
+                sorted_by: sorter.as_ref().map(|sorter| sorter.seen_on(member)),
+                score,
+            }
+        });
+        terms.filter(|term| term.score != 0)
+    }
 }
 
 impl Sorter<'_> {
+    fn seen_on(&self, member: &Member) -> SortedBy {
+        let value = property(&self.sorter.name, member, &mut Vec::new());
+        SortedBy {
+            property: self.sorter.name.clone(),
+            value: value.ok().flatten().map(|value| value.approximate_f64()),
+            smallest: self.range.map(|(low, _)| low),
+            largest: self.range.map(|(_, high)| high),
+        }
+    }
+
     fn score(&self, weight: i32, member: &Member, bad: &mut Vec<BadProperty>) -> Result<i64, Problem> {
         let (Some(value), Some((low, high))) = (property(&self.sorter.name, member, bad)?, self.range) else {
             return Ok(0);

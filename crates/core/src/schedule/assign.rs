@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::placement::v1beta1::ClusterDecision;
 
 use super::classify::Classes;
-use super::{Action, Outcome};
+use super::{Action, SchedulingResult};
 use crate::objects::{Binding, BindingState};
 use crate::problem::Problem;
 
@@ -75,13 +75,13 @@ impl<'a> Assignment<'a> {
     }
 
     /// Hands the actions over; what an older policy holds and was not picked is given up.
-    pub(super) fn finish(self, classes: &Classes<'a>, outcome: &mut Outcome) {
-        outcome.actions.extend(self.created.into_iter().chain(self.adopted));
+    pub(super) fn finish(self, classes: &Classes<'a>, result: &mut SchedulingResult) {
+        result.actions.extend(self.created.into_iter().chain(self.adopted));
         let left = classes
             .obsolete
             .iter()
             .filter(|b| !self.adopted_names.contains(b.meta.name.as_str()));
-        outcome.actions.extend(left.map(|b| Action::Unschedule {
+        result.actions.extend(left.map(|b| Action::Unschedule {
             binding: b.meta.name.clone(),
         }));
     }

@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use api::placement::v1beta1::{ClusterSelectorTerm, PreferredClusterSelector, TopologySpreadConstraint};
+use api::placement::v1beta1::TopologySpreadConstraint;
 
 use super::Input;
 use super::affinity::{self, BadProperty, Preferences};
 use super::eligible::eligible;
 use super::taints;
+use super::terms::Terms;
 use super::topology::Spread;
+use super::trace::Filter;
 use crate::objects::Member;
 use crate::problem::Problem;
 
@@ -29,10 +31,11 @@ pub(super) struct Scored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filtered {
     pub(super) cluster: String,
+    pub(super) filter: Filter,
     pub(super) reason: String,
 }
 
-/// The outcome of one batch.
+/// The result of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Best first when scored, else by name.
@@ -53,8 +56,24 @@ pub(super) struct Fleet<'a> {
     members: &'a [Arc<Member>],
     scoring: Scoring,
     constraints: &'a [TopologySpreadConstraint],
+    preferences: Option<Preferences<'a>>,
     /// Affinity score, or why the member is out.
-    verdicts: Vec<Result<i64, String>>,
+    results: Vec<Result<i64, Refusal>>,
+}
+
+/// Why a member is out, whatever else is picked.
+struct Refusal {
+    filter: Filter,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(filter: Filter, reason: impl Into<String>) -> Self {
+        Self {
+            filter,
+            reason: reason.into(),
+        }
+    }
 }
 
 impl<'a> Fleet<'a> {
@@ -73,10 +92,12 @@ impl<'a> Fleet<'a> {
             ),
             Scoring::No => (&[][..], None),
         };
-        let mut verdicts = Vec::with_capacity(input.members.len());
+        let mut results = Vec::with_capacity(input.members.len());
         for member in input.members {
-            verdicts.push(match refusal(input, &terms, member, bad)? {
-                Some(reason) => Err(format!("ClusterUnschedulable, {reason}")),
+            results.push(match refusal(input, &terms, member, bad)? {
+                Some(Refusal { filter, reason }) => {
+                    Err(Refusal::new(filter, format!("ClusterUnschedulable, {reason}")))
+                }
                 None => Ok(preferences.as_ref().map_or(Ok(0), |p| p.score(member, bad))?),
             });
         }
@@ -84,22 +105,42 @@ impl<'a> Fleet<'a> {
             members: input.members,
             scoring,
             constraints,
-            verdicts,
+            preferences,
+            results,
         })
+    }
+
+    /// A member by its name.
+    pub(super) fn member(&self, name: &str) -> Option<&Member> {
+        self.members
+            .iter()
+            .map(|member| &**member)
+            .find(|member| member.name() == name)
+    }
+
+    /// The preferred terms, where batches score.
+    pub(super) fn preferences(&self) -> Option<&Preferences<'a>> {
+        self.preferences.as_ref()
+    }
+
+    /// How the clusters that are picked so far spread.
+    pub(super) fn spread(&self, picked: &BTreeSet<String>) -> Spread<'a> {
+        Spread::new(self.constraints, self.members, picked)
     }
 
     /// Filters and scores what is left. `picked` are the clusters that are scheduled or bound already.
     pub(super) fn batch(&self, picked: &BTreeSet<String>, obsolete: &BTreeSet<String>) -> Batch {
-        let spread = Spread::new(self.constraints, self.members, picked);
+        let spread = self.spread(picked);
         let mut batch = Batch::default();
-        for (member, verdict) in self.members.iter().zip(&self.verdicts) {
+        for (member, result) in self.members.iter().zip(&self.results) {
             let cluster = member.meta.name.clone();
-            let affinity = match verdict {
+            let affinity = match result {
                 Ok(affinity) => *affinity,
-                Err(reason) => {
+                Err(refusal) => {
                     batch.filtered.push(Filtered {
                         cluster,
-                        reason: reason.clone(),
+                        filter: refusal.filter,
+                        reason: refusal.reason.clone(),
                     });
                     continue;
                 }
@@ -122,7 +163,11 @@ impl<'a> Fleet<'a> {
                         "ClusterUnschedulable, violates the topology spread constraint on key {:?} (max skew {})",
                         violation.key, violation.max_skew
                     );
-                    batch.filtered.push(Filtered { cluster, reason });
+                    batch.filtered.push(Filtered {
+                        cluster,
+                        filter: Filter::TopologySpread,
+                        reason,
+                    });
                 }
             }
         }
@@ -143,27 +188,30 @@ fn refusal(
     terms: &Terms<'_>,
     member: &Member,
     bad: &mut Vec<BadProperty>,
-) -> Result<Option<String>, Problem> {
+) -> Result<Option<Refusal>, Problem> {
     if !affinity::required(terms.required, member, bad)? {
-        return Ok(Some(
-            "cluster does not match with any of the required cluster affinity terms".to_owned(),
-        ));
+        return Ok(Some(Refusal::new(
+            Filter::ClusterAffinity,
+            "cluster does not match with any of the required cluster affinity terms",
+        )));
     }
     if let Err(reason) = eligible(member, input.now) {
-        return Ok(Some(format!(
-            "cluster is not eligible for resource placement yet: {reason}"
+        return Ok(Some(Refusal::new(
+            Filter::Eligibility,
+            format!("cluster is not eligible for resource placement yet: {reason}"),
         )));
     }
     if let Some(reason) = namespace_missing(input, member) {
-        return Ok(Some(reason));
+        return Ok(Some(Refusal::new(Filter::NamespaceAffinity, reason)));
     }
     let tolerations = input.policy.map_or(&[][..], |policy| &policy.tolerations);
     let taint = taints::untolerated(&member.taints, tolerations);
     Ok(taint.map(|taint| {
-        format!(
+        let reason = format!(
             "taint {}={}:{} cannot be tolerated",
             taint.key, taint.value, taint.effect
-        )
+        );
+        Refusal::new(Filter::Taints, reason)
     }))
 }
 
@@ -180,27 +228,5 @@ fn namespace_missing(input: &Input<'_>, member: &Member) -> Option<String> {
             Some(format!("namespace {namespace:?} does not exist on the cluster"))
         }
         Some(_) => None,
-    }
-}
-
-struct Terms<'a> {
-    required: &'a [ClusterSelectorTerm],
-    preferred: &'a [PreferredClusterSelector],
-}
-
-impl<'a> Terms<'a> {
-    fn of(input: &Input<'a>) -> Self {
-        let affinity = input
-            .policy
-            .and_then(|p| p.affinity.as_ref())
-            .and_then(|a| a.cluster_affinity.as_ref());
-        Self {
-            required: affinity
-                .and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref())
-                .map_or(&[][..], |required| &required.cluster_selector_terms),
-            preferred: affinity.map_or(&[][..], |a| {
-                a.preferred_during_scheduling_ignored_during_execution.as_slice()
-            }),
-        }
     }
 }

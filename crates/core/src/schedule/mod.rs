@@ -7,14 +7,18 @@
 mod affinity;
 mod assign;
 mod classify;
+mod cycle;
 mod decisions;
 mod due;
 mod eligible;
+mod explain;
 mod filter;
 mod fixed;
 mod pick;
 mod taints;
+mod terms;
 mod topology;
+mod trace;
 
 use std::sync::Arc;
 
@@ -22,11 +26,14 @@ use api::placement::v1beta1::{ClusterDecision, PlacementPolicy, PlacementType};
 use jiff::Timestamp;
 
 pub use affinity::BadProperty;
+pub use cycle::{Cycle, CycleInput, cycle};
 pub use due::is_due;
 pub use eligible::eligible;
+pub use trace::{ClusterTrace, Comparison, Filter, FilterResult, SortedBy, SpreadScore, TermScore, Trace};
 
 use crate::objects::{Binding, BindingState, Member, PlacementKey};
 use crate::problem::Problem;
+use crate::trace::Recorder;
 
 /// What the scheduler looks at.
 #[derive(Clone, Copy)]
@@ -49,18 +56,18 @@ pub struct Input<'a> {
 
 /// What the scheduler decides.
 #[derive(Debug, Default, PartialEq)]
-pub struct Outcome {
+pub struct SchedulingResult {
     /// What happens to bindings, at most one action for each.
     pub actions: Vec<Action>,
     /// What the policy snapshot's status shall say; `None` leaves it alone.
-    pub verdict: Option<Verdict>,
+    pub decisions: Option<PolicyDecisions>,
     /// Properties of members that are no quantities; each deserves a warning.
     pub bad_properties: Vec<BadProperty>,
 }
 
 /// The content of the policy snapshot's status.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct PolicyDecisions {
     /// Selected clusters first, then the most telling of the others.
     pub decisions: Vec<ClusterDecision>,
     /// Number of selected clusters.
@@ -104,27 +111,30 @@ pub enum Action {
 ///
 /// # Errors
 /// An unexpected problem when the policy cannot be evaluated or a binding contradicts itself.
-pub fn schedule(input: &Input<'_>) -> Result<Outcome, Problem> {
+pub fn schedule(input: &Input<'_>, mut trace: Recorder<'_, Trace>) -> Result<SchedulingResult, Problem> {
     let classes = classify::Classes::of(input);
-    let mut outcome = Outcome::default();
-    outcome.actions.extend(classes.deleting.iter().map(|b| Action::Release {
+    let mut result = SchedulingResult::default();
+    let releases = classes.deleting.iter().map(|b| Action::Release {
         binding: b.meta.name.clone(),
-    }));
-    outcome
-        .actions
-        .extend(classes.dangling.iter().map(|b| Action::Unschedule {
-            binding: b.meta.name.clone(),
-        }));
-    match input
+    });
+    let dangling = classes.dangling.iter().map(|b| Action::Unschedule {
+        binding: b.meta.name.clone(),
+    });
+    result.actions.extend(releases.chain(dangling));
+    let type_ = input
         .policy
         .and_then(|policy| policy.placement_type)
-        .unwrap_or(PlacementType::PickAll)
-    {
-        PlacementType::PickAll => pick::all(input, &classes, &mut outcome)?,
-        PlacementType::PickN => pick::number(input, &classes, &mut outcome)?,
-        PlacementType::PickFixed => fixed::fixed(input, &classes, &mut outcome)?,
+        .unwrap_or(PlacementType::PickAll);
+    trace.record(|trace| {
+        trace.placement_type = Some(type_);
+        trace.held.extend(classes.picked());
+    });
+    match type_ {
+        PlacementType::PickAll => pick::all(input, &classes, &mut result, trace)?,
+        PlacementType::PickN => pick::number(input, &classes, &mut result, trace)?,
+        PlacementType::PickFixed => fixed::fixed(input, &classes, &mut result, trace)?,
     }
-    Ok(outcome)
+    Ok(result)
 }
 
 #[cfg(test)]

@@ -5,9 +5,12 @@ use api::placement::v1beta1::{Toleration, TolerationOperator};
 
 /// The first taint that no toleration covers.
 pub(super) fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
-    taints
-        .iter()
-        .find(|taint| !tolerations.iter().any(|toleration| covers(toleration, taint)))
+    taints.iter().find(|taint| !is_tolerated(taint, tolerations))
+}
+
+/// Whether a toleration covers the taint.
+pub(super) fn is_tolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {
+    tolerations.iter().any(|toleration| covers(toleration, taint))
 }
 
 fn covers(toleration: &Toleration, taint: &Taint) -> bool {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use api::placement::v1beta1::{TopologySpreadConstraint, UnsatisfiableConstraintAction};
 
+use super::trace::SpreadScore;
 use crate::objects::Member;
+use crate::trace::Bounded;
 
 /// How the clusters that are picked so far spread over the domains of every constraint.
 pub(super) struct Spread<'a> {
@@ -45,19 +47,37 @@ impl<'a> Spread<'a> {
         Self { constraints: all }
     }
 
+    /// What each constraint adds to the score of one more pick on this member.
+    pub(super) fn parts(&self, member: &Member) -> Bounded<SpreadScore> {
+        let part = |domains: &Domains<'a>| {
+            let change = domains.change(member)?;
+            let domain = member.meta.label(domains.key)?;
+            let skew = domains.largest - domains.smallest;
+            Some(SpreadScore {
+                key: domains.key.to_owned(),
+                domain: domain.to_owned(),
+                count: domains.counts.get(domain).copied().unwrap_or_default(),
+                skew,
+                change,
+                max_skew: domains.max_skew,
+                score: domains.score(change),
+            })
+        };
+        self.constraints.iter().filter_map(part).collect()
+    }
+
     /// The spread score of one more pick on this member, or what forbids it.
     pub(super) fn judge(&self, member: &Member) -> Result<i64, Violation> {
         let mut score = 0;
         for domains in &self.constraints {
             let Some(change) = domains.change(member) else { continue };
-            let violated = domains.largest - domains.smallest + change > domains.max_skew;
-            if violated && domains.hard {
+            if domains.is_violated(change) && domains.hard {
                 return Err(Violation {
                     key: domains.key.to_owned(),
                     max_skew: domains.max_skew,
                 });
             }
-            score += if violated { VIOLATED } else { -change };
+            score += domains.score(change);
         }
         Ok(score)
     }
@@ -87,6 +107,14 @@ impl<'a> Domains<'a> {
             largest: sorted.last().copied().unwrap_or_default(),
             counts,
         }
+    }
+
+    fn is_violated(&self, change: i64) -> bool {
+        self.largest - self.smallest + change > self.max_skew
+    }
+
+    fn score(&self, change: i64) -> i64 {
+        if self.is_violated(change) { VIOLATED } else { -change }
     }
 
     /// How the skew changes with one more pick on the member; `None` when it lies in no domain.

@@ -5,6 +5,7 @@
 mod apis;
 mod intake;
 mod order;
+mod trace;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +17,12 @@ use api::selector;
 pub use apis::{ApiListError, ApiLists, NamespaceRule};
 pub use intake::take_in;
 pub use order::compare;
+pub use trace::{SelectorTrace, Trace};
 pub use view::{Api, ApiKey, Exclusion, ResourceView, Selectable};
 
 use crate::objects::{Manifest, ObjectId, PlacementKey};
 use crate::problem::Problem;
+use crate::trace::Recorder;
 
 /// What a selection may hold, by the agent's flags.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,7 @@ pub fn select(
     selectors: &[ResourceSelectorTerm],
     view: &dyn ResourceView,
     rules: Rules<'_>,
+    mut trace: Recorder<'_, Trace>,
 ) -> Result<Vec<Arc<Manifest>>, Problem> {
     let selection = Selection {
         key,
@@ -50,7 +54,9 @@ pub fn select(
     };
     let mut found = BTreeMap::new();
     for selector in selectors {
-        for object in selection.evaluate(selector)? {
+        let objects = selection.evaluate(selector)?;
+        trace.record(|trace| trace.selectors.push(SelectorTrace::of(selector, objects.len())));
+        for object in objects {
             let id = object.manifest.id.clone();
             if found.insert(id.clone(), Arc::clone(&object.manifest)).is_some() {
                 return Err(Problem::user(format!(

@@ -134,7 +134,7 @@ fn rules(lists: &Lists, enable_workload: bool) -> Rules<'_> {
 }
 
 fn run(hub: &Hub, key: &PlacementKey, terms: &[ResourceSelectorTerm]) -> Result<Vec<String>, Problem> {
-    let selected = select(key, terms, hub, rules(&Lists::default(), false))?;
+    let selected = select(key, terms, hub, rules(&Lists::default(), false), Recorder::off())?;
     Ok(selected
         .iter()
         .map(|m| format!("{}:{}/{}", m.id.kind, m.id.namespace, m.id.name))
@@ -282,6 +282,7 @@ fn claims_stay_when_the_hub_runs_workloads() {
         &terms,
         &hub(),
         rules(&Lists::default(), true),
+        Recorder::off(),
     )
     .unwrap();
     assert!(selected.iter().all(|m| m.id.kind != "PersistentVolumeClaim"));

@@ -1,16 +1,22 @@
 //! Stage 2: policy snapshots and resource snapshots (hub-behaviour 3.3 to 3.7, 4.1).
 
+mod group;
 mod policy;
 mod resources;
 mod split;
+mod stage;
+mod trace;
 
 use std::collections::BTreeMap;
 
 use api::text::labels;
 
-pub use policy::{PolicyInput, policy};
-pub use resources::{ResourcesInput, ResourcesOutcome, group, latest_master, resources};
+pub use group::{group, latest_master, members};
+pub use policy::{PolicyInput, current_policy, policy};
+pub use resources::{ResourcesInput, ResourcesResult, resources};
 pub use split::{SPLIT_LIMIT, content_hash, split};
+pub use stage::{Held, Settings, take};
+pub use trace::Trace;
 
 use crate::effects::{Tracked, Versioned};
 use crate::objects::Meta;

@@ -71,6 +71,15 @@ pub fn policy(snapshots: &mut Vec<Tracked<PolicySnapshot>>, input: &PolicyInput<
     Ok(current)
 }
 
+/// Position of the current policy snapshot: the labelled one with the highest index.
+pub fn current_policy(snapshots: &[Tracked<PolicySnapshot>]) -> Option<usize> {
+    let labelled = snapshots.iter().enumerate().filter_map(|(i, s)| Some((i, s.get()?)));
+    labelled
+        .filter(|(_, s)| s.is_latest())
+        .max_by_key(|(_, s)| s.index())
+        .map(|(i, _)| i)
+}
+
 /// Indices with their positions in the list, ascending.
 fn by_index(snapshots: &[Tracked<PolicySnapshot>]) -> Result<Vec<(u64, usize)>, Problem> {
     let mut order = Vec::with_capacity(snapshots.len());

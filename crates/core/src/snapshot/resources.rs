@@ -34,7 +34,7 @@ pub struct ResourcesInput<'a> {
 
 /// The state of the resource snapshots after the stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResourcesOutcome {
+pub struct ResourcesResult {
     /// Index of the latest group.
     pub index: u64,
     /// How long the current content still waits for a snapshot of its own; `None` when the latest group holds it.
@@ -48,20 +48,20 @@ pub struct ResourcesOutcome {
 pub fn resources(
     snapshots: &mut Vec<Tracked<ResourceSnapshot>>,
     input: &ResourcesInput<'_>,
-) -> Result<ResourcesOutcome, Problem> {
+) -> Result<ResourcesResult, Problem> {
     let groups = groups(snapshots)?;
     let hash = content_hash(input.manifests);
     let Some((index, master)) = latest(snapshots, &groups)? else {
         create(snapshots, input, 0, &hash);
-        return Ok(ResourcesOutcome { index: 0, wait: None });
+        return Ok(ResourcesResult { index: 0, wait: None });
     };
     if snapshots[master].get().and_then(|s| s.group_hash()) == Some(hash.as_str()) {
         keep(snapshots, input, &groups, index, master, &hash);
-        return Ok(ResourcesOutcome { index, wait: None });
+        return Ok(ResourcesResult { index, wait: None });
     }
     if snapshots[master].get().is_some_and(|s| s.is_latest()) {
         if let Some(wait) = delay(&mut snapshots[master], input) {
-            return Ok(ResourcesOutcome {
+            return Ok(ResourcesResult {
                 index,
                 wait: Some(wait),
             });
@@ -72,30 +72,10 @@ pub fn resources(
     trim(snapshots, &groups, input.limit);
     let next = groups.keys().next_back().map_or(0, |highest| highest + 1);
     create(snapshots, input, next, &hash);
-    Ok(ResourcesOutcome {
+    Ok(ResourcesResult {
         index: next,
         wait: None,
     })
-}
-
-/// The group of an index in the order of its content: the master, then the other parts.
-pub fn group(snapshots: &[Tracked<ResourceSnapshot>], index: u64) -> Vec<&Arc<ResourceSnapshot>> {
-    let mut group: Vec<_> = snapshots
-        .iter()
-        .filter_map(Tracked::get)
-        .filter(|s| s.index() == Some(index))
-        .collect();
-    group.sort_by_key(|s| (!s.is_master(), s.sub_index()));
-    group
-}
-
-/// The latest master: the labelled one with the highest index.
-pub fn latest_master(snapshots: &[Tracked<ResourceSnapshot>]) -> Option<&Arc<ResourceSnapshot>> {
-    let masters = snapshots
-        .iter()
-        .filter_map(Tracked::get)
-        .filter(|s| s.is_master() && s.is_latest());
-    masters.max_by_key(|s| s.index())
 }
 
 type Groups = BTreeMap<u64, Vec<usize>>;

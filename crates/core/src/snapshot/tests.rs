@@ -182,7 +182,7 @@ mod contents {
             &self,
             stored: &[ResourceSnapshot],
             manifests: &[Arc<Manifest>],
-        ) -> (Vec<Tracked<ResourceSnapshot>>, ResourcesOutcome) {
+        ) -> (Vec<Tracked<ResourceSnapshot>>, ResourcesResult) {
             let mut snapshots: Vec<_> = stored.iter().map(|s| Tracked::stored(Arc::new(s.clone()))).collect();
             let meta = placement(1);
             let input = ResourcesInput {
@@ -244,7 +244,7 @@ mod contents {
         let manifests: Vec<_> = ["a", "b", "c"].map(|n| manifest(n, 500_000)).into();
         let (snapshots, outcome) = Run::default().on(&[], &manifests);
         assert_eq!(short(&snapshots), ["+web-0-0", "+web-0-1", "+web-0-snapshot*"]);
-        assert_eq!(outcome, ResourcesOutcome { index: 0, wait: None });
+        assert_eq!(outcome, ResourcesResult { index: 0, wait: None });
         let master = latest_master(&snapshots).unwrap();
         assert_eq!((master.group_size(), master.index()), (Some(3), Some(0)));
         assert_eq!(master.meta.annotation(annotations::NUMBER_OF_ENVELOPES), Some("1"));

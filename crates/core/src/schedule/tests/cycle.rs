@@ -108,7 +108,7 @@ fn downscaling_takes_scheduled_before_bound_and_low_scores_first() {
     for (number, expected) in cases {
         let outcome = Case::new(pick_n(number), members(), bindings.clone()).run();
         assert_eq!(short(&outcome), expected, "{number}");
-        let verdict = outcome.verdict.unwrap();
+        let verdict = outcome.decisions.unwrap();
         assert!(verdict.fulfilled);
         assert_eq!(verdict.selected, usize::try_from(number).unwrap());
     }
@@ -119,7 +119,7 @@ fn verdicts() {
     let sick = json!({"agentStatus": []});
     let mut members = three();
     members.push(member_with("sick", json!({}), json!([]), sick));
-    let verdict = |policy: Value| Case::new(policy, members.clone(), vec![]).run().verdict;
+    let verdict = |policy: Value| Case::new(policy, members.clone(), vec![]).run().decisions;
     let fixed = verdict(json!({"placementType": "PickFixed", "clusterNames": ["nowhere", "sick", "m1"]})).unwrap();
     assert!(!fixed.fulfilled);
     let told: Vec<_> = fixed
@@ -175,10 +175,10 @@ fn namespace_affinity_is_for_namespaced_placements() {
 #[test]
 fn contradictions_abort_the_cycle() {
     let lost = binding("m3", "Unscheduled", "old");
-    assert!(schedule(&Case::new(pick_n(1), three(), vec![lost]).input()).is_err());
+    assert!(schedule(&Case::new(pick_n(1), three(), vec![lost]).input(), Recorder::off()).is_err());
     let mut no_number = Case::new(pick_n(1), three(), vec![]);
     no_number.number = None;
-    assert!(schedule(&no_number.input()).is_err());
+    assert!(schedule(&no_number.input(), Recorder::off()).is_err());
 }
 
 #[test]

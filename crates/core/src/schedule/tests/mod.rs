@@ -66,7 +66,7 @@ pub(super) fn binding_with(
 }
 
 /// What a cycle decides, in short: `+a` creates, `~b-a=Bound` adopts, `-b-a` unschedules, `!b-a` releases.
-pub(super) fn short(outcome: &Outcome) -> Vec<String> {
+pub(super) fn short(outcome: &SchedulingResult) -> Vec<String> {
     let text = |action: &Action| match action {
         Action::Create { cluster, .. } => format!("+{cluster}"),
         Action::Adopt { binding, state, .. } => format!("~{binding}={state}"),
@@ -109,7 +109,7 @@ impl Case {
         }
     }
 
-    pub(super) fn run(&self) -> Outcome {
-        schedule(&self.input()).unwrap()
+    pub(super) fn run(&self) -> SchedulingResult {
+        schedule(&self.input(), Recorder::off()).unwrap()
     }
 }

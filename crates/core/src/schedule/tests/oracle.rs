@@ -140,7 +140,7 @@ proptest! {
         for (i, place) in fleet.iter().enumerate().filter(|(_, place)| place.held == 2) {
             prop_assert!(picked.contains(&i) != given_up.contains(&i), "{:?}", place);
         }
-        let verdict = outcome.verdict.unwrap();
+        let verdict = outcome.decisions.unwrap();
         let selected = verdict.decisions.iter().filter(|d| d.selected).count();
         prop_assert_eq!(selected, verdict.selected);
         prop_assert_eq!(verdict.fulfilled, selected >= number);

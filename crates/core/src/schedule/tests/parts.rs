@@ -140,7 +140,7 @@ fn a_single_domain_takes_any_number() {
     );
     let outcome = case.run();
     assert_eq!(short(&outcome), ["+c", "+b", "+a"]);
-    assert!(outcome.verdict.unwrap().fulfilled);
+    assert!(outcome.decisions.unwrap().fulfilled);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_domain_without_eligible_members_limits_the_others() {
     );
     let outcome = case.run();
     assert_eq!(short(&outcome), ["+c"]);
-    let verdict = outcome.verdict.unwrap();
+    let verdict = outcome.decisions.unwrap();
     assert!(!verdict.fulfilled);
     let reasons: Vec<_> = verdict
         .decisions
@@ -188,6 +188,7 @@ fn unselected_clusters_share_twenty_entries() {
     let filtered: Vec<_> = (0..30)
         .map(|i| Filtered {
             cluster: format!("f{i:02}"),
+            filter: Filter::Taints,
             reason: "ClusterUnschedulable, no".to_owned(),
         })
         .collect();

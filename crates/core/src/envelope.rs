@@ -6,7 +6,7 @@ use api::placement::v1beta1::EnvelopeType;
 use api::text::{annotations, groups};
 use serde_json::Value;
 
-use super::content::storable;
+use crate::content::storable;
 use crate::objects::{Manifest, ObjectId};
 use crate::problem::Problem;
 
