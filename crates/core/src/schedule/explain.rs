@@ -102,7 +102,7 @@ fn scores(fleet: &Fleet<'_>, scored: &[Scored], held: &BTreeSet<String>, picked:
 
 fn compared(input: &Input<'_>, filter: Filter, member: &Member, spread: &Spread<'_>) -> Bounded<Comparison> {
     match filter {
-        Filter::ClusterAffinity => affinity(Terms::of(input).required, member),
+        Filter::ClusterAffinity => affinity(Terms::of(input.policy).required, member),
         Filter::Eligibility => eligibility(member, input.now),
         Filter::NamespaceAffinity => namespace(input, member),
         Filter::Taints => {

@@ -82,7 +82,7 @@ impl<'a> Fleet<'a> {
     /// # Errors
     /// When the policy cannot be evaluated.
     pub(super) fn new(input: &Input<'a>, scoring: Scoring, bad: &mut Vec<BadProperty>) -> Result<Self, Problem> {
-        let terms = Terms::of(input);
+        let terms = Terms::of(input.policy);
         let (constraints, preferences) = match scoring {
             Scoring::Yes => (
                 input

@@ -29,6 +29,7 @@ pub use affinity::BadProperty;
 pub use cycle::{Cycle, CycleInput, cycle};
 pub use due::is_due;
 pub use eligible::eligible;
+pub use terms::reads_properties;
 pub use trace::{ClusterTrace, Comparison, Filter, FilterResult, SortedBy, SpreadScore, TermScore, Trace};
 
 use crate::objects::{Binding, BindingState, Member, PlacementKey};

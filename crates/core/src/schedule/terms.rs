@@ -1,8 +1,6 @@
 //! The cluster affinity terms of a policy.
 
-use api::placement::v1beta1::{ClusterSelectorTerm, PreferredClusterSelector};
-
-use super::Input;
+use api::placement::v1beta1::{ClusterSelectorTerm, PlacementPolicy, PreferredClusterSelector};
 
 pub(super) struct Terms<'a> {
     pub(super) required: &'a [ClusterSelectorTerm],
@@ -10,9 +8,8 @@ pub(super) struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    pub(super) fn of(input: &Input<'a>) -> Self {
-        let affinity = input
-            .policy
+    pub(super) fn of(policy: Option<&'a PlacementPolicy>) -> Self {
+        let affinity = policy
             .and_then(|p| p.affinity.as_ref())
             .and_then(|a| a.cluster_affinity.as_ref());
         Self {
@@ -24,4 +21,11 @@ impl<'a> Terms<'a> {
             }),
         }
     }
+}
+
+/// Whether scheduling by a policy looks at properties or resources of members at all.
+pub fn reads_properties(policy: Option<&PlacementPolicy>) -> bool {
+    let Terms { required, preferred } = Terms::of(policy);
+    let mut terms = required.iter().chain(preferred.iter().map(|term| &term.preference));
+    terms.any(|term| term.property_selector.is_some() || term.property_sorter.is_some())
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use api::LabelSelector;
 use api::condition::Verdict;
-use api::placement::v1beta1::{PlacementPolicy, PlacementType, ResourceSelectorTerm, SelectionScope};
+use api::placement::v1beta1::{PlacementType, ResourceSelectorTerm, SelectionScope};
 use api::text::conditions::PlacementCondition;
 use fairway_core::objects::{Member, OverrideSnapshot, Placement, PlacementKey};
-use fairway_core::schedule::eligible;
+use fairway_core::schedule::{eligible, reads_properties};
 use fairway_core::select::Selectable;
 use jiff::Timestamp;
 use parking_lot::RwLock;
@@ -232,19 +232,6 @@ fn reach(term: &ResourceSelectorTerm) -> Reach {
     } else {
         Reach::WithContent
     }
-}
-
-/// Whether scheduling looks at properties or resources of members at all.
-fn reads_properties(policy: Option<&PlacementPolicy>) -> bool {
-    let Some(affinity) = policy
-        .and_then(|p| p.affinity.as_ref())
-        .and_then(|a| a.cluster_affinity.as_ref())
-    else {
-        return false;
-    };
-    // Decided on the JSON form: the selectors and sorters of properties sit in several places of the policy.
-    serde_json::to_string(affinity)
-        .is_ok_and(|text| text.contains("\"propertySelector\"") || text.contains("\"propertySorter\""))
 }
 
 /// Whether a change of a member can still change what is picked (hub-behaviour 4.2.1).

@@ -135,3 +135,28 @@ fn preferred_terms() {
         assert_eq!(scores, expected, "{terms:?}");
     }
 }
+
+#[test]
+fn only_policies_that_name_a_property_read_properties() {
+    let preferred = |preference: Value| {
+        let terms = json!([{"weight": 1, "preference": preference}]);
+        json!({"affinity": {"clusterAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}})
+    };
+    let required = |term: Value| {
+        let terms = json!({"clusterSelectorTerms": [term]});
+        json!({"affinity": {"clusterAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}})
+    };
+    let labels = json!({"labelSelector": {"matchLabels": {"a": "propertySelector"}}});
+    let selector = json!({"propertySelector": {"matchExpressions": [{"name": "p", "operator": "Gt", "values": ["1"]}]}});
+    for (value, reads) in [
+        (json!({}), false),
+        (required(labels.clone()), false),
+        (preferred(labels), false),
+        (required(selector.clone()), true),
+        (preferred(selector), true),
+        (preferred(json!({"propertySorter": {"name": "p", "sortOrder": "Ascending"}})), true),
+    ] {
+        assert_eq!(reads_properties(Some(&policy(value.clone()))), reads, "{value}");
+    }
+    assert!(!reads_properties(None));
+}
