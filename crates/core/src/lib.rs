@@ -20,6 +20,7 @@ pub mod report;
 pub mod rollout;
 pub mod schedule;
 pub mod select;
+mod serde_arc;
 pub mod services;
 pub mod snapshot;
 pub mod trace;

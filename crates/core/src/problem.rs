@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// What went wrong during a pass and how it is to be treated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// Decides whether and how soon the pass is repeated.
     pub class: Class,
@@ -12,7 +15,8 @@ pub struct Problem {
 }
 
 /// The class of a problem (hub-behaviour 0.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Class {
     /// A user has to act; it is reported in a status and not retried.
     User,

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{Target, Write};
 use crate::problem::Problem;
 
 /// What a planner decided for one key. `F` are the facts that only its own shell understands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan<F = ()> {
     /// Steps in order; the writes of one step in any order, side by side.
     /// When a write of a step fails, no later step is executed and the pass is repeated with back-off.
@@ -32,7 +35,8 @@ pub struct Plan<F = ()> {
 }
 
 /// A core/v1 Event to record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Event {
     /// The object it is about.
     pub about: Target,

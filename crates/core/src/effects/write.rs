@@ -1,12 +1,14 @@
 //! Requests to the API server, as data.
 
 use api::resource::{ObjectKey, Resource};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
 
 /// One request to the API server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "write", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Write {
     /// Creates an object. That it exists already is a conflict: the next pass sees it and decides anew.
     Create {
@@ -44,7 +46,8 @@ pub enum Write {
 }
 
 /// Names one object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Its API.
     pub resource: Resource,

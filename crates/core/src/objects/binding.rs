@@ -4,7 +4,7 @@ use api::Condition;
 use api::condition;
 use api::placement::v1beta1::{BindingState, ResourceBindingSpec, ResourceBindingStatus};
 use api::text::annotations;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DecodeError, Meta, decode};
@@ -12,7 +12,8 @@ use crate::effects::Versioned;
 use crate::meta::null_is_default;
 
 /// A ClusterResourceBinding or a ResourceBinding.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Binding {
     /// Metadata.
     pub meta: Meta,

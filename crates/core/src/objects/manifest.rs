@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::DecodeError;
@@ -79,6 +80,19 @@ impl Manifest {
     pub fn value(&self) -> Value {
         // The text was written from a tree by `from_value`, so it always parses.
         serde_json::from_str(&self.text).unwrap_or_default()
+    }
+}
+
+/// A manifest is written as the object that it is.
+impl Serialize for Manifest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        Self::from_value(&Value::deserialize(de)?).map_err(serde::de::Error::custom)
     }
 }
 

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::cluster::v1beta1::{AgentStatus, Taint};
 use api::text::conditions::member;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DecodeError, Meta, decode};
 use crate::meta::null_is_default;
 
 /// A MemberCluster.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Member {
     /// Metadata.
     pub meta: Meta,

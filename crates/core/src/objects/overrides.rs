@@ -2,14 +2,15 @@
 
 use api::placement::v1beta1::{ClusterResourceOverrideSpec, ResourceOverrideSpec, ResourceScope};
 use api::text::labels;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DecodeError, Meta, PlacementKey, decode};
 use crate::meta::null_is_default;
 
 /// A ClusterResourceOverrideSnapshot or a ResourceOverrideSnapshot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OverrideSnapshot {
     /// Metadata.
     pub meta: Meta,
@@ -20,7 +21,8 @@ pub struct OverrideSnapshot {
 }
 
 /// The override inside a snapshot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum OverrideKind {
     /// Of a ClusterResourceOverride.
     Cluster(ClusterResourceOverrideSpec),

@@ -9,7 +9,7 @@ use api::placement::v1beta1::{
 };
 use api::resource::Resource;
 use api::text::conditions::PlacementKind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DecodeError, Meta, decode};
@@ -17,7 +17,8 @@ use crate::effects::Target;
 use crate::meta::null_is_default;
 
 /// Names a placement: a ClusterResourcePlacement by its name, a ResourcePlacement by namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PlacementKey {
     /// Namespace of a ResourcePlacement, `None` for a ClusterResourcePlacement.
     pub namespace: Option<String>,
@@ -26,7 +27,8 @@ pub struct PlacementKey {
 }
 
 /// A ClusterResourcePlacement or a ResourcePlacement.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Placement {
     /// Metadata.
     pub meta: Meta,
@@ -106,6 +108,14 @@ impl Placement {
     /// Whether members only report differences and change nothing.
     pub fn is_report_diff(&self) -> bool {
         self.apply_strategy().type_ == Some(ApplyStrategyType::ReportDiff)
+    }
+
+    /// Name of the namespace that its first selector of Namespaces names; its status may be copied there
+    /// (hub-behaviour 8.7).
+    pub fn selected_namespace(&self) -> Option<&str> {
+        let mut terms = self.spec.resource_selectors.iter();
+        let term = terms.find(|t| t.group.is_empty() && t.version == "v1" && t.kind == "Namespace")?;
+        Some(&term.name)
     }
 
     /// Snapshots kept per kind: at least one.

@@ -6,7 +6,7 @@ use api::ByteString;
 use api::placement::v1beta1::{PlacementPolicy, SchedulingPolicySnapshotStatus};
 use api::text::{annotations, labels};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DecodeError, Interner, Manifest, Meta, decode};
@@ -14,7 +14,8 @@ use crate::effects::Versioned;
 use crate::meta::null_is_default;
 
 /// A ClusterSchedulingPolicySnapshot or a SchedulingPolicySnapshot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PolicySnapshot {
     /// Metadata.
     pub meta: Meta,
@@ -27,11 +28,13 @@ pub struct PolicySnapshot {
 }
 
 /// A ClusterResourceSnapshot or a ResourceSnapshot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ResourceSnapshot {
     /// Metadata.
     pub meta: Meta,
     /// The selected manifests in order; shared, so that equal content is held once.
+    #[serde(with = "crate::serde_arc::list")]
     pub manifests: Vec<Arc<Manifest>>,
 }
 

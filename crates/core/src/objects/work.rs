@@ -3,14 +3,15 @@
 use api::condition;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy, WorkStatus};
 use api::text::labels;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DecodeError, Digest, Meta, PlacementKey, decode};
 use crate::meta::null_is_default;
 
 /// A Work without its manifests: only their hash is kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Work {
     /// Metadata.
     pub meta: Meta,

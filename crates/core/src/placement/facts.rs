@@ -1,5 +1,7 @@
 //! What a pass over a placement results in beyond what every plan has.
 
+use serde::Serialize;
+
 use crate::effects::Plan;
 use crate::report::PlacementFact;
 
@@ -7,7 +9,8 @@ use crate::report::PlacementFact;
 pub type Pass = Plan<Facts>;
 
 /// What only the shell of placements understands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Facts {
     /// The series of `fleet_workload_placement_status_last_timestamp_seconds` to set to now (hub-behaviour 11.1).
     pub placement: Option<PlacementFact>,
@@ -21,7 +24,8 @@ pub struct Facts {
 }
 
 /// Labels of the scheduling cycle series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SchedulingFact {
     /// Whether the cycle ended in an error.
     pub failed: bool,

@@ -7,6 +7,7 @@ mod cleanup;
 mod facts;
 mod finish;
 mod plan;
+pub mod recording;
 mod slice;
 mod stages;
 mod status;

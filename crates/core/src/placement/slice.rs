@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::placement::v1beta1::PlacementStatus;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::objects::{
     Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
@@ -15,6 +16,7 @@ use crate::select::{ApiLists, NamespaceRule, ResourceView, Rules};
 use crate::snapshot;
 
 /// Everything that decisions about one placement may read. Lists may come in any order unless said otherwise.
+#[derive(Clone)]
 pub struct Slice<'a> {
     /// Key of the placement.
     pub key: &'a PlacementKey,
@@ -52,7 +54,8 @@ pub struct Slice<'a> {
 }
 
 /// The agent's flags as far as decisions depend on them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// Which APIs may be selected.
     pub apis: ApiLists,
@@ -103,7 +106,8 @@ impl Settings {
 }
 
 /// Which stages of the planner run (`--controllers`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Stages {
     /// Selection, snapshots and placement status.
     pub placement: bool,

@@ -4,12 +4,14 @@ use api::placement::v1beta1::PlacementStatus;
 use api::text::conditions::PlacementCondition;
 use api::text::events::placement as events;
 use api::{ConditionStatus, condition};
+use serde::Serialize;
 
 use crate::effects::Event;
 use crate::objects::Placement;
 
 /// Labels of the placement status series.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PlacementFact {
     /// Generation of the placement.
     pub generation: i64,

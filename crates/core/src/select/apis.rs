@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 /// The allow or skip list of APIs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ApiLists {
     mode: Mode,
     groups: BTreeSet<String>,
@@ -12,7 +15,8 @@ pub struct ApiLists {
     exact: BTreeSet<(String, String, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Mode {
     /// What is listed is not propagated.
     Skip,
@@ -168,7 +172,8 @@ impl ApiLists {
 }
 
 /// Which namespaces may be selected: none that Kubernetes or the fleet reserves, none that the flag names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NamespaceRule {
     skipped: BTreeSet<String>,
 }

@@ -5,6 +5,7 @@
 mod apis;
 mod intake;
 mod order;
+mod table;
 mod trace;
 mod view;
 
@@ -17,6 +18,7 @@ use api::selector;
 pub use apis::{ApiListError, ApiLists, NamespaceRule};
 pub use intake::take_in;
 pub use order::compare;
+pub use table::ResourceTable;
 pub use trace::{SelectorTrace, Trace};
 pub use view::{Api, ApiKey, Exclusion, ResourceView, Selectable};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::resource::Resource;
+use serde::{Deserialize, Serialize};
 
 use crate::objects::{Digest, Manifest};
 
@@ -22,7 +23,8 @@ pub trait ResourceView {
 }
 
 /// A served API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Api {
     /// Which one.
     pub key: ApiKey,
@@ -35,7 +37,8 @@ pub struct Api {
 }
 
 /// Group, version and kind under which objects of an API are indexed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ApiKey {
     /// API group; empty for the core group.
     pub group: String,
@@ -46,9 +49,11 @@ pub struct ApiKey {
 }
 
 /// An object that may be selected, as the index keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Selectable {
     /// Its content, sanitised (hub-behaviour 2.8).
+    #[serde(with = "crate::serde_arc::one")]
     pub manifest: Arc<Manifest>,
     /// Whether it is being deleted; such objects are not selected.
     pub deleting: bool,
@@ -59,7 +64,8 @@ pub struct Selectable {
 }
 
 /// Why an object may have to stay on the hub (hub-behaviour 2.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Exclusion {
     /// It may be propagated.
     #[default]

@@ -7,6 +7,7 @@ mod checks;
 mod life;
 
 use api::kinds;
+use fairway_core::placement::recording::Recording;
 use proptest::prelude::*;
 
 use checks::{check, check_end, check_neighbours};
@@ -132,6 +133,10 @@ proptest! {
         for happenings in &rounds {
             happenings.iter().for_each(|happening| life.happen(happening));
             let before = life.hub.placement().clone();
+            let (pass, recording) = life.hub.record();
+            let read: Recording = serde_json::from_str(&serde_json::to_string(&recording).unwrap()).unwrap();
+            prop_assert_eq!(&read.replay(), &pass, "a recording replays to the same plan");
+            prop_assert_eq!(&read.explain().0, &pass, "to ask why changes nothing");
             life.hub.settle();
             check(&life, &before)?;
         }

@@ -11,7 +11,8 @@ use fairway_core::effects::{Target, Write};
 use fairway_core::objects::{
     Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
-use fairway_core::placement::{Pass, Settings, Slice, plan};
+use fairway_core::placement::recording::Recording;
+use fairway_core::placement::{Pass, Settings, Slice, Trace, explain, plan};
 use fairway_core::render::Refusals;
 use fairway_core::select::take_in;
 use fairway_core::select::{Api, ApiKey, ResourceView, Selectable};
@@ -24,6 +25,7 @@ pub struct Hub {
     pub objects: BTreeMap<Target, Value>,
     pub index: Index,
     pub members: Vec<Arc<Member>>,
+    joined: Vec<Value>,
     pub settings: Settings,
     pub now: Timestamp,
     pub log: Vec<Write>,
@@ -41,6 +43,8 @@ pub struct Hub {
 pub struct Index {
     objects: BTreeMap<ApiKey, BTreeMap<(String, String), Arc<Selectable>>>,
     pub unsynced: Option<String>,
+    /// The objects as users wrote them.
+    raw: BTreeMap<String, Value>,
 }
 
 pub fn t0() -> Timestamp {
@@ -62,6 +66,7 @@ impl Hub {
             key: PlacementKey::cluster("web"),
             objects: BTreeMap::new(),
             index,
+            joined: Vec::new(),
             members: members.iter().map(|name| member(name, json!({}))).collect(),
             settings,
             now: t0(),
@@ -112,6 +117,46 @@ impl Hub {
 
     pub fn put(&mut self, target: Target, object: Value) {
         self.apply(&Write::Create { target, object }).unwrap();
+    }
+
+    /// A member joins; it is part of [`Hub::dump`].
+    pub fn join(&mut self, member: Value) {
+        self.members.push(Arc::new(Member::from_value(member.clone()).unwrap()));
+        self.joined.push(member);
+    }
+
+    /// A snapshot of a ResourceOverride appears.
+    pub fn override_snapshot(&mut self, object: Value) {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        let target = Target::new(
+            kinds::RESOURCE_OVERRIDE_SNAPSHOT,
+            Some(&text("/metadata/namespace")),
+            &text("/metadata/name"),
+        );
+        self.put(target, object);
+    }
+
+    /// Everything on the hub, as `kubectl get -o json` prints it. Members are those that have joined.
+    pub fn dump(&self) -> Vec<Value> {
+        let stored = self.objects.iter().map(|(target, object)| {
+            let mut object = object.clone();
+            object["apiVersion"] = json!(target.resource.api_version());
+            object["kind"] = json!(target.resource.kind);
+            object
+        });
+        let mut all: Vec<Value> = stored.chain(self.joined.clone()).collect();
+        all.extend(self.index.raw.values().cloned());
+        all
+    }
+
+    /// Plans once, and says why.
+    pub fn explain(&self) -> (Pass, Trace) {
+        self.with_slice(|slice| explain(slice, &self.settings, self.now, self.nonce))
+    }
+
+    /// Plans once, and records what the pass went by.
+    pub fn record(&self) -> (Pass, Recording) {
+        self.with_slice(|slice| Recording::of(slice, &self.settings, self.now, self.nonce))
     }
 
     /// Plans once.
@@ -433,14 +478,19 @@ pub fn member(name: &str, labels: Value) -> Arc<Member> {
 }
 
 pub fn member_with(name: &str, labels: Value, spec: Value, heartbeat: &str) -> Arc<Member> {
+    Arc::new(Member::from_value(member_value(name, labels, spec, heartbeat)).unwrap())
+}
+
+/// The MemberCluster of [`member_with`].
+pub fn member_value(name: &str, labels: Value, spec: Value, heartbeat: &str) -> Value {
     let condition = |type_: &str| json!({"type": type_, "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2025-01-01T00:00:00Z"});
-    let value = json!({
+    json!({
+        "apiVersion": "cluster.kubernetes-fleet.io/v1beta1", "kind": "MemberCluster",
         "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": labels},
         "spec": spec,
         "status": {"agentStatus": [{"type": "MemberAgent", "lastReceivedHeartbeat": heartbeat,
             "conditions": [condition("Joined"), condition("Healthy")]}]},
-    });
-    Arc::new(Member::from_value(value).unwrap())
+    })
 }
 
 pub fn config_map(name: &str, content: &str) -> Value {
@@ -457,8 +507,9 @@ pub fn spec(policy: Value) -> Value {
 
 impl Index {
     pub fn put(&mut self, object: Value) {
-        let taken = take_in(object).unwrap();
+        let taken = take_in(object.clone()).unwrap();
         let id = taken.manifest.id.clone();
+        self.raw.insert(id.to_string(), object);
         let key = ApiKey::new(&id.group, &id.version, &id.kind);
         self.objects
             .entry(key)
@@ -467,6 +518,8 @@ impl Index {
     }
 
     pub fn remove(&mut self, kind: &str, name: &str) {
+        self.raw
+            .retain(|_, object| object["kind"] != kind || object["metadata"]["name"] != name);
         for (key, objects) in &mut self.objects {
             if key.kind == kind {
                 objects.retain(|(_, n), _| n != name);

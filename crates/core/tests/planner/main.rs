@@ -13,4 +13,5 @@ mod hub;
 mod life;
 mod properties;
 mod repair;
+mod replay;
 mod rollout;

@@ -147,14 +147,18 @@ fn only_policies_that_name_a_property_read_properties() {
         json!({"affinity": {"clusterAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}})
     };
     let labels = json!({"labelSelector": {"matchLabels": {"a": "propertySelector"}}});
-    let selector = json!({"propertySelector": {"matchExpressions": [{"name": "p", "operator": "Gt", "values": ["1"]}]}});
+    let selector =
+        json!({"propertySelector": {"matchExpressions": [{"name": "p", "operator": "Gt", "values": ["1"]}]}});
     for (value, reads) in [
         (json!({}), false),
         (required(labels.clone()), false),
         (preferred(labels), false),
         (required(selector.clone()), true),
         (preferred(selector), true),
-        (preferred(json!({"propertySorter": {"name": "p", "sortOrder": "Ascending"}})), true),
+        (
+            preferred(json!({"propertySorter": {"name": "p", "sortOrder": "Ascending"}})),
+            true,
+        ),
     ] {
         assert_eq!(reads_properties(Some(&policy(value.clone()))), reads, "{value}");
     }
