@@ -186,6 +186,21 @@ impl Faults {
         id
     }
 
+    /// Takes the right to list and watch away: running watches end, new ones are refused until the fault is removed. The
+    /// rules of access control only decide when a request begins, as with a real server.
+    pub fn revoke_watch(&self, matcher: Matcher) -> FaultId {
+        let refusal = ApiError::forbidden(
+            "",
+            matcher.resource.as_deref().unwrap_or("*"),
+            "",
+            "the right was revoked",
+        );
+        let matcher = matcher.verbs(&[Verb::List, Verb::Watch]);
+        let id = self.add(matcher.clone(), Action::Error(refusal));
+        self.drop_watches(matcher);
+        id
+    }
+
     /// Removes a fault.
     pub fn remove(&self, id: FaultId) {
         self.inner.lock().faults.remove(&id);

@@ -61,4 +61,4 @@ pub use routes::{Target, Verb};
 pub use serve::Serving;
 pub use server::{ApiServer, Builder, Identity, InProcess};
 pub use status::ApiError;
-pub use storage::Limits;
+pub use storage::{Backup, Limits};

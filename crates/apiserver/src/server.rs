@@ -13,7 +13,7 @@ use crate::rbac::Rbac;
 use crate::registry::Registry;
 use crate::reply::Body;
 use crate::services::Addresses;
-use crate::storage::{Limits, Store};
+use crate::storage::{Backup, Limits, Store};
 use crate::{bootstrap, dispatch};
 use http::{Request, Response, header};
 use std::io;
@@ -218,6 +218,16 @@ impl ApiServer {
     /// Forgets the watch history: resuming from before now is answered with 410 Expired.
     pub fn compact(&self) {
         self.0.store.compact();
+    }
+
+    /// What the server stores now, to go back to it.
+    pub fn backup(&self) -> Backup {
+        self.0.store.backup()
+    }
+
+    /// Goes back to what was stored, as a cluster does whose etcd is restored; all watches end.
+    pub fn restore(&self, backup: &Backup) {
+        self.0.store.restore(backup);
     }
 
     /// Issues a token for a service account, valid for `seconds`, without checking that the account exists.

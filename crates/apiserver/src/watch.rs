@@ -242,6 +242,10 @@ impl Watcher {
             () = tokio::time::sleep_until(self.deadline) => Wake::End,
             () = tokio::time::sleep_until(bookmark_at) => {
                 self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                // A watch from a version that is yet to come gets nothing until then.
+                if self.cursor.rv() > self.core.store.rv() {
+                    return Wake::Look;
+                }
                 let mut out = Vec::new();
                 push_bookmark(&self.call, self.cursor.rv(), false, &mut out);
                 Wake::Send(out.into())

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::{Activity, Running};
 use crate::clock::Clock;
+use crate::metrics;
 use crate::resource::{ObjectKey, Resource};
 use crate::writer::{Patch, Writer};
 
@@ -27,7 +28,7 @@ const QUEUED: usize = 2048;
 /// Rest that shows that nobody is at work.
 const REST: Duration = Duration::from_millis(250);
 /// How long an event waits for that.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEFERRAL: Duration = Duration::from_secs(10);
 /// Equal events within this time are counted together.
 const TOGETHER: Duration = Duration::from_secs(600);
 /// Different events that are remembered for counting.
@@ -112,10 +113,11 @@ impl Recorder {
         let recorded = Recorded {
             event,
             at: self.clock.now(),
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + DEFERRAL,
         };
         if self.queue.try_send(recorded).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            metrics::dropped("events", 1);
         }
     }
 
@@ -291,5 +293,10 @@ mod tests {
             recorder.record(event.clone());
         }
         assert!(recorder.dropped() > 0);
+        let counter = crate::metrics::runtime()
+            .unwrap()
+            .dropped
+            .with_label_values(&["events"]);
+        assert!(counter.get() >= recorder.dropped());
     }
 }

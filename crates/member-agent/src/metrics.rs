@@ -7,7 +7,7 @@ use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use kit::metrics::Metrics;
 use kit::queue::Outcome;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 use tokio::time::Instant;
 
 /// Counters of the agent; clones share them.
@@ -22,6 +22,19 @@ pub(crate) struct Counters {
     time: HistogramVec,
     active: IntGaugeVec,
     depth: IntGaugeVec,
+}
+
+/// Work on a key that goes on, until it is dropped: also when it panics or is given up.
+#[must_use]
+pub(crate) struct Begun {
+    active: IntGauge,
+    at: Instant,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.active.dec();
+    }
 }
 
 /// Bounds of times in seconds.
@@ -101,15 +114,19 @@ impl Counters {
         }
     }
 
-    /// Work on a key of a controller begins, while others wait.
-    pub(crate) fn begin(&self, controller: &str, waiting: usize) -> Instant {
-        self.active.with_label_values(&[controller]).inc();
+    /// Work on a key of a controller begins, while others wait. It counts as going on until the answer is dropped.
+    pub(crate) fn begin(&self, controller: &str, waiting: usize) -> Begun {
+        let active = self.active.with_label_values(&[controller]);
+        active.inc();
         self.wait(controller, waiting);
-        Instant::now()
+        Begun {
+            active,
+            at: Instant::now(),
+        }
     }
 
-    /// Work on a key of a controller that began at `begun` has ended.
-    pub(crate) fn end(&self, controller: &str, begun: Instant, waiting: usize, outcome: Outcome) {
+    /// Work on a key of a controller has ended.
+    pub(crate) fn end(&self, controller: &str, begun: Begun, waiting: usize, outcome: Outcome) {
         let result = match outcome {
             Outcome::Done => SUCCESS,
             Outcome::After(wait) if wait.is_zero() => "requeue",
@@ -120,9 +137,9 @@ impl Counters {
         if result == "error" {
             self.errors.with_label_values(&[controller]).inc();
         }
-        let took = begun.elapsed().as_secs_f64();
+        let took = begun.at.elapsed().as_secs_f64();
         self.time.with_label_values(&[controller]).observe(took);
-        self.active.with_label_values(&[controller]).dec();
+        drop(begun);
         self.wait(controller, waiting);
     }
 

@@ -121,6 +121,9 @@ pub mod work {
 
     /// Details were cut to keep the object small.
     pub const STATUS_TRIMMED: &str = "StatusTrimmed";
+
+    /// Changes of the placed objects are noticed at once. Written only while they are not.
+    pub const WATCHED: &str = "Watched";
 }
 
 /// Member clusters and their agents (placement-api 4.1).

@@ -184,6 +184,9 @@ pub mod work {
 
     /// Oversized.
     pub const OVERSIZED: &str = "Oversized";
+
+    /// The member cluster does not let the agent watch some of the placed objects.
+    pub const WATCH_REFUSED: &str = "WatchRefused";
 }
 
 /// Manifest level (placement-api 14.3).

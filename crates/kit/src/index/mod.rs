@@ -30,6 +30,7 @@ use crate::resource::{ObjectKey, Resource};
 use liveness::Tracker;
 pub use liveness::{Liveness, Status};
 use position::Position;
+pub use position::is_newer;
 use store::{Source, State};
 pub use unreadable::Unreadable;
 use unreadable::UnreadableSet;

@@ -76,7 +76,7 @@ pub(super) fn is_older(a: &str, b: &str) -> bool {
 
 /// Whether resource version `a` is newer than `b`. They are numbers too large for a machine word to be relied on.
 /// Versions that are no numbers cannot be compared; then the later one counts.
-pub(super) fn is_newer(a: &str, b: &str) -> bool {
+pub fn is_newer(a: &str, b: &str) -> bool {
     match (digits(a), digits(b)) {
         (Some(a), Some(b)) => (a.len(), a) > (b.len(), b),
         _ => a != b || a.is_empty(),

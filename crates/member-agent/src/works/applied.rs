@@ -1,14 +1,16 @@
 //! The statuses of AppliedWorks, written while no Work is waiting for its turn.
 //!
 //! They repeat what is known already: the manifests were recorded before they were applied, and the Work's status says how
-//! that ended. So they give way to passes, for a few seconds at most. What is not written when the agent ends is written
+//! that ended. So they are deferred while passes go on, for a few seconds at most. What is not written when the agent ends is written
 //! after its next start, because then every Work gets a pass.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::placement::v1beta1::{AppliedResourceMeta, WorkResourceIdentifier};
 use fairway_core::apply::{self, AppliedWork, Entry};
+use kit::queue::{self, Outcome, Queue};
 use kit::writer::Patch;
 use kit::{Error, ObjectKey};
 use parking_lot::Mutex;
@@ -20,50 +22,75 @@ use super::{APPLIED_WORKS, Applier, RETRY};
 
 /// Rest that shows that no Work waits.
 const REST: Duration = Duration::from_millis(100);
-/// How long statuses give way.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long statuses are deferred while passes go on.
+const DEFERRAL: Duration = Duration::from_secs(5);
+/// Statuses that are written at once.
+const WRITERS: usize = 2;
 
 /// Works whose AppliedWork may have to be written.
-#[derive(Default)]
 pub(super) struct Pending {
-    works: Mutex<BTreeSet<String>>,
-    news: Notify,
+    /// Those that wait for passes to rest.
+    deferred: Mutex<BTreeSet<String>>,
+    added: Notify,
+    /// Those whose turn it is. One whose write fails waits alone for the next try.
+    due: Queue<String>,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self {
+            deferred: Mutex::default(),
+            added: Notify::new(),
+            due: Queue::new(RETRY),
+        }
+    }
 }
 
 impl Pending {
     pub(super) fn add(&self, work: &str) {
-        self.works.lock().insert(work.to_owned());
-        self.news.notify_one();
+        self.deferred.lock().insert(work.to_owned());
+        self.added.notify_one();
     }
 
     fn take(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.works.lock())
+        std::mem::take(&mut *self.deferred.lock())
     }
 }
 
 impl Applier {
     /// Writes statuses of AppliedWorks until `stop`.
-    pub(crate) async fn run_applied(&self, stop: CancellationToken) {
-        let _ = stop.run_until_cancelled(self.write_all_applied()).await;
+    pub(crate) async fn run_applied(self: Arc<Self>, stop: CancellationToken) {
+        self.pending
+            .due
+            .retry_after_outages_of(self.member.writer().client())
+            .await;
+        let write = |work: String| {
+            let applier = Arc::clone(&self);
+            async move { applier.try_write_applied(&work).await }
+        };
+        tokio::join!(
+            stop.run_until_cancelled(self.make_due()),
+            queue::work(&self.pending.due, WRITERS, &stop, write),
+        );
     }
 
-    async fn write_all_applied(&self) {
-        let mut failures = 0;
+    /// Hands statuses over when passes rest, or when they have waited long enough, whatever goes on.
+    async fn make_due(&self) {
         loop {
-            self.pending.news.notified().await;
-            // Statuses that have waited as long as that are written, whatever goes on.
-            let _ = tokio::time::timeout(PATIENCE, self.activity.rest(REST)).await;
+            self.pending.added.notified().await;
+            let _ = tokio::time::timeout(DEFERRAL, self.activity.rest(REST)).await;
             for work in self.pending.take() {
-                let Err(err) = self.write_applied(&work).await else {
-                    failures = 0;
-                    continue;
-                };
-                tracing::debug!(work, error = %err, "The status of an AppliedWork could not be written; trying again.");
-                self.pending.add(&work);
-                failures += 1;
-                tokio::time::sleep(RETRY.delay(failures)).await;
+                self.pending.due.add(work);
             }
         }
+    }
+
+    async fn try_write_applied(&self, work: &str) -> Outcome {
+        let Err(err) = self.write_applied(work).await else {
+            return Outcome::Done;
+        };
+        tracing::debug!(work, error = %err, "The status of an AppliedWork could not be written; trying again.");
+        err.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
     }
 
     async fn write_applied(&self, work: &str) -> Result<(), Error> {

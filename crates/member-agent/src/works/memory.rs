@@ -62,6 +62,13 @@ impl Memories {
         self.with(name, |memory| memory.need = memory.need.max(Some(need)));
     }
 
+    /// Notes that every Work needs a pass. Answers which there are.
+    pub(super) fn need_pass_of_all(&self) -> Vec<String> {
+        let mut all = self.all.lock();
+        all.values_mut().for_each(|memory| memory.need = Some(Need::Pass));
+        all.keys().cloned().collect()
+    }
+
     /// Notes that a change on the member asks for a pass. Answers how long that has to wait.
     pub(super) fn need_repair(&self, name: &str, now: Instant) -> Duration {
         self.with(name, |memory| match memory.repair_after.filter(|after| *after > now) {

@@ -10,6 +10,7 @@ mod placed;
 mod preconditions;
 mod priority;
 mod refresh;
+mod unwatched;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -141,6 +142,11 @@ impl Applier {
         let aging = settings.priority;
         let memories = Arc::new(Memories::default());
         let handovers = Arc::new(handover::Handovers::default());
+        // What was remembered of a server that has gone back in time means nothing any more.
+        let went_back = {
+            let (queue, memories) = (queue.clone(), Arc::clone(&memories));
+            move || memories.need_pass_of_all().into_iter().for_each(|work| queue.add(work))
+        };
         let works = {
             let (queue, memories, handovers) = (queue.clone(), Arc::clone(&memories), Arc::clone(&handovers));
             let scope = Scope {
@@ -156,6 +162,7 @@ impl Applier {
                     }
                     on_work(change, &queue, &memories, aging, clock);
                 })
+                .on_went_back(went_back.clone())
                 .build()
         };
         let applied_works = {
@@ -164,6 +171,7 @@ impl Applier {
             let builder = Index::builder(APPLIED_WORKS, decode);
             builder
                 .on_change(move |change| on_applied_work(change, &queue, &memories))
+                .on_went_back(went_back)
                 .build()
         };
         let placed = Placed::new(member.writer().client().clone(), queue.clone(), Arc::clone(&memories));

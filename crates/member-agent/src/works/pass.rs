@@ -22,6 +22,7 @@ use super::handover::{self, Family};
 use super::memory::{Need, Settled};
 use super::namespaces;
 use super::preconditions::Preconditions;
+use super::unwatched;
 use super::{Applier, Item, MANIFESTS_AT_ONCE, WORKS};
 use crate::member::Place;
 
@@ -132,7 +133,9 @@ impl Applier {
             }
         }
         let subject = Subject::of(work);
-        let report = apply::report(&subject, &status, &entries, &self.now());
+        let mut report = apply::report(&subject, &status, &entries, &self.now());
+        let refused = self.placed.refused_kinds(&work.name);
+        unwatched::note(&mut report, &refused, subject.generation, &self.now());
         if report.must_write {
             self.write_status(key, work, &report.status).await?;
         }

@@ -1,14 +1,14 @@
 //! Watches over the objects that were placed, so that their becoming available or drifting is noticed at once.
 //!
 //! One watch per kind that we placed, and of what it delivers only facts about our own objects are kept. Kinds beyond a
-//! limit are left to the periodic passes, as is everything while a watch is refused.
+//! limit are left to the periodic passes, as is everything whose watch is not live.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairway_core::apply::{self, Availability, Entry, Identity, Print, Resource};
 use kit::ObjectKey;
-use kit::index::{Change, Index};
+use kit::index::{Change, Index, is_newer};
 use kit::queue::Queue;
 use kube::Client;
 use parking_lot::{Mutex, RwLock};
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::{Memories, Need};
+use super::unwatched;
 use crate::member::{Place, kit_resource};
 
 /// Kinds that are watched at most.
@@ -142,20 +143,39 @@ impl Placed {
         verdict
     }
 
-    /// Whether a watch shows the object, and as the last pass left it.
+    /// Whether a watch that is live shows the object, and as the last pass left it.
     pub(super) fn vouches_for(&self, entry: &Entry, place: &Place, mirror: bool) -> bool {
-        self.facts(place)
-            .is_some_and(|facts| judge(entry, Some(&facts), mirror) == Verdict::Holds)
+        let Some(index) = self.index(place).filter(|index| index.is_live()) else {
+            return false;
+        };
+        // What is older than the last pass's end says nothing about it.
+        let is_behind = |facts: &Facts| {
+            let live = entry.outcome.live.as_ref();
+            live.is_some_and(|live| {
+                facts.version != live.resource_version && !is_newer(&facts.version, &live.resource_version)
+            })
+        };
+        let facts = index.get(&key_of(place)).filter(|facts| !is_behind(facts));
+        facts.is_some_and(|facts| judge(entry, Some(&facts), mirror) == Verdict::Holds)
+    }
+
+    /// Kinds among those that a Work has placed that the member does not let us watch.
+    pub(super) fn refused_kinds(&self, work: &str) -> Vec<String> {
+        let state = self.state.lock();
+        let placed = state.by_work.get(work).into_iter().flatten();
+        let kinds: BTreeSet<_> = placed.map(|place| &place.resource).collect();
+        let indexes = kinds.into_iter().filter_map(|kind| state.kinds.get(kind));
+        let refused = indexes.filter(|kind| kind.index.status().is_refused());
+        refused.map(|kind| kind.index.resource().to_string()).collect()
+    }
+
+    fn index(&self, place: &Place) -> Option<Arc<Index<Facts>>> {
+        let state = self.state.lock();
+        state.kinds.get(&place.resource).map(|kind| Arc::clone(&kind.index))
     }
 
     fn facts(&self, place: &Place) -> Option<Arc<Facts>> {
-        let index = self
-            .state
-            .lock()
-            .kinds
-            .get(&place.resource)
-            .map(|kind| Arc::clone(&kind.index));
-        index?.get(&key_of(place))
+        self.index(place)?.get(&key_of(place))
     }
 
     fn watch(&self, resource: &Resource) -> Kind {
@@ -177,11 +197,36 @@ impl Placed {
             let (queue, memories) = (self.queue.clone(), Arc::clone(&self.memories));
             move |change: &Change<Facts>| on_change(change, &resource, &registry, &queue, &memories)
         };
-        let index = Index::builder(kit_resource(resource), decode).on_change(tell).build();
+        let works = {
+            let registry = Arc::clone(&registry);
+            move || -> Vec<String> {
+                let registry = registry.read();
+                let all: BTreeSet<_> = registry.values().flat_map(BTreeMap::keys).collect();
+                all.into_iter().cloned().collect()
+            }
+        };
+        let went_back = {
+            let (works, queue, memories) = (works.clone(), self.queue.clone(), Arc::clone(&self.memories));
+            move || {
+                for work in works() {
+                    memories.need(&work, Need::Pass);
+                    queue.add(work);
+                }
+            }
+        };
+        let builder = Index::builder(kit_resource(resource), decode).on_change(tell);
+        // Passes have remembered versions that mean nothing any more.
+        let index = builder.on_went_back(went_back).build();
         let stop = self.stop.child_token();
         {
             let (index, client, stop) = (Arc::clone(&index), self.client.clone(), stop.clone());
-            tokio::spawn(async move { index.run(client, stop).await });
+            let (queue, memories) = (self.queue.clone(), Arc::clone(&self.memories));
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = index.run(client, stop) => {}
+                    () = unwatched::attend(&index, works, &queue, &memories) => {}
+                }
+            });
         }
         Kind { registry, index, stop }
     }
@@ -307,12 +352,4 @@ fn judge(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> Verdict {
         return Verdict::Moved;
     }
     if is_marked { Verdict::Marked } else { Verdict::Holds }
-}
-
-/// Whether a version is newer than another; versions that are no numbers cannot be ordered, and then another one counts as newer.
-fn is_newer(version: &str, than: &str) -> bool {
-    match (version.parse::<u128>(), than.parse::<u128>()) {
-        (Ok(version), Ok(than)) => version > than,
-        _ => version != than,
-    }
 }

@@ -8,4 +8,5 @@ mod members;
 mod moves;
 mod ownership;
 mod statuses;
+mod watches;
 mod world;

@@ -1,0 +1,112 @@
+//! Kinds of placed objects whose watch is not live: a watch that tells nothing vouches for nothing, so their objects are
+//! looked at by the periodic passes, and where the member refuses the watch, the Work's status says so.
+
+use std::time::Duration;
+
+use api::condition;
+use api::text::conditions::work::WATCHED;
+use api::text::reasons::work::WATCH_REFUSED;
+use api::{Condition, ConditionStatus, Time};
+use fairway_core::apply::Report;
+use kit::index::{Index, Status};
+use kit::queue::Queue;
+
+use super::memory::{Memories, Need};
+
+/// A watch that is not live for longer than this is taken for broken. Servers end watches every few minutes, and then they
+/// are live again at once.
+const GAP: Duration = Duration::from_secs(10);
+
+/// Follows whether the watch of a kind is live. `works` names the Works that have placed objects of the kind.
+///
+/// Passes that were put off because the watch vouched for the objects come as if they had not been, once it no longer
+/// does. Where the server refuses the watch, a pass writes that into the status, and another one takes it out later.
+pub(super) async fn attend<T: Send + Sync + 'static>(
+    index: &Index<T>,
+    works: impl Fn() -> Vec<String>,
+    queue: &Queue<String>,
+    memories: &Memories,
+) {
+    let pass = || {
+        for work in works() {
+            memories.need(&work, Need::Pass);
+            queue.add(work);
+        }
+    };
+    // The index is there as long as we are, so waiting for its changes cannot fail.
+    let mut changes = index.status_changes();
+    loop {
+        let _ = changes.wait_for(|status| !status.is_live()).await;
+        if tokio::time::timeout(GAP, changes.wait_for(Status::is_live))
+            .await
+            .is_ok()
+        {
+            continue;
+        }
+        for work in works() {
+            queue.add_after(work.clone(), memories.look_soon(&work));
+        }
+        let is_refused = changes.wait_for(|status| status.is_live() || status.is_refused()).await;
+        if is_refused.is_ok_and(|status| status.is_live()) {
+            continue;
+        }
+        pass();
+        let _ = changes.wait_for(Status::is_live).await;
+        pass();
+    }
+}
+
+/// Says in a status which kinds the member does not let us watch, or takes out that it did not.
+pub(super) fn note(report: &mut Report, refused: &[String], generation: i64, now: &Time) {
+    let conditions = &mut report.status.conditions;
+    let known = condition::find(conditions, WATCHED);
+    if refused.is_empty() {
+        if known.is_some() {
+            condition::remove(conditions, WATCHED);
+            report.must_write = true;
+        }
+        return;
+    }
+    let message = format!(
+        "The member cluster does not let the member agent list and watch {}, so changes of these objects are noticed by its \
+         periodic passes only. Grant the agent the verbs list and watch on them.",
+        refused.join(", ")
+    );
+    if known.is_none_or(|known| known.message != message || known.observed_generation != generation) {
+        let status = ConditionStatus::False;
+        let condition = Condition::new(WATCHED, status, WATCH_REFUSED, message, generation, now.clone());
+        condition::set(conditions, condition);
+        report.must_write = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::placement::v1beta1::WorkStatus;
+
+    #[test]
+    fn the_condition_is_written_when_it_changes_only() {
+        let now = Time(jiff::Timestamp::UNIX_EPOCH);
+        let mut report = Report {
+            status: WorkStatus::default(),
+            must_write: false,
+        };
+        let mut note_again = |refused: &[&str], generation| {
+            let refused: Vec<_> = refused.iter().map(|kind| (*kind).to_owned()).collect();
+            report.must_write = false;
+            note(&mut report, &refused, generation, &now);
+            let told = condition::find(&report.status.conditions, WATCHED).map(|c| c.message.clone());
+            (
+                report.must_write,
+                told.is_some_and(|told| told.contains("list and watch")),
+            )
+        };
+        assert_eq!(note_again(&[], 1), (false, false));
+        assert_eq!(note_again(&["v1 ConfigMap"], 1), (true, true));
+        assert_eq!(note_again(&["v1 ConfigMap"], 1), (false, true));
+        assert_eq!(note_again(&["v1 ConfigMap", "v1 Secret"], 1), (true, true));
+        assert_eq!(note_again(&["v1 ConfigMap", "v1 Secret"], 2), (true, true));
+        assert_eq!(note_again(&[], 2), (true, false));
+    }
+}
