@@ -1,6 +1,12 @@
-//! The JSON merge patch (RFC 7396) that turns one tree into another.
+//! Values of the API as JSON trees, and the JSON merge patch (RFC 7396) that turns one tree into another.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
+
+/// The tree of a value. Types of the API have text keys and finite numbers, so they always have one.
+pub fn tree<T: Serialize + ?Sized>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
 
 /// What a merge patch must say so that `old` becomes `new`; `None` when they are equal.
 ///

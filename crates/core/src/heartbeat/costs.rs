@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::usage::NodeFacts;
 
-/// Prices older than this are told to be stale.
+/// Prices older than this are reported as stale.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 /// Regions with prices that are known without asking, and those of the machine sizes below, in dollars an hour.
@@ -51,7 +51,7 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// The prices of a region that are known without asking. They are old by now, and told to be so.
+    /// The prices of a region that are known without asking. They are old by now, and reported as such.
     pub fn known(region: &str) -> Self {
         let row = KNOWN.iter().find(|(name, _)| *name == region).unwrap_or(&KNOWN[0]);
         let by_size = KNOWN_SIZES.iter().map(|size| (*size).to_owned()).zip(row.1).collect();
@@ -142,7 +142,7 @@ pub fn costs<N: Borrow<NodeFacts>>(nodes: &[N], prices: &Prices, now: &Time) -> 
     }
     let missing: Vec<_> = missing.into_iter().collect();
     let missing = format!("[{}]", missing.join(" "));
-    // Of several errors the last one is told.
+    // Of several errors the last one is reported.
     let problems = [
         (total == 0.0)
             .then(|| format!("nodes are present, but no pricing data is available for any node SKUs ({missing})")),

@@ -41,7 +41,7 @@ impl Property {
 pub struct Provider {
     /// Whether it runs; if not, the built-in facts are reported.
     pub started: Result<(), NotStarted>,
-    /// Whether this is the first word about that, so that an event tells it.
+    /// Whether this is the first time, so that an event reports it.
     pub is_news: bool,
     /// The costs, or why there are none; `None` when they are not asked for.
     pub costs: Option<Result<Costs, String>>,

@@ -17,10 +17,12 @@ use api::placement::v1beta1::AppliedWork;
 use api::text::conditions::member as types;
 use api::text::reasons::member as reasons;
 use api::{Condition, ConditionStatus, Time};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use describe::describe;
+
+use crate::difference::tree;
 
 pub use costs::{Costs, Item, Page, Prices, costs};
 pub use describe::{NotStarted, Property, Provider};
@@ -33,7 +35,7 @@ pub enum Wanted {
     Join,
     /// To leave it.
     Leave,
-    /// A word that this agent does not know; nothing is done.
+    /// A state that this agent does not know; nothing is done.
     Other(String),
 }
 
@@ -246,7 +248,7 @@ pub fn joined(membership: &Membership, others: &[AgentType], findings: &Findings
     finish(membership, status, &agents, notices, is_transition)
 }
 
-/// The last word of a member that has left, or why it could not leave (member-behaviour 3.8), also in the name of
+/// The last report of a member that has left, or why it could not leave (member-behaviour 3.8), also in the name of
 /// `others`: they stay as they are while it could not.
 pub fn left(membership: &Membership, others: &[AgentType], failure: Option<&str>, now: &Time) -> Update {
     let mut agent = membership.agent(AgentType::MemberAgent);
@@ -272,8 +274,8 @@ pub fn left(membership: &Membership, others: &[AgentType], failure: Option<&str>
         ),
     };
     let change = put(&mut agent.conditions, membership, types::JOINED, verdict, now);
-    let news = change.status || change.generation || failure.is_some();
-    let notices = if news { vec![notice] } else { Vec::new() };
+    let changed = change.status || change.generation || failure.is_some();
+    let notices = if changed { vec![notice] } else { Vec::new() };
     let mut agents = vec![agent];
     for kind in others.iter().filter(|_| failure.is_none()) {
         let mut other = membership.agent(*kind);
@@ -286,7 +288,7 @@ pub fn left(membership: &Membership, others: &[AgentType], failure: Option<&str>
         membership.status.clone(),
         &agents,
         notices,
-        news && failure.is_none(),
+        changed && failure.is_none(),
     )
 }
 
@@ -389,11 +391,6 @@ fn finish(
         notices,
         is_transition,
     }
-}
-
-fn tree<T: Serialize>(value: &T) -> Value {
-    // Types of the API have text keys and finite numbers, so they can always be written.
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 #[cfg(test)]

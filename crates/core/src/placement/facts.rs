@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::effects::Plan;
 use crate::report::PlacementFact;
 
-/// The outcome of planning one placement.
+/// What planning one placement comes to.
 pub type Pass = Plan<Facts>;
 
 /// What only the shell of placements understands.

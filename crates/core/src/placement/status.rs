@@ -72,7 +72,7 @@ fn compute(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
     if !report::is_complete(&placement, &status) {
         world.pass.look_again(SAFETY_NET);
     }
-    let events = report::news(&placement, &status);
+    let events = report::transitions(&placement, &status);
     Some(Report { status, copy, events })
 }
 

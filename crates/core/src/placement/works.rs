@@ -17,7 +17,7 @@ use super::world::World;
 use crate::effects::Write;
 use crate::objects::{Binding, Member, Work};
 use crate::problem::Class;
-use crate::render::{self, Groups, Outcome, Rendered};
+use crate::render::{self, Groups, RenderResult, Rendered};
 use crate::report;
 use crate::schedule;
 
@@ -65,7 +65,7 @@ impl Works {
             if let Some(wait) = rendered.requeue {
                 world.pass.look_again(wait);
             }
-            if let Outcome::NotOverridden(problem) | Outcome::NotSynchronized(problem) = rendered.outcome
+            if let RenderResult::NotOverridden(problem) | RenderResult::NotSynchronized(problem) = rendered.result
                 && problem.class != Class::User
             {
                 world.fail(problem);
@@ -137,8 +137,8 @@ impl Works {
         let Some((_, rendered)) = self.rendered.get(&position) else {
             return;
         };
-        let status = report::binding_status(&binding, &rendered.outcome, works, world.now);
-        if report::awaits_member(&binding, &rendered.outcome, works) {
+        let status = report::binding_status(&binding, &rendered.result, works, world.now);
+        if report::awaits_member(&binding, &rendered.result, works) {
             self.awaited.insert(binding.meta.name.clone());
         }
         if status != binding.status {

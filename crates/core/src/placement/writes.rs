@@ -7,7 +7,7 @@ use api::kinds;
 use api::resource::Resource;
 use serde_json::{Map, Value, json};
 
-use crate::difference;
+use crate::difference::{self, tree};
 use crate::effects::{Target, Tracked, Versioned, Write};
 use crate::objects::{Binding, Meta, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot};
 use crate::report;
@@ -218,9 +218,4 @@ fn metadata(meta: &Meta, owner: Option<Owner<'_>>) -> Value {
         );
     }
     tree(&fields)
-}
-
-/// These structs of texts, numbers, lists and maps always have a JSON form.
-fn tree<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
 //! Why some Works of a binding cannot be made. Each stands still by itself: the others go on.
 
-use super::Outcome;
+use super::RenderResult;
 use crate::problem::Problem;
 
-/// Problems told in one condition at most.
-const TOLD: usize = 3;
+/// Problems named in one condition at most.
+const MAX_NAMED: usize = 3;
 
 /// What went wrong with single Works of a binding.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Faults {
     }
 
     /// What the binding's status says: a failed override before a failed Work; `None` when nothing went wrong.
-    pub fn into_outcome(self) -> Option<Outcome> {
+    pub fn into_result(self) -> Option<RenderResult> {
         let class = self
             .overrides
             .iter()
@@ -37,9 +37,9 @@ impl Faults {
             message: sentences(&problems),
         };
         Some(if self.overrides.is_empty() {
-            Outcome::NotSynchronized(say(self.works))
+            RenderResult::NotSynchronized(say(self.works))
         } else {
-            Outcome::NotOverridden(say(self.overrides))
+            RenderResult::NotOverridden(say(self.overrides))
         })
     }
 }
@@ -51,15 +51,15 @@ fn add(problems: &mut Vec<Problem>, problem: Problem) {
 }
 
 fn sentences(problems: &[Problem]) -> String {
-    let mut told: Vec<String> = problems
+    let mut named: Vec<String> = problems
         .iter()
-        .take(TOLD)
+        .take(MAX_NAMED)
         .map(|problem| problem.message.clone())
         .collect();
-    if let Some(more) = problems.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        told.push(format!("There are {more} more problems of this kind."));
+    if let Some(more) = problems.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+        named.push(format!("There are {more} more problems of this kind."));
     }
-    told.join(" ")
+    named.join(" ")
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn overrides_come_first_and_the_gravest_class_decides() {
-        assert_eq!(Faults::default().into_outcome(), None);
+        assert_eq!(Faults::default().into_result(), None);
         let mut faults = Faults::default();
         for number in 0..5 {
             faults.not_synchronized(Problem::user(format!("Work {number} is bad.")));
@@ -77,16 +77,16 @@ mod tests {
         faults.not_synchronized(Problem::expected("Work 5 is not gone yet."));
         let message = "Work 0 is bad. Work 1 is bad. Work 2 is bad. There are 3 more problems of this kind.";
         assert_eq!(
-            faults.into_outcome(),
-            Some(Outcome::NotSynchronized(Problem::expected(message)))
+            faults.into_result(),
+            Some(RenderResult::NotSynchronized(Problem::expected(message)))
         );
 
         let mut faults = Faults::default();
         faults.not_synchronized(Problem::user("A work is bad."));
         faults.not_overridden(Problem::user("An override is bad."));
         assert_eq!(
-            faults.into_outcome(),
-            Some(Outcome::NotOverridden(Problem::user("An override is bad.")))
+            faults.into_result(),
+            Some(RenderResult::NotOverridden(Problem::user("An override is bad.")))
         );
     }
 }

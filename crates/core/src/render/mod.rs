@@ -69,7 +69,7 @@ pub struct Rendered {
     /// Writes of Works, see [`steps`]. They come before the binding's status.
     pub writes: Vec<Write>,
     /// What the binding's status says about it.
-    pub outcome: Outcome,
+    pub result: RenderResult,
     /// Events on the binding.
     pub events: Vec<Event>,
     /// When to look again if nothing happens before.
@@ -78,7 +78,7 @@ pub struct Rendered {
 
 /// How rendering ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum RenderResult {
     /// The binding was never rolled out: there is nothing to render and nothing to report.
     Idle,
     /// An override cannot be applied.
@@ -114,7 +114,7 @@ pub fn render(input: &Input<'_>, groups: &mut Groups<'_>) -> Rendered {
     let binding = input.binding;
     let snapshot = binding.spec.resource_snapshot_name.as_str();
     if snapshot.is_empty() {
-        return Rendered::without_writes(Outcome::Idle);
+        return Rendered::without_writes(RenderResult::Idle);
     }
     let live = works::live(input.key, binding, input.works);
     let strategy = strategy(binding);
@@ -129,18 +129,18 @@ pub fn render(input: &Input<'_>, groups: &mut Groups<'_>) -> Rendered {
                 input,
                 &live,
                 &strategy,
-                Outcome::NotSynchronized(Problem::user(message)),
+                RenderResult::NotSynchronized(Problem::user(message)),
             );
             return Rendered {
                 requeue: Some(SNAPSHOT_MISSING),
                 ..rendered
             };
         }
-        Found::Incomplete(problem) => return failed(input, &live, &strategy, Outcome::NotSynchronized(problem)),
+        Found::Incomplete(problem) => return failed(input, &live, &strategy, RenderResult::NotSynchronized(problem)),
     };
     match synchronize(input, &live, &strategy, &group) {
         Ok(rendered) => rendered,
-        Err(outcome) => failed(input, &live, &strategy, outcome),
+        Err(result) => failed(input, &live, &strategy, result),
     }
 }
 
@@ -156,9 +156,9 @@ fn synchronize(
     live: &[&Work],
     strategy: &ApplyStrategy,
     group: &Group,
-) -> Result<Rendered, Outcome> {
+) -> Result<Rendered, RenderResult> {
     let spec = &input.binding.spec;
-    let recorded = Recorded::of(input.binding, &group.index).map_err(Outcome::NotSynchronized)?;
+    let recorded = Recorded::of(input.binding, &group.index).map_err(RenderResult::NotSynchronized)?;
     // What was rendered with overrides before stays as it is: a changed cluster label must not reach a cluster without
     // a rollout (hub-behaviour 6.5). Nor must it count as failed because the override was deleted since: the rollout
     // moves it within its budget.
@@ -179,7 +179,7 @@ fn synchronize(
         &spec.resource_override_snapshots,
         input.overrides,
     )
-    .map_err(Outcome::NotOverridden)?;
+    .map_err(RenderResult::NotOverridden)?;
     let cluster = Cluster {
         name: input.member.name(),
         labels: &input.member.meta.labels,
@@ -187,7 +187,7 @@ fn synchronize(
     let Rendering { works, stopped } = wanted::works(group, &overrides, cluster);
     // A member that does not see all of them keeps what seems to be given up: it may have moved to one that is stopped.
     let recorded = recorded.with_works(works.len() + stopped.len());
-    let place = works::Place {
+    let location = works::WorkLocation {
         key: input.key,
         binding: input.binding,
         recorded: &recorded,
@@ -198,7 +198,7 @@ fn synchronize(
     };
     let mut synced = Synced::default();
     for wanted in &works {
-        synced.make(input, &place, live, wanted);
+        synced.make(input, &location, live, wanted);
     }
     let left: Vec<&Work> = live
         .iter()
@@ -226,9 +226,9 @@ fn only_strategies(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy) 
 }
 
 /// The apply strategy reaches the Works even when none of them can be made.
-fn failed(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy, outcome: Outcome) -> Rendered {
+fn failed(input: &Input<'_>, live: &[&Work], strategy: &ApplyStrategy, result: RenderResult) -> Rendered {
     let mut rendered = only_strategies(input, live, strategy);
-    rendered.outcome = outcome;
+    rendered.result = result;
     rendered
 }
 
@@ -259,7 +259,7 @@ struct Synced {
 impl Synced {
     /// Creates or changes one Work. An envelope that has several, and a name that a Work of an earlier binding still
     /// occupies, stop this Work only.
-    fn make(&mut self, input: &Input<'_>, place: &works::Place<'_>, live: &[&Work], wanted: &Wanted) {
+    fn make(&mut self, input: &Input<'_>, location: &works::WorkLocation<'_>, live: &[&Work], wanted: &Wanted) {
         let matching: Vec<&Work> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
         match matching.as_slice() {
             [] if works::is_occupied(input, &wanted.name) => {
@@ -271,11 +271,11 @@ impl Synced {
             }
             [] => {
                 self.changed = true;
-                self.writes.push(works::create(place, wanted));
+                self.writes.push(works::create(location, wanted));
             }
-            [work] => self.keep(work, works::update(place, wanted, work)),
+            [work] => self.keep(work, works::update(location, wanted, work)),
             several => {
-                self.keep_all(input, several, place.strategy);
+                self.keep_all(input, several, location.strategy);
                 self.doubled(input, several);
             }
         }
@@ -346,13 +346,13 @@ impl Synced {
             }
             _ => true,
         });
-        let synchronized = Outcome::Synchronized {
+        let synchronized = RenderResult::Synchronized {
             changed: self.changed,
             works: self.kept,
         };
         Rendered {
             writes: self.writes,
-            outcome: self.faults.into_outcome().unwrap_or(synchronized),
+            result: self.faults.into_result().unwrap_or(synchronized),
             events: self.events,
             requeue,
         }
@@ -360,10 +360,10 @@ impl Synced {
 }
 
 impl Rendered {
-    fn without_writes(outcome: Outcome) -> Self {
+    fn without_writes(result: RenderResult) -> Self {
         Self {
             writes: Vec::new(),
-            outcome,
+            result,
             events: Vec::new(),
             requeue: None,
         }

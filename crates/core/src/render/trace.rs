@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::group::{Found, Group, Groups};
-use super::{Input, Outcome, Rendered, works};
+use super::{Input, RenderResult, Rendered, works};
 use crate::effects::Write;
 use crate::objects::Manifest;
 use crate::overrides::{Applicable, Cluster, RuleTrace};
@@ -64,10 +64,10 @@ impl Trace {
     /// What rendering a binding came to.
     pub fn of(input: &Input<'_>, rendered: &Rendered, groups: &mut Groups<'_>) -> Self {
         let spec = &input.binding.spec;
-        let (problem, kept) = match &rendered.outcome {
-            Outcome::NotOverridden(problem) | Outcome::NotSynchronized(problem) => (Some(problem), &[][..]),
-            Outcome::Synchronized { works, .. } => (None, works.as_slice()),
-            Outcome::Idle => (None, &[][..]),
+        let (problem, kept) = match &rendered.result {
+            RenderResult::NotOverridden(problem) | RenderResult::NotSynchronized(problem) => (Some(problem), &[][..]),
+            RenderResult::Synchronized { works, .. } => (None, works.as_slice()),
+            RenderResult::Idle => (None, &[][..]),
         };
         let mut trace = Self {
             binding: input.binding.meta.name.clone(),

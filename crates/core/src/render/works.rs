@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 use super::Input;
 use super::group::Group;
 use super::wanted::{self, Recorded, Wanted};
-use crate::difference;
+use crate::difference::{self, tree};
 use crate::effects::{Target, Write};
 use crate::objects::{Binding, Manifest, PlacementKey, Work};
 
 /// Where Works belong to, and what all Works of a binding share.
-pub(super) struct Place<'a> {
+pub(super) struct WorkLocation<'a> {
     pub key: &'a PlacementKey,
     pub binding: &'a Binding,
     pub recorded: &'a Recorded,
@@ -67,19 +67,19 @@ pub(super) fn is_occupied(input: &Input<'_>, name: &str) -> bool {
 }
 
 /// Creates a Work.
-pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
-    let namespace = names::member_namespace(place.binding.cluster());
+pub(super) fn create(location: &WorkLocation<'_>, wanted: &Wanted) -> Write {
+    let namespace = names::member_namespace(location.binding.cluster());
     let mut labelled: BTreeMap<&str, &str> = wanted.envelope.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    labelled.insert(labels::PARENT_PLACEMENT, &place.key.name);
-    labelled.insert(labels::PARENT_BINDING, &place.binding.meta.name);
-    labelled.insert(labels::PARENT_SNAPSHOT_INDEX, &place.recorded.index);
-    if let Some(namespace) = &place.key.namespace {
+    labelled.insert(labels::PARENT_PLACEMENT, &location.key.name);
+    labelled.insert(labels::PARENT_BINDING, &location.binding.meta.name);
+    labelled.insert(labels::PARENT_SNAPSHOT_INDEX, &location.recorded.index);
+    if let Some(namespace) = &location.key.namespace {
         labelled.insert(labels::PARENT_NAMESPACE, namespace);
     }
     let mut spec = Map::new();
     spec.insert("workload".to_owned(), workload(&wanted.manifests));
-    spec.insert("applyStrategy".to_owned(), tree(place.strategy));
-    if let Some(report_back) = place.report_back {
+    spec.insert("applyStrategy".to_owned(), tree(location.strategy));
+    if let Some(report_back) = location.report_back {
         spec.insert("reportBackStrategy".to_owned(), tree(report_back));
     }
     let mut object = json!({
@@ -89,11 +89,11 @@ pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
             "name": wanted.name,
             "namespace": namespace,
             "labels": labelled,
-            "annotations": place.recorded.annotations(),
+            "annotations": location.recorded.annotations(),
         },
         "spec": spec,
     });
-    if place.is_held {
+    if location.is_held {
         object["metadata"]["finalizers"] = json!([finalizers::WORK]);
     }
     Write::Create {
@@ -103,18 +103,18 @@ pub(super) fn create(place: &Place<'_>, wanted: &Wanted) -> Write {
 }
 
 /// Changes an existing Work where it differs.
-pub(super) fn update(place: &Place<'_>, wanted: &Wanted, work: &Work) -> Option<Change> {
+pub(super) fn update(location: &WorkLocation<'_>, wanted: &Wanted, work: &Work) -> Option<Change> {
     let mut metadata = Map::new();
-    let mut spec = strategy_patch(work, place.strategy, place.report_back);
-    let is_on = place.recorded.is_on(work);
-    if !place.recorded.is_written_on(work) {
+    let mut spec = strategy_patch(work, location.strategy, location.report_back);
+    let is_on = location.recorded.is_on(work);
+    if !location.recorded.is_written_on(work) {
         metadata.insert(
             "labels".to_owned(),
-            json!({ labels::PARENT_SNAPSHOT_INDEX: place.recorded.index }),
+            json!({ labels::PARENT_SNAPSHOT_INDEX: location.recorded.index }),
         );
-        metadata.insert("annotations".to_owned(), json!(place.recorded.annotations()));
+        metadata.insert("annotations".to_owned(), json!(location.recorded.annotations()));
     }
-    if work.manifests_hash != wanted.digest && (!is_on || place.compare_content) {
+    if work.manifests_hash != wanted.digest && (!is_on || location.compare_content) {
         spec.insert("workload".to_owned(), workload(&wanted.manifests));
     }
     change(work, metadata, spec)
@@ -185,9 +185,4 @@ fn strategy_patch(
 
 fn workload(manifests: &[Arc<Manifest>]) -> Value {
     json!({ "manifests": manifests.iter().map(|manifest| manifest.value()).collect::<Vec<_>>() })
-}
-
-/// These small structs of texts and booleans always have a JSON form.
-fn tree<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
 }

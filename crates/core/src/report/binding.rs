@@ -1,4 +1,4 @@
-//! The status of a binding, from the outcome of rendering and the answers of its Works (hub-behaviour 7.4).
+//! The status of a binding, from the result of rendering and the answers of its Works (hub-behaviour 7.4).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::lists;
 use crate::objects::{Binding, Work};
-use crate::render::Outcome;
+use crate::render::RenderResult;
 
 /// The status that a binding should have.
 ///
@@ -21,20 +21,20 @@ use crate::render::Outcome;
 /// `works` are the Works of the placement as they are stored.
 pub fn binding_status(
     binding: &Binding,
-    outcome: &Outcome,
+    result: &RenderResult,
     works: &[Arc<Work>],
     now: Timestamp,
 ) -> ResourceBindingStatus {
-    if *outcome == Outcome::Idle {
+    if *result == RenderResult::Idle {
         return binding.status.clone();
     }
     let mut draft = Draft::new(binding, now);
-    match outcome {
-        Outcome::Idle => {}
-        Outcome::NotOverridden(problem) => {
+    match result {
+        RenderResult::Idle => {}
+        RenderResult::NotOverridden(problem) => {
             draft.say(cluster::OVERRIDDEN, false, reasons::OVERRIDDEN_FAILED, &problem.message);
         }
-        Outcome::NotSynchronized(problem) => {
+        RenderResult::NotSynchronized(problem) => {
             draft.overridden(binding);
             draft.say(
                 cluster::WORK_SYNCHRONIZED,
@@ -43,7 +43,7 @@ pub fn binding_status(
                 &problem.message,
             );
         }
-        Outcome::Synchronized { changed, works: names } => {
+        RenderResult::Synchronized { changed, works: names } => {
             draft.overridden(binding);
             draft.say(
                 cluster::WORK_SYNCHRONIZED,
@@ -63,8 +63,8 @@ pub fn binding_status(
 }
 
 /// Whether the status only waits for the member: some Work is about to change, or has not been answered since it did.
-pub fn awaits_member(binding: &Binding, outcome: &Outcome, works: &[Arc<Work>]) -> bool {
-    let Outcome::Synchronized { changed, works: names } = outcome else {
+pub fn awaits_member(binding: &Binding, result: &RenderResult, works: &[Arc<Work>]) -> bool {
+    let RenderResult::Synchronized { changed, works: names } = result else {
         return false;
     };
     let kind = if reports_diff(binding) {

@@ -106,7 +106,7 @@ fn selected(
     entry
 }
 
-/// The rollout's word that the cluster has to wait.
+/// The rollout's condition that the cluster has to wait.
 fn blocked(binding: &Binding) -> Option<&Condition> {
     binding
         .condition(cluster::ROLLOUT_STARTED)

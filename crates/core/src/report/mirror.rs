@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::draft::Conditions;
-use super::patch::{same, tree};
+use super::patch::same;
+use crate::difference::tree;
 use crate::effects::{Target, Write};
 use crate::objects::Placement;
 

@@ -13,9 +13,10 @@ mod external;
 mod input;
 mod lists;
 mod mirror;
-mod news;
+
 mod patch;
 mod placement;
+mod transitions;
 
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,9 @@ pub use back::{BackInput, back_reports};
 pub use binding::{awaits_member, binding_status};
 pub use input::{Input, identifiers};
 pub use mirror::{Mirror, consistent, mirror, target_namespace};
-pub use news::{PlacementFact, fact, is_complete, news};
 pub use patch::{same, status_patch};
 pub use placement::{invalid_selectors, placement_status};
+pub use transitions::{PlacementFact, fact, is_complete, transitions};
 
 use api::placement::v1beta1::ApplyStrategyType;
 use api::text::conditions::PlacementCondition;

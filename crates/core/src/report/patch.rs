@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::difference;
+use crate::difference::{self, tree};
 
 /// Times that change without anything else having changed.
 const TIMES: [&str; 2] = ["lastTransitionTime", "observationTime"];
@@ -20,11 +20,6 @@ pub fn status_patch<T: Serialize>(stored: &T, wanted: &T) -> Option<Value> {
 /// Whether two statuses say the same, times aside.
 pub fn same<T: Serialize>(a: &T, b: &T) -> bool {
     without_times(&tree(a)) == without_times(&tree(b))
-}
-
-/// Statuses are structs of texts, numbers and lists: they always have a JSON form.
-pub(super) fn tree<T: Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 fn without_times(value: &Value) -> Value {

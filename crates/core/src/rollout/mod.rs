@@ -88,13 +88,13 @@ pub fn roll_out(bindings: &mut [Tracked<Binding>], input: &Input<'_>, mut trace:
     for (position, role) in classes.roles.iter().enumerate() {
         let binding = &mut bindings[position];
         match role {
-            Role::UpToDate => say_rollout_started(binding, true, input.now),
+            Role::UpToDate => record_rollout_started(binding, true, input.now),
             Role::Remove { .. } if picks.contains(&position) => binding.delete(),
             Role::Update { .. } | Role::Bind if picks.contains(&position) => {
                 move_to_latest(binding, input);
-                say_rollout_started(binding, true, input.now);
+                record_rollout_started(binding, true, input.now);
             }
-            Role::Update { .. } | Role::Bind => say_rollout_started(binding, false, input.now),
+            Role::Update { .. } | Role::Bind => record_rollout_started(binding, false, input.now),
             Role::Remove { .. } | Role::Blocked | Role::Leaving => {}
         }
     }
@@ -130,8 +130,8 @@ fn move_to_latest(binding: &mut Tracked<Binding>, input: &Input<'_>) {
     });
 }
 
-/// Records whether the binding was told to move.
-fn say_rollout_started(binding: &mut Tracked<Binding>, started: bool, now: Timestamp) {
+/// Records whether the binding was moved.
+fn record_rollout_started(binding: &mut Tracked<Binding>, started: bool, now: Timestamp) {
     let Some(current) = binding.get() else { return };
     let (status, reason, message) = if started {
         (

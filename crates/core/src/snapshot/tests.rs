@@ -123,7 +123,7 @@ mod policies {
         assert_eq!(
             short(&run(&stored, fixed("b"), 10)),
             ["~web-0", "=web-1*"],
-            "a crash before the old one was told"
+            "a crash before the old one was changed"
         );
         assert_eq!(
             short(&run(&stored[..1], fixed("b"), 10)),

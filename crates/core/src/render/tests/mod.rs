@@ -176,8 +176,8 @@ fn merge_into(object: &mut Value, patch: &Value) {
     }
 }
 
-fn synced(changed: bool, works: &[&str]) -> Outcome {
-    Outcome::Synchronized {
+fn synced(changed: bool, works: &[&str]) -> RenderResult {
+    RenderResult::Synchronized {
         changed,
         works: works.iter().map(|w| (*w).to_owned()).collect(),
     }
@@ -205,7 +205,7 @@ fn a_work_is_created_once_and_then_left_alone() {
     let mut world = one_snapshot();
     world.report_back = serde_json::from_value(json!({"type": "Mirror", "destination": "WorkAPI"})).unwrap();
     let binding = binding("m1", "crp-0-snapshot");
-    assert_eq!(world.pass(&binding).outcome, synced(true, &[]));
+    assert_eq!(world.pass(&binding).result, synced(true, &[]));
     let no_overrides = api::hash::of(&Value::Null).unwrap();
     let work = world.work("crp-work").clone();
     assert_eq!(
@@ -234,7 +234,7 @@ fn a_work_is_created_once_and_then_left_alone() {
         })
     );
     let again = world.pass(&binding);
-    assert_eq!((again.writes.len(), again.outcome), (0, synced(false, &["crp-work"])));
+    assert_eq!((again.writes.len(), again.result), (0, synced(false, &["crp-work"])));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn works_of_a_namespaced_placement_carry_its_namespace() {
         world.work("app.crp-work")["metadata"]["labels"]["kubernetes-fleet.io/parent-placement-namespace"],
         "app"
     );
-    assert_eq!(world.pass(&binding).outcome, synced(false, &["app.crp-work"]));
+    assert_eq!(world.pass(&binding).result, synced(false, &["app.crp-work"]));
 }
 
 #[test]
@@ -302,10 +302,10 @@ fn every_part_and_every_envelope_has_its_work() {
 
     // The next group holds nothing: its one Work stays, the others go.
     let second = binding("m1", "crp-1-snapshot");
-    assert_eq!(world.pass(&second).outcome, synced(true, &["crp-work"]));
+    assert_eq!(world.pass(&second).result, synced(true, &["crp-work"]));
     assert_eq!(world.names(), ["crp-work"]);
     assert_eq!(world.work("crp-work")["metadata"]["generation"], 2);
-    assert_eq!(world.pass(&second).outcome, synced(false, &["crp-work"]));
+    assert_eq!(world.pass(&second).result, synced(false, &["crp-work"]));
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_new_index_with_equal_content_does_not_disturb_the_member() {
     world.snapshots.push(resources("crp-1-snapshot", 1, None, 1, same));
     world.pass(&binding("m1", "crp-0-snapshot"));
     let moved = world.pass(&binding("m1", "crp-1-snapshot"));
-    assert_eq!((moved.writes.len(), moved.outcome), (1, synced(false, &["crp-work"])));
+    assert_eq!((moved.writes.len(), moved.result), (1, synced(false, &["crp-work"])));
     let work = world.work("crp-work").clone();
     assert_eq!(work["metadata"]["generation"], 1);
     assert_eq!(
@@ -335,7 +335,7 @@ fn a_work_edited_by_hand_is_repaired_and_strategies_are_pushed() {
     world.pass(&bound);
     let good = world.work("crp-work")["spec"].clone();
     world.work("crp-work")["spec"]["workload"]["manifests"] = json!([]);
-    assert_eq!(world.pass(&bound).outcome, synced(true, &["crp-work"]));
+    assert_eq!(world.pass(&bound).result, synced(true, &["crp-work"]));
     assert_eq!(world.work("crp-work")["spec"], good);
 
     bound.spec.apply_strategy = serde_json::from_value(json!({"type": "ReportDiff"})).unwrap();
@@ -344,7 +344,7 @@ fn a_work_edited_by_hand_is_repaired_and_strategies_are_pushed() {
         panic!()
     };
     assert_eq!(body, &json!({"spec": {"applyStrategy": {"type": "ReportDiff"}}}));
-    assert_eq!(pushed.outcome, synced(true, &["crp-work"]));
+    assert_eq!(pushed.result, synced(true, &["crp-work"]));
     assert_eq!(world.render(&bound).writes, []);
 }
 
@@ -366,10 +366,10 @@ fn overrides_are_rendered_at_a_rollout_only() {
     );
     // A label changes without a rollout: nothing happens, also when the rule would fail now.
     world.labels.clear();
-    assert_eq!(world.pass(&bound).outcome, synced(false, &["crp-work"]));
+    assert_eq!(world.pass(&bound).result, synced(false, &["crp-work"]));
     // Without the override the Work is rendered again.
     bound.spec.cluster_resource_override_snapshots.clear();
-    assert_eq!(world.pass(&bound).outcome, synced(true, &["crp-work"]));
+    assert_eq!(world.pass(&bound).result, synced(true, &["crp-work"]));
     assert_eq!(
         world.work("crp-work")["spec"]["workload"]["manifests"][0].get("data"),
         None
@@ -385,7 +385,7 @@ fn a_bad_override_leaves_the_works_and_other_clusters_alone() {
     world.overrides = vec![namespace_rule("replace", "/data/missing", json!(1))];
     good.spec.cluster_resource_override_snapshots = vec!["cro-0".to_owned()];
     let failed = world.pass(&good);
-    let Outcome::NotOverridden(problem) = &failed.outcome else {
+    let RenderResult::NotOverridden(problem) = &failed.result else {
         panic!("{failed:?}")
     };
     assert!(
@@ -397,7 +397,7 @@ fn a_bad_override_leaves_the_works_and_other_clusters_alone() {
     );
     assert_eq!((failed.writes.len(), failed.requeue), (0, None));
     assert_eq!(world.stored, before);
-    assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).outcome, synced(true, &[]));
+    assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).result, synced(true, &[]));
 }
 
 #[test]
@@ -421,16 +421,16 @@ fn content_that_outgrows_a_work_is_split() {
     world.pass(&bound);
     assert_eq!(world.names(), ["crp-work", "crp-work-part-1"]);
     assert_eq!(
-        world.pass(&bound).outcome,
+        world.pass(&bound).result,
         synced(false, &["crp-work", "crp-work-part-1"])
     );
     bound.spec.cluster_resource_override_snapshots.clear();
-    assert_eq!(world.pass(&bound).outcome, synced(true, &["crp-work"]));
+    assert_eq!(world.pass(&bound).result, synced(true, &["crp-work"]));
     assert_eq!(world.names(), ["crp-work"]);
 
     world.overrides = vec![namespace_rule("add", "/data", json!({"big": "x".repeat(1_500_000)}))];
     bound.spec.cluster_resource_override_snapshots = vec!["cro-0".to_owned()];
-    let Outcome::NotSynchronized(problem) = world.pass(&bound).outcome else {
+    let RenderResult::NotSynchronized(problem) = world.pass(&bound).result else {
         panic!()
     };
     assert!(
@@ -474,7 +474,7 @@ fn a_faulty_envelope_stops_itself_and_not_its_neighbours() {
     // From the start.
     let mut world = World::new(vec![snapshot("crp-0-snapshot", 0, &bad, "1")]);
     let failed = world.pass(&binding("m1", "crp-0-snapshot"));
-    let Outcome::NotSynchronized(problem) = &failed.outcome else {
+    let RenderResult::NotSynchronized(problem) = &failed.result else {
         panic!("{failed:?}")
     };
     assert!(
@@ -495,7 +495,7 @@ fn a_faulty_envelope_stops_itself_and_not_its_neighbours() {
     world.snapshots = vec![snapshot("crp-1-snapshot", 1, &bad, "2")];
     let mut bound = binding("m1", "crp-1-snapshot");
     bound.spec.apply_strategy = serde_json::from_value(json!({"type": "ServerSideApply"})).unwrap();
-    assert!(matches!(world.pass(&bound).outcome, Outcome::NotSynchronized(_)));
+    assert!(matches!(world.pass(&bound).result, RenderResult::NotSynchronized(_)));
     assert_eq!(
         world.work("crp-work")["spec"]["workload"]["manifests"][0]["data"]["k"],
         "2"
@@ -509,7 +509,7 @@ fn a_faulty_envelope_stops_itself_and_not_its_neighbours() {
     // It goes when the envelope goes, and goes on when the envelope is mended.
     let mended = snapshot("crp-1-snapshot", 1, &good, "2");
     world.snapshots = vec![mended];
-    assert!(matches!(world.pass(&bound).outcome, Outcome::Synchronized { .. }));
+    assert!(matches!(world.pass(&bound).result, RenderResult::Synchronized { .. }));
     assert_eq!(
         world.work(&work_of("bad"))["metadata"]["labels"]["kubernetes-fleet.io/parent-resource-snapshot-index"],
         "1"
@@ -537,7 +537,7 @@ fn a_faulty_envelope_is_reported_where_overrides_are_rendered_already() {
     world.overrides.clear();
     let again = world.pass(&bound);
     assert!(
-        matches!(&again.outcome, Outcome::NotSynchronized(p) if p.message.contains("app/bad")),
+        matches!(&again.result, RenderResult::NotSynchronized(p) if p.message.contains("app/bad")),
         "{again:?}"
     );
     assert_eq!(again.writes, []);
@@ -564,7 +564,7 @@ fn a_bad_override_stops_the_work_that_it_concerns_and_not_its_neighbours() {
     let mut bound = binding("m1", "crp-0-snapshot");
     bound.spec.cluster_resource_override_snapshots = vec!["cro-0".to_owned()];
     let failed = world.pass(&bound);
-    let Outcome::NotOverridden(problem) = &failed.outcome else {
+    let RenderResult::NotOverridden(problem) = &failed.result else {
         panic!("{failed:?}")
     };
     assert!(problem.message.contains("\"app/inner\""), "{}", problem.message);
@@ -597,13 +597,13 @@ fn an_envelopes_work_is_known_by_its_labels() {
     rename(&mut world, &name, "crp-work-configmap-0a1b");
     world.stored.retain(|target, _| target.name != name);
     assert_eq!(
-        world.pass(&bound).outcome,
+        world.pass(&bound).result,
         synced(false, &["crp-work", "crp-work-configmap-0a1b"])
     );
 
     rename(&mut world, "crp-work-configmap-0a1b", "crp-work-configmap-2c3d");
     let doubled = world.pass(&bound);
-    let Outcome::NotSynchronized(problem) = &doubled.outcome else {
+    let RenderResult::NotSynchronized(problem) = &doubled.result else {
         panic!()
     };
     assert!(

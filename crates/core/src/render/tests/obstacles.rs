@@ -9,21 +9,21 @@ fn a_missing_snapshot_matters_only_to_works_that_were_not_made_from_it() {
     let bound = binding("m1", "crp-0-snapshot");
     world.pass(&bound);
     world.snapshots.clear();
-    assert_eq!(world.pass(&bound).outcome, synced(false, &["crp-work"]));
+    assert_eq!(world.pass(&bound).result, synced(false, &["crp-work"]));
     let moved = world.pass(&binding("m1", "crp-1-snapshot"));
     assert!(
-        matches!(&moved.outcome, Outcome::NotSynchronized(p) if p.class.label() == "user"),
+        matches!(&moved.result, RenderResult::NotSynchronized(p) if p.class.label() == "user"),
         "{moved:?}"
     );
     assert_eq!(moved.requeue, Some(Duration::from_secs(30)));
     // Works of old releases have no annotation; their index tells.
     world.work("crp-work")["metadata"]["annotations"] = json!({});
-    assert_eq!(world.pass(&bound).outcome, synced(false, &["crp-work"]));
+    assert_eq!(world.pass(&bound).result, synced(false, &["crp-work"]));
     // The apply strategy is pushed all the same.
     let mut moved = binding("m1", "crp-1-snapshot");
     moved.spec.apply_strategy = serde_json::from_value(json!({"type": "ServerSideApply"})).unwrap();
     let pushed = world.pass(&moved);
-    assert!(matches!(pushed.outcome, Outcome::NotSynchronized(_)));
+    assert!(matches!(pushed.result, RenderResult::NotSynchronized(_)));
     assert_eq!(
         world.work("crp-work")["spec"]["applyStrategy"]["type"],
         "ServerSideApply"
@@ -33,12 +33,12 @@ fn a_missing_snapshot_matters_only_to_works_that_were_not_made_from_it() {
 #[test]
 fn an_incomplete_group_is_waited_for() {
     let world = World::new(vec![resources("crp-0-snapshot", 0, None, 2, vec![])]);
-    let outcome = world.render(&binding("m1", "crp-0-snapshot")).outcome;
+    let result = world.render(&binding("m1", "crp-0-snapshot")).result;
     assert!(
-        matches!(&outcome, Outcome::NotSynchronized(p) if p.class.label() == "expected"),
-        "{outcome:?}"
+        matches!(&result, RenderResult::NotSynchronized(p) if p.class.label() == "expected"),
+        "{result:?}"
     );
-    assert_eq!(world.render(&binding("m1", "")).outcome, Outcome::Idle);
+    assert_eq!(world.render(&binding("m1", "")).result, RenderResult::Idle);
 }
 
 #[test]
@@ -49,12 +49,12 @@ fn the_work_of_an_earlier_binding_is_waited_for() {
     world.work("crp-work")["metadata"]["deletionTimestamp"] = json!("2026-11-21T12:00:00Z");
     let waiting = world.pass(&bound);
     assert!(
-        matches!(&waiting.outcome, Outcome::NotSynchronized(p) if p.class.label() == "expected"),
+        matches!(&waiting.result, RenderResult::NotSynchronized(p) if p.class.label() == "expected"),
         "{waiting:?}"
     );
     assert_eq!(waiting.writes, []);
     // Another member's Works are no obstacle.
-    assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).outcome, synced(true, &[]));
+    assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).result, synced(true, &[]));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_refused_write_is_reported_and_not_repeated() {
         (wanted[0].fingerprint(), "spec is invalid".to_owned()),
     );
     let refused = world.pass(&bound);
-    let Outcome::NotSynchronized(problem) = &refused.outcome else {
+    let RenderResult::NotSynchronized(problem) = &refused.result else {
         panic!("{refused:?}")
     };
     assert_eq!(
@@ -80,7 +80,7 @@ fn a_refused_write_is_reported_and_not_repeated() {
     );
     // Other content is tried.
     world.snapshots = vec![resources("crp-0-snapshot", 0, None, 1, vec![])];
-    assert_eq!(world.pass(&bound).outcome, synced(true, &[]));
+    assert_eq!(world.pass(&bound).result, synced(true, &[]));
 }
 
 #[test]

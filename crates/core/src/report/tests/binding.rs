@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::problem::Problem;
-use crate::render::Outcome;
+use crate::render::RenderResult;
 
-fn synced(changed: bool, works: &[Arc<Work>]) -> Outcome {
-    Outcome::Synchronized {
+fn synced(changed: bool, works: &[Arc<Work>]) -> RenderResult {
+    RenderResult::Synchronized {
         changed,
         works: works.iter().map(|w| w.meta.name.clone()).collect(),
     }
@@ -29,14 +29,14 @@ fn after_works(rest: &[&str]) -> Vec<String> {
 fn failures_before_the_works() {
     let cases = [
         (
-            Outcome::NotOverridden(Problem::user("Bad override.")),
+            RenderResult::NotOverridden(Problem::user("Bad override.")),
             vec![
                 "RolloutStarted=True/RolloutStarted",
                 "Overridden=False/OverriddenFailed",
             ],
         ),
         (
-            Outcome::NotSynchronized(Problem::user("Bad envelope.")),
+            RenderResult::NotSynchronized(Problem::user("Bad envelope.")),
             vec![
                 "RolloutStarted=True/RolloutStarted",
                 "Overridden=True/NoOverrideSpecified",
@@ -44,17 +44,17 @@ fn failures_before_the_works() {
             ],
         ),
     ];
-    for (outcome, wanted) in cases {
+    for (result, wanted) in cases {
         // What was said before about later steps goes away.
         let binding = bound("m1", 0, all_well());
-        let status = binding_status(&binding, &outcome, &[], now());
+        let status = binding_status(&binding, &result, &[], now());
         assert_eq!(words(&status.conditions), wanted);
         let last = status.conditions.last().unwrap();
         assert!(last.message.starts_with("Bad "), "{}", last.message);
         assert_eq!(last.observed_generation, 3);
     }
     let idle = started();
-    assert_eq!(binding_status(&idle, &Outcome::Idle, &[], now()), idle.status);
+    assert_eq!(binding_status(&idle, &RenderResult::Idle, &[], now()), idle.status);
 }
 
 #[test]
@@ -227,14 +227,14 @@ fn changed_works_speak_only_when_their_member_has_answered() {
     );
     assert_eq!(status_patch(&new, &again), None);
     assert_eq!(again, new);
-    for (outcome, works, awaited) in [
+    for (result, works, awaited) in [
         (synced(true, &[]), &ahead, true),
         (synced(false, &stale), &stale, true),
         (synced(false, &works), &works, false),
         (synced(false, &ahead), &works, false),
-        (Outcome::NotSynchronized(Problem::user("")), &stale, false),
+        (RenderResult::NotSynchronized(Problem::user("")), &stale, false),
     ] {
-        assert_eq!(awaits_member(&started(), &outcome, works), awaited, "{outcome:?}");
+        assert_eq!(awaits_member(&started(), &result, works), awaited, "{result:?}");
     }
 }
 
@@ -393,11 +393,11 @@ fn only_the_bindings_own_works_speak() {
         work("one", good, vec![]),
         work("of-another-binding", vec![], vec![]),
     ];
-    let outcome = Outcome::Synchronized {
+    let result = RenderResult::Synchronized {
         changed: false,
         works: vec!["one".to_owned()],
     };
-    let status = binding_status(&started(), &outcome, &works, now());
+    let status = binding_status(&started(), &result, &works, now());
     assert_eq!(words(&status.conditions)[4], "Available=True/AllWorkAreAvailable");
 }
 

@@ -1,4 +1,4 @@
-//! Placement statuses: entries, aggregation, placeholders, external rollout, news.
+//! Placement statuses: entries, aggregation, placeholders, external rollout, transitions.
 
 use super::*;
 
@@ -153,11 +153,11 @@ fn side_data_belongs_to_the_conditions_reached() {
             vec![fresh("Applied", "False", "R")],
             vec![manifest("a", &[("Applied", "False")], "drift diff")],
         )];
-        let outcome = crate::render::Outcome::Synchronized {
+        let result = crate::render::RenderResult::Synchronized {
             changed: false,
             works: vec!["one".to_owned()],
         };
-        let full = binding_status(&binding, &outcome, &works, now());
+        let full = binding_status(&binding, &result, &works, now());
         binding.status.failed_placements = full.failed_placements;
         binding.status.diffed_placements = full.diffed_placements;
         binding.status.drifted_placements = full.drifted_placements;
@@ -435,10 +435,10 @@ fn wrong_selectors_change_nothing_but_scheduled() {
 }
 
 #[test]
-fn news_are_told_once() {
+fn transitions_are_reported_once() {
     let case = Case::new(placement(json!({})), &["m1"], vec![bound("m1", 1, all_well())]);
     let status = case.status();
-    let reasons: Vec<_> = news(&case.placement, &status).iter().map(|e| e.reason).collect();
+    let reasons: Vec<_> = transitions(&case.placement, &status).iter().map(|e| e.reason).collect();
     assert_eq!(
         reasons,
         [
@@ -450,9 +450,9 @@ fn news_are_told_once() {
             "PlacementRolloutCompleted",
         ]
     );
-    let told = with_status(&case.placement, status.clone());
-    assert_eq!(news(&told, &status), []);
-    let done = fact(&told, &status);
+    let reported = with_status(&case.placement, status.clone());
+    assert_eq!(transitions(&reported, &status), []);
+    let done = fact(&reported, &status);
     assert_eq!(
         (
             done.generation,
@@ -462,7 +462,7 @@ fn news_are_told_once() {
         ),
         (3, "Completed", "True", "Completed")
     );
-    assert!(is_complete(&told, &status));
+    assert!(is_complete(&reported, &status));
 }
 
 #[test]
@@ -486,12 +486,12 @@ fn the_metric_names_the_first_open_condition() {
 }
 
 #[test]
-fn a_new_generation_tells_its_news_again() {
+fn a_new_generation_reports_its_transitions_again() {
     let mut case = Case::new(placement(json!({})), &["m1"], vec![bound("m1", 1, all_well())]);
     case.placement = with_status(&case.placement, case.status());
     case.placement.meta.generation = 4;
     case.policy.status.observed_crp_generation = 4;
     let status = case.status();
     assert!(status.conditions.iter().all(|c| c.observed_generation == 4));
-    assert_eq!(news(&case.placement, &status).len(), 6);
+    assert_eq!(transitions(&case.placement, &status).len(), 6);
 }

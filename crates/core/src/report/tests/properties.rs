@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::problem::Problem;
-use crate::render::Outcome;
+use crate::render::RenderResult;
 
 fn a_condition(kind: &'static str) -> impl Strategy<Value = Option<Value>> {
     let status = prop_oneof![Just("True"), Just("False"), Just("Unknown")];
@@ -33,12 +33,12 @@ fn a_work(name: &'static str) -> impl Strategy<Value = Arc<Work>> {
     })
 }
 
-fn an_outcome() -> impl Strategy<Value = Outcome> {
+fn an_outcome() -> impl Strategy<Value = RenderResult> {
     prop_oneof![
-        Just(Outcome::Idle),
-        Just(Outcome::NotOverridden(Problem::user("Bad."))),
-        Just(Outcome::NotSynchronized(Problem::expected("Wait."))),
-        any::<bool>().prop_map(|changed| Outcome::Synchronized {
+        Just(RenderResult::Idle),
+        Just(RenderResult::NotOverridden(Problem::user("Bad."))),
+        Just(RenderResult::NotSynchronized(Problem::expected("Wait."))),
+        any::<bool>().prop_map(|changed| RenderResult::Synchronized {
             changed,
             works: vec!["one".to_owned(), "two".to_owned()]
         }),
@@ -69,12 +69,12 @@ proptest! {
 
     #[test]
     fn a_binding_status_is_a_fixed_point(
-        binding in a_binding("m1"), outcome in an_outcome(), works in (a_work("one"), a_work("two")),
+        binding in a_binding("m1"), result in an_outcome(), works in (a_work("one"), a_work("two")),
     ) {
         let works = [works.0, works.1];
-        let first = binding_status(&binding, &outcome, &works, now());
+        let first = binding_status(&binding, &result, &works, now());
         let later = now() + std::time::Duration::from_secs(60);
-        let second = binding_status(&Binding { status: first.clone(), ..binding }, &outcome, &works, later);
+        let second = binding_status(&Binding { status: first.clone(), ..binding }, &result, &works, later);
         prop_assert_eq!(&first, &second);
         prop_assert_eq!(status_patch(&first, &second), None);
         let names: Vec<_> = first.failed_placements.iter().map(|f| &f.resource.name).collect();
@@ -103,7 +103,7 @@ proptest! {
         let second = compute(&after, now() + std::time::Duration::from_secs(60));
         prop_assert_eq!(&first, &second);
         prop_assert_eq!(status_patch(&first, &second), None);
-        prop_assert_eq!(news(&after, &second), vec![]);
+        prop_assert_eq!(transitions(&after, &second), vec![]);
         prop_assert!(first.conditions.iter().all(|c| c.observed_generation == 3));
         // The last condition is the only one that may be other than True, Scheduled aside.
         let open = first.conditions.iter().skip(1).rev().skip(1).filter(|c| c.status != api::ConditionStatus::True);

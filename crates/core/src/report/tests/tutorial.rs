@@ -1,7 +1,7 @@
 //! The final status of the tutorial "multi-cluster application", from its bindings and Works.
 
 use super::*;
-use crate::render::Outcome;
+use crate::render::RenderResult;
 
 fn override_named(mut binding: Binding) -> Binding {
     binding.spec.resource_override_snapshots =
@@ -30,11 +30,11 @@ fn settled(cluster: &str) -> Arc<Binding> {
         })
         .collect();
     let names = works.iter().map(|w| w.meta.name.clone()).collect();
-    let outcome = Outcome::Synchronized {
+    let result = RenderResult::Synchronized {
         changed: false,
         works: names,
     };
-    binding.status = binding_status(&binding, &outcome, &works, now());
+    binding.status = binding_status(&binding, &result, &works, now());
     Arc::new(binding)
 }
 

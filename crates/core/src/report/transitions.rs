@@ -1,4 +1,4 @@
-//! What a new placement status is worth telling: events and the status metric (hub-behaviour 3.2, 8.8, 11.1).
+//! What a new placement status changes: events and the status metric (hub-behaviour 3.2, 8.8, 11.1).
 
 use api::placement::v1beta1::PlacementStatus;
 use api::text::conditions::PlacementCondition;
@@ -29,7 +29,7 @@ pub fn is_complete(placement: &Placement, status: &PlacementStatus) -> bool {
 }
 
 /// Events for the conditions that became True with this status, and for the completion.
-pub fn news(placement: &Placement, status: &PlacementStatus) -> Vec<Event> {
+pub fn transitions(placement: &Placement, status: &PlacementStatus) -> Vec<Event> {
     let about = |reason, note: String| Event {
         about: placement.target(),
         uid: placement.meta.uid.clone(),
