@@ -35,6 +35,7 @@ pub fn faults(table: &str, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         "events" => event(new, c),
         _ => {}
     }
+    super::unions::faults(table, new, c);
     causes
 }
 

@@ -3,6 +3,7 @@
 mod crd;
 mod kinds;
 mod names;
+mod unions;
 
 use crate::call::Call;
 use crate::object::{self, at, items};

@@ -14,6 +14,7 @@ mod schemas;
 mod ssa;
 mod subresources;
 mod tables;
+mod values;
 mod watches;
 
 use crate::cx::Case;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
         lists::cases(),
         watches::cases(),
         tables::cases(),
+        values::cases(),
         discovery::cases(),
         auth::cases(),
     ]
