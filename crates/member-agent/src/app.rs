@@ -48,6 +48,8 @@ pub struct Clients {
     pub member: Client,
     /// How the member is reached, as reported to the hub.
     pub member_address: Address,
+    /// The time of day.
+    pub clock: Clock,
 }
 
 /// Leases on the member. The first is also taken by agents of older releases, so that two never run together.
@@ -108,6 +110,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         hub: client::build(hub).await.map_err(|err| text(&err))?,
         member: client::build(member).await.map_err(|err| text(&err))?,
         member_address,
+        clock: Clock::System,
     };
     let exports = match &settings.exports {
         Some(_) => Some(link::Metrics::register(metrics.registry()).map_err(|err| text(&err))?),
@@ -259,7 +262,7 @@ async fn spawn(
     let link_counters = counters.clone();
     let namespace = member_namespace(member_name);
     let hub = Writer::new(clients.hub.clone(), DEADLINE);
-    let clock = Clock::System;
+    let clock = clients.clock;
     let collector = Collector::new(clients.member.clone(), clients.member_address.clone(), &settings, clock);
     let applier = Applier::new(works::Parts {
         namespace: namespace.clone(),

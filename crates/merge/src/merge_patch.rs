@@ -1,6 +1,6 @@
 //! JSON merge patch (RFC 7396), and the three-way patch that clients compute for custom resources.
 
-use crate::diff::same;
+use crate::equal::same;
 use serde_json::{Map, Value};
 
 /// Applies a merge patch: maps merge, null deletes, everything else replaces.

@@ -75,6 +75,7 @@ async fn an_agent_says_that_it_has_left_only_after_the_hub_acknowledged() {
         hub: world.client_of("m1"),
         member: member.client(),
         member_address: member_agent::Address::default(),
+        clock: kit::clock::Clock::System,
     };
     let (link, stop) = (Some((member.config.clone().into(), metrics)), CancellationToken::new());
     let ended = stop.clone();

@@ -124,6 +124,9 @@ pub mod work {
 
     /// Changes of the placed objects are noticed at once. Written only while they are not.
     pub const WATCHED: &str = "Watched";
+
+    /// Somebody else writes the same fields of a placed object. Fairway's own, on manifests.
+    pub const CONTESTED: &str = "Contested";
 }
 
 /// Member clusters and their agents (placement-api 4.1).

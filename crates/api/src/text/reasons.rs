@@ -191,6 +191,9 @@ pub mod work {
 
 /// Manifest level (placement-api 14.3).
 pub mod manifest {
+    /// Somebody else writes the same fields. Fairway's own.
+    pub const ANOTHER_MANAGER_WRITES: &str = "AnotherManagerWrites";
+
     /// Applied.
     pub const APPLIED: &str = "Applied";
 

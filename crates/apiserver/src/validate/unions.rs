@@ -10,26 +10,23 @@ const HANDLERS: [&str; 4] = ["exec", "httpGet", "tcpSocket", "grpc"];
 /// Faults of an object's unions.
 pub fn faults(table: &str, new: &Value, causes: &mut Vec<Cause>) {
     let set = |path: &[&str]| at(new, path).filter(|value| !value.is_null());
-    match table {
-        "deployments.apps" if text(new, &["spec", "strategy", "type"]) == "Recreate" => {
-            if set(&["spec", "strategy", "rollingUpdate"]).is_some() {
-                let detail = "may not be specified when strategy `type` is 'Recreate'";
-                causes.push(Cause::forbidden("spec.strategy.rollingUpdate", detail));
-            }
-        }
-        "statefulsets.apps" if text(new, &["spec", "updateStrategy", "type"]) == "OnDelete" => {
-            if let Some(branch) = set(&["spec", "updateStrategy", "rollingUpdate"]) {
-                let detail = "only allowed for updateStrategy 'RollingUpdate'";
-                causes.push(Cause::invalid("spec.updateStrategy.rollingUpdate", branch, detail));
-            }
-        }
-        "services" if text(new, &["spec", "sessionAffinity"]) == "None" => {
-            if set(&["spec", "sessionAffinityConfig"]).is_some() {
-                let detail = "must not be set when session affinity is None";
-                causes.push(Cause::forbidden("spec.sessionAffinityConfig", detail));
-            }
-        }
-        _ => {}
+    let strategy = text(new, &["spec", "strategy", "type"]);
+    let update = text(new, &["spec", "updateStrategy", "type"]);
+    if table == "deployments.apps" && strategy == "Recreate" && set(&["spec", "strategy", "rollingUpdate"]).is_some() {
+        let detail = "may not be specified when strategy `type` is 'Recreate'";
+        causes.push(Cause::forbidden("spec.strategy.rollingUpdate", detail));
+    }
+    if table == "statefulsets.apps"
+        && update == "OnDelete"
+        && let Some(branch) = set(&["spec", "updateStrategy", "rollingUpdate"])
+    {
+        let detail = "only allowed for updateStrategy 'RollingUpdate'";
+        causes.push(Cause::invalid("spec.updateStrategy.rollingUpdate", branch, detail));
+    }
+    let affinity = text(new, &["spec", "sessionAffinity"]);
+    if table == "services" && affinity == "None" && set(&["spec", "sessionAffinityConfig"]).is_some() {
+        let detail = "must not be set when session affinity is None";
+        causes.push(Cause::forbidden("spec.sessionAffinityConfig", detail));
     }
     let pod: &[&str] = match table {
         "pods" => &["spec"],

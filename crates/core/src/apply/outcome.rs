@@ -1,10 +1,13 @@
 //! What became of one manifest in one pass.
 
+use std::time::Duration;
+
 use api::placement::v1beta1::PatchDetail;
 use api::text::reasons::manifest as reasons;
 use serde_json::Value;
 
 use super::availability::Availability;
+use super::history::WriteHistory;
 use super::owners::Owner;
 use super::print::Print;
 
@@ -114,6 +117,10 @@ pub struct Outcome {
     pub live: Option<Live>,
     /// Whether it does its job.
     pub availability: Availability,
+    /// Our writes to the object so far, for the next pass.
+    pub history: Box<WriteHistory>,
+    /// When another pass is due because of that history.
+    pub look_again: Option<Duration>,
 }
 
 impl Outcome {
@@ -126,6 +133,8 @@ impl Outcome {
             diffs: Vec::new(),
             live: None,
             availability: Availability::Skipped,
+            history: Box::default(),
+            look_again: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use api::text::managers;
 use serde_json::{Map, Value};
 
 use super::owners::field;
-use super::prepare::last_applied;
+use super::ownership;
 use super::request::PatchFormat;
 
 /// What a client-side apply has to send.
@@ -18,6 +18,8 @@ pub enum Change {
         format: PatchFormat,
         /// The patch.
         body: Value,
+        /// Whether it carries over fields that we held as applier, and fails when somebody wrote in between.
+        carries_over: bool,
     },
 }
 
@@ -31,7 +33,8 @@ pub fn merges_lists(object: &Value) -> bool {
 /// # Errors
 /// When the manifest does not have the shape that its kind requires, in words.
 pub fn client_side(wanted: &Value, live: &Value, guarded: bool) -> Result<Change, String> {
-    let original = last_applied(live).unwrap_or(Value::Null);
+    let original = ownership::last_applied(live);
+    let wanted = &ownership::with_kept_fields(wanted, &original, live);
     let (format, mut body) = if merges_lists(wanted) {
         let (api_version, kind) = (field(wanted, "apiVersion"), field(wanted, "kind"));
         let body =
@@ -40,16 +43,24 @@ pub fn client_side(wanted: &Value, live: &Value, guarded: bool) -> Result<Change
     } else {
         (PatchFormat::Merge, merge::three_way_json(&original, wanted, live))
     };
-    if body.as_object().is_none_or(Map::is_empty) {
-        return Ok(Change::Nothing);
-    }
     if changes_identity(&body) {
         return Err("the patch would change the object's identity".to_owned());
     }
-    if guarded {
+    let carried = ownership::with_client_side(wanted, live);
+    if body.as_object().is_none_or(Map::is_empty) && carried.is_none() {
+        return Ok(Change::Nothing);
+    }
+    let carries_over = carried.is_some();
+    if let Some(carried) = carried {
+        body = merge::merge_patch(&body, &carried);
+    } else if guarded {
         guard(&mut body, live);
     }
-    Ok(Change::Patch { format, body })
+    Ok(Change::Patch {
+        format,
+        body,
+        carries_over,
+    })
 }
 
 /// Puts the live object's version into a patch, so that it fails when somebody wrote in between.
@@ -122,7 +133,7 @@ mod tests {
                 Ok(Change::Nothing),
                 "{kind}"
             );
-            let Change::Patch { format: got, body } =
+            let Change::Patch { format: got, body, .. } =
                 client_side(&prepared(&manifest(json!({"a": "3"}))), &live, true).unwrap()
             else {
                 panic!("{kind}: a change needs a patch");

@@ -5,18 +5,21 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::availability::availability;
 use super::comparable::manifest_hash;
 use super::details::{differences, missing_object};
 use super::handover::WorkClaim;
+use super::history::{Permit, WriteHistory};
 use super::identity::{NOT_FOUND_BECAUSE, Resource};
 use super::outcome::{Live, Outcome, ResultType};
 use super::owners::{self, Claim, Owner};
+use super::ownership;
 use super::patch::{self, Change};
 use super::prepare::{self, annotation, prepare, sanitize};
-use super::request::{Answer, Ask, Failure, FailureKind, Next};
+use super::request::{Answer, Ask, Failure, FailureKind, Next, PatchFormat};
 use super::strategy::{ApplyType, Comparison, Strategy, TakeOver};
 use api::placement::v1beta1::PatchDetail;
 use api::text::annotations::SPEC_HASH;
@@ -44,9 +47,13 @@ enum Stage {
     Reporting,
     ComparingBeforeApply,
     Creating,
-    Patching,
-    Applying { force: bool },
+    Patching { body: Value, carries_over: bool },
+    CarryingOver { body: Value, force: bool },
+    Applying { body: Value, force: bool },
 }
+
+/// How often an object is read again because somebody wrote while our fields were carried over.
+const MOST_READS: u32 = 4;
 
 /// The state machine of one manifest.
 #[derive(Debug)]
@@ -61,6 +68,9 @@ pub struct Pipeline<'a> {
     not_created: Option<Failure>,
     /// How often taking the object over met a write of somebody else.
     take_over_conflicts: u32,
+    history: WriteHistory,
+    now: Timestamp,
+    reads: u32,
 }
 
 /// Takeovers that are tried again after a write of somebody else came in between.
@@ -76,9 +86,16 @@ const DEGRADED: &str = " in degraded mode (full comparison is performed instead 
      object is considered to be invalid by the member cluster API server)";
 
 impl<'a> Pipeline<'a> {
-    /// A pipeline for a manifest whose kind the member serves.
-    pub fn new(terms: &'a Terms, manifest: &'a Value, resource: &'a Resource) -> Self {
+    /// A pipeline for a manifest whose kind the member serves. `history` is what the last pass knew of our writes.
+    pub fn new(
+        terms: &'a Terms,
+        manifest: &'a Value,
+        resource: &'a Resource,
+        mut history: WriteHistory,
+        now: Timestamp,
+    ) -> Self {
         let hash = manifest_hash(manifest);
+        history.concerns(&(&hash, &terms.strategy.apply));
         Self {
             terms,
             manifest,
@@ -88,6 +105,9 @@ impl<'a> Pipeline<'a> {
             live: None,
             not_created: None,
             take_over_conflicts: 0,
+            history,
+            now,
+            reads: 0,
         }
     }
 
@@ -101,20 +121,21 @@ impl<'a> Pipeline<'a> {
                 return self.ask(Stage::CreatingUnseen, Ask::Create(prepared.body));
             }
         }
-        self.ask(Stage::Reading, Ask::Read)
+        self.read()
     }
 
     /// The step after an answer.
     pub fn answer(&mut self, answer: Answer) -> Next {
         let stage = std::mem::replace(&mut self.stage, Stage::Begin);
         match (stage, answer) {
-            (
-                Stage::CreatingUnseen | Stage::Creating | Stage::Patching | Stage::Applying { .. },
-                Answer::Object(live),
-            ) => self.applied(live),
+            (Stage::CreatingUnseen | Stage::Creating, Answer::Object(live)) => self.applied(live),
+            (Stage::Patching { body, .. } | Stage::Applying { body, .. }, Answer::Object(live)) => {
+                self.history.wrote(&body, self.live.as_ref(), &live, self.now);
+                self.applied(live)
+            }
             (Stage::CreatingUnseen, Answer::Failed(failure)) => {
                 self.not_created = (failure.kind != FailureKind::AlreadyExists).then_some(failure);
-                self.ask(Stage::Reading, Ask::Read)
+                self.read()
             }
             (Stage::Reading, Answer::Object(live)) => self.found(live),
             (Stage::Reading, Answer::Failed(failure)) if failure.kind == FailureKind::NotFound => self.absent(),
@@ -153,10 +174,27 @@ impl<'a> Pipeline<'a> {
                 self.apply_unless_drifted(compared)
             }
             (Stage::Creating, Answer::Failed(failure)) => self.not_created(&failure),
-            (Stage::Patching, Answer::Failed(failure)) => {
+            (Stage::Patching { carries_over, .. }, Answer::Failed(failure)) => {
+                let may_try_again = carries_over && !self.terms.strategy.only_if_not_drifted;
+                if may_try_again && failure.kind == FailureKind::Conflict && self.reads < MOST_READS {
+                    return self.read();
+                }
                 self.not_applied(&format!("failed to patch the manifest object: {}", by_server(&failure)))
             }
-            (Stage::Applying { force }, Answer::Failed(failure)) => self.apply_refused(force, &failure),
+            (Stage::CarryingOver { body, force }, Answer::Object(live)) => {
+                self.live = Some(live);
+                self.apply_body(body, force)
+            }
+            (Stage::CarryingOver { .. }, Answer::Failed(failure))
+                if failure.kind == FailureKind::Conflict && self.reads < MOST_READS =>
+            {
+                self.read()
+            }
+            (Stage::CarryingOver { .. }, Answer::Failed(failure)) => self.not_applied(&format!(
+                "failed to carry over the fields that were applied before: {}",
+                by_server(&failure)
+            )),
+            (Stage::Applying { body, force }, Answer::Failed(failure)) => self.apply_refused(body, force, &failure),
             (stage, answer) => self.fail(
                 ResultType::ManifestApplyFailed,
                 format!("the answer {answer:?} does not belong to the step {stage:?}"),
@@ -339,27 +377,88 @@ impl<'a> Pipeline<'a> {
         };
         match patch::client_side(&body, live, strategy.only_if_not_drifted) {
             Ok(Change::Nothing) => self.applied_already(),
-            Ok(Change::Patch { format, body }) => self.ask(Stage::Patching, Ask::Patch { format, body }),
+            Ok(Change::Patch {
+                format,
+                body: patch,
+                carries_over,
+            }) => {
+                let ask = Ask::Patch { format, body: patch };
+                self.write(
+                    Stage::Patching {
+                        body: body.clone(),
+                        carries_over,
+                    },
+                    ask,
+                    &body,
+                )
+            }
             Err(why) => self.not_applied(&format!("failed to patch the manifest object: {why}")),
         }
     }
 
-    fn apply_on_server(&mut self, mut body: Value, force: bool) -> Next {
+    fn apply_on_server(&mut self, body: Value, force: bool) -> Next {
+        let patch = self
+            .live
+            .as_ref()
+            .and_then(|live| ownership::before_server_side(&body, live));
+        match patch {
+            Some(patch) => {
+                let ask = Ask::Patch {
+                    format: PatchFormat::Merge,
+                    body: patch,
+                };
+                self.ask(Stage::CarryingOver { body, force }, ask)
+            }
+            None => self.apply_body(body, force),
+        }
+    }
+
+    fn apply_body(&mut self, body: Value, force: bool) -> Next {
+        let stage = |force| Stage::Applying {
+            body: body.clone(),
+            force,
+        };
         let Some(live) = &self.live else {
-            return self.ask(Stage::Applying { force }, Ask::Apply { body, force });
+            return self.ask(
+                stage(force),
+                Ask::Apply {
+                    body: body.clone(),
+                    force,
+                },
+            );
         };
         if prepare::is_applied_already(&body, live) {
             return self.applied_already();
         }
+        let mut sent = body.clone();
         if self.terms.strategy.only_if_not_drifted {
-            patch::guard(&mut body, live);
+            patch::guard(&mut sent, live);
         }
         let force = force || prepare::only_we_manage(live);
-        self.ask(Stage::Applying { force }, Ask::Apply { body, force })
+        self.write(stage(force), Ask::Apply { body: sent, force }, &body)
+    }
+
+    /// Sends a write of `body` over the live object, unless the writes before it say that it had better wait or never will do.
+    fn write(&mut self, stage: Stage, ask: Ask, body: &Value) -> Next {
+        let Some(live) = &self.live else {
+            return self.ask(stage, ask);
+        };
+        match self.history.permit(body, live, self.now) {
+            Permit::Write => self.ask(stage, ask),
+            Permit::Refuse(why) => self.not_applied(&why),
+            Permit::Wait(rest) => {
+                let live = live.clone();
+                let Next::Done(mut outcome) = self.applied(live) else {
+                    return self.absent();
+                };
+                outcome.look_again = Some(rest);
+                Next::Done(outcome)
+            }
+        }
     }
 
     /// A refusal that names only ourselves comes from fields that we wrote without apply: force is right then.
-    fn apply_refused(&mut self, force: bool, failure: &Failure) -> Next {
+    fn apply_refused(&mut self, mut body: Value, force: bool, failure: &Failure) -> Next {
         let ours = failure.kind == FailureKind::Conflict && patch::conflicts_only_with_us(&failure.message);
         if force || !ours {
             return self.not_applied(&format!(
@@ -367,21 +466,27 @@ impl<'a> Pipeline<'a> {
                 failure.message
             ));
         }
-        let mut body = prepare(self.manifest, &self.hash, &self.terms.owner, false).body;
-        if self.terms.strategy.apply == ApplyType::ClientSide {
-            body = prepare(self.manifest, &self.hash, &self.terms.owner, true).body;
-        }
+        let stage = Stage::Applying {
+            body: body.clone(),
+            force: true,
+        };
         if let Some(live) = self.live.as_ref().filter(|_| self.terms.strategy.only_if_not_drifted) {
             patch::guard(&mut body, live);
         }
-        self.ask(Stage::Applying { force: true }, Ask::Apply { body, force: true })
+        self.ask(stage, Ask::Apply { body, force: true })
     }
 
     fn applied_already(&mut self) -> Next {
+        self.history.at_rest(self.now);
         match self.live.take() {
             Some(live) => self.applied(live),
             None => self.absent(),
         }
+    }
+
+    fn read(&mut self) -> Next {
+        self.reads += 1;
+        self.ask(Stage::Reading, Ask::Read)
     }
 
     fn applied(&mut self, live: Value) -> Next {
@@ -466,6 +571,8 @@ impl<'a> Pipeline<'a> {
             .live
             .as_ref()
             .map(|live| Live::of(live, &self.terms.owner, self.terms.mirror));
+        outcome.look_again = self.history.look_again(self.now);
+        outcome.history = Box::new(self.history.clone());
         outcome
     }
 }
@@ -481,4 +588,8 @@ fn diff_failure(why: &str) -> String {
 }
 
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values_tests;

@@ -2,10 +2,13 @@
 
 use api::text::{annotations, managers};
 use merge::TypeInfo;
+use merge::ssa::{Entries, FieldSet};
+use merge::values;
 use serde_json::{Map, Value};
 
 use super::canonical::canonical;
 use super::owners::{self, Owner};
+use super::secrets::with_encoded_data;
 
 /// Metadata that only servers and owners write.
 pub(super) const SERVER_METADATA: [&str; 9] = [
@@ -31,9 +34,9 @@ pub(super) const STRIPPED_ANNOTATIONS: [&str; 4] = [
 /// Most bytes that keys and values of all annotations of one object may have together.
 pub const ANNOTATION_BUDGET: usize = 262_144;
 
-/// The manifest without what servers, kubectl and we ourselves write.
+/// The manifest without what servers, kubectl and we ourselves write, as the server stores it.
 pub fn sanitize(manifest: &Value) -> Value {
-    let mut out = manifest.clone();
+    let mut out = with_encoded_data(manifest).into_owned();
     let Some(root) = out.as_object_mut() else { return out };
     root.remove("status");
     let Some(metadata) = root.get_mut("metadata").and_then(Value::as_object_mut) else {
@@ -90,12 +93,6 @@ pub fn types_of(object: &Value) -> TypeInfo<'static> {
     TypeInfo::builtin(api_version, kind).unwrap_or_else(TypeInfo::unknown_object)
 }
 
-/// The manifest applied last, as the live object remembers it.
-pub fn last_applied(live: &Value) -> Option<Value> {
-    let remembered = annotation(live, annotations::LAST_APPLIED)?;
-    serde_json::from_str(remembered).ok()
-}
-
 /// An annotation of an object.
 pub fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.pointer("/metadata/annotations")?.get(key)?.as_str()
@@ -125,22 +122,21 @@ pub fn only_we_manage(live: &Value) -> bool {
 ///
 /// A field that somebody else changed since is no longer among ours, even where the change cannot be told from the values,
 /// as with a key added to a map that is one value.
+///
+/// Nor must anything be among ours that the body does not say: the apply would remove it.
 pub fn is_applied_already(body: &Value, live: &Value) -> bool {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let ours = entries.into_iter().flatten().find(|entry| {
-        owners::field(entry, "manager") == managers::WORK_AGENT
-            && owners::field(entry, "operation") == "Apply"
-            && owners::field(entry, "subresource").is_empty()
-    });
-    let Some(fields) = ours.and_then(|entry| entry.get("fieldsV1")) else {
-        return false;
-    };
+    let ours = Entries::of(live, managers::WORK_AGENT).applied;
     let hash = annotation(body, annotations::SPEC_HASH);
-    hash.is_some() && hash == annotation(live, annotations::SPEC_HASH) && is_contained(body, live) && owns(fields, body)
+    hash.is_some()
+        && hash == annotation(live, annotations::SPEC_HASH)
+        && owns(&ours, body)
+        && ours.within(body) == ours
+        && values::holds(live, body, types_of(body))
 }
 
 /// Whether a set of fields covers every field of an object to apply, except its identity, which nobody owns.
-fn owns(fields: &Value, body: &Value) -> bool {
+fn owns(fields: &FieldSet, body: &Value) -> bool {
+    let fields = fields.to_json();
     let mut members = body.as_object().into_iter().flatten();
     members.all(|(key, value)| match (key.as_str(), fields.get(format!("f:{key}"))) {
         ("apiVersion" | "kind", _) => true,
@@ -164,26 +160,6 @@ fn owns_all(fields: &Value, part: &Value, except: &[&str]) -> bool {
             })
 }
 
-/// Whether every leaf of `part` is in `whole`; lists must agree item by item, except owners, which may be more.
-fn is_contained(part: &Value, whole: &Value) -> bool {
-    match (part, whole) {
-        (Value::Object(part), Value::Object(whole)) => part.iter().all(|(key, value)| match whole.get(key) {
-            Some(other) if key == "ownerReferences" => {
-                let (wanted, present) = (value.as_array(), other.as_array());
-                wanted
-                    .zip(present)
-                    .is_some_and(|(w, p)| w.iter().all(|w| p.iter().any(|p| is_contained(w, p))))
-            }
-            Some(other) => is_contained(value, other),
-            None => false,
-        }),
-        (Value::Array(part), Value::Array(whole)) => {
-            part.len() == whole.len() && part.iter().zip(whole).all(|(a, b)| is_contained(a, b))
-        }
-        (part, whole) => part == whole,
-    }
-}
-
 fn annotations_size(object: &Value) -> usize {
     let all = object.pointer("/metadata/annotations").and_then(Value::as_object);
     all.into_iter()
@@ -193,7 +169,7 @@ fn annotations_size(object: &Value) -> usize {
 }
 
 /// Sets an annotation of an object that has metadata, as every manifest has.
-fn annotate(object: &mut Value, key: &str, value: String) {
+pub(super) fn annotate(object: &mut Value, key: &str, value: String) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
     };
@@ -210,6 +186,7 @@ fn annotate(object: &mut Value, key: &str, value: String) {
 mod tests {
     use super::*;
     use crate::apply::comparable::manifest_hash;
+    use crate::apply::ownership::last_applied;
     use serde_json::json;
 
     fn owner() -> Owner {
@@ -232,7 +209,7 @@ mod tests {
             annotation(&prepared.body, annotations::LAST_APPLIED),
             Some(wanted.as_str())
         );
-        let remembered = last_applied(&prepared.body).unwrap();
+        let remembered = last_applied(&prepared.body);
         assert_eq!(remembered.pointer("/data/k"), Some(&json!("v<1>")));
         assert!(!prepared.too_large_to_remember);
     }
@@ -257,7 +234,7 @@ mod tests {
         let prepared = prepare(&manifest, "h", &owner(), true);
         assert!(prepared.too_large_to_remember);
         assert_eq!(annotation(&prepared.body, annotations::LAST_APPLIED), Some(""));
-        assert_eq!(last_applied(&prepared.body), None);
+        assert_eq!(last_applied(&prepared.body), Value::Null);
         assert_eq!(
             annotation(
                 &prepare(&manifest, "h", &owner(), false).body,

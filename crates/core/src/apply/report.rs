@@ -9,13 +9,18 @@ use api::placement::v1beta1::{
 use api::text::conditions::work as types;
 use api::text::reasons::{manifest as manifest_reasons, work as reasons};
 use api::{Condition, ConditionStatus, Time};
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::availability::Availability;
+use super::history::Contest;
 use super::identity::Identity;
 use super::outcome::{Outcome, ResultType};
 use super::trim::trim;
 use super::work::Work;
+
+/// How old an observation time gets before it is written anew although nothing else has changed.
+const OBSERVATION_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// How the pass ended for one manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,11 +68,9 @@ pub struct Report {
 /// Builds the status out of the one before and the ends of all manifests, in the order of the Work. `now` in whole seconds.
 pub fn report(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: &Time) -> Report {
     let mut known = known_entries(old);
-    let mut findings = false;
     let manifest_conditions = entries
         .iter()
         .map(|entry| {
-            findings |= !entry.outcome.drifts.is_empty() || !entry.outcome.diffs.is_empty();
             let carried = carry_over(&mut known, entry);
             manifest_condition(subject, carried, entry, now)
         })
@@ -77,8 +80,39 @@ pub fn report(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: &Time
         manifest_conditions,
     };
     trim(subject.size, subject.generation, &mut status, now);
-    let must_write = findings || subject.mirror || status != *old;
+    keep_recent_times(&mut status, old, now);
+    let must_write = status != *old;
     Report { status, must_write }
+}
+
+/// Leaves observation times alone that are all that has changed of what was observed, until they are a minute old.
+fn keep_recent_times(status: &mut WorkStatus, old: &WorkStatus, now: &Time) {
+    let is_recent = |time: &Time| now.0.duration_since(time.0) < OBSERVATION_AGE;
+    for (new, old) in status.manifest_conditions.iter_mut().zip(&old.manifest_conditions) {
+        if let (Some(new), Some(old)) = (&mut new.drift_details, &old.drift_details) {
+            keep_time(new, old, |details| &mut details.observation_time, is_recent);
+        }
+        if let (Some(new), Some(old)) = (&mut new.diff_details, &old.diff_details) {
+            keep_time(new, old, |details| &mut details.observation_time, is_recent);
+        }
+        if let (Some(new), Some(old)) = (&mut new.back_reported_status, &old.back_reported_status) {
+            keep_time(new, old, |details| &mut details.observation_time, is_recent);
+        }
+    }
+}
+
+fn keep_time<T: Clone + PartialEq>(
+    new: &mut T,
+    old: &T,
+    time: fn(&mut T) -> &mut Time,
+    is_recent: impl Fn(&Time) -> bool,
+) {
+    let mut same = old.clone();
+    let before = time(&mut same).clone();
+    *time(&mut same) = time(new).clone();
+    if same == *new && is_recent(&before) {
+        *time(new) = before;
+    }
 }
 
 type Known<'a> = BTreeMap<Identity, VecDeque<&'a ManifestCondition>>;
@@ -146,6 +180,7 @@ fn manifest_condition(subject: &Subject, carried: ManifestCondition, entry: &Ent
     };
     put(types::APPLIED, (!subject.only_reports).then(|| applied(*result, error)));
     put(types::AVAILABLE, available(availability));
+    put(types::CONTESTED, entry.outcome.history.contest().map(contested));
     put(
         types::DIFF_REPORTED,
         subject.only_reports.then(|| diff_reported(*result, error)),
@@ -209,6 +244,19 @@ fn available(availability: &Availability) -> Option<Verdict> {
         ),
     };
     Some(verdict)
+}
+
+fn contested(contest: &Contest) -> Verdict {
+    let Contest { manager, field } = contest;
+    let other = match manager {
+        Some(manager) => format!("by the field manager {manager:?}"),
+        None => "by somebody who is not on record in the managed fields".to_owned(),
+    };
+    let message = format!(
+        "The field {field} is also written {other}. While this lasts, the manifest is applied again at most once a minute. \
+         Leave the field out of the manifest, or keep the other writer from it."
+    );
+    (ConditionStatus::True, manifest_reasons::ANOTHER_MANAGER_WRITES, message)
 }
 
 fn diff_reported(result: ResultType, error: &str) -> Verdict {

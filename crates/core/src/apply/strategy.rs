@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// How changes reach the member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ApplyType {
     /// Three-way merge against the manifest that was applied last.
     ClientSide,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::placement::v1beta1::WorkResourceIdentifier;
-use fairway_core::apply::{Arrival, Backoff, Entry, Finding, Settings, Subject};
+use fairway_core::apply::{Arrival, Backoff, Entry, Finding, Identity, Settings, Subject, WriteHistory};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -103,6 +103,10 @@ impl Memories {
             if need == Some(Need::Pass) || is_due || memory.settled.is_none() {
                 memory.due = None;
                 memory.passing = true;
+                // A repair that had to wait comes as a periodic pass, and the next one keeps its distance from that as well.
+                if memory.repair_after.is_some_and(|after| after + REPAIR_SPACING > now) {
+                    memory.repair_after = Some(now + REPAIR_SPACING);
+                }
                 return Need::Pass;
             }
             Need::Refresh
@@ -131,6 +135,22 @@ impl Memories {
     /// The last pass's end.
     pub(super) fn settled(&self, name: &str) -> Option<Settled> {
         self.all.lock().get(name)?.settled.clone()
+    }
+
+    /// What the last pass knew of our writes to each object.
+    pub(super) fn histories(&self, name: &str) -> BTreeMap<Identity, WriteHistory> {
+        let all = self.all.lock();
+        let settled = all.get(name).and_then(|memory| memory.settled.as_ref());
+        let mut found = BTreeMap::new();
+        for entry in settled.into_iter().flat_map(|settled| &settled.entries) {
+            if let Some(identity) = Identity::of(&entry.identifier) {
+                // A later manifest of the same object has been refused, and wrote nothing.
+                found
+                    .entry(identity)
+                    .or_insert_with(|| (*entry.outcome.history).clone());
+            }
+        }
+        found
     }
 
     /// Remembers a pass's end. Answers when the next periodic pass is due.
@@ -266,6 +286,13 @@ mod tests {
         let soon = now + Duration::from_millis(500);
         assert_eq!(memories.need_repair("w", soon), Duration::from_millis(1500));
         assert_eq!(memories.take_need("w", soon), Need::Refresh);
-        assert_eq!(memories.take_need("w", now + REPAIR_SPACING), Need::Pass);
+        let next = now + REPAIR_SPACING;
+        assert_eq!(memories.take_need("w", next), Need::Pass);
+        memories.settle("w", settled(), &Settings::default(), &finding);
+        assert_eq!(
+            memories.need_repair("w", next),
+            REPAIR_SPACING,
+            "one that was put off counts as well"
+        );
     }
 }

@@ -10,7 +10,7 @@ use api::text::conditions::work as types;
 use api::text::reasons::manifest as reasons;
 use fairway_core::apply::{
     self, Answer, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner, Pipeline, Record,
-    ResultType, Subject, Terms, Work,
+    ResultType, Subject, Terms, Work, WriteHistory,
 };
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
@@ -161,6 +161,10 @@ impl Applier {
             .memories
             .settle(&work.name, settled, &self.settings.requeue, &finding);
         self.pending.add(&work.name);
+        if let Some(soon) = entries.iter().filter_map(|entry| entry.outcome.look_again).min() {
+            wait = wait.min(soon);
+            self.memories.hurry(&work.name, wait);
+        }
         if defines_unmapped(records) {
             wait = wait.min(DEFINITION_PENDING);
             self.memories.hurry(&work.name, wait);
@@ -230,6 +234,7 @@ impl Applier {
         records: &mut [Record],
     ) -> BTreeMap<usize, End> {
         let seen = seen(status);
+        let histories = self.memories.histories(&terms.owner.name);
         let mut ends = BTreeMap::new();
         loop {
             let open = |record: &&Record| record.refusal.is_none() && !ends.contains_key(&record.ordinal);
@@ -254,9 +259,11 @@ impl Applier {
                 .filter_map(|record| {
                     let place = place_of(record)?;
                     let unseen = record.identity.as_ref().is_none_or(|identity| !seen.contains(identity));
+                    let history = record.identity.as_ref().and_then(|identity| histories.get(identity));
+                    let history = history.cloned().unwrap_or_default();
                     Some(
                         async move {
-                            let end = self.run_pipeline(among, terms, record, (&place, unseen)).await;
+                            let end = self.run_pipeline(among, terms, record, (&place, unseen, history)).await;
                             (record.ordinal, end)
                         }
                         .boxed(),
@@ -276,10 +283,10 @@ impl Applier {
         (work, family): (&Work, &Family),
         terms: &Terms,
         record: &Record,
-        (place, unseen): (&Place, bool),
+        (place, unseen, history): (&Place, bool, WriteHistory),
     ) -> End {
         let object = record.identity.clone().unwrap_or_default();
-        let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource);
+        let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource, history, self.clock.now());
         let mut next = pipeline.start(unseen);
         loop {
             let answer = match next {

@@ -24,7 +24,8 @@ impl Applier {
             return false;
         }
         settled.entries.iter().all(|entry| {
-            let is_same = entry.outcome.drifts.is_empty() && entry.outcome.diffs.is_empty();
+            let outcome = &entry.outcome;
+            let is_same = outcome.drifts.is_empty() && outcome.diffs.is_empty() && outcome.look_again.is_none();
             let place = Place::of(&entry.identifier);
             is_same && place.is_some_and(|place| self.placed.vouches_for(entry, &place, mirror))
         })

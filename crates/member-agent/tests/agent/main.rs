@@ -8,5 +8,6 @@ mod members;
 mod moves;
 mod ownership;
 mod statuses;
+mod values;
 mod watches;
 mod world;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use apiserver::{ApiServer, User};
 use fairway_core::apply;
 use http::Method;
+use jiff::Timestamp;
 use kit::Error;
+use kit::clock::Clock;
 use kit::rest::{Call, media};
 use member_agent::args::Settings;
 use member_agent::{Address, Clients, run_with};
@@ -110,6 +112,7 @@ impl World {
                 authority: Some(Ok("pem".to_owned())),
                 entry_point: Some("https://member:6443".to_owned()),
             },
+            clock: Clock::paused_at(Timestamp::now()),
         };
         let short = Duration::from_millis(300);
         let requeue = apply::Settings {

@@ -140,7 +140,7 @@ fn apply_once(
         _ => merged,
     };
     settle(&mut managers, &me, &before, &after, types, writer, force)?;
-    let changed = !crate::diff::same(&before, &after);
+    let changed = !crate::equal::same(&before, &after);
     if let Some(mine) = managers.0.get_mut(&me) {
         mine.fields = mine.fields.difference(&identity_fields());
         if changed || mine.time.is_none() {
@@ -200,6 +200,11 @@ pub fn extract(object: &Value, manager: &str, subresource: &str, types: TypeInfo
         }
     }
     Some(result)
+}
+
+/// `first` with everything that `second` says.
+pub fn combine(first: &Value, second: &Value, types: TypeInfo<'_>) -> Value {
+    rewrite::merge(first, second, types)
 }
 
 /// The paths that `manager` owns through server-side apply (`applied`) or through plain writes, over all versions.

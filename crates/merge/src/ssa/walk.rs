@@ -2,7 +2,7 @@
 
 use super::SsaError;
 use super::set::{FieldSet, PathElement};
-use crate::diff::same;
+use crate::equal::same;
 use crate::types::{ListKind, TypeInfo};
 use serde_json::Value;
 use std::collections::BTreeMap;

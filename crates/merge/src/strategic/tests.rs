@@ -262,7 +262,7 @@ fn elements_that_share_their_merge_key_stay_apart() {
             json!([]),
             json!([tcp]),
             json!([udp, foreign]),
-            json!([udp, foreign, tcp]),
+            json!([tcp, udp, foreign]),
         ),
         // Nothing was there.
         (json!([]), json!([tcp, udp]), json!([]), json!([tcp, udp])),

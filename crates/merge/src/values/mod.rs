@@ -7,7 +7,8 @@
 mod quantity;
 
 use crate::equal;
-use crate::types::{Scalar, TypeInfo};
+use crate::ssa::PathElement;
+use crate::types::{ListKind, Scalar, TypeInfo};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -40,6 +41,33 @@ pub fn same_member(left: Option<&Value>, right: Option<&Value>, node: TypeInfo<'
 /// Whether a value at `node` is as good as none.
 pub fn is_absent(value: &Value, node: TypeInfo<'_>) -> bool {
     value.is_null() || node.zero_is_absent() && is_zero(value, node)
+}
+
+/// Whether everything that `part` says is so in `whole`, as an apply of it would leave it: elements of lists that are merged are
+/// found by their keys and stand in the order of `part`, and null says nothing.
+pub fn holds(whole: &Value, part: &Value, node: TypeInfo<'_>) -> bool {
+    match (part, whole) {
+        (Value::Null, _) => true,
+        (Value::Object(part), Value::Object(whole)) if !node.map_is_atomic() => {
+            part.iter().all(|(key, part)| match whole.get(key) {
+                Some(whole) => holds(whole, part, node.member(key)),
+                None => is_absent(part, node.member(key)),
+            })
+        }
+        (Value::Array(part), Value::Array(whole)) if node.list() != ListKind::Atomic => {
+            let kind = node.list();
+            let steps: Vec<_> = whole.iter().map(|item| PathElement::item(node, &kind, item)).collect();
+            let mut last = None;
+            part.iter().all(|item| {
+                let step = PathElement::item(node, &kind, item);
+                let place = step.and_then(|step| steps.iter().position(|other| other.as_ref() == Some(&step)));
+                let is_next = place.is_some() && last < place;
+                last = place;
+                is_next && place.is_some_and(|place| holds(&whole[place], item, node.item()))
+            })
+        }
+        _ => same(part, whole, node),
+    }
 }
 
 fn is_zero(value: &Value, node: TypeInfo<'_>) -> bool {
@@ -351,6 +379,42 @@ mod tests {
             assert_eq!(same(&left, &right, node), wanted, "{left} {right}");
             assert_eq!(same(&right, &left, node), wanted, "{right} {left}");
         }
+    }
+
+    #[test]
+    fn a_whole_holds_a_part() {
+        let port = |number: u16, protocol: &str| json!({"containerPort": number, "protocol": protocol, "name": "n"});
+        let ports = |list: Vec<Value>| json!({ "ports": list });
+        let whole = ports(vec![port(53, "UDP"), port(53, "TCP"), port(80, "TCP")]);
+        let cases = [
+            (
+                ports(vec![
+                    json!({"containerPort": 53}),
+                    json!({"containerPort": 80, "name": "n"}),
+                ]),
+                true,
+            ),
+            (
+                ports(vec![json!({"containerPort": 80}), json!({"containerPort": 53})]),
+                false,
+            ),
+            (ports(vec![json!({"containerPort": 53, "name": "m"})]), false),
+            (ports(vec![json!({"containerPort": 81})]), false),
+            (json!({"ports": null, "env": [], "image": ""}), true),
+            (json!({"args": ["a"]}), false),
+        ];
+        for (part, wanted) in cases {
+            assert_eq!(
+                holds(&whole, &part, at("v1", "Pod", "/spec/containers/[]")),
+                wanted,
+                "{part}"
+            );
+        }
+        assert!(!holds(
+            &json!({"args": ["a", "b"]}),
+            &json!({"args": ["a"]}),
+            at("v1", "Pod", "/spec/containers/[]")
+        ));
     }
 
     #[test]

@@ -97,7 +97,13 @@ impl Member {
             plural: "configmaps".into(),
             namespaced: true,
         };
-        let mut pipeline = Pipeline::new(terms, manifest, &resource);
+        let mut pipeline = Pipeline::new(
+            terms,
+            manifest,
+            &resource,
+            WriteHistory::default(),
+            Timestamp::UNIX_EPOCH,
+        );
         let mut next = pipeline.start(unseen);
         loop {
             match next {
@@ -584,7 +590,7 @@ fn what_servers_write_is_not_sent_to_be_compared() {
             plural: "configmaps".into(),
             namespaced: true,
         };
-        let mut pipeline = Pipeline::new(&terms, &raw, &resource);
+        let mut pipeline = Pipeline::new(&terms, &raw, &resource, WriteHistory::default(), Timestamp::UNIX_EPOCH);
         let mut next = pipeline.start(false);
         let sent = loop {
             next = match next {

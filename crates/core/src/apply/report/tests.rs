@@ -7,7 +7,8 @@ use api::placement::v1beta1::PatchDetail;
 use serde_json::Value;
 
 fn time(second: u32) -> Time {
-    serde_json::from_value(json!(format!("2025-01-01T00:00:{second:02}Z"))).unwrap()
+    let (minute, second) = (second / 60, second % 60);
+    serde_json::from_value(json!(format!("2025-01-01T00:{minute:02}:{second:02}Z"))).unwrap()
 }
 
 fn subject(kind: &str) -> Subject {
@@ -242,31 +243,92 @@ fn times_move_with_the_status_only() {
 fn first_sight_of_a_difference_is_kept_until_it_is_gone() {
     let found = [with_diffs(entry("a", FoundDiff, Skipped), 1)];
     let first = report(&subject("report"), &WorkStatus::default(), &found, &time(0)).status;
-    let second = report(&subject("report"), &first, &found, &time(1));
+    let second = report(&subject("report"), &first, &found, &time(60));
     assert!(second.must_write, "the observation time moves");
     let details = second.status.manifest_conditions[0].diff_details.clone().unwrap();
     assert_eq!(
         (details.first_diffed_observed_time, details.observation_time),
-        (time(0), time(1))
+        (time(0), time(60))
     );
     assert_eq!(details.observed_in_member_cluster_generation, Some(2));
     let clean = report(
         &subject("report"),
         &second.status,
         &[entry("a", NoDiffFound, Skipped)],
-        &time(2),
+        &time(62),
     )
     .status;
     assert_eq!(clean.manifest_conditions[0].diff_details, None);
-    let again = report(&subject("report"), &clean, &found, &time(3)).status;
+    let again = report(&subject("report"), &clean, &found, &time(63)).status;
     assert_eq!(
         again.manifest_conditions[0]
             .diff_details
             .clone()
             .unwrap()
             .first_diffed_observed_time,
-        time(3)
+        time(63)
     );
+}
+
+#[test]
+fn observation_times_alone_are_written_once_a_minute() {
+    let mut mirrored = entry("m", Applied, Available);
+    mirrored.outcome.live.as_mut().unwrap().status = Some(json!({"phase": "Active"}));
+    let mut drifted = entry("d", Applied, Available);
+    drifted.outcome.drifts = with_diffs(entry("d", FoundDiff, Skipped), 1).outcome.diffs;
+    for (kind, found) in [
+        ("", drifted.clone()),
+        ("report", with_diffs(entry("a", FoundDiff, Skipped), 1)),
+        ("mirror", mirrored),
+    ] {
+        let mut status = WorkStatus::default();
+        let mut written = Vec::new();
+        for second in 0..200 {
+            let next = report(&subject(kind), &status, std::slice::from_ref(&found), &time(second));
+            if next.must_write {
+                written.push(second);
+                status = next.status;
+            } else {
+                assert_eq!(next.status, status);
+            }
+        }
+        assert_eq!(written, [0, 60, 120, 180], "{kind}");
+    }
+    // What was observed is written at once, and with its time.
+    let first = report(&subject(""), &WorkStatus::default(), &[drifted.clone()], &time(0)).status;
+    drifted.outcome.drifts[0].value_in_member = "another".to_owned();
+    let next = report(&subject(""), &first, &[drifted], &time(5));
+    let details = next.status.manifest_conditions[0].drift_details.clone().unwrap();
+    assert!(next.must_write);
+    assert_eq!(details.observation_time, time(5));
+}
+
+#[test]
+fn a_contest_has_a_condition_of_its_own() {
+    let contested = crate::apply::history::tests::contested("injector", ".webhooks[name=\"a\"].clientConfig.caBundle");
+    let mut fought = entry("a", Applied, Available);
+    fought.outcome.history = Box::new(contested);
+    let during = report(&subject(""), &WorkStatus::default(), &[fought.clone()], &time(0)).status;
+    let find =
+        |status: &WorkStatus| api::condition::find(&status.manifest_conditions[0].conditions, "Contested").cloned();
+    let condition = find(&during).unwrap();
+    assert_eq!(
+        (condition.status, condition.reason.as_str()),
+        (ConditionStatus::True, "AnotherManagerWrites")
+    );
+    assert!(
+        condition.message.starts_with(
+            "The field .webhooks[name=\"a\"].clientConfig.caBundle is also written by the field manager \"injector\"."
+        ),
+        "{}",
+        condition.message
+    );
+    assert!(
+        !report(&subject(""), &during, &[fought], &time(9)).must_write,
+        "it lasts without a write"
+    );
+    let after = report(&subject(""), &during, &[entry("a", Applied, Available)], &time(10));
+    assert!(after.must_write && find(&after.status).is_none());
 }
 
 #[test]

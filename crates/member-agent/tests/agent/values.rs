@@ -1,0 +1,194 @@
+//! Values: what was applied in another way before, branches of unions, and fields that somebody else writes as well.
+
+use super::world::*;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn data(name: &str, data: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data})
+}
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+
+fn deployment(spec: Value) -> Value {
+    let mut object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": {"metadata": {"labels": {"app": "a"}},
+            "spec": {"containers": [{"name": "c", "image": "example.com/c:1"}]}}}});
+    object["spec"]
+        .as_object_mut()
+        .unwrap()
+        .extend(spec.as_object().unwrap().clone());
+    object
+}
+
+/// Our entries among the managed fields.
+fn own_entries(object: &Value) -> Vec<String> {
+    let entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+    let own = entries.filter(|entry| entry["manager"] == "work-api-agent");
+    own.map(|entry| entry["operation"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn removed_keys_go_after_a_change_of_the_strategy() {
+    let world = World::start().await;
+    let (client, server) = (json!({"type": "ClientSideApply"}), json!({"type": "ServerSideApply"}));
+    let path = format!("{CONFIG_MAPS}/a");
+    let is = |wanted: Value| {
+        let (world, path) = (&world, &path);
+        async move {
+            eventually(&format!("the object holds {wanted}"), || async {
+                get(&world.member, path)
+                    .await
+                    .is_ok_and(|object| object["data"] == wanted)
+            })
+            .await;
+        }
+    };
+    world
+        .create_work(
+            "w",
+            spec(&[data("a", json!({"keep": "1", "gone": "1"}))], client.clone()),
+        )
+        .await;
+    is(json!({"keep": "1", "gone": "1"})).await;
+    for (strategy, last, operation) in [
+        (&server, "1", "Apply"),
+        (&client, "2", "Update"),
+        (&server, "3", "Apply"),
+    ] {
+        let wanted = json!({"keep": "1", "last": last, format!("only{last}"): "1"});
+        world
+            .change_work(
+                "w",
+                json!({"workload": {"manifests": [data("a", wanted.clone())]}, "applyStrategy": strategy}),
+            )
+            .await;
+        is(wanted).await;
+        world.wait_for("w", "Available", "True").await;
+        assert_eq!(own_entries(&get(&world.member, &path).await.unwrap()), [operation]);
+    }
+}
+
+#[tokio::test]
+async fn another_branch_takes_the_place_of_what_the_server_filled_in() {
+    let world = World::start().await;
+    let server = json!({"type": "ServerSideApply"});
+    world
+        .create_work("w", spec(&[deployment(json!({"replicas": 7}))], server.clone()))
+        .await;
+    world.wait_for("w", "Applied", "True").await;
+    let recreate = deployment(json!({"strategy": {"type": "Recreate"}}));
+    world
+        .change_work(
+            "w",
+            json!({"workload": {"manifests": [recreate]}, "applyStrategy": server}),
+        )
+        .await;
+    world.wait_for("w", "Applied", "True").await;
+    let object = get(&world.member, &format!("{DEPLOYMENTS}/a")).await.unwrap();
+    assert_eq!(object["spec"]["strategy"], json!({"type": "Recreate"}));
+    assert_eq!(object["spec"]["replicas"], 7, "a replica count that is given up stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fight_over_a_field_slows_down_and_names_the_other_writer() {
+    let world = World::start().await;
+    world
+        .create_work("w", spec(&[config_map("a", "ours")], Value::Null))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    world.wait_for_applied("w", 1).await;
+    world.member.metrics().reset();
+    world.hub.metrics().reset();
+    let path = format!("{CONFIG_MAPS}/a");
+    let rounds = |seconds: u64| {
+        let (world, path) = (&world, &path);
+        async move {
+            let mut rounds = 0;
+            let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
+            while tokio::time::Instant::now() < end {
+                if world.config("a").await.as_deref() == Some("ours") {
+                    patch(&world.member, path, &json!({"data": {"k": "theirs"}}))
+                        .await
+                        .unwrap();
+                    rounds += 1;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            rounds
+        }
+    };
+    let first = rounds(12).await;
+    assert!((3..=5).contains(&first), "{first} writes in 12 s");
+    let entry = world.work("w").await.unwrap()["status"]["manifestConditions"][0].clone();
+    assert_eq!(
+        condition(&entry["conditions"], "Contested"),
+        "True AnotherManagerWrites"
+    );
+    assert_eq!(condition(&entry["conditions"], "Applied"), "True Applied");
+    let message = entry["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["type"] == "Contested")
+        .unwrap()["message"]
+        .clone();
+    let message = message.as_str().unwrap();
+    assert!(
+        message.starts_with("The field .data.k is also written by the field manager \"fairway-in-process\"."),
+        "{message}"
+    );
+    rounds(120).await;
+    world.hub.metrics().reset();
+    let late = rounds(300).await;
+    assert!((4..=6).contains(&late), "{late} writes in 300 s");
+    let hub = writes(&world.hub)
+        .into_iter()
+        .filter(|write| write.contains("works"))
+        .collect::<Vec<_>>();
+    assert_eq!(
+        hub,
+        Vec::<String>::new(),
+        "a fight that lasts is not written again and again"
+    );
+    // The other one gives in.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(200);
+    loop {
+        let entry = world.work("w").await.unwrap()["status"]["manifestConditions"][0].clone();
+        if condition(&entry["conditions"], "Contested").is_empty() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{entry}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(world.config("a").await.as_deref(), Some("ours"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lasting_drift_is_written_once_a_minute() {
+    let world = World::start().await;
+    let strategy = json!({"comparisonOption": "FullComparison"});
+    world.create_work("w", spec(&[config_map("a", "1")], strategy)).await;
+    world.wait_for("w", "Available", "True").await;
+    patch(
+        &world.member,
+        &format!("{CONFIG_MAPS}/a"),
+        &json!({"data": {"theirs": "1"}}),
+    )
+    .await
+    .unwrap();
+    eventually("the drift is reported", || async {
+        world.work("w").await.unwrap()["status"]["manifestConditions"][0]
+            .get("driftDetails")
+            .is_some()
+    })
+    .await;
+    world.hub.metrics().reset();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let written = writes(&world.hub)
+        .into_iter()
+        .filter(|write| write.contains("works/status"))
+        .count();
+    assert!((1..=5).contains(&written), "{written} writes in 300 s");
+}
