@@ -14,13 +14,16 @@ pub mod events;
 pub mod flags;
 pub mod index;
 pub mod lease;
+pub mod managed;
 pub mod metrics;
 pub mod queue;
 pub mod reachability;
+pub mod repair;
 pub mod rest;
 pub mod runtime;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 pub mod trim;
 pub mod writer;
 
