@@ -47,12 +47,54 @@ const CONTROLLER: &str = "internalmembercluster-controller";
 /// Retries after failures; never longer than the heartbeat period.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 
+/// Longest wait while nothing answers on the hub, and never more than a third of the heartbeat period: finding out that it
+/// is back costs one connection, and a heartbeat must come within a period of that. Members that all lost the hub at once
+/// come back over this time.
+const HUB_AWAY: Duration = Duration::from_secs(15);
+
 /// How long a member that leaves waits for the hub to acknowledge that its exports are withdrawn. Whatever is left then
 /// goes with the member's namespace.
 const WITHDRAWN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Tries to write a status that others write too.
 const TRIES: usize = 4;
+
+/// Why a heartbeat is incomplete.
+#[derive(Debug, thiserror::Error)]
+enum Incomplete {
+    /// Nothing answers on the hub.
+    #[error("{0}")]
+    HubAway(String),
+    /// Something else, which its answer or this member knows.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Incomplete {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
+impl From<&Error> for Incomplete {
+    fn from(error: &Error) -> Self {
+        if error.is_unanswered() {
+            Self::HubAway(error.to_string())
+        } else {
+            Self::Other(error.to_string())
+        }
+    }
+}
+
+impl Incomplete {
+    /// The wait before the next try, after so many failures in a row.
+    fn wait(&self, failures: u32, period: Duration) -> Duration {
+        match self {
+            Self::HubAway(_) => RETRY.delay(failures).min(jittered_below(HUB_AWAY.min(period / 3))),
+            Self::Other(_) => RETRY.delay(failures).min(period),
+        }
+    }
+}
 
 /// Speaks for the member in its InternalMemberCluster.
 pub(crate) struct Speaker {
@@ -174,7 +216,7 @@ impl Speaker {
                 Err(reason) => {
                     failures += 1;
                     tracing::warn!(member = membership.name, %reason, failures, "The heartbeat is incomplete; trying again.");
-                    Some(RETRY.delay(failures).min(membership.period))
+                    Some(reason.wait(failures, membership.period))
                 }
             };
             let again = async {
@@ -191,7 +233,7 @@ impl Speaker {
     }
 
     /// One look at what the hub wants. Answers when to look again; `None` waits for a change.
-    async fn turn(&self, membership: &Membership) -> Result<Option<Duration>, String> {
+    async fn turn(&self, membership: &Membership) -> Result<Option<Duration>, Incomplete> {
         self.set_stage(match &membership.wanted {
             Wanted::Leave if heartbeat::has_left(membership) => Stage::Left,
             Wanted::Leave => Stage::Leaving,
@@ -212,7 +254,7 @@ impl Speaker {
         }
     }
 
-    async fn join(&self, membership: &Membership) -> Result<(), String> {
+    async fn join(&self, membership: &Membership) -> Result<(), Incomplete> {
         self.applier.join().await;
         let (findings, failure) = self.collector.collect(&self.clock).await;
         let update = self
@@ -226,10 +268,10 @@ impl Speaker {
                 self.counters.joined();
             }
         }
-        failure.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), |text| Err(text.into()))
     }
 
-    async fn leave(&self, membership: &Membership) -> Result<(), String> {
+    async fn leave(&self, membership: &Membership) -> Result<(), Incomplete> {
         let failure = self.applier.leave().await.err().map(|err| err.to_string());
         if failure.is_none() && !self.withdrawn().await {
             return Ok(());
@@ -248,7 +290,7 @@ impl Speaker {
                 self.set_stage(Stage::Left);
             }
         }
-        failure.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), |text| Err(text.into()))
     }
 
     /// Waits, for a while, until the hub has acknowledged that every export is withdrawn. `false` when the hub wants
@@ -283,10 +325,10 @@ impl Speaker {
         &self,
         membership: &Membership,
         say: impl Fn(&Membership, &api::Time) -> Update,
-    ) -> Result<Option<Update>, String> {
+    ) -> Result<Option<Update>, Incomplete> {
         let deadline = Instant::now() + membership.period;
         let mut base = membership.clone();
-        let mut last = String::new();
+        let mut last = Incomplete::Other(String::new());
         for attempt in 0..TRIES {
             let update = say(&base, &self.now());
             let sent = self
@@ -294,7 +336,10 @@ impl Speaker {
                 .patch(&MEMBERSHIPS, &self.key, Some("status"), Patch::Merge, &update.patch);
             let answer = match tokio::time::timeout_at(deadline, sent).await {
                 Ok(answer) => answer,
-                Err(_) => return Err("the status could not be written within a heartbeat period".to_owned()),
+                Err(_) => {
+                    let text = "the status could not be written within a heartbeat period";
+                    return Err(Incomplete::HubAway(text.to_owned()));
+                }
             };
             match answer {
                 Ok(object) => {
@@ -309,19 +354,19 @@ impl Speaker {
                         if base.wanted != membership.wanted || base.uid != membership.uid {
                             return Ok(None);
                         }
-                        last = err.to_string();
+                        last = Incomplete::from(&err);
                     }
                     Err(err) if err.is_not_found() => return Ok(None),
-                    Err(err) => last = err.to_string(),
+                    Err(err) => last = Incomplete::from(&err),
                 },
                 Err(err) if is_passing(&err) => {
-                    last = err.to_string();
+                    last = Incomplete::from(&err);
                     let wait = err
                         .retry_after()
                         .unwrap_or_else(|| RETRY.delay(u32::try_from(attempt).unwrap_or_default()));
                     tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
                 }
-                Err(err) => return Err(err.to_string()),
+                Err(err) => return Err(Incomplete::from(&err)),
             }
         }
         Err(last)
@@ -356,4 +401,39 @@ fn is_passing(err: &Error) -> bool {
 /// The period with up to a twentieth more or less, so that members do not speak in chorus.
 fn jittered(period: Duration) -> Duration {
     period.mul_f64(rand::rng().random_range(0.95..1.05))
+}
+
+/// A random part of a time: at least a quarter of it.
+fn jittered_below(longest: Duration) -> Duration {
+    longest.mul_f64(rand::rng().random_range(0.25..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_that_is_away_is_looked_for_often_enough_for_a_heartbeat_within_a_period_of_its_return() {
+        let away = Incomplete::from(&Error::Transport {
+            what: "patch".to_owned(),
+            cause: "connection refused".to_owned(),
+        });
+        assert!(matches!(away, Incomplete::HubAway(_)));
+        for period in [1, 10, 60, 600].map(Duration::from_secs) {
+            let waits: Vec<_> = (0..100).map(|failures| away.wait(failures, period)).collect();
+            assert!(
+                waits.iter().all(|wait| *wait <= period / 3 && *wait <= HUB_AWAY),
+                "{waits:?}"
+            );
+            let late = &waits[20..];
+            let (least, most) = (late.iter().min().unwrap(), late.iter().max().unwrap());
+            assert!(*most > *least * 2, "members do not come back together: {late:?}");
+        }
+        let refused = Incomplete::Other("refused".to_owned());
+        let wait = refused.wait(100, Duration::from_secs(60));
+        assert!(
+            wait >= Duration::from_secs(30),
+            "a hub that answers is asked ever less often: {wait:?}"
+        );
+    }
 }
