@@ -4,11 +4,11 @@
 pub mod agents;
 pub mod bare;
 pub mod bench;
-pub mod crowd;
 pub mod demo;
 pub mod follow;
 pub mod manifests;
 pub mod requests;
 pub mod scenarios;
+pub mod simulated_members;
 pub mod table;
 pub mod world;

@@ -28,6 +28,7 @@ use crate::link::{self, Members, Membership};
 use crate::metrics::{HubMetrics, controllers};
 use crate::required::{self, Missing};
 use crate::resources::Resources;
+use crate::services::Services;
 use crate::store::Store;
 use crate::wake::Wake;
 
@@ -37,7 +38,7 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(20);
 /// Waits before the members' sessions are tried again when they cannot be served.
 const LINK_RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
-/// Time for the last words to members before this replica leads.
+/// Time for the last answers to members before this replica leads.
 const STANDBY_GRACE: Duration = Duration::from_secs(1);
 /// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
 const RESOURCES_PATIENCE: Duration = Duration::from_secs(20);
@@ -254,10 +255,10 @@ impl Agent {
     /// Tells members that this replica does not lead, until the token is cancelled.
     fn stand_by(&self, stop: &CancellationToken) -> (CancellationToken, JoinHandle<()>) {
         let (waiting, config) = (stop.child_token(), self.config.link.clone());
-        let until = waiting.clone();
+        let (metrics, until) = (self.sessions.clone(), waiting.clone());
         let standby = tokio::spawn(async move {
             if let Some(config) = config
-                && let Err(reason) = link::stand_by(config, until).await
+                && let Err(reason) = link::stand_by(config, metrics, until).await
             {
                 tracing::info!("{reason}");
             }
@@ -287,7 +288,8 @@ impl Agent {
         if on.any_stage() {
             self.work_on_placements(tasks, recorder, leading);
         }
-        self.serve_members(tasks, leading);
+        let services = self.work_on_services(tasks, leading);
+        self.serve_members(tasks, services, leading);
         tracing::info!("Working.");
     }
 
@@ -342,8 +344,20 @@ impl Agent {
         });
     }
 
+    /// Judges exported services, with or without sessions: agents may write their records themselves.
+    fn work_on_services(&self, tasks: &mut Tasks, leading: &Leading) -> Arc<Services> {
+        let services = Services::new(self.clients.general.clone(), self.config.traffic_manager, self.clock);
+        let (running, resources) = (Arc::clone(&services), Arc::clone(&self.resources));
+        let (stop, leading) = (tasks.stop().clone(), Arc::clone(leading));
+        tasks.spawn_endless("service controller", async move {
+            running.run_once_installed(resources.definitions(), stop).await;
+            drop(leading);
+        });
+        services
+    }
+
     /// Serves the members' sessions, on the leader only. A certificate that is missing must not take the rest down.
-    fn serve_members(&self, tasks: &mut Tasks, leading: &Leading) {
+    fn serve_members(&self, tasks: &mut Tasks, services: Arc<Services>, leading: &Leading) {
         let Some(config) = self.config.link.clone() else { return };
         let store = Arc::clone(&self.store);
         let members: Members = Arc::new(move |name| match store.member(name) {
@@ -358,7 +372,8 @@ impl Agent {
             while !stop.is_cancelled() {
                 let (members, metrics) = (Arc::clone(&members), metrics.clone());
                 let known = (members, wake.rights.subscribe());
-                let served = link::run(config.clone(), client.clone(), known, metrics, clock, stop.clone()).await;
+                let (client, services) = (client.clone(), Arc::clone(&services));
+                let served = link::run(config.clone(), client, services, known, metrics, clock, stop.clone()).await;
                 if let Err(reason) = served {
                     failures += 1;
                     tracing::warn!(failures, "{reason} Until then no member can report exports.");

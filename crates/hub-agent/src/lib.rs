@@ -12,6 +12,7 @@ pub mod link;
 mod metrics;
 mod required;
 mod resources;
+pub mod services;
 mod store;
 mod wake;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::ObjectKey;
 use crate::error::Error;
 use crate::index::Index;
-use crate::ObjectKey;
 use crate::writer::{Answer, Deletion, Patch, Writer};
 
 /// Writes such objects.

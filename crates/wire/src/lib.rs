@@ -10,3 +10,7 @@ pub mod member {
     include!("generated/fleet.member.v1.rs");
 }
 pub mod convert;
+mod exports;
+pub mod topic;
+
+pub use exports::{Verdicts, key};

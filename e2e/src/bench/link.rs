@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::percentile;
 use crate::agents::Usage;
 use crate::bare::NAMESPACE;
-use crate::crowd::{Crowd, One};
 use crate::manifests::apply;
 use crate::requests::Requests;
+use crate::simulated_members::{SimulatedMember, SimulatedMembers};
 use crate::world::{Setup, World, member_cluster};
 
 /// What is measured.
@@ -48,7 +48,7 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
         member_flags: Vec::new(),
     };
     let mut world = World::start(setup).await?;
-    let mut crowd = Crowd::default();
+    let mut fleet = SimulatedMembers::default();
     let names: Vec<String> = (1..=plan.members).map(|number| format!("m{number:04}")).collect();
     let mut tokens = Vec::new();
     for some in names.chunks(JOINS) {
@@ -59,9 +59,9 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
 
     let began = Instant::now();
     for (name, token) in names.iter().zip(&tokens) {
-        crowd.add(&world.link(), name, token.path(), plan.exports)?;
+        fleet.add(&world.link(), name, token.path(), plan.exports)?;
     }
-    crowd.until_accepted(plan.exports, WITHIN).await?;
+    fleet.until_accepted(plan.exports, WITHIN).await?;
     let open = world.hub_agent()?.usage()?;
     println!(
         "{} sessions opened and {} exports recorded and judged within {:.1} s; hub agent {}",
@@ -76,7 +76,7 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
         grown / plan.members as f64
     );
 
-    let mut waits = time_changes(&world, &crowd).await?;
+    let mut waits = time_changes(&world, &fleet).await?;
     waits.sort_by(f64::total_cmp);
     println!(
         "a change is recorded on the hub after p50 {:.0} ms, p90 {:.0} ms, at most {:.0} ms",
@@ -86,7 +86,7 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
     );
 
     // A change is complete once its record is judged: what is written later must be due to the crash.
-    for one in crowd.members().iter().take(CHANGES) {
+    for one in fleet.members().iter().take(CHANGES) {
         until("the last changes are judged", async || is_judged(&world, one).await).await?;
     }
     let before = Requests::of(&world.hub_client()).await?;
@@ -116,7 +116,7 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
         writes.map(|(_, count)| count).sum::<u64>(),
         show(world.hub_agent()?.usage()?)
     );
-    crowd.end().await;
+    fleet.end().await;
     world.stop().await;
     Ok(())
 }
@@ -136,8 +136,8 @@ async fn join(world: &World, name: &str) -> Result<control_plane::TokenFile> {
 }
 
 /// Milliseconds from changed Services to their records, one after the other.
-async fn time_changes(world: &World, crowd: &Crowd) -> Result<Vec<f64>> {
-    let some = crowd.members().iter().cycle().take(CHANGES).enumerate();
+async fn time_changes(world: &World, fleet: &SimulatedMembers) -> Result<Vec<f64>> {
+    let some = fleet.members().iter().cycle().take(CHANGES).enumerate();
     stream::iter(some)
         .then(|(number, one)| time_change(world, one, 1000 + number))
         .try_collect()
@@ -145,7 +145,7 @@ async fn time_changes(world: &World, crowd: &Crowd) -> Result<Vec<f64>> {
 }
 
 /// Where the record of the export is that changes.
-fn record_path(one: &One) -> String {
+fn record_path(one: &SimulatedMember) -> String {
     format!(
         "/apis/networking.fleet.azure.com/v1alpha1/namespaces/fleet-member-{}/internalserviceexports/{NAMESPACE}-{}",
         one.name,
@@ -154,7 +154,7 @@ fn record_path(one: &One) -> String {
 }
 
 /// Whether the hub has judged the record as it is.
-async fn is_judged(world: &World, one: &One) -> bool {
+async fn is_judged(world: &World, one: &SimulatedMember) -> bool {
     let Ok(record) = get(world, &record_path(one)).await else {
         return false;
     };
@@ -162,7 +162,7 @@ async fn is_judged(world: &World, one: &One) -> bool {
     judged.is_some() && judged == record.pointer("/metadata/generation")
 }
 
-async fn time_change(world: &World, one: &One, port: usize) -> Result<f64> {
+async fn time_change(world: &World, one: &SimulatedMember, port: usize) -> Result<f64> {
     let (name, path) = (one.export(0), record_path(one));
     let port = u16::try_from(port)?;
     let began = Instant::now();

@@ -74,8 +74,8 @@ enum Sent {
     Withdraw,
 }
 
-/// Speaks for the member until just after a message; what the member really exports is kept, not mentioned.
-async fn speak(raw: &mut Raw, until: Sent) {
+/// Reports for the member until just after a message; what the member really exports is kept, not mentioned.
+async fn report_until(raw: &mut Raw, until: Sent) {
     for name in ["a", "b"] {
         raw.outbox.keep(key("app", name));
     }
@@ -121,7 +121,7 @@ async fn a_stream_that_breaks_anywhere_loses_nothing_and_removes_nothing() {
     {
         member.stop().await;
         let mut raw = world.caller("m1", Some(world.token("m1").await)).await;
-        speak(&mut raw, until).await;
+        report_until(&mut raw, until).await;
         raw.cut();
         let now = world.identities("m1").await;
         for name in ["app/a", "app/b"] {

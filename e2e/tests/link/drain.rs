@@ -66,7 +66,7 @@ async fn a_member_that_is_asked_to_go_settles_first_and_sends_nothing_new() {
     ask_to_leave(&hub, &session, Duration::from_secs(20)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     member.exported_service("b", 80).await;
-    // The hub still owes an answer to the first report, and gives it.
+    // The first report is still to be answered, and is.
     let acknowledged = hub_message::Body::Ack(pb::Ack { seq: first.seq });
     let goodbye = tokio::spawn(async move {
         session.say(acknowledged).await;
@@ -161,7 +161,7 @@ async fn a_hub_that_ends_in_the_middle_of_everything_loses_nothing() {
         for number in [0, MANY / 2, MANY - 1] {
             member.shows(&format!("s{number}"), FINE).await;
         }
-        eventually("nothing is owed", || async {
+        eventually("nothing waits for the hub", || async {
             equal(member.metrics.as_ref().unwrap().oldest.get(), 0)
         })
         .await;

@@ -6,10 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use kit::clock::Clock;
 use serde_json::json;
 use tokio::time::Instant;
-use wire::convert;
 use wire::member::{self as pb, ByeReason, hub_message};
 
-use crate::doors::farewell;
+use crate::listener::goodbye;
 use crate::raw::{Answer, key, report};
 use crate::world::{FINE, Member, PENDING, SERVICES, World, equal, eventually};
 
@@ -47,7 +46,7 @@ async fn a_session_ends_with_its_token_and_goes_on_with_the_next_one() {
     member.shows("b", FINE).await;
     world.converged(&member).await;
     assert!(member.connected());
-    // Whoever comes with the outdated one is not heard.
+    // Whoever comes with the outdated one is refused.
     let mut late = world.caller("m1", Some(outdated)).await;
     late.hello.instance = "late".to_owned();
     let answer = late.greet().await;
@@ -55,7 +54,7 @@ async fn a_session_ends_with_its_token_and_goes_on_with_the_next_one() {
         matches!(&answer, Answer::Status(status) if status.code() == tonic::Code::Unauthenticated),
         "{answer:?}"
     );
-    assert!(member.connected(), "the outdated one takes nobody's place");
+    assert!(member.connected(), "the outdated one replaces nobody");
     member.stop().await;
     world.stop().await;
 }
@@ -115,8 +114,8 @@ async fn a_session_that_reports_nothing_is_asked_about_when_its_rights_may_have_
     for cluster in ["m1", "m2"] {
         world.rights.send(cluster.to_owned()).unwrap();
     }
-    assert_eq!(farewell(&mut one).await.reason(), ByeReason::Unauthenticated);
-    assert_eq!(farewell(&mut other).await.reason(), ByeReason::Forbidden);
+    assert_eq!(goodbye(&mut one).await.reason(), ByeReason::Unauthenticated);
+    assert_eq!(goodbye(&mut other).await.reason(), ByeReason::Forbidden);
     let names: Vec<String> = world.records("m1").await.into_keys().collect();
     assert_eq!(names, ["app/a"], "nothing is withdrawn");
     world.stop().await;
@@ -130,7 +129,7 @@ async fn a_cluster_that_is_no_member_any_more_is_told_so() {
     let mut raw = world.raw("m1").await;
     raw.settle().await;
     world.memberships.lock().remove("m1");
-    let bye = farewell(&mut raw).await;
+    let bye = goodbye(&mut raw).await;
     assert_eq!((bye.reason(), bye.retry_after_ms), (ByeReason::NotAMember, 30_000));
     world.stop().await;
 }
@@ -143,10 +142,9 @@ async fn a_gap_in_the_numbers_ends_the_session_and_the_next_one_begins_anew() {
     raw.report("app", "a", 80);
     raw.settle().await;
     // The first had number 1.
-    let change = fairway_core::link::Change::Report(report("b", 80));
-    raw.send(convert::change_to_wire(3, None, &key("app", "b"), &change))
-        .await;
-    assert_eq!(farewell(&mut raw).await.reason(), ByeReason::Protocol);
+    let change = fairway_core::link::Change::Set(report("b", 80));
+    raw.send_change(3, key("app", "b"), change).await;
+    assert_eq!(goodbye(&mut raw).await.reason(), ByeReason::Protocol);
     raw.cut();
     assert_eq!(raw.open().await.resume(), pb::ResumeMode::FullSync);
     raw.settle().await;
@@ -187,8 +185,8 @@ async fn a_verdict_on_what_was_recorded_before_does_not_hide_a_refusal() {
     member.shows("b", FINE).await;
     assert_eq!(member.conditions("a").await, PENDING);
     let export = member.get_export("a").await.unwrap();
-    let told = export["status"]["conditions"].as_array().unwrap();
-    let text = told.iter().find(|one| one["type"] == "Conflict").unwrap()["message"].clone();
+    let conditions = export["status"]["conditions"].as_array().unwrap();
+    let text = conditions.iter().find(|one| one["type"] == "Conflict").unwrap()["message"].clone();
     assert!(text.as_str().unwrap().contains("not to the test's liking"), "{text}");
     let refused = member
         .metrics

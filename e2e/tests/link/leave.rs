@@ -1,4 +1,4 @@
-//! Leaving the fleet: the hub hears of every withdrawal before the member says that it has left.
+//! Leaving the fleet: every withdrawal reaches the hub before the member says that it has left.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn nothing_is_held_for_a_hub_that_the_member_has_left() {
         }
         held
     };
-    // The hub does not hear of it, so nothing may be let go.
+    // It does not reach the hub, so nothing may be let go.
     world.stop().await;
     member.departure.set(Stage::Leaving);
     let left = member.departure.withdrawn(Duration::from_millis(500)).await;
@@ -93,7 +93,7 @@ async fn an_agent_says_that_it_has_left_only_after_the_hub_acknowledged() {
     assert_eq!(
         world.joined("m1").await,
         "True",
-        "the hub has not heard of the withdrawal"
+        "the withdrawal has not reached the hub"
     );
     world.start();
     eventually("the member has left", || async {
@@ -114,7 +114,7 @@ async fn an_agent_says_that_it_has_left_only_after_the_hub_acknowledged() {
     );
     let agents = world.membership("m1").await["status"]["agentStatus"].clone();
     let agents = agents.as_array().unwrap();
-    let said: Vec<String> = agents.iter().map(word).collect();
+    let said: Vec<String> = agents.iter().map(joined_reason).collect();
     assert_eq!(
         said,
         [
@@ -129,7 +129,7 @@ async fn an_agent_says_that_it_has_left_only_after_the_hub_acknowledged() {
 }
 
 /// Type and reason of the condition Joined of an agent.
-fn word(agent: &serde_json::Value) -> String {
+fn joined_reason(agent: &serde_json::Value) -> String {
     let mut all = agent["conditions"].as_array().unwrap().iter();
     let joined = all.find(|condition| condition["type"] == "Joined").unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();

@@ -86,7 +86,7 @@ async fn a_member_gives_a_silent_hub_up_and_connects_again() {
     hub.end().await;
 }
 
-/// Carries bytes between members and the hub, until it is told to carry none.
+/// Carries bytes between members and the hub, until it is frozen.
 struct Network {
     port: u16,
     frozen: watch::Sender<bool>,
@@ -97,10 +97,10 @@ impl Network {
         let port = free_port();
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let frozen = watch::Sender::new(false);
-        let told = frozen.subscribe();
+        let state = frozen.subscribe();
         tokio::spawn(async move {
             while let Ok((member, _)) = listener.accept().await {
-                let told = told.clone();
+                let state = state.clone();
                 tokio::spawn(async move {
                     let Ok(hub) = TcpStream::connect(("127.0.0.1", hub)).await else {
                         return;
@@ -108,8 +108,8 @@ impl Network {
                     let (from_member, to_member) = member.into_split();
                     let (from_hub, to_hub) = hub.into_split();
                     tokio::join!(
-                        carry(from_member, to_hub, told.clone()),
-                        carry(from_hub, to_member, told)
+                        carry(from_member, to_hub, state.clone()),
+                        carry(from_hub, to_member, state)
                     );
                 });
             }
@@ -179,7 +179,7 @@ async fn a_network_that_swallows_everything_is_noticed_on_both_sides_and_loses_n
     .await;
     assert!(!member.connected());
     let oldest = || member.metrics.as_ref().unwrap().oldest.get();
-    assert!(oldest() > 0, "it shows since when the hub is owed something");
+    assert!(oldest() > 0, "it shows since when something waits for the hub");
     assert_eq!(world.identities("m1").await, records, "silence changes nothing");
 
     // What was on its way arrives after all, too late.
@@ -187,7 +187,7 @@ async fn a_network_that_swallows_everything_is_noticed_on_both_sides_and_loses_n
     world.converged(&member).await;
     member.shows("c", FINE).await;
     member.shows("b", "gone").await;
-    eventually("nothing is owed", || async { equal(oldest(), 0) }).await;
+    eventually("nothing waits for the hub", || async { equal(oldest(), 0) }).await;
     member.stop().await;
     world.stop().await;
 }

@@ -8,16 +8,16 @@
 )]
 
 mod breaks;
-mod crowd;
-mod doors;
 mod drain;
 mod ends;
 mod fake;
 mod fleet;
 mod leave;
 mod life;
+mod listener;
 mod liveness;
 mod objects;
 mod raw;
 mod stub;
+mod thousand;
 mod world;

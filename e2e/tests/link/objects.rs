@@ -30,6 +30,23 @@ fn record(world: &World, member: &str, name: &str) -> (ObjectKey, kit::writer::W
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_that_write_their_records_are_judged_by_a_hub_that_serves_no_sessions() {
+    let mut world = World::new().await;
+    let (mut one, mut other) = (writing(&world, "m1").await, writing(&world, "m2").await);
+    world.start_without_sessions();
+    one.exported_service("a", 80).await;
+    one.start();
+    one.shows("a", FINE).await;
+    other.exported_service("a", 81).await;
+    other.start();
+    other.shows("a", CONFLICT).await;
+    for mut member in [one, other] {
+        member.stop().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_of_both_kinds_get_the_same_verdicts() {
     let mut world = World::new().await;
     world.start();

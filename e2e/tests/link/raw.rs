@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fairway_core::link::NackCode;
 use fairway_core::link::outbox::{Outbox, Outgoing, Resume};
-use fairway_core::link::{
-    Change, ExportKey, ExportReport, NackCode, PublicIp, ServicePort, ServiceRef, TargetPort, WithdrawReason,
+use fairway_core::services::{
+    ExportChange, ExportKey, ExportReport, Exports, PublicIp, ServicePort, ServiceRef, TargetPort, WithdrawReason,
     Withdrawal,
 };
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use tonic::{Request, Status, Streaming};
 use wire::convert;
 use wire::member::member_hub_client::MemberHubClient;
 use wire::member::{self as pb, hub_message, member_message};
+use wire::topic::MemberTopic;
 
 use crate::world::World;
 
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Raw {
     pub hello: pb::Hello,
     pub token: Option<String>,
-    pub outbox: Outbox,
+    pub outbox: Outbox<Exports>,
     pub stream: Option<Stream>,
     channel: Channel,
     syncs: u32,
@@ -177,42 +179,31 @@ impl Raw {
     }
 
     pub fn report(&mut self, namespace: &str, name: &str, port: i32) {
-        self.outbox.report(key(namespace, name), report(name, port));
+        self.outbox.set(key(namespace, name), report(name, port));
     }
 
     pub fn withdraw(&mut self, namespace: &str, name: &str) {
-        self.outbox.withdraw(key(namespace, name), withdrawal());
+        self.outbox.remove(key(namespace, name), withdrawal());
     }
 
     /// Sends the next message that is due. Returns whether there was one.
     pub async fn send_next(&mut self) -> bool {
         let Some(next) = self.outbox.pop() else { return false };
-        let message = match next {
-            Outgoing::SyncBegin { sync_id } => pb::MemberMessage {
-                body: Some(member_message::Body::SyncBegin(pb::SyncBegin { sync_id })),
-            },
-            Outgoing::Change {
-                seq,
-                sync_id,
-                key,
-                change,
-            } => convert::change_to_wire(seq, sync_id, &key, &change),
-            Outgoing::SyncEnd {
-                sync_id,
-                count,
-                digest,
-                kept,
-            } => pb::MemberMessage {
-                body: Some(member_message::Body::SyncEnd(pb::SyncEnd {
-                    sync_id,
-                    count,
-                    digest: digest.to_vec(),
-                    kept: kept.iter().map(Into::into).collect(),
-                })),
-            },
-        };
-        self.send(message).await;
+        let body = Some(Exports::to_hub(next));
+        self.send(pb::MemberMessage { body }).await;
         true
+    }
+
+    /// Sends a change under a number, whatever the outbox holds.
+    pub async fn send_change(&self, seq: u64, key: ExportKey, change: ExportChange) {
+        let change = Outgoing::Change {
+            seq,
+            sync_id: None,
+            key,
+            change,
+        };
+        let body = Some(Exports::to_hub(change));
+        self.send(pb::MemberMessage { body }).await;
     }
 
     pub async fn send(&self, message: pb::MemberMessage) {
@@ -271,8 +262,8 @@ impl Raw {
     }
 
     /// The refusal of one change.
-    pub async fn refusal(&mut self, seq: u64, key: ExportKey, change: Change) -> (NackCode, String) {
-        self.send(convert::change_to_wire(seq, None, &key, &change)).await;
+    pub async fn refusal(&mut self, seq: u64, key: ExportKey, change: ExportChange) -> (NackCode, String) {
+        self.send_change(seq, key, change).await;
         loop {
             match self.receive().await.expect("the session lasts") {
                 hub_message::Body::Nack(nack) => {

@@ -1,4 +1,4 @@
-//! A hub by hand: a test decides what each stream is told.
+//! A hub by hand: a test decides what each stream gets.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl World {
 }
 
 impl Stub {
-    /// The next stream of a member, greeted: it is to report everything, and hears pings so often.
+    /// The next stream of a member, greeted: it is to report everything, and gets pings so often.
     pub async fn welcome(&mut self, ping_interval: Duration) -> Session {
         let next = tokio::time::timeout(PATIENCE, self.streams.recv()).await;
         let mut session = next.expect("a member connects").unwrap();

@@ -10,6 +10,7 @@ use apiserver::{ApiServer, User};
 use control_plane::pki::Authority;
 use e2e::requests::Requests;
 use hub_agent::link::{self as hub_link, Membership};
+use hub_agent::services::Services;
 use kit::clock::Clock;
 use kit::events;
 use kit::rest::{Call, media};
@@ -249,10 +250,40 @@ impl World {
         let (config, clock, stop) = (self.config.clone(), self.clock, CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            hub_link::run(config, client, known, metrics, clock, ended)
-                .await
-                .unwrap();
+            let services = Services::new(client.clone(), true, clock);
+            let sessions = hub_link::run(
+                config,
+                client,
+                Arc::clone(&services),
+                known,
+                metrics,
+                clock,
+                ended.clone(),
+            );
+            // The records are followed until the last session has ended.
+            let follow = CancellationToken::new();
+            let sessions = async {
+                sessions.await.unwrap();
+                follow.cancel();
+            };
+            tokio::join!(sessions, services.run(follow.clone()));
         });
+        self.half = Some(Running { stop, task });
+    }
+
+    /// Serves members as a replica that does not lead.
+    pub fn stand_by(&self, stop: CancellationToken) -> impl Future<Output = Result<(), String>> + use<> {
+        let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
+        hub_link::stand_by(self.config.clone(), metrics, stop)
+    }
+
+    /// Starts what judges records, without sessions.
+    pub fn start_without_sessions(&mut self) {
+        let user = User::service_account(SYSTEM, "hub-agent-sa", "");
+        let services = Services::new(self.server.client_for(user, "hub-agent"), true, self.clock);
+        let stop = CancellationToken::new();
+        let ended = stop.clone();
+        let task = tokio::spawn(async move { services.run(ended).await });
         self.half = Some(Running { stop, task });
     }
 

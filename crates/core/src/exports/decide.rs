@@ -6,12 +6,12 @@ use api::text::{conditions, reasons};
 use jiff::Timestamp;
 
 use super::{ExportEvent, ExportView, ServiceView, weight};
-use crate::link::{ExportReport, PublicIp, PublicIpState, ServiceRef, WithdrawReason, Withdrawal};
+use crate::services::{ExportReport, PublicIp, PublicIpState, ServiceRef, WithdrawReason, Withdrawal};
 
 /// What is to be done about a ServiceExport.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// What the hub is told.
+    /// What is reported to the hub.
     pub link: LinkStep,
     /// What becomes of the finalizer.
     pub finalizer: Finalizer,
@@ -21,7 +21,7 @@ pub struct Decision {
     pub events: Vec<ExportEvent>,
 }
 
-/// What the hub is told of an export.
+/// What is reported to the hub about an export.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "a report is the common case")]
 pub enum LinkStep {

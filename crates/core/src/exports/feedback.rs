@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::decide::{pending, put, time};
 use super::{ExportEvent, ExportView};
-use crate::link::{self, Conflict};
+use crate::services::{Conflict, Verdict};
 
 /// Shows a verdict. Returns the conditions to write and the event, or nothing when users already see it.
 ///
 /// The hub's condition observes its own record, so generations are not compared (networking 9.5).
-pub fn verdict(export: &ExportView, verdict: &link::Verdict, now: Timestamp) -> Option<(Vec<Condition>, ExportEvent)> {
+pub fn verdict(export: &ExportView, verdict: &Verdict, now: Timestamp) -> Option<(Vec<Condition>, ExportEvent)> {
     let (status, event) = match verdict.conflict {
         Conflict::NoConflict => (ConditionStatus::False, events::NO_CONFLICT_FOUND),
         Conflict::Conflict => (ConditionStatus::True, events::CONFLICT_FOUND),

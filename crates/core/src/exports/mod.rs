@@ -1,5 +1,5 @@
 //! The member's half of service export: which Service a ServiceExport stands for, whether it may be exported, what
-//! the hub is told, and which conditions its users see (networking section 9).
+//! is reported to the hub, and which conditions its users see (networking section 9).
 
 mod decide;
 mod feedback;
@@ -9,7 +9,6 @@ mod weight;
 pub use decide::{Decision, Finalizer, LinkStep, decide};
 pub use feedback::{refused, verdict};
 pub use view::{ExportView, ServiceView};
-pub(crate) use view::{list, port, text};
 pub use weight::weight;
 
 /// An event to record on a ServiceExport.

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::link::{Conflict, PublicIpState, Verdict};
+use crate::services::{Conflict, PublicIpState, Verdict};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -30,7 +30,7 @@ fn service(change: impl FnOnce(&mut Value)) -> ServiceView {
     ServiceView::from_value(&value)
 }
 
-/// The outcome in one line: what the hub is told, the finalizer, and the conditions that are written.
+/// The decision in one line: what is reported to the hub, the finalizer, and the conditions that are written.
 fn line(decision: &Decision) -> String {
     let link = match &decision.link {
         LinkStep::Keep => "keep".to_owned(),
@@ -112,24 +112,24 @@ fn events_carry_the_names_that_dashboards_know() {
         let weight = weight.to_owned();
         export(move |e| e["metadata"]["annotations"] = json!({"networking.fleet.azure.com/weight": weight}))
     };
-    let told = |export: &ExportView, service: Option<&ServiceView>| {
+    let recorded = |export: &ExportView, service: Option<&ServiceView>| {
         let decision = decide(export, service, false, at(0), at(0));
-        let told = decision.events.into_iter().map(|event| {
+        let events = decision.events.into_iter().map(|event| {
             let severity = if event.warning { "Warning" } else { "Normal" };
             format!("{severity} {} {}: {}", event.source, event.reason, event.note)
         });
-        told.collect::<Vec<_>>().join("; ")
+        events.collect::<Vec<_>>().join("; ")
     };
     assert_eq!(
-        told(&export(|_| {}), None),
+        recorded(&export(|_| {}), None),
         "Warning serviceexport-controller ServiceNotFound: service app/web is not found"
     );
     assert_eq!(
-        told(&weighed("0"), Some(&fine)),
+        recorded(&weighed("0"), Some(&fine)),
         "Normal serviceexport-controller Service: exported service app/web with 0 weight"
     );
     assert_eq!(
-        told(&weighed("1"), Some(&fine)),
+        recorded(&weighed("1"), Some(&fine)),
         "Normal serviceexport-controller ValidServiceExport: service app/web is valid for export; \
          Normal serviceexport-controller PendingExportConflictResolution: service app/web is pending export conflict resolution"
     );

@@ -4,7 +4,8 @@ use api::condition::Condition;
 use api::text::{annotations, finalizers};
 use serde_json::Value;
 
-use crate::link::{ExportKey, ServicePort, TargetPort};
+use crate::services::read::{list, port, text};
+use crate::services::{ExportKey, ServicePort};
 
 /// A ServiceExport on the member.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,41 +118,6 @@ impl ServiceView {
     pub fn is_eligible(&self) -> bool {
         self.service_type != "ExternalName" && self.cluster_ip != "None"
     }
-}
-
-/// Reads one port of a Service or of an InternalServiceExport: both have the same shape.
-pub(crate) fn port(value: &Value) -> ServicePort {
-    let protocol = match text(value, "/protocol") {
-        empty if empty.is_empty() => "TCP".to_owned(),
-        named => named,
-    };
-    let number = |value: &Value| value.as_i64().and_then(|number| i32::try_from(number).ok());
-    let target_port = value.get("targetPort").and_then(|target| match target.as_str() {
-        Some(name) => Some(TargetPort::Name(name.to_owned())),
-        None => number(target).map(TargetPort::Number),
-    });
-    ServicePort {
-        name: text(value, "/name"),
-        protocol,
-        app_protocol: value.get("appProtocol").and_then(Value::as_str).map(str::to_owned),
-        port: value.get("port").and_then(number).unwrap_or_default(),
-        target_port,
-    }
-}
-
-pub(crate) fn text(value: &Value, pointer: &str) -> String {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
 }
 
 fn annotation<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

@@ -1,28 +1,28 @@
-//! What a member still owes the hub: the newest state of each export that waits unsent, what was sent and is not yet
-//! acknowledged, and the course of a full sync. Networking 16.5.
+//! What the sender of a topic still has to bring to its receiver: the newest state of each key that waits unsent, what
+//! was sent and is not acknowledged, and the course of a full sync. Networking 16.5.
 //!
-//! The outbox is bounded by the number of exports, not by the number of changes: while a key waits, only its newest
-//! state is kept.
+//! The outbox is bounded by the number of keys, not by the number of changes: while a key waits, only its newest state
+//! is kept.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::digest::digest;
-use super::{Change, ExportKey, ExportReport, NackCode, Withdrawal};
+use super::{Change, NackCode, SyncEnd, Topic};
 
-/// The member's side of the link, between sessions and during one.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    /// What the fleet should know: a full sync reports exactly this.
-    desired: BTreeMap<ExportKey, ExportReport>,
-    waiting: BTreeMap<ExportKey, Change>,
-    order: VecDeque<ExportKey>,
-    unacked: BTreeMap<u64, (ExportKey, Change)>,
-    /// Refused for now by the hub; back in line when [`Outbox::release`] is called.
-    held: BTreeMap<ExportKey, Change>,
-    /// Exports that exist and could not be judged yet: a full sync asks the hub to leave their records alone.
-    kept: BTreeSet<ExportKey>,
-    /// Withdrawals that the hub has acknowledged and that nothing followed.
-    withdrawn: BTreeSet<ExportKey>,
+/// The sender's side of a topic, between sessions and during one.
+#[derive(Debug)]
+pub struct Outbox<T: Topic> {
+    /// What the receiver should know: a full sync sends exactly this.
+    desired: BTreeMap<T::Key, T::State>,
+    waiting: BTreeMap<T::Key, Change<T>>,
+    order: VecDeque<T::Key>,
+    unacked: BTreeMap<u64, (T::Key, Change<T>)>,
+    /// Refused for now by the receiver; back in line when [`Outbox::release`] is called.
+    held: BTreeMap<T::Key, Change<T>>,
+    /// Keys that exist and whose state is not known yet: a full sync asks the receiver to leave their records alone.
+    kept: BTreeSet<T::Key>,
+    /// Removals that the receiver has acknowledged and that nothing followed.
+    removed: BTreeSet<T::Key>,
     resend: VecDeque<u64>,
     last_seq: u64,
     last_acked: u64,
@@ -44,14 +44,17 @@ struct Sync {
 /// How a session continues what was before (networking 16.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// The hub knows nothing: everything is reported again under this sync id.
+    /// The receiver knows nothing: everything is sent again under this sync id.
     FullSync {
         /// Fresh id of the sync.
         sync_id: String,
     },
-    /// The hub still holds the session and has applied everything before this sequence number.
+    /// The receiver knows nothing, and everything is sent again later ([`Outbox::start_sync`]), because many senders are in
+    /// this position at once. What has changed and is not acknowledged goes out now.
+    ChangesFirst,
+    /// The receiver still holds the session and has carried out everything before this sequence number.
     Continue {
-        /// First sequence number that the hub has not applied.
+        /// First sequence number that the receiver has not carried out.
         next_seq: u64,
     },
 }
@@ -62,97 +65,117 @@ pub enum Resume {
     clippy::large_enum_variant,
     reason = "one message at a time is on its way; boxing would only cost"
 )]
-pub enum Outgoing {
+pub enum Outgoing<T: Topic> {
     /// A full sync starts.
     SyncBegin {
         /// Id of the sync.
         sync_id: String,
     },
-    /// A report or a withdrawal.
+    /// A change of a key.
     Change {
         /// Its sequence number.
         seq: u64,
         /// The sync it belongs to, if one runs.
         sync_id: Option<String>,
-        /// The export.
-        key: ExportKey,
+        /// The key.
+        key: T::Key,
         /// What changed.
-        change: Change,
+        change: Change<T>,
     },
     /// The full sync is complete.
-    SyncEnd {
-        /// Id of the sync.
-        sync_id: String,
-        /// Number of exports.
-        count: u64,
-        /// Digest over them, see [`super::digest`].
-        digest: [u8; 32],
-        /// Exports whose records are to stay as they are.
-        kept: Vec<ExportKey>,
-    },
+    SyncEnd(SyncEnd<T>),
 }
 
-/// What a refusal by the hub means for the change.
+/// What a refusal by the receiver means for the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// It waits for [`Outbox::release`] and is then sent again unchanged.
     Held,
     /// It is given up until its input changes.
     Final,
-    /// Something newer about the export is under way: the refusal tells nothing any more.
+    /// Something newer about the key is under way: the refusal says nothing any more.
     Outdated,
 }
 
-impl Outbox {
+impl<T: Topic> Default for Outbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Topic> Outbox<T> {
     /// An empty outbox.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            desired: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            order: VecDeque::new(),
+            unacked: BTreeMap::new(),
+            held: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            resend: VecDeque::new(),
+            last_seq: 0,
+            last_acked: 0,
+            session: None,
+        }
     }
 
-    /// The export looks like this now. Returns whether that is news to the hub.
-    pub fn report(&mut self, key: ExportKey, report: ExportReport) -> bool {
+    /// The state of the key is this now. Returns whether there is something to send.
+    pub fn set(&mut self, key: T::Key, state: T::State) -> bool {
         self.kept.remove(&key);
-        self.withdrawn.remove(&key);
-        if self.desired.get(&key) == Some(&report) {
+        self.removed.remove(&key);
+        if self.desired.get(&key) == Some(&state) {
             return false;
         }
-        self.desired.insert(key.clone(), report.clone());
-        self.enqueue(key, Change::Report(report));
+        self.desired.insert(key.clone(), state.clone());
+        self.enqueue(key, Change::Set(state));
         true
     }
 
-    /// The export is gone.
-    pub fn withdraw(&mut self, key: ExportKey, withdrawal: Withdrawal) {
+    /// The key is gone.
+    pub fn remove(&mut self, key: T::Key, removal: T::Removal) {
         self.kept.remove(&key);
-        self.withdrawn.remove(&key);
+        self.removed.remove(&key);
         self.desired.remove(&key);
-        self.enqueue(key, Change::Withdraw(withdrawal));
+        self.enqueue(key, Change::Remove(removal));
     }
 
-    /// The export exists and cannot be judged now. What the hub knows of it stays, also after a full sync.
-    pub fn keep(&mut self, key: ExportKey) {
-        if !self.desired.contains_key(&key) && !self.is_withdrawing(&key) {
+    /// The key exists and its state is not known now. What the receiver knows of it stays, also after a full sync.
+    pub fn keep(&mut self, key: T::Key) {
+        if !self.desired.contains_key(&key) && !self.is_removing(&key) {
             self.kept.insert(key);
         }
     }
 
-    /// There is nothing to keep of an export after all.
-    pub fn forget(&mut self, key: &ExportKey) {
+    /// There is nothing to keep of a key any more.
+    pub fn forget(&mut self, key: &T::Key) {
         self.kept.remove(key);
-        self.withdrawn.remove(key);
+        self.removed.remove(key);
     }
 
-    /// A session is open; `window` is the most changes that may be unacknowledged. Returns the exports whose withdrawal
-    /// turns out to be done.
-    pub fn connected(&mut self, resume: Resume, window: usize) -> Vec<ExportKey> {
+    /// A session is open; `window` is the most changes that may be unacknowledged. Returns the keys whose removal turns
+    /// out to be done.
+    pub fn connected(&mut self, resume: Resume, window: usize) -> Vec<T::Key> {
         let window = window.max(1);
         self.resend.clear();
         match resume {
             Resume::Continue { next_seq } => {
-                let withdrawn = self.settle(next_seq.saturating_sub(1));
+                let removed = self.settle(next_seq.saturating_sub(1));
                 self.resend = self.unacked.keys().copied().collect();
                 self.session = Some(Session { window, sync: None });
-                withdrawn
+                removed
+            }
+            Resume::ChangesFirst => {
+                self.release();
+                // Backwards: of two changes of a key only the newest counts.
+                for (key, change) in std::mem::take(&mut self.unacked).into_values().rev() {
+                    if !self.waiting.contains_key(&key) {
+                        self.enqueue(key, change);
+                    }
+                }
+                self.session = Some(Session { window, sync: None });
+                Vec::new()
             }
             Resume::FullSync { sync_id } => {
                 self.session = Some(Session { window, sync: None });
@@ -162,14 +185,14 @@ impl Outbox {
         }
     }
 
-    /// The hub asks for everything again (`Resync`).
+    /// The receiver asks for everything again.
     pub fn start_sync(&mut self, sync_id: String) {
         self.release();
         let unacked = std::mem::take(&mut self.unacked);
-        // Backwards: of two changes of an export only the newest counts.
+        // Backwards: of two changes of a key only the newest counts.
         for (key, change) in unacked.into_values().rev() {
-            // A withdrawal stays explicit: the end of a sync may be held back by the hub's guard.
-            if matches!(change, Change::Withdraw(_))
+            // A removal stays explicit: the end of a sync may be held back by the receiver's guard.
+            if matches!(change, Change::Remove(_))
                 && !self.desired.contains_key(&key)
                 && !self.waiting.contains_key(&key)
             {
@@ -180,10 +203,10 @@ impl Outbox {
         let all: Vec<_> = self
             .desired
             .iter()
-            .map(|(key, report)| (key.clone(), report.clone()))
+            .map(|(key, state)| (key.clone(), state.clone()))
             .collect();
-        for (key, report) in all {
-            self.enqueue(key, Change::Report(report));
+        for (key, state) in all {
+            self.enqueue(key, Change::Set(state));
         }
         if let Some(session) = &mut self.session {
             session.sync = Some(Sync {
@@ -193,7 +216,7 @@ impl Outbox {
         }
     }
 
-    /// The session is gone. Nothing is withdrawn; a broken sync is forgotten.
+    /// The session is gone. Nothing is removed for that; a broken sync is forgotten.
     pub fn disconnected(&mut self) {
         self.session = None;
         self.resend.clear();
@@ -201,7 +224,7 @@ impl Outbox {
     }
 
     /// The next message that may be sent now, if any.
-    pub fn pop(&mut self) -> Option<Outgoing> {
+    pub fn pop(&mut self) -> Option<Outgoing<T>> {
         let session = self.session.as_mut()?;
         if let Some(sync) = session.sync.as_mut().filter(|sync| !sync.begun) {
             sync.begun = true;
@@ -236,22 +259,22 @@ impl Outbox {
         if self.order.is_empty() && self.held.is_empty() {
             let sync = session.sync.take()?;
             let count = self.desired.len() as u64;
-            return Some(Outgoing::SyncEnd {
-                sync_id: sync.id,
+            return Some(Outgoing::SyncEnd(SyncEnd {
+                id: sync.id,
                 count,
-                digest: digest(&self.desired),
-                kept: self.kept.iter().cloned().collect(),
-            });
+                digest: digest::<T>(&self.desired).to_vec(),
+                kept: self.kept.clone(),
+            }));
         }
         None
     }
 
-    /// The hub has written everything up to `seq`. Returns the exports whose withdrawal is thereby done.
-    pub fn ack(&mut self, seq: u64) -> Vec<ExportKey> {
+    /// The receiver has carried out everything up to `seq`. Returns the keys whose removal is thereby done.
+    pub fn ack(&mut self, seq: u64) -> Vec<T::Key> {
         self.settle(seq)
     }
 
-    /// The hub refuses a change. A withdrawal is never given up: users wait for it to be acknowledged.
+    /// The receiver refuses a change. A removal is never given up: users wait for it to be acknowledged.
     pub fn nack(&mut self, seq: u64, code: NackCode) -> Refused {
         let Some((key, change)) = self.unacked.remove(&seq) else {
             return Refused::Outdated;
@@ -260,28 +283,28 @@ impl Outbox {
         if newer || self.waiting.contains_key(&key) {
             return Refused::Outdated;
         }
-        if code != NackCode::Unavailable && matches!(change, Change::Report(_)) {
+        if code != NackCode::Unavailable && matches!(change, Change::Set(_)) {
             return Refused::Final;
         }
         self.held.insert(key, change);
         Refused::Held
     }
 
-    /// Whether the hub has acknowledged the withdrawal of the export and nothing was said of it since.
-    pub fn is_withdrawn(&self, key: &ExportKey) -> bool {
-        self.withdrawn.contains(key)
+    /// Whether the receiver has acknowledged the removal of the key and nothing followed.
+    pub fn is_removed(&self, key: &T::Key) -> bool {
+        self.removed.contains(key)
     }
 
-    /// The record of an export may not be what was reported: it is reported again as it is.
-    pub fn repeat(&mut self, key: &ExportKey) {
-        if let Some(report) = self.desired.get(key).cloned()
+    /// What is recorded of a key may not be its state: that is sent again as it is.
+    pub fn repeat(&mut self, key: &T::Key) {
+        if let Some(state) = self.desired.get(key).cloned()
             && !self.is_open(key)
         {
-            self.enqueue(key.clone(), Change::Report(report));
+            self.enqueue(key.clone(), Change::Set(state));
         }
     }
 
-    /// Puts what the hub could not write back in line.
+    /// Puts what the receiver could not carry out back in line.
     pub fn release(&mut self) {
         for (key, change) in std::mem::take(&mut self.held) {
             if !self.waiting.contains_key(&key) {
@@ -290,7 +313,7 @@ impl Outbox {
         }
     }
 
-    /// Highest sequence number that the hub acknowledged, for the next `Hello`.
+    /// Highest sequence number that the receiver acknowledged, for the next greeting.
     pub fn last_acked(&self) -> u64 {
         self.last_acked
     }
@@ -300,18 +323,18 @@ impl Outbox {
         self.unacked.len()
     }
 
-    /// What a full sync would report.
-    pub fn desired(&self) -> &BTreeMap<ExportKey, ExportReport> {
+    /// What a full sync would send.
+    pub fn desired(&self) -> &BTreeMap<T::Key, T::State> {
         &self.desired
     }
 
-    /// Whether the hub knows or may know of the export, by us or from before.
-    pub fn is_known(&self, key: &ExportKey) -> bool {
+    /// Whether the receiver knows or may know of the key, by us or from before.
+    pub fn is_known(&self, key: &T::Key) -> bool {
         self.desired.contains_key(key) || self.kept.contains(key)
     }
 
-    /// Whether a withdrawal of the export is on its way and not acknowledged, and nothing has followed it.
-    pub fn is_withdrawing(&self, key: &ExportKey) -> bool {
+    /// Whether a removal of the key is on its way and not acknowledged, and nothing has followed it.
+    pub fn is_removing(&self, key: &T::Key) -> bool {
         if self.desired.contains_key(key) {
             return false;
         }
@@ -321,45 +344,45 @@ impl Outbox {
             .values()
             .filter(|(known, _)| known == key)
             .map(|(_, change)| change);
-        waits.chain(sent).any(|change| matches!(change, Change::Withdraw(_)))
+        waits.chain(sent).any(|change| matches!(change, Change::Remove(_)))
     }
 
-    /// Exports of which a change waits or is not acknowledged.
-    pub fn open(&self) -> BTreeSet<&ExportKey> {
+    /// Keys of which a change waits or is not acknowledged.
+    pub fn open(&self) -> BTreeSet<&T::Key> {
         let sent = self.unacked.values().map(|(key, _)| key);
         self.waiting.keys().chain(self.held.keys()).chain(sent).collect()
     }
 
-    /// Number of withdrawals that wait or are not acknowledged.
-    pub fn open_withdrawals(&self) -> usize {
+    /// Number of removals that wait or are not acknowledged.
+    pub fn open_removals(&self) -> usize {
         let sent = self.unacked.values().map(|(_, change)| change);
         let all = self.waiting.values().chain(self.held.values()).chain(sent);
-        all.filter(|change| matches!(change, Change::Withdraw(_))).count()
+        all.filter(|change| matches!(change, Change::Remove(_))).count()
     }
 
-    fn settle(&mut self, seq: u64) -> Vec<ExportKey> {
+    fn settle(&mut self, seq: u64) -> Vec<T::Key> {
         let open = self.unacked.split_off(&seq.saturating_add(1));
         let done = std::mem::replace(&mut self.unacked, open);
         self.last_acked = self.last_acked.max(seq);
-        let mut withdrawn = Vec::new();
+        let mut removed = Vec::new();
         for (key, change) in done.into_values() {
-            let settled = matches!(change, Change::Withdraw(_)) && !self.desired.contains_key(&key);
+            let settled = matches!(change, Change::Remove(_)) && !self.desired.contains_key(&key);
             if settled && !self.is_open(&key) {
-                self.withdrawn.insert(key.clone());
-                withdrawn.push(key);
+                self.removed.insert(key.clone());
+                removed.push(key);
             }
         }
-        withdrawn
+        removed
     }
 
-    /// Whether a change of the export waits or is not acknowledged.
-    fn is_open(&self, key: &ExportKey) -> bool {
+    /// Whether a change of the key waits or is not acknowledged.
+    fn is_open(&self, key: &T::Key) -> bool {
         self.waiting.contains_key(key)
             || self.held.contains_key(key)
             || self.unacked.values().any(|(known, _)| known == key)
     }
 
-    fn enqueue(&mut self, key: ExportKey, change: Change) {
+    fn enqueue(&mut self, key: T::Key, change: Change<T>) {
         self.held.remove(&key);
         if self.waiting.insert(key.clone(), change).is_none() {
             self.order.push_back(key);

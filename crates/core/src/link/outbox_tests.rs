@@ -1,5 +1,7 @@
-use super::super::{PublicIp, ServiceRef, WithdrawReason};
 use super::*;
+use crate::services::{ExportKey, ExportReport, Exports, PublicIp, ServiceRef, WithdrawReason, Withdrawal};
+
+type Outbox = super::Outbox<Exports>;
 
 fn key(name: &str) -> ExportKey {
     ExportKey {
@@ -36,16 +38,14 @@ fn drain(outbox: &mut Outbox) -> Vec<String> {
     std::iter::from_fn(|| outbox.pop())
         .map(|message| match message {
             Outgoing::SyncBegin { sync_id } => format!("begin {sync_id}"),
-            Outgoing::SyncEnd {
-                sync_id, count, kept, ..
-            } => {
+            Outgoing::SyncEnd(SyncEnd { id, count, kept, .. }) => {
                 let kept: String = kept.iter().map(|key| format!(" keep {}", key.name)).collect();
-                format!("end {sync_id} {count}{kept}")
+                format!("end {id} {count}{kept}")
             }
             Outgoing::Change {
                 seq,
                 key,
-                change: Change::Report(report),
+                change: Change::Set(report),
                 ..
             } => {
                 format!("{seq} {} v{}", key.name, report.service.resource_version)
@@ -53,7 +53,7 @@ fn drain(outbox: &mut Outbox) -> Vec<String> {
             Outgoing::Change {
                 seq,
                 key,
-                change: Change::Withdraw(_),
+                change: Change::Remove(_),
                 ..
             } => format!("{seq} {} gone", key.name),
         })
@@ -67,8 +67,8 @@ fn full(id: &str) -> Resume {
 #[test]
 fn nothing_is_sent_without_a_session_and_a_full_sync_opens_one() {
     let mut outbox = Outbox::new();
-    outbox.report(key("b"), export("1"));
-    outbox.report(key("a"), export("1"));
+    outbox.set(key("b"), export("1"));
+    outbox.set(key("a"), export("1"));
     assert!(drain(&mut outbox).is_empty());
     outbox.connected(full("s1"), 256);
     assert_eq!(drain(&mut outbox), ["begin s1", "1 b v1", "2 a v1", "end s1 2"]);
@@ -79,11 +79,11 @@ fn only_the_newest_state_of_a_waiting_export_is_kept() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 1);
     for version in ["1", "2", "3"] {
-        outbox.report(key("a"), export(version));
+        outbox.set(key("a"), export(version));
     }
     assert_eq!(drain(&mut outbox), ["begin s1", "1 a v3", "end s1 1"]);
-    outbox.report(key("a"), export("4"));
-    outbox.withdraw(key("a"), gone());
+    outbox.set(key("a"), export("4"));
+    outbox.remove(key("a"), gone());
     assert!(drain(&mut outbox).is_empty(), "the window of one is full");
     assert!(outbox.ack(1).is_empty());
     assert_eq!(drain(&mut outbox), ["2 a gone"]);
@@ -95,13 +95,13 @@ fn only_the_newest_state_of_a_waiting_export_is_kept() {
 }
 
 #[test]
-fn an_equal_report_is_no_news() {
+fn an_equal_report_is_not_sent() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    assert!(outbox.report(key("a"), export("1")));
+    assert!(outbox.set(key("a"), export("1")));
     drain(&mut outbox);
     outbox.ack(1);
-    assert!(!outbox.report(key("a"), export("1")));
+    assert!(!outbox.set(key("a"), export("1")));
     assert!(drain(&mut outbox).is_empty());
 }
 
@@ -110,12 +110,12 @@ fn a_continued_session_sends_again_what_was_not_acknowledged() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
     for name in ["a", "b", "c"] {
-        outbox.report(key(name), export("1"));
+        outbox.set(key(name), export("1"));
     }
     drain(&mut outbox);
     outbox.ack(1);
     outbox.disconnected();
-    outbox.report(key("d"), export("1"));
+    outbox.set(key("d"), export("1"));
     outbox.connected(Resume::Continue { next_seq: 3 }, 8);
     assert_eq!(drain(&mut outbox), ["3 c v1", "4 d v1"]);
     assert_eq!(outbox.last_acked(), 2);
@@ -125,11 +125,11 @@ fn a_continued_session_sends_again_what_was_not_acknowledged() {
 fn a_full_sync_keeps_unacknowledged_withdrawals_explicit() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.report(key("a"), export("1"));
-    outbox.report(key("b"), export("1"));
+    outbox.set(key("a"), export("1"));
+    outbox.set(key("b"), export("1"));
     drain(&mut outbox);
     outbox.ack(2);
-    outbox.withdraw(key("a"), gone());
+    outbox.remove(key("a"), gone());
     assert_eq!(drain(&mut outbox), ["3 a gone"]);
     outbox.disconnected();
     outbox.connected(full("s2"), 8);
@@ -140,15 +140,15 @@ fn a_full_sync_keeps_unacknowledged_withdrawals_explicit() {
 fn only_an_unavailable_hub_is_asked_again_unchanged() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.report(key("a"), export("1"));
-    outbox.report(key("b"), export("1"));
+    outbox.set(key("a"), export("1"));
+    outbox.set(key("b"), export("1"));
     drain(&mut outbox);
     assert_eq!(outbox.nack(1, NackCode::Unavailable), Refused::Held);
     assert_eq!(outbox.nack(2, NackCode::InvalidArgument), Refused::Final);
     assert!(drain(&mut outbox).is_empty());
     outbox.release();
     assert_eq!(drain(&mut outbox), ["3 a v1"]);
-    outbox.report(key("b"), export("2"));
+    outbox.set(key("b"), export("2"));
     assert_eq!(
         drain(&mut outbox),
         ["4 b v2"],
@@ -160,9 +160,9 @@ fn only_an_unavailable_hub_is_asked_again_unchanged() {
 fn a_refused_change_never_comes_back_over_a_newer_one() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.report(key("a"), export("1"));
+    outbox.set(key("a"), export("1"));
     drain(&mut outbox);
-    outbox.report(key("a"), export("2"));
+    outbox.set(key("a"), export("2"));
     drain(&mut outbox);
     assert_eq!(outbox.nack(1, NackCode::Unavailable), Refused::Outdated);
     outbox.ack(2);
@@ -174,11 +174,11 @@ fn a_refused_change_never_comes_back_over_a_newer_one() {
 fn a_refused_withdrawal_is_tried_again_even_through_a_full_sync() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.withdraw(key("a"), gone());
+    outbox.remove(key("a"), gone());
     assert_eq!(drain(&mut outbox), ["begin s1", "1 a gone", "end s1 0"]);
     assert_eq!(outbox.nack(1, NackCode::InvalidArgument), Refused::Held);
     outbox.ack(1);
-    assert!(!outbox.is_withdrawn(&key("a")), "a refusal is no acknowledgement");
+    assert!(!outbox.is_removed(&key("a")), "a refusal is no acknowledgement");
     outbox.start_sync("s2".into());
     assert_eq!(drain(&mut outbox), ["begin s2", "2 a gone", "end s2 0"]);
     assert_eq!(outbox.ack(2), [key("a")]);
@@ -188,28 +188,28 @@ fn a_refused_withdrawal_is_tried_again_even_through_a_full_sync() {
 fn a_withdrawal_counts_as_done_only_while_nothing_followed() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.withdraw(key("a"), gone());
-    outbox.withdraw(key("b"), gone());
+    outbox.remove(key("a"), gone());
+    outbox.remove(key("b"), gone());
     drain(&mut outbox);
-    outbox.report(key("b"), export("1"));
+    outbox.set(key("b"), export("1"));
     assert_eq!(outbox.ack(2), [key("a")], "b is exported again");
-    assert!(outbox.is_withdrawn(&key("a")) && !outbox.is_withdrawn(&key("b")));
-    outbox.report(key("a"), export("1"));
-    assert!(!outbox.is_withdrawn(&key("a")));
+    assert!(outbox.is_removed(&key("a")) && !outbox.is_removed(&key("b")));
+    outbox.set(key("a"), export("1"));
+    assert!(!outbox.is_removed(&key("a")));
 }
 
 #[test]
 fn an_export_that_came_back_can_be_withdrawn_again_before_the_first_withdrawal_is_acknowledged() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.withdraw(key("a"), gone());
+    outbox.remove(key("a"), gone());
     drain(&mut outbox);
-    assert!(outbox.is_withdrawing(&key("a")));
-    outbox.report(key("a"), export("1"));
-    assert!(!outbox.is_withdrawing(&key("a")), "it is exported again");
+    assert!(outbox.is_removing(&key("a")));
+    outbox.set(key("a"), export("1"));
+    assert!(!outbox.is_removing(&key("a")), "it is exported again");
     drain(&mut outbox);
-    outbox.withdraw(key("a"), gone());
-    assert!(outbox.is_withdrawing(&key("a")));
+    outbox.remove(key("a"), gone());
+    assert!(outbox.is_removing(&key("a")));
     assert_eq!(drain(&mut outbox), ["3 a gone"]);
     assert_eq!(outbox.ack(1), [], "the newest one counts");
     assert_eq!(outbox.ack(3), [key("a")]);
@@ -219,12 +219,12 @@ fn an_export_that_came_back_can_be_withdrawn_again_before_the_first_withdrawal_i
 fn an_acknowledgement_lost_with_the_stream_is_learned_on_resume() {
     let mut outbox = Outbox::new();
     outbox.connected(full("s1"), 8);
-    outbox.withdraw(key("a"), gone());
+    outbox.remove(key("a"), gone());
     drain(&mut outbox);
     outbox.disconnected();
     let done = outbox.connected(Resume::Continue { next_seq: 2 }, 8);
     assert_eq!(done, [key("a")]);
-    assert!(outbox.is_withdrawn(&key("a")) && drain(&mut outbox).is_empty());
+    assert!(outbox.is_removed(&key("a")) && drain(&mut outbox).is_empty());
 }
 
 #[test]
@@ -233,8 +233,8 @@ fn a_full_sync_keeps_what_the_member_cannot_judge() {
     for name in ["a", "b", "c", "d"] {
         outbox.keep(key(name));
     }
-    outbox.report(key("a"), export("1"));
-    outbox.withdraw(key("b"), gone());
+    outbox.set(key("a"), export("1"));
+    outbox.remove(key("b"), gone());
     outbox.forget(&key("c"));
     outbox.keep(key("a"));
     outbox.connected(full("s1"), 8);
@@ -247,7 +247,7 @@ fn a_full_sync_keeps_what_the_member_cannot_judge() {
 #[test]
 fn a_record_that_may_have_changed_is_reported_once_more_as_it_is() {
     let mut outbox = Outbox::new();
-    outbox.report(key("a"), export("1"));
+    outbox.set(key("a"), export("1"));
     outbox.connected(full("s1"), 256);
     drain(&mut outbox);
     outbox.repeat(&key("a"));
@@ -256,4 +256,35 @@ fn a_record_that_may_have_changed_is_reported_once_more_as_it_is() {
     outbox.repeat(&key("a"));
     outbox.repeat(&key("unknown"));
     assert_eq!(drain(&mut outbox), ["2 a v1"]);
+}
+
+#[test]
+fn changes_go_before_a_full_sync_that_comes_later() {
+    let mut outbox = Outbox::new();
+    outbox.connected(full("s1"), 8);
+    for name in ["a", "b", "c", "d"] {
+        outbox.set(key(name), export("1"));
+    }
+    drain(&mut outbox);
+    outbox.ack(4);
+    outbox.set(key("a"), export("2"));
+    outbox.set(key("c"), export("2"));
+    drain(&mut outbox);
+    outbox.remove(key("c"), gone());
+    drain(&mut outbox);
+    outbox.disconnected();
+    outbox.set(key("b"), export("2"));
+    outbox.connected(Resume::ChangesFirst, 8);
+    assert_eq!(
+        drain(&mut outbox),
+        ["8 b v2", "9 c gone", "10 a v2"],
+        "the newest change of each key that the hub may not know"
+    );
+    outbox.ack(8);
+    outbox.start_sync("s2".into());
+    let rest = drain(&mut outbox);
+    assert_eq!(
+        rest,
+        ["begin s2", "11 c gone", "12 a v2", "13 b v2", "14 d v1", "end s2 3"]
+    );
 }

@@ -1,10 +1,20 @@
-//! The InternalServiceExport that records a member's report, and which exports of one service agree with one another
-//! (networking 3.6, 4, 9.3 and 16.3).
+//! Exported Services on the hub: what a member reports of one, the InternalServiceExport that records it, and which
+//! exports of one service agree with one another (networking 3.6, 4, 9.3 and 16.3).
 
+mod export;
+pub(crate) mod read;
 mod record;
 mod resolve;
+mod topic;
+mod validate;
 mod write;
 
+pub use export::{
+    Conflict, ExportKey, ExportReport, PublicIp, PublicIpState, ServicePort, ServiceRef, TargetPort, Verdict,
+    WithdrawReason, Withdrawal,
+};
 pub use record::{HUB_MANAGER, MEMBER_MANAGER, Record, is_recorded, manifest, record_name};
 pub use resolve::{Judgement, resolve};
+pub use topic::{ExportChange, Exports};
+pub use validate::validate;
 pub use write::{Scope, Step, address_of, report, still_going, surplus, withdraw};

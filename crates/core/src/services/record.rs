@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::exports::{list, port, text};
-use crate::link::{ExportKey, ExportReport, PublicIpState, ServicePort, TargetPort};
+use super::read::{list, port, text};
+use super::{ExportKey, ExportReport, PublicIpState, ServicePort, TargetPort};
 
 /// Field manager of the hub agent's writes. A full sync removes only records that this manager owns (16.1).
 pub const HUB_MANAGER: &str = "hub-agent-service-exports";
@@ -94,11 +94,6 @@ impl Record {
         (self.uid.clone(), self.generation)
     }
 
-    /// Writes into the answer to a write, which comes without managed fields, that this manager applied the object.
-    pub fn claim(value: &mut Value, manager: &str) {
-        value["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply"}]);
-    }
-
     /// Whether the object's managed fields say that this manager applied it.
     pub fn is_managed(value: &Value, manager: &str) -> bool {
         list(value, "/metadata/managedFields")
@@ -119,8 +114,8 @@ pub fn record_name(key: &ExportKey, taken: bool) -> String {
     format!("{plain}-{hex}")
 }
 
-/// The object to apply for a report. `same_address` says that the report speaks of the address that the record
-/// speaks of, so that facts survive a lookup that is pending or failed (networking 16.3).
+/// The object to apply for a report. `same_address` says that the report describes the address that the record
+/// describes, so that facts survive a lookup that is pending or failed (networking 16.3).
 pub fn manifest(
     cluster: &str,
     name: &str,
@@ -250,7 +245,7 @@ pub fn is_recorded(record: &Record, manifest: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::{PublicIp, ServiceRef};
+    use crate::services::{PublicIp, ServiceRef};
 
     fn key(namespace: &str, name: &str) -> ExportKey {
         ExportKey {

@@ -5,8 +5,7 @@ use api::condition::{self, Condition, ConditionStatus};
 use api::text::{conditions, reasons};
 use jiff::Timestamp;
 
-use super::Record;
-use crate::link::Conflict;
+use super::{Conflict, Record};
 
 /// The judgement of one export.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +79,7 @@ fn judge(record: &Record, agrees: bool, now: Timestamp) -> Judgement<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::{ExportKey, ServicePort};
+    use crate::services::{ExportKey, ServicePort};
 
     fn record(cluster: &str, created: i64, port: i32) -> Record {
         Record {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::record::{Record, is_recorded, manifest, record_name};
-use crate::link::{ExportKey, ExportReport, PublicIpState};
+use super::{ExportKey, ExportReport, PublicIpState};
+use crate::link::Refusal;
 
 /// Whose records are written, and how much of a report goes into them.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ pub enum Step<'a> {
 }
 
 /// Decides about a report, given all records of the cluster. `address` is the public address that the record is known
-/// to speak of, where that is known.
+/// to describe, where that is known.
 pub fn report<'a>(
     scope: Scope<'_>,
     key: &ExportKey,
@@ -91,15 +92,15 @@ pub fn withdraw<'a>(
     })
 }
 
-/// Why a report has to wait for this record.
-pub fn still_going(record: &Record) -> String {
-    format!(
+/// The refusal of a report that has to wait for this record.
+pub fn still_going(record: &Record) -> Refusal {
+    Refusal::unavailable(format!(
         "The record {} of the export before is still being deleted.",
         record.name
-    )
+    ))
 }
 
-/// The address that a record speaks of once a report is written; none when it speaks of none.
+/// The address that a record describes once a report is written; none when it describes none.
 pub fn address_of(report: &ExportReport, before: Option<String>) -> Option<String> {
     match report.public_ip.state {
         PublicIpState::Found => Some(report.public_ip.ip.clone()),
@@ -127,7 +128,7 @@ pub fn surplus(applied: &Value, answer: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::{PublicIp, ServicePort, ServiceRef};
+    use crate::services::{PublicIp, ServicePort, ServiceRef};
 
     const SCOPE: Scope<'static> = Scope {
         cluster: "m",

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fairway_core::link::NackCode;
+use fairway_core::link::fence::{Admission, Greeting};
 use fairway_core::link::outbox::{Outbox, Refused, Resume};
-use fairway_core::link::session::{Admission, ClusterSession, Greeting};
-use fairway_core::link::{
-    ExportKey, ExportReport, NackCode, PublicIp, ServicePort, ServiceRef, WithdrawReason, Withdrawal,
+use fairway_core::services::{
+    ExportKey, ExportReport, Exports, PublicIp, ServicePort, ServiceRef, WithdrawReason, Withdrawal,
 };
 
 use crate::hub::{Down, Fate, Hub, Stream, Up, is_bad};
@@ -18,8 +19,10 @@ struct Agent {
     number: u32,
     epoch: u64,
     incarnation: String,
-    outbox: Outbox,
+    outbox: Outbox<Exports>,
     connected: bool,
+    /// A full sync is yet to come on the present stream.
+    sync_due: bool,
     syncs: u32,
 }
 
@@ -72,7 +75,7 @@ impl Agent {
     fn new(number: u32, epoch: u64, truth: &BTreeMap<ExportKey, ExportReport>) -> Self {
         let mut outbox = Outbox::new();
         for (key, report) in truth {
-            outbox.report(key.clone(), report.clone());
+            outbox.set(key.clone(), report.clone());
         }
         Self {
             number,
@@ -80,6 +83,7 @@ impl Agent {
             incarnation: String::new(),
             outbox,
             connected: false,
+            sync_due: false,
             syncs: 0,
         }
     }
@@ -113,12 +117,12 @@ impl Fleet {
 
     pub fn set(&mut self, key: ExportKey, report: ExportReport) {
         self.truth.insert(key.clone(), report.clone());
-        self.leader.outbox.report(key, report);
+        self.leader.outbox.set(key, report);
     }
 
     pub fn unset(&mut self, key: &ExportKey) {
         if self.truth.remove(key).is_some() {
-            self.leader.outbox.withdraw(key.clone(), withdrawal());
+            self.leader.outbox.remove(key.clone(), withdrawal());
         }
     }
 
@@ -136,20 +140,25 @@ impl Fleet {
             epoch: agent.epoch,
             instance: agent.number.to_string(),
             hub_incarnation: agent.incarnation.clone(),
-            last_acked: agent.outbox.last_acked(),
         };
-        let resume = match self.hub.session.hello(&greeting, &incarnation) {
-            Admission::Superseded => return,
-            Admission::Continue { next_seq } => Resume::Continue { next_seq },
-            Admission::FullSync => Resume::FullSync {
+        let admission = self.hub.fence.admit(&greeting, &incarnation);
+        if admission == Admission::Superseded {
+            return;
+        }
+        let returning = admission == Admission::Returning;
+        let resume = match self.hub.inbox.connected(returning, agent.outbox.last_acked()) {
+            Some(next_seq) => Resume::Continue { next_seq },
+            None if !agent.incarnation.is_empty() && agent.incarnation != incarnation => Resume::ChangesFirst,
+            None => Resume::FullSync {
                 sync_id: agent.sync_id(),
             },
         };
         agent.incarnation = incarnation;
         agent.connected = true;
+        agent.sync_due = resume == Resume::ChangesFirst;
         agent.outbox.connected(resume, WINDOW);
         let number = agent.number;
-        // The newest stream speaks; what the one before writes lands before anything of this one.
+        // The newest stream is the session; what the one before writes lands before anything of this one.
         self.hub.close();
         self.hub.stream = Some(Stream::new(number));
         self.notice(!stale);
@@ -157,10 +166,10 @@ impl Fleet {
 
     /// An agent whose stream the hub has closed notices that.
     fn notice(&mut self, stale: bool) {
-        let speaks = self.hub.stream.as_ref().map(|stream| stream.agent);
+        let holder = self.hub.stream.as_ref().map(|stream| stream.agent);
         if let Some(agent) = self.agent(stale)
             && agent.connected
-            && speaks != Some(agent.number)
+            && holder != Some(agent.number)
         {
             agent.connected = false;
             agent.outbox.disconnected();
@@ -196,6 +205,17 @@ impl Fleet {
         }
     }
 
+    /// An agent that was let in by a new hub reports everything again.
+    pub fn sync(&mut self, stale: bool) {
+        if let Some(agent) = self.agent(stale)
+            && agent.connected
+            && std::mem::take(&mut agent.sync_due)
+        {
+            let id = agent.sync_id();
+            agent.outbox.start_sync(id);
+        }
+    }
+
     /// An agent takes in the hub's next answer.
     pub fn receive(&mut self, stale: bool) {
         let agent = if stale {
@@ -219,6 +239,8 @@ impl Fleet {
                 let refused = agent.outbox.nack(seq, code);
                 assert!(code != NackCode::Unavailable || refused != Refused::Final);
             }
+            // The one that is asked for is yet to come.
+            Some(Down::Resync) if agent.sync_due => {}
             Some(Down::Resync) => {
                 let id = agent.sync_id();
                 agent.outbox.start_sync(id);
@@ -245,7 +267,7 @@ impl Fleet {
     /// The hub agent ends, and another process of it starts.
     pub fn restart_hub(&mut self) {
         self.hub.close();
-        self.hub.session = ClusterSession::default();
+        self.hub.forget();
         self.incarnation += 1;
         // The epoch is learned anew from whoever comes first, so an outdated agent is let in again for a moment; it is
         // left out here.
@@ -271,6 +293,7 @@ impl Fleet {
         for _ in 0..2000 {
             self.notice(false);
             self.connect(false);
+            self.sync(false);
             self.send(false);
             self.hub.read();
             self.hub.finish(0, Fate::Done);

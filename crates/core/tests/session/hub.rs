@@ -1,10 +1,12 @@
-//! A hub: its memory of the member's session, and the records, which outlive it.
+//! A hub: what it knows of the member's session, and the records, which outlive it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use fairway_core::link::fence::Fence;
+use fairway_core::link::inbox::{CONFIRM_AFTER, Inbox, SyncResult, Version};
 use fairway_core::link::outbox::Outgoing;
-use fairway_core::link::session::{CONFIRM_AFTER, ClusterSession, SyncEnd, SyncOutcome, Version};
-use fairway_core::link::{Change, ExportKey, ExportReport, NackCode};
+use fairway_core::link::{Change, NackCode, SyncEnd};
+use fairway_core::services::{ExportChange, ExportKey, ExportReport, Exports};
 use jiff::Timestamp;
 
 /// Writes at a time.
@@ -12,7 +14,7 @@ const WRITES: usize = 4;
 
 /// A message on its way to the hub, with what its sender exported when it was sent.
 pub struct Up {
-    pub message: Outgoing,
+    pub message: Outgoing<Exports>,
     pub exported: BTreeSet<ExportKey>,
 }
 
@@ -56,15 +58,16 @@ pub struct Stream {
 struct Write {
     seq: u64,
     key: ExportKey,
-    change: Change,
+    change: ExportChange,
     fresh: bool,
 }
 
 #[derive(Default)]
 pub struct Hub {
-    pub session: ClusterSession,
+    pub fence: Fence,
+    pub inbox: Inbox<Exports>,
     pub records: BTreeMap<ExportKey, Record>,
-    /// The stream that speaks for the member.
+    /// The stream that is the member's session.
     pub stream: Option<Stream>,
     /// Writes to records.
     pub writes: u32,
@@ -118,7 +121,7 @@ impl Hub {
             return;
         };
         match message {
-            Outgoing::SyncBegin { sync_id } => self.session.sync_begin(&sync_id),
+            Outgoing::SyncBegin { sync_id } => self.inbox.sync_begin(&sync_id),
             Outgoing::Change {
                 seq,
                 sync_id,
@@ -126,11 +129,11 @@ impl Hub {
                 change,
             } => {
                 match &change {
-                    Change::Report(report) if sync_id.is_some() => self.session.sync_report(&key, report),
-                    Change::Report(_) => {}
-                    Change::Withdraw(_) => self.session.sync_withdraw(&key),
+                    Change::Set(report) if sync_id.is_some() => self.inbox.sync_set(&key, report),
+                    Change::Set(_) => {}
+                    Change::Remove(_) => self.inbox.sync_remove(&key),
                 }
-                let fresh = self.session.received(seq, &key);
+                let fresh = self.inbox.received(seq, &key);
                 stream.writing.push(Write {
                     seq,
                     key,
@@ -138,36 +141,23 @@ impl Hub {
                     fresh,
                 });
             }
-            Outgoing::SyncEnd {
-                sync_id,
-                count,
-                digest,
-                kept,
-            } => {
-                let end = SyncEnd {
-                    id: sync_id,
-                    count,
-                    digest: digest.to_vec(),
-                    kept: kept.into_iter().collect(),
-                };
-                self.end_sync(&end, &exported);
-            }
+            Outgoing::SyncEnd(end) => self.end_sync(&end, &exported),
         }
     }
 
-    fn end_sync(&mut self, end: &SyncEnd, exported: &BTreeSet<ExportKey>) {
+    fn end_sync(&mut self, end: &SyncEnd<Exports>, exported: &BTreeSet<ExportKey>) {
         let now = Timestamp::from_second(self.now).unwrap();
         let recorded = self.records.keys().cloned().collect();
-        match self.session.sync_end(end, &recorded, now, CONFIRM_AFTER) {
-            SyncOutcome::Mismatch => self.resync(self.now),
-            SyncOutcome::Held { confirm_at, .. } => self.resync(confirm_at.as_second()),
-            SyncOutcome::Remove(keys) => {
+        match self.inbox.sync_end(end, &recorded, now, CONFIRM_AFTER) {
+            SyncResult::Mismatch => self.resync(self.now),
+            SyncResult::Held { confirm_at, .. } => self.resync(confirm_at.as_second()),
+            SyncResult::Remove(keys) => {
                 for key in keys {
                     assert!(!exported.contains(&key), "{key} is exported, and a sync removes it");
                     self.records.remove(&key);
                     self.writes += 1;
                 }
-                self.session.sync_done();
+                self.inbox.sync_done();
             }
         }
     }
@@ -186,7 +176,7 @@ impl Hub {
         {
             stream.resync_at = None;
             stream.down.push_back(Down::Resync);
-            self.session.distrust();
+            self.inbox.distrust();
         }
     }
 
@@ -198,7 +188,7 @@ impl Hub {
         }
         let which = which % stream.writing.len();
         let (write, agent) = (stream.writing.remove(which), stream.agent);
-        let bad = matches!(&write.change, Change::Report(report) if is_bad(report));
+        let bad = matches!(&write.change, Change::Set(report) if is_bad(report));
         let refusal = match fate {
             _ if !write.fresh => None,
             Fate::Done if bad => Some(NackCode::InvalidArgument),
@@ -216,9 +206,9 @@ impl Hub {
         };
         let version = self.records.get(&write.key).map(|record| record.version.clone());
         if refusal.is_none() {
-            self.session.recorded(&write.key, version);
+            self.inbox.recorded(&write.key, version);
         }
-        let ack = self.session.settled(write.seq, refusal.is_some());
+        let ack = self.inbox.settled(write.seq, refusal.is_some());
         if let Some(stream) = &mut self.stream {
             // Refusals come before the acknowledgement that passes them.
             stream.down.extend(refusal.map(|code| Down::Nack(write.seq, code)));
@@ -234,13 +224,13 @@ impl Hub {
         }
         self.tampered.remove(&write.key);
         match (&write.change, known) {
-            (Change::Report(report), Some(known)) if known.report == *report => known.by = by,
-            (Change::Report(report), Some(known)) => {
+            (Change::Set(report), Some(known)) if known.report == *report => known.by = by,
+            (Change::Set(report), Some(known)) => {
                 self.writes += 1;
                 known.version.1 += 1;
                 (known.report, known.by) = (report.clone(), by);
             }
-            (Change::Report(report), None) => {
+            (Change::Set(report), None) => {
                 self.writes += 1;
                 self.created += 1;
                 let record = Record {
@@ -250,11 +240,11 @@ impl Hub {
                 };
                 self.records.insert(write.key.clone(), record);
             }
-            (Change::Withdraw(_), Some(_)) => {
+            (Change::Remove(_), Some(_)) => {
                 self.writes += 1;
                 self.records.remove(&write.key);
             }
-            (Change::Withdraw(_), None) => {}
+            (Change::Remove(_), None) => {}
         }
     }
 
@@ -270,17 +260,22 @@ impl Hub {
             self.records.remove(key);
         }
         self.tampered.insert(key.clone());
-        if !self.session.is_as_written(key, version.as_ref()) {
-            self.session.distrust();
+        if !self.inbox.is_as_written(key, version.as_ref()) {
+            self.inbox.distrust();
             self.resync(self.now);
         }
     }
 
-    /// The stream is over for the hub. Writes that were under way come to their end, and nobody hears of it.
+    /// The hub agent ends, and with it what it knew of the session.
+    pub fn forget(&mut self) {
+        (self.fence, self.inbox) = (Fence::default(), Inbox::default());
+    }
+
+    /// The stream is over for the hub. Writes that were under way come to their end, and nobody learns of it.
     pub fn close(&mut self) {
         if let Some(stream) = self.stream.take() {
             for write in &stream.writing {
-                let bad = matches!(&write.change, Change::Report(report) if is_bad(report));
+                let bad = matches!(&write.change, Change::Set(report) if is_bad(report));
                 if write.fresh && !bad {
                     self.apply(stream.agent, write);
                 }

@@ -38,6 +38,8 @@ pub struct Config {
     pub controllers: Controllers,
     /// How the members' sessions are served; `None` when they are not.
     pub link: Option<crate::link::Config>,
+    /// Whether type, weight and public address of exports are recorded.
+    pub traffic_manager: bool,
     /// What the planner decides by.
     pub planner: Settings,
 }
@@ -65,6 +67,7 @@ impl Config {
         let admission = Admission::read(v);
         let controllers = Controllers::read(v);
         let link = sections::link(v);
+        let traffic_manager = v.switch("enable-traffic-manager-feature");
         let planner = sections::planner(v, &selection, &controllers, admission.workloads_on_hub);
         v.require(
             !webhooks.use_cert_manager || admission.workloads_on_hub,
@@ -82,6 +85,7 @@ impl Config {
             admission,
             controllers,
             link,
+            traffic_manager,
             planner,
         };
         values.finish(config)

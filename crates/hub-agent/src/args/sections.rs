@@ -403,7 +403,6 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 
 /// How the members' sessions are served; `None` when the address switches them off.
 pub(super) fn link(v: &mut Values) -> Option<link::Config> {
-    let traffic_manager = v.switch("enable-traffic-manager-feature");
     let address = v.text("member-link-bind-address");
     if matches!(address.as_str(), "" | "0") {
         return None;
@@ -424,7 +423,6 @@ pub(super) fn link(v: &mut Values) -> Option<link::Config> {
     let client_ca = v.text("member-link-client-ca-file");
     Some(link::Config {
         client_ca_file: (!client_ca.is_empty()).then(|| PathBuf::from(client_ca)),
-        traffic_manager,
         ..link::Config::new(bind, cert, key)
     })
 }

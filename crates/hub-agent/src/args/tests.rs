@@ -103,19 +103,25 @@ fn controllers_can_be_named_or_left_out() {
 }
 
 #[test]
+fn facts_for_traffic_are_recorded_with_or_without_sessions() {
+    let recorded = |arguments: &[&str]| parse(arguments).unwrap().traffic_manager;
+    assert!(recorded(&["--member-link-bind-address=0"]));
+    assert!(!recorded(&["--enable-traffic-manager-feature=false"]));
+}
+
+#[test]
 fn the_members_sessions_are_served_unless_they_are_switched_off() {
     let link = |arguments: &[&str]| parse(arguments).unwrap().link;
     let default = link(&[]).unwrap();
     assert_eq!(default.bind.to_string(), "0.0.0.0:9444");
     assert_eq!(default.cert_file.to_str(), Some("/tmp/fairway-member-link/tls.crt"));
-    assert!(default.traffic_manager && default.client_ca_file.is_none());
+    assert!(default.client_ca_file.is_none());
     let named = link(&[
         "--member-link-bind-address=127.0.0.1:1234",
         "--member-link-client-ca-file=/ca.crt",
-        "--enable-traffic-manager-feature=false",
     ])
     .unwrap();
-    assert_eq!((named.bind.port(), named.traffic_manager), (1234, false));
+    assert_eq!(named.bind.port(), 1234);
     assert_eq!(named.client_ca_file, Some("/ca.crt".into()));
     for off in ["--member-link-bind-address=", "--member-link-bind-address=0"] {
         assert!(link(&[off]).is_none(), "{off}");

@@ -1,7 +1,6 @@
-//! Who speaks, and for which cluster it may: TokenReview and SubjectAccessReview of the hub's API server, whose answers
+//! Who calls, and for which cluster it may: TokenReview and SubjectAccessReview of the hub's API server, whose answers
 //! are believed for a minute (networking 16.7).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::names::member_namespace;
@@ -9,17 +8,24 @@ use api::text::groups;
 use http::Method;
 use kit::rest::{Call, media};
 use kube::Client;
-use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+
+use super::answers::Answers;
 
 /// Answers that are kept at the most; a fleet has at most a thousand members.
 const MOST: usize = 4096;
+/// Refused tokens that are remembered at the most. They have room of their own: whoever shows many of them must not
+/// displace the accepted ones.
+const MOST_REFUSED: usize = 1024;
+/// How long a refused token stays refused without a question: long enough that a member with a broken one does not keep
+/// the API server busy, short enough that one whose account comes a moment later is soon let in.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Time for an answer, with the wait for the turn to ask.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Questions to the API server at a time: callers that nobody knows yet must not crowd out the others.
+/// Questions to the API server at a time: callers that nobody knows yet must not delay the others for long.
 const QUESTIONS: usize = 16;
 const RESOURCE: &str = "internalserviceexports";
 /// Whoever may do all of this may write the record of an export.
@@ -33,8 +39,11 @@ pub(super) struct Auth {
     /// How long an answer of the API server is believed.
     believed: Duration,
     questions: Semaphore,
-    users: Mutex<BTreeMap<[u8; 32], (Instant, User)>>,
-    rights: Mutex<BTreeMap<(String, String), (Instant, bool)>>,
+    users: Answers<[u8; 32], User>,
+    refused: Answers<[u8; 32], ()>,
+    /// Who may write the records of a cluster. Only a yes is kept: the rights of a cluster that joins come a moment after
+    /// its agent.
+    rights: Answers<(String, String), ()>,
 }
 
 /// Somebody with an open session.
@@ -98,8 +107,9 @@ impl Auth {
             client,
             believed,
             questions: Semaphore::new(QUESTIONS),
-            users: Mutex::default(),
-            rights: Mutex::default(),
+            users: Answers::new(MOST, believed),
+            refused: Answers::new(MOST_REFUSED, REFUSED_FOR),
+            rights: Answers::new(MOST, believed),
         }
     }
 
@@ -111,8 +121,12 @@ impl Auth {
 
     /// As [`Auth::authenticate`], by answers younger than `age`.
     async fn user(&self, token: &str, age: Duration) -> Result<Option<User>, kit::Error> {
-        if let Some(user) = fresh(&self.users, &digest(token), age) {
+        let shown = digest(token);
+        if let Some(user) = self.users.get(&shown, age) {
             return Ok(Some(user));
+        }
+        if self.refused.get(&shown, age).is_some() {
+            return Ok(None);
         }
         let body = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token},
@@ -121,10 +135,12 @@ impl Auth {
             .ask("/apis/authentication.k8s.io/v1/tokenreviews", "review a token", &body)
             .await?;
         if !review.status.authenticated {
-            self.users.lock().remove(&digest(token));
+            self.users.forget(&shown);
+            self.refused.keep(shown, ());
             return Ok(None);
         }
-        self.keep(&self.users, digest(token), review.status.user.clone());
+        self.refused.forget(&shown);
+        self.users.keep(shown, review.status.user.clone());
         Ok(Some(review.status.user))
     }
 
@@ -135,8 +151,9 @@ impl Auth {
 
     /// As [`Auth::may_report`], by answers younger than `age`.
     async fn access(&self, user: &User, cluster: &str, age: Duration) -> Result<bool, kit::Error> {
-        if let Some(allowed) = fresh(&self.rights, &rights_key(user, cluster), age) {
-            return Ok(allowed);
+        let key = rights_key(user, cluster);
+        if self.rights.get(&key, age).is_some() {
+            return Ok(true);
         }
         let mut allowed = self.allowed(user, cluster, ANYTHING).await?;
         if !allowed {
@@ -145,11 +162,10 @@ impl Auth {
                 allowed &= self.allowed(user, cluster, verb).await?;
             }
         }
-        // Only a yes is kept: the rights of a cluster that joins come a moment after its agent.
         if allowed {
-            self.keep(&self.rights, rights_key(user, cluster), allowed);
+            self.rights.keep(key, ());
         } else {
-            self.rights.lock().remove(&rights_key(user, cluster));
+            self.rights.forget(&key);
         }
         Ok(allowed)
     }
@@ -193,28 +209,20 @@ impl Auth {
     }
 
     async fn ask(&self, path: &str, what: &str, body: &Value) -> Result<Review, kit::Error> {
-        // The semaphore is never closed.
-        let _turn = self.questions.acquire().await;
-        let call = Call::new(Method::POST, path, what).body(media::JSON, body.to_string().into_bytes());
-        call.deadline(DEADLINE).json(&self.client).await
+        let asked = async {
+            // The semaphore is never closed.
+            let _turn = self.questions.acquire().await;
+            let call = Call::new(Method::POST, path, what).body(media::JSON, body.to_string().into_bytes());
+            call.deadline(DEADLINE).json(&self.client).await
+        };
+        let late = || kit::Error::Transport {
+            what: what.to_owned(),
+            cause: format!("no answer within {} s", DEADLINE.as_secs()),
+        };
+        tokio::time::timeout(DEADLINE, asked)
+            .await
+            .unwrap_or_else(|_| Err(late()))
     }
-
-    fn keep<K: Ord, V>(&self, kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: K, value: V) {
-        let mut kept = kept.lock();
-        if kept.len() >= MOST {
-            kept.retain(|_, (since, _)| since.elapsed() < self.believed);
-        }
-        if kept.len() < MOST {
-            kept.insert(key, (Instant::now(), value));
-        }
-    }
-}
-
-/// A kept answer, if it is younger than `age`.
-fn fresh<K: Ord, V: Clone>(kept: &Mutex<BTreeMap<K, (Instant, V)>>, key: &K, age: Duration) -> Option<V> {
-    let kept = kept.lock();
-    let (_, value) = kept.get(key).filter(|(since, _)| since.elapsed() < age)?;
-    Some(value.clone())
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -228,4 +236,82 @@ fn rights_key(user: &User, cluster: &str) -> (String, String) {
 
 fn rights(may: bool) -> Standing {
     if may { Standing::Fine } else { Standing::Forbidden }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::client::Body;
+
+    use super::*;
+
+    /// An API server that accepts tokens that begin with `good`, and does not answer about `silent`. With the number of
+    /// questions that it was asked.
+    fn server() -> (Auth, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async move {
+                let body = request.into_body().collect_bytes().await.unwrap_or_default();
+                let review: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let token = review["spec"]["token"].as_str().unwrap_or_default().to_owned();
+                if token == "silent" {
+                    std::future::pending::<()>().await;
+                }
+                let status = json!({"authenticated": token.starts_with("good"), "user": {"username": token}});
+                let answer = json!({"status": status}).to_string().into_bytes();
+                Ok::<_, Infallible>(http::Response::new(Body::from(answer)))
+            }
+        });
+        let client = Client::new(service, "default");
+        (Auth::new(client, Duration::from_secs(60)), asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_tokens_are_asked_about_once_in_a_while_and_never_displace_accepted_ones() {
+        let (auth, asked) = server();
+        let questions = || asked.swap(0, Ordering::Relaxed);
+        for _ in 0..10 {
+            assert_eq!(auth.authenticate("bad").await.unwrap(), None);
+        }
+        assert_eq!(questions(), 1);
+        assert!(auth.authenticate("good").await.unwrap().is_some());
+        for number in 0..3 * MOST {
+            assert_eq!(auth.authenticate(&number.to_string()).await.unwrap(), None);
+        }
+        questions();
+        assert!(auth.authenticate("good").await.unwrap().is_some());
+        assert_eq!(questions(), 0, "the accepted token is still known");
+        assert_eq!(auth.authenticate("bad").await.unwrap(), None);
+        tokio::time::advance(REFUSED_FOR).await;
+        questions();
+        assert_eq!(auth.authenticate("bad").await.unwrap(), None);
+        assert_eq!(questions(), 1, "a refusal is believed for a short time only");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_does_not_answer_is_waited_for_within_the_deadline() {
+        let (auth, _) = server();
+        let auth = Arc::new(auth);
+        let begun = tokio::time::Instant::now();
+        // More than may ask at a time: the last of them waits for a turn.
+        let all: Vec<_> = (0..3 * QUESTIONS)
+            .map(|_| {
+                let auth = Arc::clone(&auth);
+                tokio::spawn(async move { auth.authenticate("silent").await.is_err() })
+            })
+            .collect();
+        for one in all {
+            assert!(one.await.unwrap());
+        }
+        assert!(
+            begun.elapsed() <= DEADLINE + Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
 }

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub ended: IntCounterVec,
     /// Verdicts that no member has acknowledged.
     pub open_verdicts: IntGauge,
+    /// Connections that were refused before anything was said over them, by reason.
+    pub refused_connections: IntCounterVec,
 }
 
 impl Metrics {
@@ -68,8 +70,12 @@ impl Metrics {
                 "fleet_member_link_open_verdicts",
                 "Verdicts not acknowledged by a member.",
             )?,
+            refused_connections: kit::tls::refusals(
+                "fleet_member_link_refused_connections_total",
+                "Connections of members that were refused at or before the TLS handshake, by reason.",
+            )?,
         };
-        let all: [Box<dyn Collector>; 8] = [
+        let all: [Box<dyn Collector>; 9] = [
             Box::new(metrics.sessions.clone()),
             Box::new(metrics.opened.clone()),
             Box::new(metrics.queue.clone()),
@@ -78,6 +84,7 @@ impl Metrics {
             Box::new(metrics.syncs.clone()),
             Box::new(metrics.ended.clone()),
             Box::new(metrics.open_verdicts.clone()),
+            Box::new(metrics.refused_connections.clone()),
         ];
         for one in all {
             registry.register(one)?;
@@ -85,7 +92,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The open session of a cluster is gone, and with it the series that speak of it.
+    /// The open session of a cluster is gone, and with it its series.
     pub(super) fn closed(&self, cluster: &str) {
         self.sessions.dec();
         for series in [&self.opened, &self.queue] {

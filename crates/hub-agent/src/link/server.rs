@@ -4,10 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::link::session::{Admission, Greeting};
 use futures::Stream;
-use jiff::SignedDuration;
 use kit::clock::Clock;
+use kit::tls::Info;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,13 +19,15 @@ use wire::member::member_hub_server::{MemberHub, MemberHubServer};
 use wire::member::{self as pb, hub_message, member_message};
 
 use super::auth::{Auth, Caller, Proof, User};
+use super::config::{Config, Members, Membership};
 use super::identity;
+use super::messages::{bye, message, not_a_member, protocol, shutdown, unavailable};
 use super::metrics::Metrics;
-use super::records::Records;
-use super::sessions::{Place, Sessions};
-use super::stream::{Conversation, Progress, shutdown};
-use super::tls::Incoming;
-use super::{Config, Members, Membership};
+use super::session::Session;
+use super::session::context::{Context, Outbound};
+use super::sessions::{SessionSlot, Sessions};
+use super::topics;
+use crate::services::Services;
 
 /// The protocol version that this hub speaks.
 const PROTOCOL: u32 = 1;
@@ -34,11 +35,8 @@ const PROTOCOL: u32 = 1;
 pub(super) const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that wait for a member that reads slowly; past this its stream stalls and the pings end it.
 const OUTBOUND: usize = 64;
-/// A cluster that is no member asks again after this time.
-const NOT_A_MEMBER_RETRY: Duration = Duration::from_secs(30);
 /// Messages up to this many times the limit are read, so that they can be refused by name instead of breaking the stream.
 const READ_FACTOR: usize = 4;
-pub(super) const KEEPALIVE: Duration = Duration::from_secs(20);
 /// A session is opened anew at least this often, however long its token lives.
 const LONGEST_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -48,7 +46,7 @@ pub(super) struct Server {
     pub auth: Arc<Auth>,
     pub members: Members,
     pub sessions: Arc<Sessions>,
-    pub records: Arc<Records>,
+    pub services: Arc<Services>,
     pub metrics: Metrics,
     pub clock: Clock,
     pub config: Config,
@@ -56,34 +54,16 @@ pub(super) struct Server {
     pub tasks: TaskTracker,
 }
 
-/// Messages to a member.
-pub(super) type Outbound = mpsc::Sender<Result<pb::HubMessage, Status>>;
-
 impl Server {
-    /// Serves the connections until the token is cancelled.
-    pub(super) async fn serve(self, incoming: Incoming) -> Result<(), String> {
-        let stop = self.stop.clone();
-        let limit = usize::try_from(self.config.max_message).unwrap_or(usize::MAX);
-        let service = MemberHubServer::new(self)
+    /// The service, with a largest message in bytes.
+    pub(super) fn service(self, limit: usize) -> MemberHubServer<Self> {
+        MemberHubServer::new(self)
             .max_decoding_message_size(limit.saturating_mul(READ_FACTOR))
-            .max_encoding_message_size(limit);
-        tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(HELLO_WITHIN))
-            .max_concurrent_streams(Some(4))
-            .add_service(service)
-            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-            .await
-            .map_err(|err| {
-                format!(
-                    "The members' sessions are no longer served: {}.",
-                    kit::error::chain(&err)
-                )
-            })
+            .max_encoding_message_size(limit)
     }
 
     /// Runs one session to its end.
-    async fn converse(
+    async fn run_session(
         self,
         caller: Caller,
         expires: Option<Instant>,
@@ -94,7 +74,7 @@ impl Server {
             .stop
             .run_until_cancelled(self.greet(&caller.user, &mut inbound))
             .await;
-        let (hello, place, admission) = match greeted.unwrap_or_else(|| Err(shutdown())) {
+        let (hello, slot, welcome) = match greeted.unwrap_or_else(|| Err(shutdown())) {
             Ok(greeted) => greeted,
             Err(bye) => {
                 self.ended(&bye);
@@ -102,31 +82,26 @@ impl Server {
                 return;
             }
         };
-        if outbound.send(Ok(self.welcome(&hello, &admission))).await.is_err() {
+        let channels = topics::channels(&self.services, &self.metrics, &slot.signals.topics, &welcome);
+        let welcome = hub_message::Body::Welcome(self.welcome(&hello, welcome));
+        if outbound.send(Ok(message(welcome))).await.is_err() {
             return;
         }
-        let next_seq = match admission {
-            Admission::Continue { next_seq } => Some(next_seq),
-            Admission::FullSync | Admission::Superseded => None,
-        };
-        let mut conversation = Conversation {
+        let context = Context {
             cluster: hello.cluster,
             caller: Arc::new(caller),
+            auth: Arc::clone(&self.auth),
             sessions: Arc::clone(&self.sessions),
             config: self.config.clone(),
-            auth: Arc::clone(&self.auth),
-            place,
-            records: Arc::clone(&self.records),
+            slot,
             metrics: self.metrics.clone(),
             members: Arc::clone(&self.members),
             clock: self.clock,
-            confirm_after: SignedDuration::try_from(self.config.confirm_after).unwrap_or(SignedDuration::MAX),
-            expires,
             outbound,
             stop: self.stop.clone(),
-            progress: Progress::new(next_seq),
+            drained_at: None,
         };
-        if let Some(bye) = conversation.run(inbound).await {
+        if let Some(bye) = Session::new(context, channels, expires).run(inbound).await {
             self.ended(&bye);
         }
     }
@@ -141,23 +116,17 @@ impl Server {
         &self,
         user: &User,
         inbound: &mut Streaming<pb::MemberMessage>,
-    ) -> Result<(pb::Hello, Place, Admission), pb::Bye> {
+    ) -> Result<(pb::Hello, SessionSlot, pb::Welcome), pb::Bye> {
         let first = tokio::time::timeout(HELLO_WITHIN, inbound.message()).await;
         let Ok(Ok(Some(pb::MemberMessage {
             body: Some(member_message::Body::Hello(hello)),
         }))) = first
         else {
-            return Err(bye(
-                pb::ByeReason::Protocol,
-                "The first message must be Hello, within 10 s.",
-            ));
+            return Err(protocol("The first message must be Hello, within 10 s."));
         };
         let cluster = &hello.cluster;
         if hello.protocol == 0 || !api::names::dns_subdomain_errors(cluster).is_empty() {
-            return Err(bye(
-                pb::ByeReason::Protocol,
-                "Hello must name a protocol version and a MemberCluster.",
-            ));
+            return Err(protocol("Hello must name a protocol version and a MemberCluster."));
         }
         if (self.members)(cluster) == Membership::None {
             return Err(not_a_member(cluster));
@@ -175,14 +144,8 @@ impl Server {
             }
             Err(error) => return Err(unavailable(&error)),
         }
-        let greeting = Greeting {
-            epoch: hello.epoch,
-            instance: hello.instance.clone(),
-            hub_incarnation: hello.hub_incarnation.clone(),
-            last_acked: hello.last_acked,
-        };
-        match self.sessions.enter(cluster, &greeting, self.clock.now()) {
-            Some((place, admission)) => Ok((hello, place, admission)),
+        match self.sessions.enter(&hello, self.clock.now()) {
+            Some((slot, welcome)) => Ok((hello, slot, welcome)),
             None => Err(bye(
                 pb::ByeReason::Superseded,
                 format!("A newer agent speaks for {cluster}."),
@@ -197,8 +160,8 @@ impl Server {
     ) -> Result<(Caller, Option<jiff::Timestamp>), Status> {
         let Some(token) = bearer(request.metadata()) else {
             // The handshake has checked the certificate against the authority.
-            let certificates = request.peer_certs();
-            let shown = certificates.as_ref().and_then(|all| all.first());
+            let connection = request.extensions().get::<Info>();
+            let shown = connection.and_then(|connection| connection.certificates.first());
             let named = shown.and_then(|certificate| identity::of_certificate(certificate));
             let (user, until) = named.ok_or_else(|| {
                 Status::unauthenticated(
@@ -221,21 +184,16 @@ impl Server {
         }
     }
 
-    fn welcome(&self, hello: &pb::Hello, admission: &Admission) -> pb::HubMessage {
-        let (resume, next_seq) = match admission {
-            Admission::Continue { next_seq } => (pb::ResumeMode::Continue, *next_seq),
-            Admission::FullSync | Admission::Superseded => (pb::ResumeMode::FullSync, 0),
-        };
-        message(hub_message::Body::Welcome(pb::Welcome {
+    /// Completes a welcome that says how each topic goes on.
+    fn welcome(&self, hello: &pb::Hello, topics: pb::Welcome) -> pb::Welcome {
+        pb::Welcome {
             protocol: hello.protocol.min(PROTOCOL),
-            hub_incarnation: self.sessions.incarnation().to_owned(),
-            resume: resume.into(),
-            next_seq,
             window: self.config.window,
             max_message: self.config.max_message,
             ping_interval_ms: u64::try_from(self.config.ping_interval.as_millis()).unwrap_or(u64::MAX),
             server_time: Some(time_to_wire(self.clock.now())),
-        }))
+            ..topics
+        }
     }
 }
 
@@ -252,15 +210,18 @@ impl MemberHub for Server {
             let left = Duration::try_from(at.duration_since(self.clock.now()));
             left.unwrap_or_default().min(LONGEST_TOKEN)
         });
-        // The hub's answer may be a minute old, and an outdated agent must not take the place of one that is not.
+        // The hub's answer may be a minute old, and an outdated agent must not replace one that is not.
         if left.is_some_and(|left| left.is_zero()) {
             return Err(Status::unauthenticated("The bearer token or certificate has expired."));
         }
         let expires = left.map(|left| Instant::now() + left);
+        if let Some(connection) = request.extensions().get::<Info>() {
+            connection.usage.mark();
+        }
         let (outbound, answers) = mpsc::channel(OUTBOUND);
         let server = self.clone();
         self.tasks
-            .spawn(server.converse(caller, expires, request.into_inner(), outbound));
+            .spawn(server.run_session(caller, expires, request.into_inner(), outbound));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 }
@@ -269,36 +230,4 @@ fn bearer(metadata: &MetadataMap) -> Option<String> {
     let value = metadata.get("authorization")?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned())
-}
-
-/// A message around a body.
-pub(super) fn message(body: hub_message::Body) -> pb::HubMessage {
-    pb::HubMessage { body: Some(body) }
-}
-
-/// A farewell with its reason.
-pub(super) fn bye(reason: pb::ByeReason, text: impl Into<String>) -> pb::Bye {
-    pb::Bye {
-        reason: reason.into(),
-        message: text.into(),
-        retry_after_ms: 0,
-    }
-}
-
-/// The farewell to a cluster that is no member (any more).
-pub(super) fn not_a_member(cluster: &str) -> pb::Bye {
-    pb::Bye {
-        retry_after_ms: u64::try_from(NOT_A_MEMBER_RETRY.as_millis()).unwrap_or_default(),
-        ..bye(
-            pb::ByeReason::NotAMember,
-            format!("There is no MemberCluster {cluster}."),
-        )
-    }
-}
-
-fn unavailable(error: &kit::Error) -> pb::Bye {
-    bye(
-        pb::ByeReason::Shutdown,
-        format!("The hub cannot check the caller's rights now: {error}"),
-    )
 }

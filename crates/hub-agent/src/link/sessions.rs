@@ -1,30 +1,42 @@
-//! The sessions of all clusters: which stream speaks for a cluster now, and what the hub remembers of it.
+//! The sessions of all clusters: which stream is the session of a cluster now, and what the hub remembers of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use fairway_core::link::session::{Admission, ClusterSession, Greeting, Version};
-use fairway_core::link::{ExportKey, Verdict};
+use fairway_core::link::fence::{Admission, Fence, Greeting};
+use fairway_core::link::inbox::Version;
+use fairway_core::services::{ExportKey, Verdict};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use wire::member as pb;
 
-use super::Rights;
+use super::config::{Members, Membership, Rights};
 use super::metrics::Metrics;
-use super::records::Touched;
+use super::states::{TopicSignals, TopicStates};
+use crate::services::Observer;
 
-/// What is known of every cluster that ever opened a session in this leader term.
+/// Clusters that have left the fleet are looked for when one connects, at most once in this time.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is known of every member that opened a session in this leader term.
 pub(super) struct Sessions {
     incarnation: String,
     clusters: Mutex<BTreeMap<String, Cluster>>,
+    /// When clusters that have left were looked for last.
+    swept: Mutex<Instant>,
+    members: Members,
     metrics: Metrics,
 }
 
 #[derive(Default)]
 struct Cluster {
-    state: ClusterSession,
+    fence: Fence,
+    topics: TopicStates,
     stream: Option<Stream>,
     streams: u64,
     /// Held by the stream that works for the cluster, until its last write has come to an end.
@@ -36,57 +48,61 @@ struct Stream {
     signals: Signals,
 }
 
-/// What the rest of the agent tells an open stream.
+/// What the rest of the agent signals to an open stream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signals {
-    /// There are verdicts to send.
-    pub verdicts: Arc<Notify>,
-    /// A record is not what the session wrote: the member should report everything again.
-    pub doubt: Arc<Notify>,
     /// The rights of the cluster may have changed.
     pub rights: Arc<Notify>,
     /// A newer stream of the cluster takes over.
     pub superseded: CancellationToken,
+    /// What concerns single topics.
+    pub topics: TopicSignals,
 }
 
-/// The place of one stream; the stream is gone when this is dropped.
-pub(super) struct Place {
+/// The right of one stream to be the session of its cluster; the stream is gone when this is dropped.
+pub(super) struct SessionSlot {
     sessions: Arc<Sessions>,
     cluster: String,
     number: u64,
-    /// What the stream is told.
+    /// What is signalled to the stream.
     pub signals: Signals,
     /// To be held while changes are written: the stream before may still have a write on its way.
     pub turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Sessions {
-    pub(super) fn new(metrics: Metrics) -> Arc<Self> {
+    pub(super) fn new(members: Members, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             incarnation: uuid::Uuid::new_v4().to_string(),
             clusters: Mutex::default(),
+            swept: Mutex::new(Instant::now()),
+            members,
             metrics,
         })
     }
 
-    /// Id of this leader term.
-    pub(super) fn incarnation(&self) -> &str {
-        &self.incarnation
-    }
-
-    /// Lets a stream speak for its cluster; the one before must go. `None` when this one is outdated itself.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        cluster: &str,
-        greeting: &Greeting,
-        now: Timestamp,
-    ) -> Option<(Place, Admission)> {
+    /// Makes a stream the session of its cluster; the one before must go. Returns how each topic goes on; `None` when the
+    /// stream is outdated itself.
+    pub(super) fn enter(self: &Arc<Self>, hello: &pb::Hello, now: Timestamp) -> Option<(SessionSlot, pb::Welcome)> {
+        self.sweep();
+        let cluster = &hello.cluster;
+        let greeting = Greeting {
+            epoch: hello.epoch,
+            instance: hello.instance.clone(),
+            hub_incarnation: hello.hub_incarnation.clone(),
+        };
         let mut clusters = self.clusters.lock();
         let entry = clusters.entry(cluster.to_owned()).or_default();
-        let admission = entry.state.hello(greeting, &self.incarnation);
-        if admission == Admission::Superseded {
-            return None;
-        }
+        let returning = match entry.fence.admit(&greeting, &self.incarnation) {
+            Admission::Superseded => return None,
+            Admission::Returning => true,
+            Admission::New => false,
+        };
+        let mut welcome = pb::Welcome {
+            hub_incarnation: self.incarnation.clone(),
+            ..pb::Welcome::default()
+        };
+        entry.topics.connected(returning, hello, &mut welcome);
         if let Some(before) = entry.stream.take() {
             before.signals.superseded.cancel();
         } else {
@@ -95,60 +111,26 @@ impl Sessions {
         self.metrics.opened.with_label_values(&[cluster]).set(now.as_second());
         entry.streams += 1;
         let (number, signals) = (entry.streams, Signals::default());
-        // What was judged while nobody listened.
-        signals.verdicts.notify_one();
+        // What was judged while no stream was open.
+        signals.topics.verdicts.notify_one();
         entry.stream = Some(Stream {
             number,
             signals: signals.clone(),
         });
-        let place = Place {
+        let slot = SessionSlot {
             sessions: Arc::clone(self),
             cluster: cluster.to_owned(),
             number,
             signals,
             turn: Arc::clone(&entry.turn),
         };
-        Some((place, admission))
-    }
-
-    /// Gives a verdict: remembered until the member acknowledges it, and sent at once where a stream is open.
-    pub(super) fn verdict(&self, cluster: &str, key: &ExportKey, mut verdict: Verdict) {
-        let mut clusters = self.clusters.lock();
-        // A cluster without a session (an agent that writes its records itself) reads the condition on the record.
-        let Some(entry) = clusters.get_mut(cluster) else { return };
-        verdict.for_seq = entry.state.newest_of(key);
-        let before = entry.state.open_count();
-        if !entry.state.verdict(key, verdict) {
-            return;
-        }
-        self.metrics.count_verdicts(before, entry.state.open_count());
-        if let Some(stream) = &entry.stream {
-            stream.signals.verdicts.notify_one();
-        }
-    }
-
-    /// Compares the record of an export as it is now with what the session knows of it.
-    pub(super) fn look(&self, cluster: &str, key: &ExportKey, version: Option<&Version>) {
-        let mut clusters = self.clusters.lock();
-        let Some(entry) = clusters.get_mut(cluster) else { return };
-        if version.is_none() {
-            let before = entry.state.open_count();
-            entry.state.forget_verdict(key);
-            self.metrics.count_verdicts(before, entry.state.open_count());
-        }
-        if !entry.state.is_as_written(key, version) {
-            tracing::info!(cluster, export = %key, "The record of an export was changed by somebody else; the member is asked to report again.");
-            entry.state.distrust();
-            if let Some(stream) = &entry.stream {
-                stream.signals.doubt.notify_one();
-            }
-        }
+        Some((slot, welcome))
     }
 
     /// Has open streams ask about the rights of their clusters when those may have changed, until `stop`.
     pub(super) async fn follow_rights(self: Arc<Self>, mut rights: Rights, stop: CancellationToken) {
-        while let Some(news) = stop.run_until_cancelled(rights.recv()).await {
-            let concerned = match news {
+        while let Some(change) = stop.run_until_cancelled(rights.recv()).await {
+            let concerned = match change {
                 Ok(cluster) => Some(cluster),
                 Err(RecvError::Lagged(_)) => None,
                 Err(RecvError::Closed) => return,
@@ -168,32 +150,71 @@ impl Sessions {
         clusters.values().filter(|entry| entry.stream.is_some()).count()
     }
 
-    /// Every export that the sessions know a record or a verdict of.
-    pub(super) fn known(&self) -> Vec<Touched> {
-        let clusters = self.clusters.lock();
-        clusters
-            .iter()
-            .flat_map(|(cluster, entry)| {
-                entry.state.known().into_iter().map(|key| Touched {
-                    cluster: cluster.clone(),
-                    key: key.clone(),
-                })
-            })
-            .collect()
+    /// Forgets clusters that are no members any more and have no stream.
+    fn sweep(&self) {
+        let mut swept = self.swept.lock();
+        if swept.elapsed() < SWEEP_PAUSE {
+            return;
+        }
+        *swept = Instant::now();
+        self.clusters.lock().retain(|name, entry| self.stays(name, entry));
+    }
+
+    fn stays(&self, name: &str, entry: &Cluster) -> bool {
+        let stays = entry.stream.is_some() || (self.members)(name) != Membership::None;
+        if !stays {
+            self.metrics.count_verdicts(entry.topics.verdicts.open(), 0);
+        }
+        stays
     }
 }
 
-impl Place {
+impl Observer for Sessions {
+    /// The verdict is remembered until the member acknowledges it, and sent at once where a stream is open.
+    fn judged(&self, cluster: &str, key: &ExportKey, mut verdict: Verdict) {
+        let mut clusters = self.clusters.lock();
+        // A cluster without a session (an agent that writes its records itself) reads the condition on the record.
+        let Some(entry) = clusters.get_mut(cluster) else { return };
+        verdict.for_seq = entry.topics.exports.newest_of(key);
+        let before = entry.topics.verdicts.open();
+        if !entry.topics.verdicts.set(key, verdict) {
+            return;
+        }
+        self.metrics.count_verdicts(before, entry.topics.verdicts.open());
+        if let Some(stream) = &entry.stream {
+            stream.signals.topics.verdicts.notify_one();
+        }
+    }
+
+    fn changed(&self, cluster: &str, key: &ExportKey, version: Option<&Version>) {
+        let mut clusters = self.clusters.lock();
+        let Some(entry) = clusters.get_mut(cluster) else { return };
+        if version.is_none() {
+            let before = entry.topics.verdicts.open();
+            entry.topics.verdicts.forget(key);
+            self.metrics.count_verdicts(before, entry.topics.verdicts.open());
+        }
+        if !entry.topics.exports.is_as_written(key, version) {
+            tracing::info!(cluster, export = %key, "The record of an export was changed by somebody else; the member is asked to report again.");
+            entry.topics.exports.distrust();
+            if let Some(stream) = &entry.stream {
+                stream.signals.topics.exports_doubt.notify_one();
+            }
+        }
+    }
+}
+
+impl SessionSlot {
     /// Reads or changes what the hub remembers of the cluster. `None` when a newer stream has taken over.
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut ClusterSession) -> T) -> Option<T> {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut TopicStates) -> T) -> Option<T> {
         let mut clusters = self.sessions.clusters.lock();
         let entry = clusters.get_mut(&self.cluster)?;
         let current = entry.stream.as_ref().is_some_and(|stream| stream.number == self.number);
-        current.then(|| act(&mut entry.state))
+        current.then(|| act(&mut entry.topics))
     }
 }
 
-impl Drop for Place {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         let mut clusters = self.sessions.clusters.lock();
         if let Some(entry) = clusters.get_mut(&self.cluster)
@@ -201,6 +222,67 @@ impl Drop for Place {
         {
             entry.stream = None;
             self.sessions.metrics.closed(&self.cluster);
+            if !self.sessions.stays(&self.cluster, entry) {
+                clusters.remove(&self.cluster);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fairway_core::services::Conflict;
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn hello(cluster: &str) -> pb::Hello {
+        pb::Hello {
+            cluster: cluster.to_owned(),
+            ..pb::Hello::default()
+        }
+    }
+
+    fn verdict() -> Verdict {
+        Verdict {
+            service_uid: "u".into(),
+            conflict: Conflict::NoConflict,
+            reason: String::new(),
+            message: String::new(),
+            for_seq: 0,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clusters_that_have_left_are_forgotten() {
+        let fleet = Arc::new(Mutex::new(vec!["a", "b", "c"]));
+        let known = Arc::clone(&fleet);
+        let members: Members = Arc::new(move |name| match known.lock().contains(&name) {
+            true => Membership::Member,
+            false => Membership::None,
+        });
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let sessions = Sessions::new(members, metrics.clone());
+        let now = Timestamp::UNIX_EPOCH;
+        let key = ExportKey {
+            namespace: "app".into(),
+            name: "web".into(),
+        };
+        let enter = |name: &str| {
+            let (slot, _) = sessions.enter(&hello(name), now).unwrap();
+            sessions.judged(name, &key, verdict());
+            slot
+        };
+        let names = || sessions.clusters.lock().keys().cloned().collect::<Vec<_>>();
+        let (a, b) = (enter("a"), enter("b"));
+        drop(a);
+        assert_eq!(names(), ["a", "b"], "a member is remembered between its streams");
+        // One leaves while it has a stream, another while it has none.
+        *fleet.lock() = vec!["c"];
+        drop(b);
+        assert_eq!((names(), metrics.open_verdicts.get()), (vec!["a".to_owned()], 1));
+        tokio::time::advance(SWEEP_PAUSE).await;
+        let _c = enter("c");
+        assert_eq!((names(), metrics.open_verdicts.get()), (vec!["c".to_owned()], 1));
     }
 }

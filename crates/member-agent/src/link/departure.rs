@@ -1,10 +1,10 @@
-//! Leaving the fleet: what the membership and the exports' side tell each other.
+//! Leaving the fleet: what the membership and the exports' side agree on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::link::ExportKey;
+use fairway_core::services::ExportKey;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 

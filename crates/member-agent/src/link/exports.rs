@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::condition::{self, Condition, ConditionStatus};
 use api::text::{conditions, finalizers, groups};
 use fairway_core::exports::{self, ExportEvent, ExportView, Finalizer, LinkStep, ServiceView, decide};
-use fairway_core::link::{Conflict, ExportKey, WithdrawReason, Withdrawal};
+use fairway_core::services::{Conflict, ExportKey, WithdrawReason, Withdrawal};
 use futures::StreamExt;
 use jiff::Timestamp;
 use kit::backoff::Backoff;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::departure::{Departure, Stage};
-use super::{News, Shared};
+use super::shared::{HubAnswer, Shared};
 
 const EXPORTS: Resource = Resource::namespaced(groups::NETWORKING, "v1beta1", "ServiceExport", "serviceexports");
 const SERVICES: Resource = Resource::namespaced("", "v1", "Service", "services");
@@ -126,6 +126,7 @@ impl Exports {
                 return;
             }
             ready.send_replace(true);
+            queue.retry_after_outages_of(this.writer.client()).await;
             let everybody = async {
                 this.follow_departure(&seen, &queue).await;
                 stop.cancelled().await;
@@ -173,7 +174,7 @@ impl Exports {
 
     /// Exports that are still there, and withdrawals that the hub has not acknowledged.
     fn open_withdrawals(&self, seen: &Seen) -> usize {
-        seen.exports.len() + self.shared.outbox.lock().open_withdrawals()
+        seen.exports.len() + self.shared.outbox.lock().open_removals()
     }
 
     async fn look(&self, seen: &Seen, key: &ExportKey) -> Outcome {
@@ -192,60 +193,60 @@ impl Exports {
     }
 
     async fn reconcile(&self, seen: &Seen, key: &ExportKey) -> Result<(), kit::Error> {
-        let place = ObjectKey::namespaced(&key.namespace, &key.name);
-        let Some(export) = seen.exports.get(&place) else {
+        let object_key = ObjectKey::namespaced(&key.namespace, &key.name);
+        let Some(export) = seen.exports.get(&object_key) else {
             self.vanished(key);
             return Ok(());
         };
-        let service = seen.services.get(&place);
+        let service = seen.services.get(&object_key);
         let now = self.clock.now();
         let since = self.seen_since(&export, service.as_deref(), now);
         let stage = self.departure.stage();
         if stage == Stage::Leaving && !export.deleting {
             // A cluster that leaves keeps what was placed, but not the fleet's own kinds (networking 11).
-            return self.remove(seen, &place, &export).await;
+            return self.remove(seen, &object_key, &export).await;
         }
         let decision = decide(&export, service.as_deref(), stage != Stage::Member, since, now);
         let mut export = ExportView::clone(&export);
         if decision.finalizer == Finalizer::Add {
             let mut all = export.finalizers.clone();
             all.push(finalizers::SERVICE_EXPORT.to_owned());
-            self.set_finalizers(seen, &place, &mut export, &all).await?;
+            self.set_finalizers(seen, &object_key, &mut export, &all).await?;
         }
-        // The hub is told first: it must not wait for a status that cannot be written.
-        self.tell_hub(&export, &decision.link);
+        // The report goes first: the hub must not wait for a status that cannot be written.
+        self.send_to_hub(&export, &decision.link);
         let mut events = decision.events;
         let mut wanted = decision.conditions;
         let mut shown = None;
         if !matches!(decision.link, LinkStep::Withdraw(_)) && export.has_finalizer() {
             let uid = service.as_deref().map(|service| service.uid.as_str());
-            shown = self.hear(uid, &mut export, &mut wanted, &mut events, now);
+            shown = self.show_answer(uid, &mut export, &mut wanted, &mut events, now);
         }
         if let Some(conditions) = wanted {
-            self.set_conditions(seen, &place, &mut export, &conditions).await?;
+            self.set_conditions(seen, &object_key, &mut export, &conditions).await?;
             events
                 .into_iter()
-                .for_each(|event| self.record(&place, &export.uid, event));
+                .for_each(|event| self.record(&object_key, &export.uid, event));
         }
         if let Some(seq) = shown {
             self.shown(key, seq);
         }
         // The records of a cluster that has left go with its namespace, whether or not the hub could say so.
-        let may_go = || stage == Stage::Left || self.shared.outbox.lock().is_withdrawn(key);
+        let may_go = || stage == Stage::Left || self.shared.outbox.lock().is_removed(key);
         if decision.finalizer == Finalizer::RemoveOnceWithdrawn && may_go() {
-            self.shared.news.lock().remove(key);
+            self.shared.answers.lock().remove(key);
             let mut others = export.finalizers.clone();
             others.retain(|name| name != finalizers::SERVICE_EXPORT);
-            self.set_finalizers(seen, &place, &mut export, &others).await?;
+            self.set_finalizers(seen, &object_key, &mut export, &others).await?;
         }
         Ok(())
     }
 
     /// Puts into the outbox what the hub is to know.
-    fn tell_hub(&self, export: &ExportView, link: &LinkStep) {
+    fn send_to_hub(&self, export: &ExportView, link: &LinkStep) {
         let key = &export.key;
         let mut outbox = self.shared.outbox.lock();
-        let news = match link {
+        let changed = match link {
             LinkStep::Keep => {
                 if export.has_finalizer() {
                     outbox.keep(key.clone());
@@ -254,32 +255,32 @@ impl Exports {
                 }
                 false
             }
-            LinkStep::Report(report) => outbox.report(key.clone(), report.clone()),
+            LinkStep::Report(report) => outbox.set(key.clone(), report.clone()),
             LinkStep::Withdraw(withdrawal) => {
-                let new = !outbox.is_withdrawing(key) && !outbox.is_withdrawn(key);
+                let new = !outbox.is_removing(key) && !outbox.is_removed(key);
                 if new {
-                    outbox.withdraw(key.clone(), withdrawal.clone());
+                    outbox.remove(key.clone(), withdrawal.clone());
                 }
                 new
             }
         };
         drop(outbox);
-        if news {
-            self.shared.owe(key.clone(), self.clock.now());
+        if changed {
+            self.shared.waits(key.clone(), self.clock.now());
         }
     }
 
     /// Users see a verdict: the hub need not send it again.
     fn shown(&self, key: &ExportKey, seq: u64) {
-        if let Some(News::Verdict {
+        if let Some(HubAnswer::Verdict {
             seq: newest,
-            told,
+            acknowledged,
             verdict,
-        }) = self.shared.news.lock().get_mut(key)
+        }) = self.shared.answers.lock().get_mut(key)
             && *newest == seq
-            && !*told
+            && !*acknowledged
         {
-            *told = true;
+            *acknowledged = true;
             self.shared.shown.lock().insert(key.clone(), seq);
             self.shared.wake.notify_one();
             if verdict.conflict != Conflict::Unknown {
@@ -291,16 +292,16 @@ impl Exports {
     /// An export that went without us: somebody took our finalizer away.
     fn vanished(&self, key: &ExportKey) {
         self.since.lock().remove(key);
-        self.shared.news.lock().remove(key);
+        self.shared.answers.lock().remove(key);
         let mut outbox = self.shared.outbox.lock();
         if outbox.is_known(key) {
             let withdrawal = Withdrawal {
                 service_uid: String::new(),
                 reason: WithdrawReason::ExportDeleted,
             };
-            outbox.withdraw(key.clone(), withdrawal);
+            outbox.remove(key.clone(), withdrawal);
             drop(outbox);
-            self.shared.owe(key.clone(), self.clock.now());
+            self.shared.waits(key.clone(), self.clock.now());
         } else {
             outbox.forget(key);
         }
@@ -341,9 +342,9 @@ impl Exports {
         }
     }
 
-    /// Adds what the hub said to the conditions that are to be written. Returns the verdict to acknowledge. A verdict on
-    /// another Service of that name tells nothing of the present one, whose uid is given.
-    fn hear(
+    /// Adds what the hub answered to the conditions that are to be written. Returns the verdict to acknowledge. A verdict on
+    /// another Service of that name says nothing about the present one, whose uid is given.
+    fn show_answer(
         &self,
         uid: Option<&str>,
         export: &mut ExportView,
@@ -351,14 +352,14 @@ impl Exports {
         events: &mut Vec<ExportEvent>,
         now: Timestamp,
     ) -> Option<u64> {
-        let news = self.shared.news.lock().get(&export.key).cloned()?;
+        let answer = self.shared.answers.lock().get(&export.key).cloned()?;
         if let Some(conditions) = wanted {
             export.conditions.clone_from(conditions);
         }
-        let (change, seq) = match &news {
-            News::Verdict { verdict, .. } if uid != Some(verdict.service_uid.as_str()) => return None,
-            News::Verdict { seq, verdict, .. } => (exports::verdict(export, verdict, now), Some(*seq)),
-            News::Refused(why) => (exports::refused(export, why, now), None),
+        let (change, seq) = match &answer {
+            HubAnswer::Verdict { verdict, .. } if uid != Some(verdict.service_uid.as_str()) => return None,
+            HubAnswer::Verdict { seq, verdict, .. } => (exports::verdict(export, verdict, now), Some(*seq)),
+            HubAnswer::Refused(why) => (exports::refused(export, why, now), None),
         };
         if let Some((conditions, event)) = change {
             *wanted = Some(conditions);
@@ -368,13 +369,13 @@ impl Exports {
     }
 
     /// Deletes a ServiceExport. While our finalizer holds it, the next look withdraws it from the hub.
-    async fn remove(&self, seen: &Seen, place: &ObjectKey, export: &ExportView) -> Result<(), kit::Error> {
+    async fn remove(&self, seen: &Seen, object_key: &ObjectKey, export: &ExportView) -> Result<(), kit::Error> {
         let how = Deletion {
             uid: Some(&export.uid),
             ..Deletion::default()
         };
-        match self.writer.delete(&EXPORTS, place, how).await? {
-            Answer::Gone(_) => seen.exports.fold_deleted(place, Some(&export.uid)),
+        match self.writer.delete(&EXPORTS, object_key, how).await? {
+            Answer::Gone(_) => seen.exports.fold_deleted(object_key, Some(&export.uid)),
             Answer::Object(object) => {
                 if let Err(reason) = seen.exports.fold(object) {
                     tracing::warn!(reason, "A deleted ServiceExport cannot be read back.");
@@ -387,12 +388,15 @@ impl Exports {
     async fn set_finalizers(
         &self,
         seen: &Seen,
-        place: &ObjectKey,
+        object_key: &ObjectKey,
         export: &mut ExportView,
         all: &[String],
     ) -> Result<(), kit::Error> {
         let body = json!({"metadata": {"resourceVersion": export.resource_version, "finalizers": all}});
-        let answer = self.writer.patch(&EXPORTS, place, None, Patch::Merge, &body).await?;
+        let answer = self
+            .writer
+            .patch(&EXPORTS, object_key, None, Patch::Merge, &body)
+            .await?;
         self.take(seen, export, answer);
         Ok(())
     }
@@ -400,7 +404,7 @@ impl Exports {
     async fn set_conditions(
         &self,
         seen: &Seen,
-        place: &ObjectKey,
+        object_key: &ObjectKey,
         export: &mut ExportView,
         conditions: &[Condition],
     ) -> Result<(), kit::Error> {
@@ -410,7 +414,7 @@ impl Exports {
         });
         let answer = self
             .writer
-            .patch(&EXPORTS, place, Some("status"), Patch::Merge, &body)
+            .patch(&EXPORTS, object_key, Some("status"), Patch::Merge, &body)
             .await?;
         self.take(seen, export, answer);
         Ok(())
@@ -423,11 +427,11 @@ impl Exports {
         }
     }
 
-    fn record(&self, place: &ObjectKey, uid: &str, event: ExportEvent) {
+    fn record(&self, object_key: &ObjectKey, uid: &str, event: ExportEvent) {
         self.recorder.record(Event {
             api_version: EXPORTS.api_version(),
             kind: EXPORTS.kind.to_string(),
-            key: place.clone(),
+            key: object_key.clone(),
             uid: uid.to_owned(),
             warning: event.warning,
             reason: event.reason.to_owned(),
@@ -439,9 +443,9 @@ impl Exports {
 
 /// Indexes whose changes bring the export of that name back into the queue.
 fn indexes(queue: &Queue<ExportKey>) -> Seen {
-    let key = |place: &ObjectKey| ExportKey {
-        namespace: place.namespace.clone().unwrap_or_default(),
-        name: place.name.clone(),
+    let key = |object_key: &ObjectKey| ExportKey {
+        namespace: object_key.namespace.clone().unwrap_or_default(),
+        name: object_key.name.clone(),
     };
     let (of_export, of_service) = (queue.clone(), queue.clone());
     let exports = Index::builder(EXPORTS, |value| Ok(Some(ExportView::from_value(&value))))

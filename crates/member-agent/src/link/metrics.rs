@@ -86,7 +86,7 @@ impl Metrics {
     }
 
     /// Notes since when the oldest change waits for the hub.
-    pub(super) fn owed_since(&self, oldest: Option<&Timestamp>) {
+    pub(super) fn oldest_since(&self, oldest: Option<&Timestamp>) {
         self.oldest.set(oldest.map_or(0, |oldest| oldest.as_second()));
     }
 

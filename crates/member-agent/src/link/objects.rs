@@ -12,21 +12,23 @@ use api::condition::{self, Condition, ConditionStatus};
 use api::names::member_namespace;
 use api::text::{conditions, groups};
 use fairway_core::link::outbox::{Outgoing, Refused, Resume};
-use fairway_core::link::{Change, Conflict, ExportKey, NackCode, Verdict};
-use fairway_core::services::{self, MEMBER_MANAGER, Record, Scope, Step};
+use fairway_core::link::{Change, Refusal};
+use fairway_core::services::{self, Conflict, ExportChange, ExportKey, MEMBER_MANAGER, Record, Scope, Step, Verdict};
 use kit::backoff::Backoff;
 use kit::clock::until;
 use kit::index::{self, Index, Origin};
-use kit::writer::{Answer, Deletion, Patch, Writer};
+use kit::managed::Managed;
+use kit::repair::RepairTimer;
+use kit::writer::Writer;
 use kit::{ObjectKey, Resource};
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::talk::{UNAVAILABLE, sync_id};
-use super::{Objects, Shared};
+use super::channel::{Sender as _, sync_id, wait_to_repeat};
+use super::config::Objects;
+use super::shared::Shared;
 
 const RECORDS: Resource = Resource::namespaced(
     groups::NETWORKING,
@@ -36,18 +38,14 @@ const RECORDS: Resource = Resource::namespaced(
 );
 /// Time for one write on the hub.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// Wait before a write that was not answered is tried again.
+const UNANSWERED: Duration = Duration::from_secs(1);
 /// Changes are written one after the other: two exports may share the plain name of their record.
 const WINDOW: usize = 1;
 /// Waits before records that somebody else changed are looked at: who keeps changing them must not keep us busy.
 const REPAIR: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(60));
 /// After this long without trouble the waits begin anew.
 const REPAIR_FORGIVEN: Duration = Duration::from_secs(300);
-
-/// Why a change is not written.
-struct Failure {
-    code: NackCode,
-    text: String,
-}
 
 /// Keeps the records as the outbox says until `stop`.
 pub(super) async fn run(
@@ -60,7 +58,7 @@ pub(super) async fn run(
     let index = records(&objects.cluster, &shared, &changed);
     let watching = index.run(objects.hub.clone(), stop.clone());
     let writing = async {
-        // What is left over can be told only once everything is known on either side.
+        // What is left over is known only once everything is known on either side.
         let known = async {
             index.synced().await;
             ready.wait_for(|ready| *ready).await.is_ok()
@@ -68,13 +66,13 @@ pub(super) async fn run(
         if stop.run_until_cancelled(known).await != Some(true) {
             return;
         }
+        let writer = Writer::new(objects.hub.clone(), WRITE_DEADLINE);
         let mut keeper = Keeper {
-            writer: Writer::new(objects.hub.clone(), WRITE_DEADLINE),
+            store: Managed::new(writer, Arc::clone(&index), MEMBER_MANAGER),
             objects,
             shared,
-            index: Arc::clone(&index),
             changed,
-            repair: Repair::default(),
+            repair: RepairTimer::new(REPAIR, REPAIR_FORGIVEN),
             release: None,
             failures: 0,
         };
@@ -83,7 +81,7 @@ pub(super) async fn run(
     tokio::join!(watching, writing);
 }
 
-/// The records of the member, whose verdicts are told and whose changes by others are noted.
+/// The records of the member, whose verdicts are passed on and whose changes by others are noted.
 fn records(cluster: &str, shared: &Arc<Shared>, changed: &Arc<Mutex<BTreeSet<ExportKey>>>) -> Arc<Index<Record>> {
     let scope = index::Scope {
         namespace: Some(member_namespace(cluster)),
@@ -114,7 +112,7 @@ fn records(cluster: &str, shared: &Arc<Shared>, changed: &Arc<Mutex<BTreeSet<Exp
     .build()
 }
 
-/// What the hub says of a record, if it has said something.
+/// The verdict on a record, if there is one.
 fn verdict(record: &Record) -> Option<Verdict> {
     let Condition {
         status,
@@ -137,53 +135,30 @@ fn verdict(record: &Record) -> Option<Verdict> {
 
 struct Keeper {
     objects: Objects,
-    writer: Writer,
+    store: Managed<Record>,
     shared: Arc<Shared>,
-    index: Arc<Index<Record>>,
     /// Exports whose records somebody else changed or deleted.
     changed: Arc<Mutex<BTreeSet<ExportKey>>>,
-    repair: Repair,
+    /// When those are looked at.
+    repair: RepairTimer,
     /// When what could not be written is tried again.
     release: Option<Instant>,
     failures: u32,
 }
 
-/// When records that somebody else changed are looked at.
-#[derive(Default)]
-struct Repair {
-    due: Option<Instant>,
-    times: u32,
-    last: Option<Instant>,
-}
-
-impl Repair {
-    fn soon(&mut self) {
-        if self.due.is_some() {
-            return;
-        }
-        let now = Instant::now();
-        if self.last.is_none_or(|last| now.duration_since(last) > REPAIR_FORGIVEN) {
-            self.times = 0;
-        }
-        self.times += 1;
-        self.last = Some(now);
-        self.due = Some(now + REPAIR.delay(self.times));
-    }
-}
-
 impl Keeper {
     async fn keep(&mut self) {
         let resume = Resume::FullSync { sync_id: sync_id() };
-        let withdrawn = self.shared.outbox.lock().connected(resume, WINDOW);
-        self.shared.revisit_all(withdrawn);
+        let removed = self.shared.outbox.lock().connected(resume, WINDOW);
+        self.shared.removed(removed);
         loop {
-            // Nobody waits to be told that users see a verdict.
+            // Nobody waits for the acknowledgement of a verdict.
             self.shared.shown.lock().clear();
             let next = self.shared.outbox.lock().pop();
             match next {
                 Some(Outgoing::SyncBegin { .. }) => {}
                 Some(Outgoing::Change { seq, key, change, .. }) => self.write(seq, key, &change).await,
-                Some(Outgoing::SyncEnd { kept, .. }) => self.clean(&kept.into_iter().collect()).await,
+                Some(Outgoing::SyncEnd(end)) => self.clean(&end.kept).await,
                 None => self.wait().await,
             }
         }
@@ -192,7 +167,7 @@ impl Keeper {
     /// Waits until there is something to do.
     async fn wait(&mut self) {
         if !self.changed.lock().is_empty() {
-            self.repair.soon();
+            self.repair.ask();
         }
         tokio::select! {
             () = self.shared.wake.notified() => {}
@@ -200,8 +175,8 @@ impl Keeper {
                 self.release = None;
                 self.shared.outbox.lock().release();
             }
-            () = until(self.repair.due) => {
-                self.repair.due = None;
+            () = until(self.repair.due()) => {
+                self.repair.done();
                 self.repair();
             }
         }
@@ -221,50 +196,54 @@ impl Keeper {
     }
 
     fn records(&self, key: &ExportKey) -> impl Iterator<Item = Arc<Record>> {
-        let all = self.index.in_namespace(&member_namespace(&self.objects.cluster));
+        let all = self
+            .store
+            .index()
+            .in_namespace(&member_namespace(&self.objects.cluster));
         all.into_iter()
             .filter(move |record| record.key == *key && !record.deleting)
     }
 
-    async fn write(&mut self, seq: u64, key: ExportKey, change: &Change) {
-        self.shared.sent(&key);
-        match self.apply(&key, change).await {
-            Ok(()) => {
-                self.failures = 0;
-                let withdrawn = self.shared.outbox.lock().ack(seq);
-                self.shared.revisit_all(withdrawn);
-            }
-            Err(Failure { code, text }) => {
-                tracing::info!(export = %key, text, "The record of an export cannot be written.");
+    async fn write(&mut self, seq: u64, key: ExportKey, change: &ExportChange) {
+        self.shared.sending(&key);
+        match self.carry_out(&key, change).await {
+            Ok(()) => self.failures = 0,
+            Err(Refusal {
+                code,
+                message,
+                unanswered,
+            }) => {
+                tracing::info!(export = %key, message, "The record of an export cannot be written.");
                 let refused = self.shared.outbox.lock().nack(seq, code);
                 match refused {
                     Refused::Outdated => {}
                     Refused::Held => {
                         self.failures = self.failures.saturating_add(1);
-                        self.release
-                            .get_or_insert(Instant::now() + UNAVAILABLE.delay(self.failures));
+                        let soon = unanswered.then_some(UNANSWERED);
+                        let wait = wait_to_repeat(soon, self.failures);
+                        self.release.get_or_insert(Instant::now() + wait);
                     }
-                    Refused::Final => self.shared.refused(key, code, &text),
+                    Refused::Final => self.shared.refused(key, code, &message),
                 }
-                // The number is settled either way.
-                let withdrawn = self.shared.outbox.lock().ack(seq);
-                self.shared.revisit_all(withdrawn);
             }
         }
+        // The number is settled either way.
+        let removed = self.shared.outbox.lock().ack(seq);
+        self.shared.removed(removed);
         self.shared.answered();
     }
 
-    async fn apply(&self, key: &ExportKey, change: &Change) -> Result<(), Failure> {
+    async fn carry_out(&self, key: &ExportKey, change: &ExportChange) -> Result<(), Refusal> {
         let cluster = &self.objects.cluster;
-        let all = self.index.in_namespace(&member_namespace(cluster));
+        let all = self.store.index().in_namespace(&member_namespace(cluster));
         let report = match change {
-            Change::Withdraw(withdrawal) => {
+            Change::Remove(withdrawal) => {
                 for record in services::withdraw(key, &withdrawal.service_uid, &all) {
                     self.delete(record).await?;
                 }
                 return Ok(());
             }
-            Change::Report(report) => report,
+            Change::Set(report) => report,
         };
         let scope = Scope {
             cluster,
@@ -272,43 +251,38 @@ impl Keeper {
         };
         let (replaces, name, object) = match services::report(scope, key, report, &all, None) {
             Step::Nothing(_) => return Ok(()),
-            Step::Wait(going) => return Err(still_going(going)),
+            Step::Wait(going) => return Err(services::still_going(going)),
             Step::Apply { replaces, name, object } => (replaces, name, object),
         };
         if let Some(stale) = replaces
             && !self.delete(stale).await?
         {
-            return Err(still_going(stale));
+            return Err(services::still_going(stale));
         }
-        let place = ObjectKey::namespaced(&member_namespace(cluster), &name);
-        let patch = Patch::Apply {
-            manager: MEMBER_MANAGER,
-            force: true,
-        };
-        let answer = self.writer.patch(&RECORDS, &place, None, patch, &object).await;
-        let mut answer = answer.map_err(failure)?;
-        if let Some(removal) = services::surplus(&object, &answer) {
-            let cleaned = self.writer.patch(&RECORDS, &place, None, Patch::Merge, &removal).await;
-            answer = cleaned.map_err(failure)?;
-        }
-        self.fold(answer, true);
+        let at = ObjectKey::namespaced(&member_namespace(cluster), &name);
+        let applied = self.store.apply(&at, &object, services::surplus).await;
+        applied.map_err(|error| Refusal::of_answer(error.code(), error.to_string()))?;
         Ok(())
     }
 
     /// Deletes the records that stand for no export of this member.
     async fn clean(&self, kept: &BTreeSet<ExportKey>) {
-        for record in self.index.in_namespace(&member_namespace(&self.objects.cluster)) {
+        for record in self
+            .store
+            .index()
+            .in_namespace(&member_namespace(&self.objects.cluster))
+        {
             let exported = {
                 let outbox = self.shared.outbox.lock();
-                kept.contains(&record.key) || outbox.is_known(&record.key) || outbox.is_withdrawing(&record.key)
+                kept.contains(&record.key) || outbox.is_known(&record.key) || outbox.is_removing(&record.key)
             };
             if exported || record.deleting {
                 continue;
             }
-            if let Err(Failure { text, .. }) = self.delete(&record).await {
+            if let Err(Refusal { message, .. }) = self.delete(&record).await {
                 tracing::warn!(
                     record = record.name,
-                    text,
+                    message,
                     "A record that stands for no export is still there."
                 );
                 self.changed.lock().insert(record.key.clone());
@@ -316,53 +290,14 @@ impl Keeper {
         }
     }
 
-    /// Deletes a record. Returns whether it is gone already.
-    async fn delete(&self, record: &Record) -> Result<bool, Failure> {
-        let place = ObjectKey::namespaced(&member_namespace(&record.cluster), &record.name);
-        let how = Deletion {
-            uid: Some(&record.uid),
-            ..Deletion::default()
-        };
-        match self.writer.delete(&RECORDS, &place, how).await {
-            Ok(Answer::Gone(_)) => self.index.fold_deleted(&place, Some(&record.uid)),
-            Ok(Answer::Object(object)) => {
-                self.fold(object, record.ours);
-                return Ok(false);
-            }
-            // Another incarnation took its place: what was to go is gone.
-            Err(error) if error.is_conflict() => {}
-            // A deletion is tried until it succeeds.
-            Err(error) => {
-                return Err(Failure {
-                    code: NackCode::Unavailable,
-                    text: error.to_string(),
-                });
-            }
-        }
-        Ok(true)
-    }
-
-    /// Takes in an answer, which comes without managed fields.
-    fn fold(&self, mut answer: Value, ours: bool) {
-        if ours {
-            Record::claim(&mut answer, MEMBER_MANAGER);
-        }
-        if let Err(reason) = self.index.fold(answer) {
-            tracing::warn!(reason, "A written export record cannot be read back.");
-        }
-    }
-}
-
-fn still_going(record: &Record) -> Failure {
-    Failure {
-        code: NackCode::Unavailable,
-        text: services::still_going(record),
-    }
-}
-
-fn failure(error: kit::Error) -> Failure {
-    Failure {
-        code: NackCode::of_answer(error.code()),
-        text: error.to_string(),
+    /// Deletes a record. Returns whether it is gone already. A deletion is right whatever the API server says of it now:
+    /// it is tried until it succeeds.
+    async fn delete(&self, record: &Record) -> Result<bool, Refusal> {
+        let at = ObjectKey::namespaced(&member_namespace(&record.cluster), &record.name);
+        let deleted = self.store.delete(&at, &record.uid, record.ours).await;
+        deleted.map_err(|error| match error.code() {
+            Some(_) => Refusal::unavailable(error.to_string()),
+            None => Refusal::unanswered(error.to_string()),
+        })
     }
 }

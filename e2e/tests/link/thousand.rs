@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use e2e::crowd::{Crowd, One};
+use e2e::simulated_members::{SimulatedMember, SimulatedMembers};
 use kit::rest::Call;
 use member_agent::link::{self as member_link, Identity, Objects, Way};
 use serde_json::Value;
@@ -23,7 +23,7 @@ fn resident() -> f64 {
     line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-async fn one(world: &World, number: usize) -> One {
+async fn one(world: &World, number: usize) -> SimulatedMember {
     let name = format!("m{number}");
     world.join(&name).await;
     let way = if number.is_multiple_of(WRITES_ITSELF) {
@@ -47,7 +47,7 @@ async fn one(world: &World, number: usize) -> One {
         }
         .into()
     };
-    One::start(&name, 1, way).unwrap()
+    SimulatedMember::start(&name, 1, way).unwrap()
 }
 
 /// Port of every record, by the member.
@@ -82,11 +82,11 @@ async fn a_thousand_members_come_back_after_a_restart_of_the_hub_and_nothing_is_
     world.start();
     let before = resident();
     let began = Instant::now();
-    let mut crowd = Crowd::default();
+    let mut fleet = SimulatedMembers::default();
     for number in 0..MEMBERS {
-        crowd.take(one(&world, number).await);
+        fleet.take(one(&world, number).await);
     }
-    crowd.until_accepted(1, WITHIN).await.unwrap();
+    fleet.until_accepted(1, WITHIN).await.unwrap();
     let sessions = i64::try_from(MEMBERS - MEMBERS.div_ceil(WRITES_ITSELF)).unwrap();
     assert_eq!(world.metrics.as_ref().unwrap().sessions.get(), sessions);
     println!(
@@ -101,7 +101,7 @@ async fn a_thousand_members_come_back_after_a_restart_of_the_hub_and_nothing_is_
     world.stop().await;
     println!("the hub let its members go within {:?}", ended.elapsed());
     let changed = |number: &usize| number.is_multiple_of(CHANGES);
-    for (_, one) in crowd.members().iter().enumerate().filter(|(number, _)| changed(number)) {
+    for (_, one) in fleet.members().iter().enumerate().filter(|(number, _)| changed(number)) {
         one.bare.set_port(&one.export(0), 81);
     }
     world.start();
@@ -127,7 +127,7 @@ async fn a_thousand_members_come_back_after_a_restart_of_the_hub_and_nothing_is_
         .map(|number| (format!("m{number}"), if changed(&number) { 81 } else { 80 }))
         .collect();
     until("every change is recorded", async || ports(&world).await == expected).await;
-    crowd.until_accepted(1, WITHIN).await.unwrap();
+    fleet.until_accepted(1, WITHIN).await.unwrap();
     // A changed record costs a write and its verdict; one that its member wrote itself costs the verdict. Nothing else
     // is touched.
     let own = (0..MEMBERS)
@@ -137,12 +137,12 @@ async fn a_thousand_members_come_back_after_a_restart_of_the_hub_and_nothing_is_
     let least = u64::try_from(2 * over_sessions + own).unwrap();
     until("every verdict is written", async || world.writes() - written >= least).await;
     assert_eq!(world.writes() - written, least);
-    let owing = crowd
+    let waiting = fleet
         .members()
         .iter()
         .filter(|one| one.metrics.oldest.get() != 0)
         .count();
-    assert_eq!(owing, 0, "nothing is owed any more");
-    crowd.end().await;
+    assert_eq!(waiting, 0, "nothing waits for the hub any more");
+    fleet.end().await;
     world.stop().await;
 }

@@ -1,11 +1,11 @@
-//! Who may open a session, and which of two speaks for a member.
+//! Who is let in, and which of two sessions of a member counts.
 
 use control_plane::pki::Authority;
-use fairway_core::link::{Change, ExportReport, NackCode, ServicePort};
+use fairway_core::link::{Change, NackCode};
+use fairway_core::services::{ExportReport, ServicePort};
 use hub_agent::link::Membership;
 use member_agent::link::{Identity, Stage};
 use tokio_util::sync::CancellationToken;
-use wire::convert;
 use wire::member::{Bye, ByeReason, hub_message};
 
 use crate::raw::{Answer, Raw, key, report};
@@ -17,14 +17,14 @@ fn refused(answer: Answer) -> (ByeReason, u64) {
             assert!(bye.message.ends_with('.'), "a full sentence: {}", bye.message);
             (bye.reason(), bye.retry_after_ms)
         }
-        other => panic!("no farewell but {other:?}"),
+        other => panic!("no goodbye but {other:?}"),
     }
 }
 
-/// Waits until the hub ends a stream with a word.
-pub async fn farewell(member: &mut Raw) -> Bye {
+/// Waits until the hub ends a stream, with the message that says why.
+pub async fn goodbye(member: &mut Raw) -> Bye {
     loop {
-        match member.receive().await.expect("a farewell before the end") {
+        match member.receive().await.expect("a goodbye before the end") {
             hub_message::Body::Bye(bye) => {
                 assert!(bye.message.ends_with('.'), "a full sentence: {}", bye.message);
                 return bye;
@@ -100,8 +100,8 @@ async fn the_newest_stream_speaks_and_an_outdated_agent_is_refused() {
     };
     let mut second = again("second", 2).await;
     second.open().await;
-    assert_eq!(farewell(&mut first).await.reason(), ByeReason::Superseded);
-    assert!(first.receive().await.is_none(), "the stream ends with the farewell");
+    assert_eq!(goodbye(&mut first).await.reason(), ByeReason::Superseded);
+    assert!(first.receive().await.is_none(), "the stream ends with that");
 
     // The agent before comes back, knowing only its own epoch; so does one of an epoch between.
     first.cut();
@@ -123,7 +123,7 @@ async fn the_newest_stream_speaks_and_an_outdated_agent_is_refused() {
     // At the same epoch the newer connection wins.
     let mut third = again("third", 2).await;
     third.open().await;
-    assert_eq!(farewell(&mut second).await.reason(), ByeReason::Superseded);
+    assert_eq!(goodbye(&mut second).await.reason(), ByeReason::Superseded);
     third.report("app", "c", 80);
     third.settle().await;
     are(&["app/c"]).await;
@@ -168,7 +168,7 @@ async fn what_breaks_the_rules_is_refused_with_the_name_of_its_field() {
         ("weight", key("app", "a"), with(|report| report.weight = Some(0))),
     ];
     for (seq, (field, key, report)) in (1..).zip(cases) {
-        let (code, text) = member.refusal(seq, key, Change::Report(report)).await;
+        let (code, text) = member.refusal(seq, key, Change::Set(report)).await;
         assert_eq!(code, NackCode::InvalidArgument, "{field}: {text}");
         assert!(text.contains(field), "{field}: {text}");
     }
@@ -228,16 +228,11 @@ async fn a_report_that_is_too_large_is_refused_by_name_and_the_session_goes_on()
             ..large.ports[0].clone()
         })
         .collect();
-    let (code, text) = member.refusal(1, key("app", "a"), Change::Report(large)).await;
+    let (code, text) = member.refusal(1, key("app", "a"), Change::Set(large)).await;
     assert_eq!(code, NackCode::TooLarge);
     assert!(text.contains("4096"), "{text}");
     member
-        .send(convert::change_to_wire(
-            2,
-            None,
-            &key("app", "b"),
-            &Change::Report(report("b", 80)),
-        ))
+        .send_change(2, key("app", "b"), Change::Set(report("b", 80)))
         .await;
     eventually("the next report is recorded", || async {
         let names: Vec<String> = world.records("m1").await.into_keys().collect();
@@ -252,14 +247,14 @@ async fn a_replica_that_does_not_lead_says_so() {
     let mut world = World::new().await;
     world.join("m1").await;
     let stop = CancellationToken::new();
-    let standby = tokio::spawn(hub_agent::link::stand_by(world.config.clone(), stop.clone()));
+    let standby = tokio::spawn(world.stand_by(stop.clone()));
     let mut caller = world.caller("m1", Some(world.token("m1").await)).await;
     assert_eq!(refused(caller.greet().await), (ByeReason::NotLeader, 1000));
     // A member finds the leader by itself.
     let mut member = world.member("m2").await;
     member.exported_service("a", 80).await;
     member.start();
-    eventually("the member is told", || async {
+    eventually("the member is answered", || async {
         let metrics = member.metrics.as_ref().unwrap();
         equal(metrics.reconnects.with_label_values(&["not_leader"]).get() >= 1, true)
     })
@@ -296,7 +291,7 @@ async fn a_client_certificate_names_a_member_as_a_token_does() {
     member.exported_service("a", 80).await;
     member.start();
     member.shows("a", FINE).await;
-    // It speaks for its own cluster only.
+    // It reports for its own cluster only.
     let mut other = Member::new("m2", &world.folder, world.port, "").await;
     other.config.identity = member.config.identity.clone();
     // And only certificates of that authority count.
@@ -304,13 +299,13 @@ async fn a_client_certificate_names_a_member_as_a_token_does() {
     forged.config.identity = identity(&Authority::new("members").unwrap(), "member-1 ");
     other.start();
     forged.start();
-    let told = |member: &Member, reason: &str| {
+    let ends = |member: &Member, reason: &str| {
         let metrics = member.metrics.as_ref().unwrap();
         metrics.reconnects.with_label_values(&[reason]).get()
     };
     eventually("the others are refused", || async {
-        let failed = told(&forged, "connect") + told(&forged, "refused");
-        equal((told(&other, "forbidden") > 0, failed > 0), (true, true))
+        let failed = ends(&forged, "connect") + ends(&forged, "refused");
+        equal((ends(&other, "forbidden") > 0, failed > 0), (true, true))
     })
     .await;
     assert!(member.connected() && !other.connected() && !forged.connected());

@@ -3,7 +3,7 @@
 use super::{ExportKey, ExportReport, PublicIpState, TargetPort};
 
 /// Checks a report. The error is a full sentence that names the field.
-pub fn report(key: &ExportKey, report: &ExportReport) -> Result<(), String> {
+pub fn validate(key: &ExportKey, report: &ExportReport) -> Result<(), String> {
     label("key.namespace", &key.namespace)?;
     label("key.name", &key.name)?;
     if report.service.uid.is_empty() {
@@ -137,11 +137,11 @@ mod tests {
             }),
         ];
         let (key, ok) = good();
-        assert_eq!(report(&key, &ok), Ok(()));
+        assert_eq!(validate(&key, &ok), Ok(()));
         for (field, spoil) in cases {
             let (mut key, mut bad) = good();
             spoil(&mut key, &mut bad);
-            let error = report(&key, &bad).unwrap_err();
+            let error = validate(&key, &bad).unwrap_err();
             assert!(error.contains(field), "{field}: {error}");
         }
     }
@@ -154,6 +154,6 @@ mod tests {
             resource_id: "/SUBSCRIPTIONS/s/resourcegroups/g/providers/microsoft.network/PublicIPAddresses/n".into(),
             ..PublicIp::default()
         };
-        assert_eq!(report(&key, &r), Ok(()));
+        assert_eq!(validate(&key, &r), Ok(()));
     }
 }

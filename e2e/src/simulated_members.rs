@@ -20,12 +20,12 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The members.
 #[derive(Default)]
-pub struct Crowd {
-    members: Vec<One>,
+pub struct SimulatedMembers {
+    members: Vec<SimulatedMember>,
 }
 
 /// One of them.
-pub struct One {
+pub struct SimulatedMember {
     /// Its name.
     pub name: String,
     /// Its API server.
@@ -36,7 +36,7 @@ pub struct One {
     task: JoinHandle<()>,
 }
 
-impl One {
+impl SimulatedMember {
     /// A member with so many exports whose names are its own, reporting in some way.
     pub fn start(name: &str, exports: usize, way: Way) -> Result<Self> {
         let bare = Bare::new((0..exports).map(|number| format!("{name}-{number}")));
@@ -64,7 +64,7 @@ impl One {
     }
 }
 
-impl Crowd {
+impl SimulatedMembers {
     /// Adds a member with so many exports that reports over a session under the token of a file.
     ///
     /// # Errors
@@ -76,17 +76,17 @@ impl Crowd {
             Identity::TokenFile(token.to_owned()),
             name.to_owned(),
         );
-        self.take(One::start(name, exports, config.into())?);
+        self.take(SimulatedMember::start(name, exports, config.into())?);
         Ok(())
     }
 
     /// Adds a member.
-    pub fn take(&mut self, one: One) {
+    pub fn take(&mut self, one: SimulatedMember) {
         self.members.push(one);
     }
 
-    /// The members, in the order of their coming.
-    pub fn members(&self) -> &[One] {
+    /// The members, in the order in which they were added.
+    pub fn members(&self) -> &[SimulatedMember] {
         &self.members
     }
 
