@@ -17,7 +17,7 @@ pub enum PatchError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A path, or the container in which something is to be added, does not exist.
+    /// A path does not exist.
     #[error("Operation {index} ({op}) names {path:?}, which does not exist.")]
     MissingPath {
         /// Position in the patch.
@@ -26,6 +26,18 @@ pub enum PatchError {
         op: String,
         /// The path as written.
         path: String,
+    },
+    /// The container of what a path names does not exist.
+    #[error("Operation {index} ({op}) names {path:?}, but there is no object or list at {missing:?}.")]
+    MissingParent {
+        /// Position in the patch.
+        index: usize,
+        /// The operation's name.
+        op: String,
+        /// The path as written.
+        path: String,
+        /// The first part of the path at which there is no object or list.
+        missing: String,
     },
     /// A list index that is not a number or beyond the list.
     #[error("Operation {index} ({op}) uses {path:?}, whose list index is not valid there.")]
@@ -134,11 +146,11 @@ impl<'a> Operation<'a> {
 
     fn apply(self, doc: &mut Value) -> Result<(), PatchError> {
         match self.op {
-            "add" => add(doc, self.path, self.value.clone()).map_err(|miss| self.error(miss, self.path)),
+            "add" => add(doc, self.path, self.value.clone()).map_err(|miss| self.error(doc, miss, self.path)),
             "remove" => remove(doc, self.path)
                 .map(drop)
-                .map_err(|miss| self.error(miss, self.path)),
-            "replace" => replace(doc, self.path, self.value.clone()).map_err(|miss| self.error(miss, self.path)),
+                .map_err(|miss| self.error(doc, miss, self.path)),
+            "replace" => replace(doc, self.path, self.value.clone()).map_err(|miss| self.error(doc, miss, self.path)),
             "test" => self.test(doc),
             _ => {
                 let from = self.from.unwrap_or_default();
@@ -147,8 +159,8 @@ impl<'a> Operation<'a> {
                 } else {
                     remove(doc, from)
                 };
-                let value = value.map_err(|miss| self.error(miss, from))?;
-                add(doc, self.path, value).map_err(|miss| self.error(miss, self.path))
+                let value = value.map_err(|miss| self.error(doc, miss, from))?;
+                add(doc, self.path, value).map_err(|miss| self.error(doc, miss, self.path))
             }
         }
     }
@@ -158,7 +170,7 @@ impl<'a> Operation<'a> {
         let found = match find(doc, self.path).map(|found| found.clone()) {
             Ok(found) => found,
             Err(Miss::Path) if parent_exists(doc, self.path) => Value::Null,
-            Err(miss) => return Err(self.error(miss, self.path)),
+            Err(miss) => return Err(self.error(doc, miss, self.path)),
         };
         if found == self.value {
             return Ok(());
@@ -169,11 +181,19 @@ impl<'a> Operation<'a> {
         })
     }
 
-    fn error(&self, miss: Miss, path: &str) -> PatchError {
-        let (index, op, path) = (self.index, self.op.to_owned(), path.to_owned());
-        match miss {
-            Miss::Path => PatchError::MissingPath { index, op, path },
-            Miss::Index => PatchError::BadIndex { index, op, path },
+    fn error(&self, doc: &mut Value, miss: Miss, path: &str) -> PatchError {
+        let (index, op) = (self.index, self.op.to_owned());
+        let missing = missing_parent(doc, path);
+        let path = path.to_owned();
+        match (miss, missing) {
+            (Miss::Path, Some(missing)) => PatchError::MissingParent {
+                index,
+                op,
+                path,
+                missing,
+            },
+            (Miss::Path, None) => PatchError::MissingPath { index, op, path },
+            (Miss::Index, _) => PatchError::BadIndex { index, op, path },
         }
     }
 }
@@ -186,6 +206,15 @@ fn unescape(token: &str) -> String {
 fn parent<'a>(doc: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), Miss> {
     let (containers, last) = path.rsplit_once('/').ok_or(Miss::Path)?;
     Ok((find(doc, containers)?, unescape(last)))
+}
+
+/// The first container on the way to the last token that does not exist, or is none.
+fn missing_parent(doc: &mut Value, path: &str) -> Option<String> {
+    let (containers, _) = path.rsplit_once('/')?;
+    let ends = containers.match_indices('/').map(|(start, _)| start).skip(1);
+    let mut ends = ends.chain([containers.len()]).filter(|end| *end > 0);
+    let is_missing = |end: &usize| !matches!(find(doc, &containers[..*end]), Ok(Value::Object(_) | Value::Array(_)));
+    ends.find(is_missing).map(|end| containers[..end].to_owned())
 }
 
 fn parent_exists(doc: &mut Value, path: &str) -> bool {
@@ -339,10 +368,37 @@ mod tests {
             op: op.into(),
             path: path.into(),
         };
+        let no_parent = |op: &str, path: &str, missing: &str| PatchError::MissingParent {
+            index: 0,
+            op: op.into(),
+            path: path.into(),
+            missing: missing.into(),
+        };
         let cases = [
-            (json!({"op": "add", "path": "/x/y", "value": 1}), missing("add", "/x/y")),
-            (json!({"op": "add", "path": "/n/y", "value": 1}), missing("add", "/n/y")),
-            (json!({"op": "add", "path": "/s/y", "value": 1}), missing("add", "/s/y")),
+            (
+                json!({"op": "add", "path": "/x/y", "value": 1}),
+                no_parent("add", "/x/y", "/x"),
+            ),
+            (
+                json!({"op": "add", "path": "/x/y/z", "value": 1}),
+                no_parent("add", "/x/y/z", "/x"),
+            ),
+            (
+                json!({"op": "replace", "path": "/a/0/z", "value": 1}),
+                no_parent("replace", "/a/0/z", "/a/0"),
+            ),
+            (
+                json!({"op": "remove", "path": "/x/y"}),
+                no_parent("remove", "/x/y", "/x"),
+            ),
+            (
+                json!({"op": "add", "path": "/n/y", "value": 1}),
+                no_parent("add", "/n/y", "/n"),
+            ),
+            (
+                json!({"op": "add", "path": "/s/y", "value": 1}),
+                no_parent("add", "/s/y", "/s"),
+            ),
             (json!({"op": "add", "path": "/a/2", "value": 1}), index("add", "/a/2")),
             (json!({"op": "add", "path": "/a/-3", "value": 1}), index("add", "/a/-3")),
             (json!({"op": "add", "path": "/a/x", "value": 1}), index("add", "/a/x")),
