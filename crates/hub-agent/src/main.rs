@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Err(err) => return err.print(USAGE),
     };
     kit::telemetry::init(config.process.log_format, config.process.verbosity);
+    kit::flags::warn_without_effect(&config.without_effect);
     match kit::runtime::serve(WORKERS, |stop| serve(config, stop)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {

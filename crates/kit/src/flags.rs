@@ -29,6 +29,8 @@ struct Flag {
     help: &'static str,
     switch: bool,
     hidden: bool,
+    /// The value with which a flag without effect asks for nothing; `None` for a flag that has an effect.
+    idle: Option<&'static str>,
 }
 
 /// A command line that cannot be used as it is.
@@ -63,6 +65,7 @@ impl ParseError {
 pub struct Values {
     given: BTreeMap<&'static str, String>,
     problems: Vec<String>,
+    without_effect: Vec<&'static str>,
 }
 
 /// Logging flags of klog: accepted, of which only `v` has an effect.
@@ -128,6 +131,18 @@ impl FlagSet {
         self
     }
 
+    /// Says of known flags that they have no effect, because what they control does not exist. Each comes with the value with
+    /// which it asks for nothing; with any other, [`Values::without_effect`] names it.
+    #[must_use]
+    pub fn without_effect(mut self, flags: &[(&'static str, &'static str)]) -> Self {
+        for (name, idle) in flags {
+            if let Some(flag) = self.known.get_mut(name) {
+                flag.idle = Some(idle);
+            }
+        }
+        self
+    }
+
     fn add(&mut self, name: &'static str, default: &'static str, help: &'static str, switch: bool, hidden: bool) {
         self.known.insert(
             name,
@@ -136,6 +151,8 @@ impl FlagSet {
                 help,
                 switch,
                 hidden,
+                // What is hidden is only accepted.
+                idle: hidden.then_some(default),
             },
         );
     }
@@ -186,8 +203,17 @@ impl FlagSet {
             };
             given.insert(name, value);
         }
+        let without_effect = self.known.iter().filter(|(name, flag)| {
+            let value = given.get(*name).map_or("", String::as_str);
+            flag.idle.is_some_and(|idle| flag.normal(value) != flag.normal(idle))
+        });
+        let without_effect = without_effect.map(|(name, _)| *name).collect();
         if problems.is_empty() {
-            Ok(Values { given, problems })
+            Ok(Values {
+                given,
+                problems,
+                without_effect,
+            })
         } else {
             Err(ParseError::Invalid(problems))
         }
@@ -203,7 +229,31 @@ impl FlagSet {
     }
 }
 
+impl Flag {
+    /// One spelling for each value. A switch that is not given is off.
+    fn normal<'v>(&self, value: &'v str) -> &'v str {
+        match value {
+            "1" | "t" | "T" | "TRUE" | "True" if self.switch => "true",
+            "" | "0" | "f" | "F" | "FALSE" | "False" if self.switch => "false",
+            other => other,
+        }
+    }
+}
+
+/// Warns about flags that ask for something and have no effect, in one line.
+pub fn warn_without_effect(names: &[&'static str]) {
+    if !names.is_empty() {
+        let flags: Vec<String> = names.iter().map(|name| format!("--{name}")).collect();
+        tracing::warn!(flags = flags.join(", "), "These flags have no effect in this release.");
+    }
+}
+
 impl Values {
+    /// Names of the flags that ask for something and have no effect, sorted.
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        self.without_effect.clone()
+    }
+
     /// A text.
     pub fn text(&self, name: &'static str) -> String {
         self.given.get(name).cloned().unwrap_or_default()
@@ -326,7 +376,28 @@ mod tests {
             .value("hub-api-qps", "250", "Requests a second.")
             .value("period", "6h", "A time.")
             .switch("leader-elect", false, "Whether to elect.")
+            .switch("hooks", true, "Whether to serve hooks.")
+            .value("hook-name", "hooks", "Name of the hooks.")
             .ignored("old", "")
+            .ignored_switch("older")
+            .without_effect(&[("hooks", "false"), ("hook-name", "hooks")])
+    }
+
+    #[test]
+    fn flags_without_effect_are_named_when_they_ask_for_something() {
+        for (arguments, wanted) in [
+            (&[][..], &["hooks"][..]),
+            (&["--hooks=f"], &[]),
+            (&["--hooks=0", "--hook-name=x", "--leader-elect"], &["hook-name"]),
+            (&["--hooks=false", "--hook-name=hooks", "--old="], &[]),
+            (
+                &["--hooks=T", "--old=x", "--older", "--add_dir_header"],
+                &["add_dir_header", "hooks", "old", "older"],
+            ),
+            (&["--hooks=false", "--older=false"], &[]),
+        ] {
+            assert_eq!(parse(arguments).unwrap().without_effect(), wanted, "{arguments:?}");
+        }
     }
 
     fn parse(arguments: &[&str]) -> Result<Values, ParseError> {

@@ -52,6 +52,8 @@ pub struct Settings {
     pub kubeconfig: String,
     /// Verbosity of the log.
     pub verbosity: u8,
+    /// Flags that ask for something and have no effect.
+    pub without_effect: Vec<&'static str>,
 }
 
 /// What the property provider `azure` reports beside the built-in facts.
@@ -137,6 +139,7 @@ impl Default for Settings {
             networking: true,
             kubeconfig: String::new(),
             verbosity: 0,
+            without_effect: Vec::new(),
         }
     }
 }
@@ -185,6 +188,7 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         networking: values.switch("enable-networking-features"),
         kubeconfig: values.text("kubeconfig"),
         verbosity: values.verbosity(),
+        without_effect: values.without_effect(),
     };
     values.finish(settings).map_err(ParseError::Invalid)
 }
@@ -365,6 +369,11 @@ mod tests {
             available: true,
         };
         assert_eq!((chart.verbosity, chart.azure), (5, Some(azure)));
+        assert_eq!(
+            chart.without_effect,
+            ["add_dir_header", "enable-pprof"],
+            "what is given with its default asks for nothing"
+        );
         assert_eq!(of(&["--property-provider=other", "--region=x"]).unwrap().azure, None);
     }
 

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Err(err) => return err.print(USAGE),
     };
     telemetry::init(telemetry::Format::Auto, settings.verbosity);
+    kit::flags::warn_without_effect(&settings.without_effect);
     let environment = Environment::of_process();
     let config = match args::configure(settings, &environment) {
         Ok(config) => config,

@@ -8,8 +8,26 @@ pub(super) fn set() -> FlagSet {
         "hub-agent",
         "The hub agent of Fairway: decides which member cluster gets which resources.",
     );
-    admission(queues(features(process(set))))
+    admission(queues(features(process(set)))).without_effect(&WITHOUT_EFFECT)
 }
+
+/// Flags of features that do not exist, each with the value that asks for nothing.
+const WITHOUT_EFFECT: [(&str, &str); 14] = [
+    ("enable-cluster-inventory-apis", "false"),
+    ("cluster-unhealthy-threshold", "60s"),
+    ("enable-staged-update-run-apis", "false"),
+    ("enable-eviction-apis", "false"),
+    ("enable-webhook", "false"),
+    ("webhook-client-connection-type", "url"),
+    ("webhook-service-name", "fleetwebhook"),
+    ("use-cert-manager", "false"),
+    ("enable-guard-rail", "false"),
+    ("whitelisted-users", ""),
+    ("deny-modify-member-cluster-labels", "false"),
+    ("enable-pdbs", "true"),
+    ("enable-admission-policy-manager", "false"),
+    ("admission-policy-manager-config", ""),
+];
 
 fn process(set: FlagSet) -> FlagSet {
     set.value(

@@ -42,6 +42,8 @@ pub struct Config {
     pub traffic_manager: bool,
     /// What the planner decides by.
     pub planner: Settings,
+    /// Flags that ask for something and have no effect.
+    pub without_effect: Vec<&'static str>,
 }
 
 impl Config {
@@ -74,6 +76,7 @@ impl Config {
             "The flag --use-cert-manager needs --enable-workload.",
         );
         let config = Self {
+            without_effect: v.without_effect(),
             hub,
             election,
             process,

@@ -29,6 +29,36 @@ fn defaults_are_those_of_the_specification() {
 }
 
 #[test]
+fn switches_of_features_that_do_not_exist_are_named() {
+    assert_eq!(
+        parse(&[]).unwrap().without_effect,
+        [
+            "enable-cluster-inventory-apis",
+            "enable-eviction-apis",
+            "enable-staged-update-run-apis",
+            "enable-webhook"
+        ]
+    );
+    let off = [
+        "--enable-cluster-inventory-apis=false",
+        "--enable-eviction-apis=false",
+        "--enable-staged-update-run-apis=false",
+        "--enable-webhook=false",
+    ];
+    assert_eq!(parse(&off).unwrap().without_effect, Vec::<&str>::new());
+    let more = [
+        "--enable-guard-rail",
+        "--enable-pdbs=false",
+        "--resync-period=2h",
+        "--leader-elect",
+    ];
+    assert_eq!(
+        parse(&[&off[..], &more].concat()).unwrap().without_effect,
+        ["enable-guard-rail", "enable-pdbs", "resync-period"]
+    );
+}
+
+#[test]
 fn the_command_line_of_the_reference_chart_is_accepted() {
     let config = parse(&[
         "-leader-elect=true",

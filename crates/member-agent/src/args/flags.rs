@@ -207,4 +207,9 @@ pub(super) fn flags() -> FlagSet {
             "",
             "Kubeconfig of the member; empty means KUBECONFIG, the pod, or the home folder.",
         )
+        .without_effect(&[
+            ("enable-pprof", "false"),
+            ("cloud-config", "/etc/kubernetes/provider/config.json"),
+            ("enable-v1beta1-apis", "true"),
+        ])
 }
