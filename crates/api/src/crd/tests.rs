@@ -140,3 +140,40 @@ fn every_rule_has_a_case() {
         }
     }
 }
+
+/// Lists of selector terms that the reference's files do not bound (placement-api 11.1). No rule may be below them: in a list
+/// without a bound it costs more than the API server allows, and the whole definition would be refused.
+#[test]
+fn unbounded_terms_have_no_rules() {
+    let mut seen = Vec::new();
+    for crd in all().into_iter().filter(|crd| crd.group == "placement.kubefleet.dev") {
+        let is_policy = crd.kind.ends_with("PlacementPolicy");
+        for version in &crd.versions {
+            walk("", &version.schema, &mut |path, schema| {
+                if path.ends_with(".terms") || path.ends_with(".clusterSelectorTerms") {
+                    let bound = schema.get("maxItems").and_then(Value::as_u64);
+                    let below = schema["items"].to_string();
+                    assert_eq!(bound, is_policy.then_some(5), "{} {path}", crd.kind);
+                    assert_eq!(
+                        below.contains("x-kubernetes-validations"),
+                        is_policy,
+                        "{} {path}",
+                        crd.kind
+                    );
+                    seen.push(crd.kind);
+                }
+            });
+        }
+    }
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "ClusterPlacementBinding",
+            "ClusterPlacementPolicy",
+            "ClusterRequest",
+            "PlacementBinding",
+            "PlacementPolicy"
+        ]
+    );
+}

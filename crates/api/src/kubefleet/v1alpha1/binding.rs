@@ -36,7 +36,7 @@ pub struct PlacementBindingSpec {
 pub struct BindingClusterSelector {
     /// The terms.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5))]
+    #[schemars(schema_with = "super::selector::unbounded_terms")]
     pub terms: Vec<ClusterSelectorTerm>,
 }
 

@@ -18,7 +18,7 @@ pub struct ClusterRequestSpec {
     pub placement_policy_ref: ObjectReference,
     /// What the cluster must be like. Immutable once set.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5))]
+    #[schemars(schema_with = "super::selector::unbounded_terms")]
     #[schemars(extend("x-kubernetes-validations" = rules(&[("self == oldSelf", "the clusterSelectorTerms field is immutable")])))]
     pub cluster_selector_terms: Vec<ClusterSelectorTerm>,
 }
