@@ -15,6 +15,9 @@ pub const HUB_LEASE: &str = "136224848560.hub.fleet.azure.com";
 /// Longest legal name of a placement or a member cluster.
 pub const MAX_NAME: usize = 63;
 
+/// How much of a placement's name begins the names of its bindings.
+const PLACEMENT_IN_BINDING: usize = 26;
+
 /// A name that Kubernetes would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the generated name {name:?} is not valid: {why}")]
@@ -74,7 +77,7 @@ pub fn override_snapshot(over: &str, index: u64) -> String {
 
 /// A binding: placement cut to 26 characters, cluster to 27, and eight fresh hex digits. It must be an RFC 1123 label.
 pub fn binding(placement: &str, cluster: &str, hex8: &str) -> Result<String, InvalidName> {
-    let name = format!("{}-{}-{hex8}", cut(placement, 26), cut(cluster, 27));
+    let name = format!("{}-{}-{hex8}", cut(placement, PLACEMENT_IN_BINDING), cut(cluster, 27));
     match dns_label_errors(&name) {
         errors if errors.is_empty() => Ok(name),
         errors => Err(InvalidName {
@@ -82,6 +85,19 @@ pub fn binding(placement: &str, cluster: &str, hex8: &str) -> Result<String, Inv
             why: errors.join("; "),
         }),
     }
+}
+
+/// Whether the name of a binding begins as those of a placement do; others may begin so as well.
+pub fn begins_binding(placement: &str, binding: &str) -> bool {
+    let rest = binding.strip_prefix(cut(placement, PLACEMENT_IN_BINDING));
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// Whether a name has the form of those that [`binding`] makes for a placement and a cluster.
+pub fn is_binding_of(name: &str, placement: &str, cluster: &str) -> bool {
+    let prefix = format!("{}-{}-", cut(placement, PLACEMENT_IN_BINDING), cut(cluster, 27));
+    name.strip_prefix(&prefix)
+        .is_some_and(|digits| digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// The prefix of a placement's Work names: the namespace of a ResourcePlacement is part of it.
@@ -122,6 +138,71 @@ pub fn approval_after(run: &str, stage: &str) -> String {
 /// The internal export or import of a service (networking 2.3).
 pub fn internal_service(namespace: &str, name: &str) -> String {
     format!("{namespace}-{name}")
+}
+
+/// Checks that objects can be made for a placement of this name: its snapshots, bindings and Works carry it as a label,
+/// and bindings begin with it.
+///
+/// # Errors
+/// A sentence for the user that names the limit.
+pub fn check_placement(name: &str) -> Result<(), String> {
+    check_label("placement", "the objects that are made for it", name)?;
+    if is_dns_label(cut(name, PLACEMENT_IN_BINDING).trim_end_matches('-')) {
+        return Ok(());
+    }
+    Err(format!(
+        "The first {PLACEMENT_IN_BINDING} characters of the name of the placement {name:?} begin the names of its bindings, so \
+         that they may be lower case letters, digits and '-' only. Make it anew under another name."
+    ))
+}
+
+/// Checks that a namespace can be made for a member cluster of this name.
+///
+/// # Errors
+/// A sentence for the user that names the limit.
+pub fn check_member(name: &str) -> Result<(), String> {
+    let most = MAX_NAME - MEMBER_NAMESPACE_PREFIX.len();
+    if name.len() > most {
+        return Err(format!(
+            "The name of the member cluster has {} characters. Its namespace {MEMBER_NAMESPACE_PREFIX}<name> may have \
+             {MAX_NAME}, so that the name may have {most}. Join the cluster under a shorter name.",
+            name.len()
+        ));
+    }
+    if is_dns_label(name) {
+        return Ok(());
+    }
+    Err(format!(
+        "The name of the member cluster {name:?} is part of the name of its namespace, so that it may be made of lower case \
+         letters, digits and '-' only. Join the cluster under another name."
+    ))
+}
+
+/// Checks that snapshots can be made for an override of this name.
+///
+/// # Errors
+/// A sentence for the user that names the limit.
+pub fn check_override(name: &str) -> Result<(), String> {
+    check_label("override", "its snapshots", name)
+}
+
+/// Checks that a Work can be made for an envelope of this name.
+///
+/// # Errors
+/// A sentence for the user that names the limit.
+pub fn check_envelope(name: &str) -> Result<(), String> {
+    check_label("envelope", "its Works", name)
+}
+
+fn check_label(what: &str, who: &str, name: &str) -> Result<(), String> {
+    if name.len() <= MAX_NAME {
+        return Ok(());
+    }
+    Err(format!(
+        "The name of the {what} has {} characters, but {who} carry it as a label, which may have {MAX_NAME}. Make the {what} \
+         anew under a shorter name.",
+        name.len()
+    ))
 }
 
 /// At most `max` leading characters.
@@ -301,11 +382,77 @@ mod tests {
             assert_eq!(binding(placement, cluster, "0123abcd").unwrap(), expected);
         }
         assert_eq!(binding(&"p".repeat(63), &"c".repeat(63), "0123abcd").unwrap().len(), 63);
+        for (name, placement, cluster, wanted) in [
+            ("p-c-0123abcd", "p", "c", true),
+            ("p-c-0123abcd", "p", "d", false),
+            ("p-q-c-0123abcd", "p", "c", false),
+            ("p-c-d-0123abcd", "p", "c", false),
+            ("p-c-0123abcx", "p", "c", false),
+        ] {
+            assert_eq!(is_binding_of(name, placement, cluster), wanted, "{name}");
+            assert!(!wanted || begins_binding(placement, name), "{name}");
+        }
+        assert!(!begins_binding("q", "p-c-0123abcd") && !begins_binding("p", "pq-c-0123abcd"));
         let error = binding("p", "a.b", "0123abcd").unwrap_err();
         assert!(
             error
                 .to_string()
                 .starts_with("the generated name \"p-a.b-0123abcd\" is not valid: a lowercase RFC 1123 label")
+        );
+    }
+
+    #[test]
+    fn names_that_fit_and_that_do_not() {
+        let long = |count: usize| "z".repeat(count);
+        for (name, wrong) in [
+            (long(63), None),
+            (
+                long(64),
+                Some("has 64 characters, but the objects that are made for it carry it as a label, which may have 63"),
+            ),
+            (format!("{}.b", long(26)), None),
+            (format!("{}.b", long(25)), Some("The first 26 characters")),
+            (format!("{}-b", long(25)), None),
+            ("my.app".to_owned(), Some("The first 26 characters")),
+        ] {
+            let found = check_placement(&name).err();
+            assert_eq!(found.is_some(), wrong.is_some(), "{name}: {found:?}");
+            assert!(found.is_none_or(|text| text.contains(wrong.unwrap())), "{name}");
+            // Whatever passes makes good bindings, whatever the cluster.
+            assert_eq!(
+                check_placement(&name).is_ok(),
+                name.len() < 64 && binding(&name, "c", "0123abcd").is_ok(),
+                "{name}"
+            );
+        }
+        for (name, wrong) in [
+            (long(50), None),
+            (long(51), Some("has 51 characters")),
+            ("dc1.east".to_owned(), Some("lower case letters, digits and '-' only")),
+        ] {
+            let found = check_member(&name).err();
+            assert!(
+                found
+                    .as_ref()
+                    .map_or(wrong.is_none(), |text| text.contains(wrong.unwrap_or("nothing"))),
+                "{found:?}"
+            );
+            assert_eq!(
+                check_member(&name).is_ok(),
+                dns_label_errors(&member_namespace(&name)).is_empty(),
+                "{name}"
+            );
+        }
+        assert_eq!((check_override(&long(63)), check_envelope(&long(63))), (Ok(()), Ok(())));
+        assert!(
+            check_override(&long(253))
+                .unwrap_err()
+                .contains("has 253 characters, but its snapshots")
+        );
+        assert!(
+            check_envelope(&long(64))
+                .unwrap_err()
+                .contains("but its Works carry it as a label, which may have 63")
         );
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::names;
 use api::placement::v1beta1::EnvelopeType;
 use api::text::{annotations, groups};
 use serde_json::Value;
@@ -63,6 +64,14 @@ pub fn open(manifest: &Manifest) -> Option<Envelope> {
 
 fn sealed(kind: EnvelopeType, id: &ObjectId, mut content: Vec<Arc<Manifest>>, fault: Option<Problem>) -> Envelope {
     content.sort_by(|a, b| b.text().cmp(a.text()));
+    let misnamed = || {
+        let why = names::check_envelope(&id.name).err()?;
+        Some(Problem::user(format!(
+            "No Work can be made of the {kind} {:?}. {why}",
+            full_name(id)
+        )))
+    };
+    let fault = fault.or_else(misnamed);
     Envelope {
         kind,
         namespace: id.namespace.clone(),

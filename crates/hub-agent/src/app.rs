@@ -23,6 +23,7 @@ use crate::controllers::crowd::Crowd;
 use crate::controllers::member::MemberController;
 use crate::controllers::overrides::OverrideController;
 use crate::controllers::placement::PlacementController;
+use crate::controllers::standing::StandingWarnings;
 use crate::execute::Executor;
 use crate::link::{self, Members, Membership};
 use crate::metrics::{HubMetrics, controllers};
@@ -283,7 +284,7 @@ impl Agent {
             self.work_on_members(tasks, recorder.clone(), leading);
         }
         if on.overrides {
-            self.work_on_overrides(tasks, leading);
+            self.work_on_overrides(tasks, recorder.clone(), leading);
         }
         if on.any_stage() {
             self.work_on_placements(tasks, recorder, leading);
@@ -330,6 +331,7 @@ impl Agent {
             metrics: Arc::clone(&self.metrics),
             clock: self.clock,
             repetitions: self.repetitions(),
+            warnings: StandingWarnings::default(),
         });
         let workers = self.config.queues.member_workers();
         self.metrics.announce(controllers::MEMBER, workers);
@@ -385,7 +387,7 @@ impl Agent {
         });
     }
 
-    fn work_on_overrides(&self, tasks: &mut Tasks, leading: &Leading) {
+    fn work_on_overrides(&self, tasks: &mut Tasks, recorder: Recorder, leading: &Leading) {
         for name in [controllers::CLUSTER_OVERRIDE, controllers::OVERRIDE] {
             self.metrics.announce(name, 1);
         }
@@ -395,6 +397,9 @@ impl Agent {
             wake: Arc::clone(&self.wake),
             metrics: Arc::clone(&self.metrics),
             repetitions: self.repetitions(),
+            recorder,
+            resources: Arc::clone(&self.resources),
+            warnings: StandingWarnings::default(),
         });
         let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("override controller", async move {
@@ -439,6 +444,10 @@ impl Agent {
             repetitions: self.repetitions(),
             memory: parking_lot::Mutex::default(),
             crowd: Crowd::default(),
+        });
+        let (store, wake, stop) = (Arc::clone(&self.store), Arc::clone(&self.wake), tasks.stop().clone());
+        tasks.spawn_endless("unreadable bindings", async move {
+            stop.run_until_cancelled(store.follow_unreadable_bindings(&wake)).await;
         });
         let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("placement controller", async move {

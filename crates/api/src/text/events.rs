@@ -27,6 +27,33 @@ pub mod placement {
     pub const PLACEMENT_CLEANUP_FINALIZER_REMOVED: &str = "PlacementCleanupFinalizerRemoved";
 }
 
+/// Warnings about what a user has to correct. They go beyond the contract.
+pub mod warning {
+    /// The name of the object does not fit.
+    pub const INVALID_NAME: &str = "InvalidName";
+
+    /// The resource selectors of a placement cannot be used.
+    pub const INVALID_RESOURCE_SELECTORS: &str = "InvalidResourceSelectors";
+
+    /// The policy of a placement cannot be evaluated.
+    pub const INVALID_POLICY: &str = "InvalidPolicy";
+
+    /// The rollout strategy of a placement cannot be used.
+    pub const INVALID_STRATEGY: &str = "InvalidStrategy";
+
+    /// Statuses cannot be reported back from the clusters that a placement selects.
+    pub const INVALID_REPORT_BACK_STRATEGY: &str = "InvalidReportBackStrategy";
+
+    /// A property of a member cluster cannot be compared, or cannot be stored.
+    pub const INVALID_CLUSTER_PROPERTY: &str = "InvalidClusterProperty";
+
+    /// A cluster selector of an override cannot be evaluated.
+    pub const INVALID_CLUSTER_SELECTOR: &str = "InvalidClusterSelector";
+
+    /// A reference of an override can never match anything.
+    pub const REFERENCE_NEVER_MATCHES: &str = "ReferenceNeverMatches";
+}
+
 /// Bindings.
 pub mod binding {
     /// Duplicate envelope works.

@@ -8,6 +8,6 @@ mod tracked;
 mod write;
 
 pub use api::resource::Resource;
-pub use plan::{Event, Plan};
+pub use plan::{Event, Plan, Standing};
 pub use tracked::{Tracked, Versioned};
 pub use write::{Target, Write};

@@ -23,6 +23,9 @@ pub struct Plan<F = ()> {
     pub best_effort: Vec<Write>,
     /// Events to record once all steps are done.
     pub events: Vec<Event>,
+    /// Warnings about what stays wrong with the planner's object until somebody acts. Every pass plans them; the shell
+    /// records each once for each generation of the object.
+    pub standing: Vec<Standing>,
     /// When to look again if nothing happens before; `None` means never.
     pub requeue: Option<Duration>,
     /// What went wrong. A problem of class expected or unexpected makes the shell repeat the pass with back-off,
@@ -50,6 +53,15 @@ pub struct Event {
     pub note: String,
 }
 
+/// A warning that holds for as long as its cause does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The event to record.
+    pub event: Event,
+    /// Generation of the object that it is about.
+    pub generation: i64,
+}
+
 impl<F: Default> Default for Plan<F> {
     fn default() -> Self {
         Self {
@@ -57,6 +69,7 @@ impl<F: Default> Default for Plan<F> {
             deferrable: Vec::new(),
             best_effort: Vec::new(),
             events: Vec::new(),
+            standing: Vec::new(),
             requeue: None,
             problems: Vec::new(),
             notes: Vec::new(),

@@ -5,20 +5,27 @@ use std::time::Duration;
 use api::kinds;
 use api::names;
 use api::text::events::member as events;
+use api::text::events::warning as warnings;
 use api::text::reasons::member as reasons;
 use api::text::{finalizers as fin, groups, labels};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::status::{Draft, Joined};
-use super::{Counter, Plan, Seen, Settings, deleted_at, event, finalizers, name, owner, patch_bound, text, warning};
-use crate::effects::{Target, Write};
+use super::{
+    Counter, Plan, Seen, Settings, about, deleted_at, event, finalizers, name, owner, patch_bound, text, warning,
+};
+use crate::effects::{Standing, Target, Write};
 
 /// A namespace of an earlier member of this name is still going away; its end is an event, this is the safety net.
 const NAMESPACE_GOING: Duration = Duration::from_secs(5);
 
 pub(super) fn plan(seen: &Seen<'_>, settings: &Settings, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
+    if let Err(why) = names::check_member(name(seen.member)) {
+        refuse(seen.member, &why, now, &mut plan);
+        return plan;
+    }
     plan.step(mark(seen.member));
     if seen.namespace.is_some_and(|ns| deleted_at(ns).is_some()) {
         plan.requeue = Some(NAMESPACE_GOING);
@@ -36,6 +43,15 @@ pub(super) fn plan(seen: &Seen<'_>, settings: &Settings, now: Timestamp) -> Plan
     let step = status(seen, settings, now, &mut plan);
     plan.step(step);
     plan
+}
+
+/// No namespace can be made for a member of this name, so that nothing is made and the member says why.
+fn refuse(member: &Value, why: &str, now: Timestamp, plan: &mut Plan) {
+    let mut draft = Draft::of(member, now);
+    if draft.not_ready_to_join(why) {
+        warning(plan, member, warnings::INVALID_NAME, why);
+    }
+    plan.step(draft.write(member));
 }
 
 /// The finalizer and the label that users select clusters by.
@@ -260,12 +276,22 @@ fn ensure_internal(seen: &Seen<'_>, namespace: &str, plan: &mut Plan) -> Option<
     })
 }
 
+/// Warnings about the MemberCluster that hold until somebody acts.
+fn standing(plan: &mut Plan, member: &Value, reason: &'static str, notes: Vec<String>) {
+    let generation = member.pointer("/metadata/generation").and_then(Value::as_i64);
+    plan.standing.extend(notes.into_iter().map(|note| Standing {
+        event: about(member, true, reason, note),
+        generation: generation.unwrap_or_default(),
+    }));
+}
+
 /// The status speaks of the internal record as it was read, so a member that was just prepared has no verdict yet.
 fn status(seen: &Seen<'_>, settings: &Settings, now: Timestamp, plan: &mut Plan) -> Option<Write> {
     let member = seen.member;
     let mut draft = Draft::of(member, now);
     let verdict = seen.internal.map(|internal| {
-        draft.copy_from(internal);
+        let left_out = draft.copy_from(internal);
+        standing(plan, member, warnings::INVALID_CLUSTER_PROPERTY, left_out);
         draft.verdict(&settings.expected_agents)
     });
     // A cluster that has left is not ready until its agents speak up again.

@@ -60,6 +60,7 @@ fn ask_to_leave(
 ) {
     let member = seen.member;
     let mut draft = Draft::of(member, now);
+    // What cannot be copied was reported while the member was there.
     draft.copy_from(internal);
     let verdict = draft.verdict(&settings.expected_agents);
     announce(member, &mut draft, verdict, plan);

@@ -5,6 +5,7 @@
 
 mod join;
 mod leave;
+mod reported;
 mod status;
 
 #[cfg(test)]
@@ -94,13 +95,18 @@ fn warning(plan: &mut Plan, member: &Value, reason: &'static str, note: impl Int
 }
 
 fn record(plan: &mut Plan, member: &Value, warning: bool, reason: &'static str, note: String) {
-    plan.events.push(Event {
+    plan.events.push(about(member, warning, reason, note));
+}
+
+/// An event on the MemberCluster.
+fn about(member: &Value, warning: bool, reason: &'static str, note: String) -> Event {
+    Event {
         about: Target::new(kinds::MEMBER_CLUSTER, None, name(member)),
         uid: text(member, "/metadata/uid").to_owned(),
         warning,
         reason,
         note,
-    });
+    }
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

@@ -9,6 +9,7 @@ use api::text::reasons::member as reasons;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::reported::REPORTS;
 use crate::difference;
 use crate::effects::{Target, Write};
 
@@ -62,16 +63,40 @@ impl Draft {
         )
     }
 
-    /// Copies what the member reported.
-    pub(super) fn copy_from(&mut self, internal: &Value) {
+    /// Says that the hub side cannot be prepared. Returns whether that is new for this generation.
+    pub(super) fn not_ready_to_join(&mut self, why: &str) -> bool {
+        let reported = self.conditions().any(|condition| {
+            let says = |key: &str, value: Value| condition.get(key) == Some(&value);
+            says("type", json!(conditions::READY_TO_JOIN))
+                && says("message", json!(why))
+                && says("observedGeneration", json!(self.generation))
+        });
+        self.set(
+            conditions::READY_TO_JOIN,
+            "False",
+            reasons::MEMBER_CLUSTER_NOT_READY_TO_JOIN,
+            why,
+        );
+        !reported
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &Value> {
+        let list = self.status.get("conditions").and_then(Value::as_array);
+        list.into_iter().flatten()
+    }
+
+    /// Copies what the member reported. Answers a sentence for each part that cannot be stored and is left out.
+    pub(super) fn copy_from(&mut self, internal: &Value) -> Vec<String> {
         let Some(reported) = internal.get("status").and_then(Value::as_object) else {
-            return;
+            return Vec::new();
         };
         self.copy_agents(reported);
-        for key in ["resourceUsage", "namespaces", "properties"] {
-            match reported.get(key) {
-                Some(value) if !value.is_null() => self.status.insert(key.to_owned(), value.clone()),
-                _ => self.status.remove(key),
+        let mut left_out = Vec::new();
+        for (key, read) in REPORTS {
+            let value = reported.get(key).filter(|value| !value.is_null());
+            match value.and_then(|value| read(value, &mut left_out)) {
+                Some(value) => self.status.insert(key.to_owned(), value),
+                None => self.status.remove(key),
             };
         }
         for condition in reported
@@ -82,6 +107,7 @@ impl Draft {
         {
             self.copy_condition(condition);
         }
+        left_out
     }
 
     /// The write that turns the stored status into this one; `None` when they agree.

@@ -456,3 +456,61 @@ fn a_namespace_that_still_goes_away_is_waited_for() {
     let plan = world.pass();
     assert_eq!((kinds(&plan).len(), plan.requeue), (0, Some(Duration::from_secs(5))));
 }
+
+#[test]
+fn a_member_whose_name_does_not_fit_says_so_and_gets_nothing() {
+    for (name, limit) in [
+        ("m".repeat(51), "may have 50"),
+        ("dc1.east".to_owned(), "lower case letters, digits and '-' only"),
+    ] {
+        let mut world = World::new();
+        world.member["metadata"]["name"] = json!(name);
+        let plan = world.pass();
+        assert_eq!(kinds(&plan).concat().len(), 1, "only its status: {plan:?}");
+        assert_eq!(
+            world.condition("ReadyToJoin"),
+            Some(("False", "MemberClusterNotReadyToJoin"))
+        );
+        let message = world.member["status"]["conditions"][0]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(message.contains(limit), "{message}");
+        assert_eq!(reasons(&plan), ["InvalidName"]);
+        assert!(plan.events[0].warning);
+        let again = world.pass();
+        assert_eq!((kinds(&again).len(), reasons(&again).len()), (0, 0), "reported once");
+        world.delete_member();
+        assert_eq!(world.pass().steps, Vec::<Vec<Write>>::new(), "nothing holds it");
+    }
+}
+
+#[test]
+fn a_property_of_a_wrong_type_is_left_out_alone() {
+    let mut world = World::joined();
+    let internal = world.internal.as_mut().unwrap();
+    let time = "2026-11-21T12:00:00Z";
+    internal["status"]["properties"] = json!({
+        "good": {"value": "3", "observationTime": time}, "bad": {"value": 3, "observationTime": time},
+    });
+    internal["status"]["resourceUsage"] = json!({"capacity": {"cpu": "4"}, "observationTime": time});
+    let plan = world.pass();
+    let status = &world.member["status"];
+    assert_eq!(
+        status["properties"],
+        json!({"good": {"value": "3", "observationTime": time}})
+    );
+    assert_eq!(status["resourceUsage"]["capacity"]["cpu"], "4");
+    let [standing] = plan.standing.as_slice() else {
+        panic!("{:?}", plan.standing)
+    };
+    assert_eq!(
+        (standing.event.reason, standing.generation),
+        ("InvalidClusterProperty", 3)
+    );
+    assert!(standing.event.note.contains("\"bad\""), "{}", standing.event.note);
+    // A member that another agent has written so is read all the same.
+    world.member["status"]["properties"]["bad"] = json!({"value": 3});
+    let read = crate::objects::Member::from_value(world.member).unwrap();
+    assert_eq!(read.properties.keys().collect::<Vec<_>>(), ["good"]);
+}

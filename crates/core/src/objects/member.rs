@@ -26,7 +26,7 @@ pub struct Member {
     pub allocatable: BTreeMap<String, String>,
     /// Resources that are left.
     pub available: BTreeMap<String, String>,
-    /// Properties by name.
+    /// Properties by name; those without a text as value are left out.
     pub properties: BTreeMap<String, String>,
     /// Whether the agent says anything about the member's namespaces.
     pub collects_namespaces: bool,
@@ -54,13 +54,13 @@ struct StoredSpec {
 #[serde(rename_all = "camelCase", default)]
 struct StoredStatus {
     #[serde(deserialize_with = "null_is_default")]
-    conditions: Vec<api::Condition>,
+    conditions: Vec<Value>,
     #[serde(deserialize_with = "null_is_default")]
     agent_status: Vec<Value>,
     #[serde(deserialize_with = "null_is_default")]
     resource_usage: Usage,
     #[serde(deserialize_with = "null_is_default")]
-    properties: BTreeMap<String, Property>,
+    properties: BTreeMap<String, Value>,
     namespaces: Option<BTreeMap<String, Value>>,
 }
 
@@ -73,12 +73,6 @@ struct Usage {
     allocatable: BTreeMap<String, Value>,
     #[serde(deserialize_with = "null_is_default")]
     available: BTreeMap<String, Value>,
-}
-
-#[derive(Default, Deserialize)]
-struct Property {
-    #[serde(default, deserialize_with = "null_is_default")]
-    value: String,
 }
 
 impl Member {
@@ -102,10 +96,11 @@ impl Member {
             properties: status
                 .properties
                 .into_iter()
-                .map(|(name, property)| (name, property.value))
+                .filter_map(|(name, property)| Some((name, property.get("value")?.as_str()?.to_owned())))
                 .collect(),
-            collects_namespaces: api::condition::find(&status.conditions, member::NAMESPACE_COLLECTION_SUCCEEDED)
-                .is_some(),
+            collects_namespaces: status.conditions.iter().any(|condition| {
+                condition.get("type").and_then(Value::as_str) == Some(member::NAMESPACE_COLLECTION_SUCCEEDED)
+            }),
             namespaces: status.namespaces.map(|names| names.into_keys().collect()),
         })
     }

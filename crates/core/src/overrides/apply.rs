@@ -80,7 +80,8 @@ impl<'a> Applicable<'a> {
         for snapshot in self.snapshots.iter().filter(|s| reaches(s, &manifest.id)) {
             let blame = |why: String| blame(snapshot, &manifest.id, &why);
             for rule in snapshot.rules() {
-                if !rule_matches(rule, cluster.labels).map_err(|err| blame(err.to_string()))? {
+                // A selector that cannot be evaluated selects nothing, as where overrides are picked; see `references`.
+                if !rule_matches(rule, cluster.labels).unwrap_or_default() {
                     continue;
                 }
                 if rule.override_type == Some(OverrideType::Delete) {

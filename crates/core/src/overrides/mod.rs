@@ -8,6 +8,7 @@ mod apply;
 mod matching;
 mod pick;
 mod reading;
+pub mod references;
 pub mod snapshots;
 mod trace;
 mod variables;

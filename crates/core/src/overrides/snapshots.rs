@@ -37,6 +37,9 @@ pub fn plan(over: &Override, snapshots: &[Arc<OverrideSnapshot>], in_use: &BTree
     let mut plan = Plan::default();
     let steps = if over.meta.is_deleting() {
         Ok(clean_up(over, snapshots))
+    } else if names::check_override(&over.meta.name).is_err() {
+        // No snapshot can be made; see `references`, which says so.
+        Ok(Vec::new())
     } else {
         keep(over, snapshots, in_use)
     };

@@ -132,7 +132,7 @@ fn orphan_age(work: &Work, now: Timestamp) -> Option<Duration> {
 /// Works of the placement that name a binding which neither exists nor is being made. A binding that could not be read
 /// may be any of them, so none is named then.
 fn orphans<'a>(slice: &'a Slice<'_>, bindings: &[Tracked<Binding>]) -> Vec<&'a Work> {
-    if !slice.bindings_complete {
+    if !slice.unreadable_bindings.is_empty() {
         return Vec::new();
     }
     let known: BTreeSet<&str> = bindings

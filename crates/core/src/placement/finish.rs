@@ -38,19 +38,28 @@ pub(super) fn order(mut world: World<'_>, works: Works, teardown: Teardown, repo
         world.pass.step(next.into_iter().flatten());
     }
     let policies = world.policies.iter().filter_map(|p| writes::policy_status(key, p));
-    let bindings = live(&world.bindings).filter_map(|b| writes::binding_status(key, b));
-    let mut details: Vec<Write> = policies.chain(bindings).collect();
+    let bindings = live(&world.bindings).filter_map(|b| Some((Arc::clone(b.get()?), writes::binding_status(key, b)?)));
+    // What reports a failure does not wait for other placements.
+    let (urgent, bindings): (Vec<_>, Vec<_>) =
+        bindings.partition(|(binding, _)| binding.status.conditions.iter().any(report::is_failure));
+    let mut urgent: Vec<Write> = urgent.into_iter().map(|(_, write)| write).collect();
+    let mut details: Vec<Write> = policies.chain(bindings.into_iter().map(|(_, write)| write)).collect();
     let (mut copy, mut own, mut events) = (None, None, Vec::new());
+    let mut is_urgent = false;
     if let Some(report) = report {
+        is_urgent = report::adds_failures(&placement, &report.status);
         let body = report::status_patch(&placement.status, &report.status);
         own = body.map(|body| writes::status(placement.target(), body));
         (copy, events) = (report.copy, report.events);
     }
-    let anything = own.is_some() || copy.is_some() || !details.is_empty();
-    if waiting && hold_back(&mut world, anything) {
+    let anything = own.is_some() || copy.is_some() || !details.is_empty() || !urgent.is_empty();
+    if waiting && !is_urgent && hold_back(&mut world, anything) {
         details.clear();
+        urgent.clear();
         events.clear();
         (copy, own) = (None, None);
+    } else {
+        world.report_mistakes();
     }
     let mut third = teardown.release;
     // The status says that the copy is made, so it waits for the copy.
@@ -58,6 +67,7 @@ pub(super) fn order(mut world: World<'_>, works: Works, teardown: Teardown, repo
     third.extend(copy.into_iter().chain(own));
     world.pass.step(third);
     world.pass.step(last);
+    world.pass.step(urgent);
     world.pass.deferrable = details;
     world.pass.events.extend(events);
     world.pass

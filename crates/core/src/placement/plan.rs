@@ -1,5 +1,6 @@
 //! One pass over one placement: the order of its stages.
 
+use api::names;
 use jiff::Timestamp;
 
 use super::trace::Trace;
@@ -29,6 +30,11 @@ fn pass(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64, trac
     let mut world = World::new(slice, placement, (settings, now, nonce), trace);
     if placement.meta.is_deleting() {
         return cleanup::deletion(world);
+    }
+    if settings.stages.placement
+        && let Err(message) = names::check_placement(&placement.meta.name)
+    {
+        return status::refuse_name(world, &message);
     }
     let selected = stages::select_and_snapshot(&mut world);
     stages::schedule(&mut world);

@@ -30,8 +30,9 @@ pub struct Slice<'a> {
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
     /// Bindings whose parent label names the placement (in its namespace).
     pub bindings: Vec<Arc<Binding>>,
-    /// Whether these are all: false once a binding of the hub could not be read. Then no Work counts as left behind.
-    pub bindings_complete: bool,
+    /// Names of bindings (in its namespace) that exist and cannot be read as they are now. Any may be of this placement:
+    /// while there are some, no Work counts as left behind. Of one that was readable before, `bindings` has that version.
+    pub unreadable_bindings: &'a BTreeSet<String>,
     /// Works of this placement in every member namespace, terminating ones included.
     pub works: Vec<Arc<Work>>,
     /// Namespaces of members whose agent has put its finalizer on a Work, of whatever placement.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::placement::v1beta1::ResourceIdentifier;
+use api::text::events::warning as events;
 
 use super::SchedulingFact;
 use super::works::Works;
@@ -35,6 +36,7 @@ pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
     }
     let placement = Arc::clone(&world.placement);
     if let Err(message) = report::consistent(&placement) {
+        world.warn_once(events::INVALID_RESOURCE_SELECTORS, &message);
         return Selected::Moved(message);
     }
     let selection = select::select(
@@ -44,16 +46,27 @@ pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
         world.settings.selection(),
         world.trace.part(|trace| &mut trace.selection),
     );
-    let held = selection.and_then(|manifests| {
-        snapshot::take(
-            &mut world.policies,
-            &mut world.resources,
-            &placement,
-            manifests,
-            (world.settings.snapshots(), world.now),
-            world.trace.part(|trace| &mut trace.snapshots),
-        )
-    });
+    let manifests = match selection {
+        Ok(manifests) => manifests,
+        Err(problem) if problem.class == Class::User => {
+            world.pass.look_again(SAFETY_NET);
+            world.warn_once(events::INVALID_RESOURCE_SELECTORS, &problem.message);
+            return Selected::Invalid(problem.message);
+        }
+        Err(problem) => {
+            world.fail(problem);
+            return Selected::Unknown;
+        }
+    };
+    let selected = report::identifiers(&manifests);
+    let held = snapshot::take(
+        &mut world.policies,
+        &mut world.resources,
+        &placement,
+        manifests,
+        (world.settings.snapshots(), world.now),
+        world.trace.part(|trace| &mut trace.snapshots),
+    );
     match held {
         Ok(held) => {
             if let Some(wait) = held.wait {
@@ -62,8 +75,8 @@ pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
             Selected::Known(report::identifiers(&held.manifests))
         }
         Err(problem) if problem.class == Class::User => {
-            world.pass.look_again(SAFETY_NET);
-            Selected::Invalid(problem.message)
+            world.unschedulable = Some(problem.message);
+            Selected::Known(selected)
         }
         Err(problem) => {
             world.fail(problem);
@@ -74,7 +87,8 @@ pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
 
 /// Scheduling (hub-behaviour 4).
 pub(super) fn schedule(world: &mut World<'_>) {
-    if !world.settings.stages.schedule {
+    // A binding that cannot be read may hold any cluster's place, so that none is given to another.
+    if !world.settings.stages.schedule || !world.unreadable.is_empty() {
         return;
     }
     let Some(position) = snapshot::current_policy(&world.policies) else {
@@ -100,13 +114,16 @@ pub(super) fn schedule(world: &mut World<'_>) {
             "The property {:?} of member cluster {:?} is {:?}, which is no quantity; it counts as not available.",
             bad.property, bad.member, bad.value
         );
-        world.warn(INVALID_PROPERTY, note);
+        world.warn(events::INVALID_CLUSTER_PROPERTY, note);
     }
-    cycle.problems.into_iter().for_each(|problem| world.fail(problem));
+    for problem in cycle.problems {
+        if problem.class == Class::User {
+            world.unschedulable = Some(problem.message);
+        } else {
+            world.fail(problem);
+        }
+    }
 }
-
-/// Reason of the warning about a property that cannot be compared.
-const INVALID_PROPERTY: &str = "InvalidClusterProperty";
 
 /// The rolling update and the Works (hub-behaviour 5, 7).
 ///
@@ -164,6 +181,9 @@ fn roll_out(world: &mut World<'_>, awaited: &BTreeSet<String>) -> bool {
         world.pass.look_again(wait);
     }
     for problem in result.problems {
+        if problem.class == Class::User {
+            world.warn_first(events::INVALID_STRATEGY, &problem.message);
+        }
         if !world.pass.problems.contains(&problem) {
             world.fail(problem);
         }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use api::condition;
 use api::placement::v1beta1::PlacementStatus;
-use api::text::conditions::PlacementCondition;
+use api::text::events::warning as events;
 
 use super::stages::{SAFETY_NET, Selected};
 use super::world::World;
+use super::{Pass, writes};
 use crate::effects::{Event, Write};
 use crate::objects::ResourceSnapshot;
 use crate::report;
@@ -34,6 +34,19 @@ pub(super) fn report(world: &mut World<'_>, selected: &Selected) -> Option<Repor
     report
 }
 
+/// The pass of a placement that cannot be placed under its name: it reports that and does nothing else.
+pub(super) fn refuse_name(mut world: World<'_>, message: &str) -> Pass {
+    let placement = Arc::clone(&world.placement);
+    world.warn_once(events::INVALID_NAME, message);
+    world.report_mistakes();
+    let status = report::unscheduled(&placement, message, world.now);
+    world.pass.facts.placement = Some(report::fact(&placement, &status));
+    let body = report::status_patch(&placement.status, &status);
+    let write = body.map(|body| writes::status(placement.target(), body));
+    world.pass.step(write);
+    world.pass
+}
+
 /// Computes the placement's status (hub-behaviour 8). `None` when the stages before could not say enough.
 fn compute(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
     let placement = Arc::clone(&world.placement);
@@ -44,6 +57,11 @@ fn compute(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
         Selected::Invalid(message) | Selected::Moved(message) => {
             report::invalid_selectors(&placement, message, world.now)
         }
+        Selected::Known(_) if world.unschedulable.is_some() => {
+            let message = world.unschedulable.clone().unwrap_or_default();
+            world.warn_once(events::INVALID_POLICY, &message);
+            report::unscheduled(&placement, &message, world.now)
+        }
         Selected::Known(resources) => {
             let policy = Arc::clone(snapshot::current_policy(&world.policies).and_then(|i| world.policies[i].get())?);
             let input = report::Input {
@@ -53,6 +71,7 @@ fn compute(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
                 latest: latest.as_deref(),
                 snapshots: &snapshots,
                 bindings: &bindings,
+                unreadable: &world.unreadable,
                 now: world.now,
             };
             match report::placement_status(&input) {
@@ -91,18 +110,11 @@ fn report_back(world: &mut World<'_>, report: Option<&Report>) {
     match report::back_reports(&input) {
         Ok(reports) => world.pass.best_effort = reports,
         Err(problem) => {
-            let kind = PlacementCondition::Scheduled.on(placement.key().kind());
-            let known = condition::find(&placement.status.conditions, kind);
-            if known.is_none_or(|c| c.observed_generation != placement.meta.generation) {
-                world.warn(INVALID_REPORT_BACK, problem.message.clone());
-            }
+            world.warn_first(events::INVALID_REPORT_BACK_STRATEGY, &problem.message);
             world.fail(problem);
         }
     }
 }
-
-/// Reason of the warning, once for each generation of a placement, that statuses cannot be reported back.
-const INVALID_REPORT_BACK: &str = "InvalidReportBackStrategy";
 
 /// The write of the status' copy in the namespace that the placement selects, and what the status says about it.
 fn copy(world: &World<'_>, status: &mut PlacementStatus) -> Option<Write> {

@@ -11,6 +11,7 @@ use api::names;
 use api::placement::v1beta1::{BindingState, ResourceBindingSpec};
 use api::text::conditions::cluster as conditions;
 use api::text::finalizers;
+use api::text::reasons::cluster as reasons;
 use jiff::Timestamp;
 
 use super::world::World;
@@ -54,7 +55,7 @@ impl Works {
     /// then their first steps are done.
     pub(super) fn into_steps(self, world: &mut World<'_>) -> Vec<Vec<Write>> {
         let mut steps = Vec::new();
-        for (_, rendered) in self.rendered.into_values() {
+        for (position, (_, rendered)) in self.rendered {
             for (number, step) in render::steps(rendered.writes).into_iter().enumerate() {
                 if steps.len() <= number {
                     steps.push(Vec::new());
@@ -65,9 +66,17 @@ impl Works {
             if let Some(wait) = rendered.requeue {
                 world.pass.look_again(wait);
             }
-            if let RenderResult::NotOverridden(problem) | RenderResult::NotSynchronized(problem) = rendered.result
-                && problem.class != Class::User
-            {
+            let (problem, reason) = match rendered.result {
+                RenderResult::NotOverridden(problem) => (problem, reasons::OVERRIDDEN_FAILED),
+                RenderResult::NotSynchronized(problem) => (problem, reasons::SYNC_WORK_FAILED),
+                RenderResult::Idle | RenderResult::Synchronized { .. } => continue,
+            };
+            if problem.class == Class::User {
+                let cluster = world.bindings[position].get().map(|b| b.cluster().to_owned());
+                world
+                    .mistakes
+                    .add(&cluster.unwrap_or_default(), reason, &problem.message);
+            } else {
                 world.fail(problem);
             }
         }

@@ -87,7 +87,7 @@ pub enum RenderResult {
     NotSynchronized(Problem),
     /// The Works are as they should be once the writes are done.
     Synchronized {
-        /// Whether any Work is created or changed in what members see, so that their answers are still to come.
+        /// Whether any Work is created, changed in what members see, or on its way out, so that answers are still to come.
         changed: bool,
         /// Names of the Works that remain as they are and speak for the binding when nothing changed.
         works: Vec<String>,
@@ -171,6 +171,7 @@ fn synchronize(
             let mut synced = Synced::default();
             synced.keep_all(input, &sound, strategy);
             synced.stop(input, &faulty, &stopped, strategy);
+            synced.changed |= works::any_going(input.key, input.binding, input.works);
             return Ok(synced.into_rendered(input));
         }
     }
@@ -215,6 +216,7 @@ fn synchronize(
             synced.remove(work);
         }
     }
+    synced.changed |= works::any_going(input.key, input.binding, input.works);
     Ok(synced.into_rendered(input))
 }
 
@@ -326,8 +328,10 @@ impl Synced {
         }
     }
 
-    /// The member's answers about the other Works stay valid, and it will not repeat them.
+    /// A Work that goes is a change of the binding's Works like any other (hub-behaviour 7.2). Until the member has
+    /// removed what was placed, the binding is in progress.
     fn remove(&mut self, work: &Work) {
+        self.changed = true;
         self.writes.push(works::delete(work));
     }
 

@@ -45,6 +45,13 @@ pub(super) fn live<'a>(key: &PlacementKey, binding: &Binding, works: &'a [Arc<Wo
         .collect()
 }
 
+/// Whether a Work of the binding is going away, which the member has not finished yet.
+pub(super) fn any_going(key: &PlacementKey, binding: &Binding, works: &[Arc<Work>]) -> bool {
+    works
+        .iter()
+        .any(|work| belongs(key, binding, work) && work.meta.is_deleting())
+}
+
 fn belongs(key: &PlacementKey, binding: &Binding, work: &Work) -> bool {
     work.binding() == Some(binding.meta.name.as_str())
         && work.meta.label(labels::PARENT_NAMESPACE) == key.namespace.as_deref()

@@ -77,6 +77,11 @@ fn selected(
         reasons::SCHEDULED,
         &decision.reason,
     );
+    if let Some(name) = input.unreadable.get(&decision.cluster_name) {
+        let (unknown, reason) = (ConditionStatus::Unknown, reasons::ROLLOUT_STARTED_UNKNOWN);
+        draft.say(cluster::ROLLOUT_STARTED, unknown, reason, &unreadable_message(name));
+        return entry;
+    }
     let Some(binding) = binding else {
         draft.unknown(PlacementCondition::RolloutStarted);
         return entry;
@@ -104,6 +109,14 @@ fn selected(
         draft.unknown(PlacementCondition::RolloutStarted);
     }
     entry
+}
+
+/// What a status says while a binding cannot be read.
+pub(super) fn unreadable_message(name: &str) -> String {
+    format!(
+        "The binding {name:?} cannot be read as it is stored, so that nothing is known about its cluster and nothing is \
+         changed there. Repair or delete the binding."
+    )
 }
 
 /// The rollout's condition that the cluster has to wait.

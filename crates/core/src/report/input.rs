@@ -1,5 +1,6 @@
 //! What a placement's status is made from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::placement::v1beta1::ResourceIdentifier;
@@ -22,6 +23,8 @@ pub struct Input<'a> {
     pub snapshots: &'a [Arc<ResourceSnapshot>],
     /// All bindings of the placement with the statuses that they will have.
     pub bindings: &'a [Arc<Binding>],
+    /// Names of its bindings that cannot be read, by cluster.
+    pub unreadable: &'a BTreeMap<String, String>,
     /// The time of the pass.
     pub now: Timestamp,
 }

@@ -13,7 +13,7 @@ mod external;
 mod input;
 mod lists;
 mod mirror;
-
+mod mistakes;
 mod patch;
 mod placement;
 mod transitions;
@@ -25,8 +25,9 @@ pub use back::{BackInput, back_reports};
 pub use binding::{awaits_member, binding_status};
 pub use input::{Input, identifiers};
 pub use mirror::{Mirror, consistent, mirror, target_namespace};
+pub use mistakes::{Mistakes, adds_failures, is_failure};
 pub use patch::{same, status_patch};
-pub use placement::{invalid_selectors, placement_status};
+pub use placement::{invalid_selectors, placement_status, unscheduled};
 pub use transitions::{PlacementFact, fact, is_complete, transitions};
 
 use api::placement::v1beta1::ApplyStrategyType;

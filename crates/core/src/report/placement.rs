@@ -71,14 +71,35 @@ pub fn placement_status(input: &Input<'_>) -> Result<PlacementStatus, Problem> {
         }
     }
     aggregate::conditions(super::expected(placement), clusters, &mut draft);
+    if let Some(name) = clusters
+        .iter()
+        .find_map(|entry| input.unreadable.get(&entry.cluster_name))
+    {
+        let rollout = PlacementCondition::RolloutStarted;
+        let message = clusters::unreadable_message(name);
+        draft.set(
+            rollout,
+            ConditionStatus::Unknown,
+            reasons::ROLLOUT_STARTED_UNKNOWN,
+            &message,
+        );
+    }
     Ok(status)
 }
 
 /// The status after a selection that is the user's mistake: only the Scheduled condition changes.
 pub fn invalid_selectors(placement: &Placement, message: &str, now: Timestamp) -> PlacementStatus {
+    not_scheduled(placement, reasons::INVALID_RESOURCE_SELECTORS, message, now)
+}
+
+/// The status of a placement that cannot be scheduled because of a mistake in it: only the Scheduled condition changes.
+pub fn unscheduled(placement: &Placement, message: &str, now: Timestamp) -> PlacementStatus {
+    not_scheduled(placement, reasons::SCHEDULING_POLICY_UNFULFILLED, message, now)
+}
+
+fn not_scheduled(placement: &Placement, reason: &str, message: &str, now: Timestamp) -> PlacementStatus {
     let mut status = placement.status.clone();
     let mut draft = Conditions::new(placement, &mut status.conditions, now);
-    let reason = reasons::INVALID_RESOURCE_SELECTORS;
     draft.set(PlacementCondition::Scheduled, ConditionStatus::False, reason, message);
     status
 }

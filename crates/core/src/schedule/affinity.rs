@@ -53,7 +53,7 @@ fn labels_match(term: &ClusterSelectorTerm, member: &Member) -> Result<bool, Pro
     match &term.label_selector {
         None => Ok(true),
         some => selector::matches(some.as_ref(), &member.meta.labels)
-            .map_err(|err| Problem::unexpected(format!("A cluster selector of the policy is invalid: {err}."))),
+            .map_err(|err| Problem::user(format!("A cluster selector of the policy is invalid: {err}."))),
     }
 }
 
@@ -64,12 +64,12 @@ fn property_matches(
 ) -> Result<bool, Problem> {
     let name = &requirement.name;
     let [wanted] = requirement.values.as_slice() else {
-        return Err(Problem::unexpected(format!(
+        return Err(Problem::user(format!(
             "The requirement on property {name:?} must have exactly one value."
         )));
     };
     let wanted: Quantity = wanted.parse().map_err(|err| {
-        Problem::unexpected(format!(
+        Problem::user(format!(
             "The requirement on property {name:?} has the invalid value {wanted:?}: {err}."
         ))
     })?;
@@ -81,7 +81,7 @@ fn property_matches(
         "Lt" => Ordering::is_lt,
         "Le" => Ordering::is_le,
         other => {
-            return Err(Problem::unexpected(format!(
+            return Err(Problem::user(format!(
                 "The requirement on property {name:?} has the unknown operator {other:?}."
             )));
         }
@@ -97,7 +97,7 @@ fn text<'m>(name: &str, member: &'m Member) -> Result<Option<&'m String>, Proble
     let Some(rest) = name.strip_prefix(RESOURCES) else {
         return Ok(member.properties.get(name));
     };
-    let malformed = || Problem::unexpected(format!("The property {name:?} names no capacity type and resource."));
+    let malformed = || Problem::user(format!("The property {name:?} names no capacity type and resource."));
     let (capacity, resource) = rest.split_once('-').ok_or_else(malformed)?;
     let table = match capacity {
         "total" => &member.capacity,

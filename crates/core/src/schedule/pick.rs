@@ -39,10 +39,7 @@ pub(super) fn number(
         .number_of_clusters
         .and_then(|n| usize::try_from(n).ok())
         .ok_or_else(|| {
-            let snapshot = input.policy_snapshot;
-            Problem::unexpected(format!(
-                "The policy snapshot {snapshot} does not say how many clusters to pick."
-            ))
+            Problem::user("A policy of type PickN must say in numberOfClusters how many clusters to pick, 0 or more.")
         })?;
     trace.record(|trace| trace.wanted = Some(wanted));
     let present = classes.scheduled.len() + classes.bound.len();

@@ -28,7 +28,8 @@ pub struct PolicyInput<'a> {
 pub fn policy(snapshots: &mut Vec<Tracked<PolicySnapshot>>, input: &PolicyInput<'_>) -> Result<usize, Problem> {
     let count = match input.policy {
         Some(policy) if policy.placement_type == Some(PlacementType::PickN) => {
-            let missing = || Problem::unexpected("A PickN policy must say how many clusters it wants.");
+            let missing =
+                || Problem::user("A policy of type PickN must say in numberOfClusters how many clusters it wants.");
             Some(policy.number_of_clusters.ok_or_else(missing)?.to_string())
         }
         _ => None,

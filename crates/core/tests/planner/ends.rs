@@ -187,13 +187,13 @@ fn works_stay_while_a_binding_cannot_be_read() {
     hub.objects
         .retain(|target, _| target.resource != kinds::CLUSTER_RESOURCE_BINDING);
     hub.members.clear();
-    hub.bindings_complete = false;
+    hub.unreadable_bindings.insert("other".to_owned());
     hub.wait(Duration::from_secs(3600));
     hub.settle();
     assert_eq!(hub.count(kinds::WORK), 1);
     hub.finish_works();
     assert_eq!(hub.count(kinds::WORK), 1);
-    hub.bindings_complete = true;
+    hub.unreadable_bindings.clear();
     hub.settle();
     hub.finish_works();
     assert_eq!(hub.count(kinds::WORK), 0, "it is known to be left behind");

@@ -32,7 +32,7 @@ pub struct Hub {
     pub events: Vec<&'static str>,
     withheld_since: Option<Timestamp>,
     pub others_awaited: usize,
-    pub bindings_complete: bool,
+    pub unreadable_bindings: BTreeSet<String>,
     pub holders: BTreeSet<String>,
     version: u64,
     nonce: u64,
@@ -74,21 +74,21 @@ impl Hub {
             events: Vec::new(),
             withheld_since: None,
             others_awaited: 0,
-            bindings_complete: true,
+            unreadable_bindings: BTreeSet::new(),
             holders: BTreeSet::new(),
             version: 0,
             nonce: 0,
         }
     }
 
-    /// A user creates or replaces the placement `web`.
+    /// A user creates or replaces the placement.
     pub fn place(&mut self, spec: Value) {
         let target = self
             .key
             .target(kinds::CLUSTER_RESOURCE_PLACEMENT, kinds::RESOURCE_PLACEMENT);
         match self.objects.get_mut(&target) {
             None => {
-                let mut object = json!({"metadata": {"name": "web"}, "spec": spec});
+                let mut object = json!({"metadata": {"name": self.key.name}, "spec": spec});
                 if let Some(namespace) = &self.key.namespace {
                     object["metadata"]["namespace"] = json!(namespace);
                 }
@@ -198,7 +198,7 @@ impl Hub {
                 &[key.pick(kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING)],
                 Binding::from_value,
             ),
-            bindings_complete: self.bindings_complete,
+            unreadable_bindings: &self.unreadable_bindings,
             works: self.all(&[kinds::WORK], Work::from_value),
             holders: &self.holders,
             overrides: &overrides,

@@ -11,6 +11,7 @@ mod chaos;
 mod ends;
 mod hub;
 mod life;
+mod mistakes;
 mod properties;
 mod repair;
 mod replay;

@@ -130,9 +130,9 @@ fn what_cannot_be_read_is_named_and_a_lost_binding_makes_the_slice_incomplete() 
         &[],
     );
     assert_eq!(loaded.unreadable.len(), 2);
-    assert!(loaded.slice.bindings_complete);
+    assert!(loaded.slice.unreadable_bindings.is_empty());
     let loaded = load::from_objects(&key, [broken("ClusterResourceBinding")], &[]);
-    assert!(!loaded.slice.bindings_complete);
+    assert_eq!(loaded.slice.unreadable_bindings.len(), 1);
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn clusters_for_which_nothing_changes_need_not_wait_for_each_other() {
 }
 
 #[test]
-fn a_work_that_goes_leaves_the_answers_about_the_others_valid() {
+fn a_work_that_goes_is_a_change_until_the_member_has_removed_it() {
     let envelope = json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "ResourceEnvelope",
         "metadata": {"name": "e", "namespace": "app"}, "data": {"w": config_map("wrapped", "1")}});
     let mut hub = Hub::new(&CLUSTERS[..2]);
@@ -258,14 +258,24 @@ fn a_work_that_goes_leaves_the_answers_about_the_others_valid() {
     hub.settle();
     assert_eq!(hub.count(kinds::WORK), 4);
     hub.index.remove("ResourceEnvelope", "e");
+    for cluster in &CLUSTERS[..2] {
+        // One cluster at a time: the one that is in progress is not available.
+        hub.settle();
+        let said = hub.binding(cluster).unwrap()["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .clone();
+        assert_eq!(said.last().unwrap()["reason"], "ApplyInProgress");
+        assert_eq!(hub.condition("RolloutStarted").unwrap().0 == "True", *cluster == "b");
+        hub.finish_works();
+    }
     hub.settle();
+    assert_eq!(hub.count(kinds::WORK), 2);
     assert_eq!(
         hub.condition("Available").unwrap().0,
         "True",
-        "nobody has to answer anew"
+        "the member need not answer anew about the others"
     );
-    hub.finish_works();
-    assert_eq!(hub.count(kinds::WORK), 2);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use kit::clock::Clock;
 use kit::events::Recorder;
 use kit::queue::Outcome;
 
+use super::standing::StandingWarnings;
 use super::{event, label, repeat, report, settled};
 use crate::execute::{Caller, Executor};
 use crate::metrics::{HubMetrics, controllers};
@@ -36,6 +37,8 @@ pub struct MemberController {
     pub clock: Clock,
     /// Limits repetitions.
     pub repetitions: Bucket,
+    /// Warnings that hold.
+    pub warnings: StandingWarnings<String>,
 }
 
 impl MemberController {
@@ -50,6 +53,7 @@ impl MemberController {
 
     async fn pass(&self, name: &str) -> Outcome {
         let Some(found) = self.store.gather_member(name) else {
+            self.warnings.update(&name.to_owned(), Vec::new());
             return Outcome::Done;
         };
         let seen = Seen {
@@ -70,6 +74,10 @@ impl MemberController {
             return repeat(&execution, &self.repetitions);
         }
         plan.events
+            .into_iter()
+            .for_each(|e| self.recorder.record(event(e, COMPONENT)));
+        self.warnings
+            .update(&name.to_owned(), plan.standing)
             .into_iter()
             .for_each(|e| self.recorder.record(event(e, COMPONENT)));
         for counter in plan.facts {

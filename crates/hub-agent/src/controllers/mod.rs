@@ -4,6 +4,7 @@ pub mod crowd;
 pub mod member;
 pub mod overrides;
 pub mod placement;
+pub mod standing;
 
 use std::time::Duration;
 

@@ -183,7 +183,7 @@ impl PlacementController {
             policy_snapshots: found.policy_snapshots,
             resource_snapshots: found.resource_snapshots,
             bindings: found.bindings,
-            bindings_complete: found.bindings_complete,
+            unreadable_bindings: &found.unreadable_bindings,
             works: found.works,
             holders: &found.holders,
             overrides: &found.overrides,
@@ -254,7 +254,8 @@ impl PlacementController {
         for problem in &pass.problems {
             let class = problem.class.label();
             match problem.class {
-                Class::User => tracing::info!(placement = %key, %problem, class, "A user has to act."),
+                // The placement's status, or an event on the object concerned, says so where users look.
+                Class::User => tracing::debug!(placement = %key, %problem, class, "A user has to act."),
                 Class::Expected => tracing::debug!(placement = %key, %problem, class, "Not yet."),
                 Class::Unexpected => tracing::error!(placement = %key, %problem, class, "A placement has a problem."),
             }

@@ -7,9 +7,8 @@ mod follow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::names;
 use fairway_core::objects::{Interner, PlacementKey};
-use fairway_core::select::{Api, ApiKey, ResourceView, Selectable};
+use fairway_core::select::{Api, ApiKey, Exclusion, ResourceView, Selectable};
 use fairway_core::select::{ApiLists, NamespaceRule, take_in};
 use kit::index::{Change, Index};
 use kit::{ObjectKey, Resource};
@@ -145,14 +144,12 @@ impl Resources {
         };
         let interner = Arc::clone(&self.interner);
         let read = move |value: Value| {
-            let namespace = value
-                .pointer("/metadata/namespace")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            if names::is_reserved_namespace(namespace) {
+            let mut object = take_in(value).map_err(|err| err.to_string())?;
+            // What no placement may select is as good as not there. Objects of reserved namespaces are not among it: a
+            // ResourcePlacement that lives there selects them (hub-behaviour 2.4).
+            if object.exclusion == Exclusion::Always {
                 return Ok(None);
             }
-            let mut object = take_in(value).map_err(|err| err.to_string())?;
             object.manifest = interner.share(object.manifest);
             Ok(Some(object))
         };

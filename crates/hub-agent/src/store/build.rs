@@ -20,6 +20,7 @@ use kit::clock::Clock;
 use kit::index::{Change, Index};
 use serde_json::Value;
 
+use super::named::NamedPlacements;
 use super::{Family, Groups, Holders, Interest, MemberObject, Roster, StatusCopy, Store};
 use crate::metrics::controllers;
 use crate::wake::Wake;
@@ -33,6 +34,7 @@ type Heard<T> = fn(&Resource, &Change<T>) -> Vec<&'static str>;
 pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
     let interest = Arc::new(Interest::default());
     let interner = Arc::new(Interner::default());
+    let named = Arc::new(NamedPlacements::default());
     let family = FamilyBuilder {
         wake,
         interner: &interner,
@@ -45,7 +47,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
     let override_snapshots =
         |kind| override_snapshots(kind, wake, &interest, &snapshots_of_override, &all_override_snapshots);
     Store {
-        placements: placements(wake, &interest, namespaced),
+        placements: placements(wake, &interest, &named, namespaced),
         policy_snapshots: family.of(
             (
                 kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
@@ -94,8 +96,8 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             },
         ),
         overrides: (
-            overrides(kinds::CLUSTER_RESOURCE_OVERRIDE, wake),
-            overrides(kinds::RESOURCE_OVERRIDE, wake),
+            overrides(kinds::CLUSTER_RESOURCE_OVERRIDE, wake, &named),
+            overrides(kinds::RESOURCE_OVERRIDE, wake, &named),
         ),
         override_snapshots: (
             override_snapshots(kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT),
@@ -180,9 +182,14 @@ fn works(family: &FamilyBuilder<'_>, holders: &Arc<Holders>) -> Family<Work> {
     }
 }
 
-fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> Family<Placement> {
+fn placements(
+    wake: &Arc<Wake>,
+    interest: &Arc<Interest>,
+    named: &Arc<NamedPlacements>,
+    namespaced: bool,
+) -> Family<Placement> {
     let build = |kind: Resource| {
-        let (wake, interest) = (Arc::clone(wake), Arc::clone(interest));
+        let (wake, interest, named) = (Arc::clone(wake), Arc::clone(interest), Arc::clone(named));
         Index::builder(kind.clone(), |value| text(Placement::from_value(value)).map(Some))
             .on_change(move |change: &Change<Placement>| {
                 let key = PlacementKey {
@@ -190,6 +197,13 @@ fn placements(wake: &Arc<Wake>, interest: &Arc<Interest>, namespaced: bool) -> F
                     name: change.key.name.clone(),
                 };
                 interest.set(&key, change.new.as_ref());
+                // Overrides warn of placements that do not exist.
+                if change.old.is_some() != change.new.is_some() {
+                    named
+                        .of(&key.name)
+                        .into_iter()
+                        .for_each(|over| wake.overrides.add(over));
+                }
                 wake.watched(&heard_of_placement(&kind, change), || {
                     if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
                         wake.placements.add(key);
@@ -236,10 +250,11 @@ fn heard(kind: &Resource, by_placement: bool, by_scheduler: bool) -> Vec<&'stati
         .collect()
 }
 
-fn overrides(kind: Resource, wake: &Arc<Wake>) -> Arc<Index<Override>> {
-    let (wake, reads) = (Arc::clone(wake), kind.clone());
+fn overrides(kind: Resource, wake: &Arc<Wake>, named: &Arc<NamedPlacements>) -> Arc<Index<Override>> {
+    let (wake, named, reads) = (Arc::clone(wake), Arc::clone(named), kind.clone());
     Index::builder(kind.clone(), move |value| read_override(&reads, value).map(Some))
         .on_change(move |change: &Change<Override>| {
+            named.set(&change.key, change.old.as_deref(), change.new.as_deref());
             if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
                 wake.overrides.add(change.key.clone());
             }

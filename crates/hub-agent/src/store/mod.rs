@@ -7,6 +7,8 @@ mod build;
 mod groups;
 mod holders;
 mod interest;
+mod named;
+mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,8 +86,8 @@ pub struct Gathered {
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
     /// Its bindings.
     pub bindings: Vec<Arc<Binding>>,
-    /// Whether every binding of the hub can be read now.
-    pub bindings_complete: bool,
+    /// Names of bindings in its namespace that cannot be read.
+    pub unreadable_bindings: BTreeSet<String>,
     /// Its Works.
     pub works: Vec<Arc<Work>>,
     /// Namespaces of members whose agent holds Works.
@@ -130,6 +132,10 @@ pub struct GatheredOverride {
     pub snapshots: Vec<Arc<OverrideSnapshot>>,
     /// Names of snapshots in its namespace that bindings use.
     pub in_use: BTreeSet<String>,
+    /// Whether there is a ClusterResourcePlacement of the name that it gives.
+    pub has_cluster_placement: bool,
+    /// Namespaces in which there is a ResourcePlacement of that name, sorted.
+    pub placement_namespaces: Vec<String>,
 }
 
 impl Store {
@@ -175,7 +181,7 @@ impl Store {
             policy_snapshots: self.policy_snapshots.groups.of(key),
             resource_snapshots: self.resource_snapshots.groups.of(key),
             bindings: self.bindings.groups.of(key),
-            bindings_complete: self.bindings.unreadable() == 0,
+            unreadable_bindings: self.bindings.unreadable(key.namespace.as_deref()),
             works: self.works.groups.of(key),
             holders: self.holders.list(),
             overrides: self.all_override_snapshots.list(),
@@ -230,7 +236,17 @@ impl Store {
         };
         let over = index.get(key)?;
         let snapshots = self.snapshots_of_override.of(key);
+        let name = named::placement_of(&over).unwrap_or_default();
+        let cluster = self.placements.cluster.get(&ObjectKey::cluster(name));
+        let namespaced = self.placements.namespaced.iter().flat_map(|index| index.all());
+        let mut placement_namespaces: Vec<String> = namespaced
+            .filter(|placement| placement.meta.name == name)
+            .filter_map(|placement| placement.meta.namespace.clone())
+            .collect();
+        placement_namespaces.sort();
         Some(GatheredOverride {
+            has_cluster_placement: cluster.is_some(),
+            placement_namespaces,
             over,
             snapshots,
             in_use: self.snapshots_in_use(key.namespace.as_deref()),
@@ -267,10 +283,17 @@ impl<T: Send + Sync + 'static> Family<T> {
         }
     }
 
-    /// Objects that cannot be read now.
-    fn unreadable(&self) -> usize {
-        let namespaced = self.namespaced.as_ref().map_or(0, |index| index.unreadable_count());
-        self.cluster.unreadable_count() + namespaced
+    /// Names of the objects of a namespace (or the cluster-scoped ones) that cannot be read now.
+    fn unreadable(&self, namespace: Option<&str>) -> BTreeSet<String> {
+        let index = match namespace {
+            None => Some(&self.cluster),
+            Some(_) => self.namespaced.as_ref(),
+        };
+        let all = index.map(|index| index.unreadable()).unwrap_or_default();
+        all.into_keys()
+            .filter(|key| key.namespace.as_deref() == namespace)
+            .map(|key| key.name)
+            .collect()
     }
 
     fn everything(&self) -> impl Iterator<Item = Arc<T>> {

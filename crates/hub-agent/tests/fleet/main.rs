@@ -12,5 +12,6 @@ mod leader;
 mod life;
 mod members;
 mod metrics;
+mod mistakes;
 mod storm;
 mod world;

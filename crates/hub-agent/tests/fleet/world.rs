@@ -319,7 +319,8 @@ pub fn is_available(placement: &Value) -> bool {
     has_condition(placement, "ClusterResourcePlacementAvailable", "True")
 }
 
-/// Plays all member agents: joins and leaves when asked to, applies every Work at once, cleans up at its end.
+/// Plays all member agents: joins and leaves when asked to, applies every Work at once, cleans up at its end. The agent of
+/// the member `silent` never answers for a Work.
 async fn play_members(client: kube::Client, stop: CancellationToken) {
     let (sender, mut received) = mpsc::unbounded_channel();
     let watch = |resource: Resource| {
@@ -341,7 +342,9 @@ async fn play_members(client: kube::Client, stop: CancellationToken) {
     while let Some(Some(object)) = stop.run_until_cancelled(received.recv()).await {
         let writer = writer.clone();
         tokio::spawn(async move {
-            if object["kind"] == "Work" {
+            let is_silent = object["metadata"]["namespace"] == "fleet-member-silent";
+            if object["kind"] == "Work" && is_silent {
+            } else if object["kind"] == "Work" {
                 play_work(&writer, &object).await
             } else {
                 play_member(&writer, &object).await

@@ -1,6 +1,7 @@
 //! Overrides by tables. Here: matching and picking.
 
 mod apply;
+mod references;
 mod snapshots;
 
 use std::collections::BTreeMap;

@@ -22,7 +22,7 @@ use crate::select::{Api, ApiKey, ResourceTable, take_in};
 pub struct Loaded {
     /// The slice. Nothing was refused and no status is withheld: what only an agent remembers starts anew.
     pub slice: OwnedSlice,
-    /// Objects that cannot be read; they are left out. A binding among them makes `bindings_complete` false, as it does
+    /// Objects that cannot be read; they are left out. The name of a binding among them is in `unreadable_bindings`, as it is
     /// in an agent.
     pub unreadable: Vec<DecodeError>,
 }
@@ -70,7 +70,7 @@ impl Loader {
                 policy_snapshots: Vec::new(),
                 resource_snapshots: Vec::new(),
                 bindings: Vec::new(),
-                bindings_complete: true,
+                unreadable_bindings: BTreeSet::new(),
                 works: Vec::new(),
                 holders: BTreeSet::new(),
                 overrides: Vec::new(),
@@ -145,7 +145,11 @@ impl Loader {
             let snapshot = ResourceSnapshot::from_value(value())?;
             push_own(&mut self.slice.resource_snapshots, snapshot, |s| &s.meta, &key);
         } else if is(&kinds::CLUSTER_RESOURCE_BINDING, &kinds::RESOURCE_BINDING) {
-            let binding = Binding::from_value(value()).inspect_err(|_| self.slice.bindings_complete = false)?;
+            let binding = Binding::from_value(value()).inspect_err(|_| {
+                if id.namespace == key.namespace.as_deref().unwrap_or_default() {
+                    self.slice.unreadable_bindings.insert(id.name.clone());
+                }
+            })?;
             push_own(&mut self.slice.bindings, binding, |b| &b.meta, &key);
         } else if id.kind == kinds::WORK.kind {
             let work = Work::from_value(value())?;

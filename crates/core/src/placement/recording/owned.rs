@@ -32,7 +32,7 @@ pub struct OwnedSlice {
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
     #[serde(with = "serde_arc::list")]
     pub bindings: Vec<Arc<Binding>>,
-    pub bindings_complete: bool,
+    pub unreadable_bindings: BTreeSet<String>,
     #[serde(with = "serde_arc::list")]
     pub works: Vec<Arc<Work>>,
     pub holders: BTreeSet<String>,
@@ -57,7 +57,7 @@ impl OwnedSlice {
             policy_snapshots: slice.policy_snapshots.clone(),
             resource_snapshots: slice.resource_snapshots.clone(),
             bindings: slice.bindings.clone(),
-            bindings_complete: slice.bindings_complete,
+            unreadable_bindings: slice.unreadable_bindings.clone(),
             works: slice.works.clone(),
             holders: slice.holders.clone(),
             overrides: slice.overrides.to_vec(),
@@ -78,7 +78,7 @@ impl OwnedSlice {
             policy_snapshots: self.policy_snapshots.clone(),
             resource_snapshots: self.resource_snapshots.clone(),
             bindings: self.bindings.clone(),
-            bindings_complete: self.bindings_complete,
+            unreadable_bindings: &self.unreadable_bindings,
             works: self.works.clone(),
             holders: &self.holders,
             overrides: &self.overrides,

@@ -6,6 +6,7 @@ mod placement;
 mod properties;
 mod tutorial;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::placement::v1beta1::PlacementStatus;
@@ -14,6 +15,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::objects::{Binding, Placement, PolicySnapshot, ResourceSnapshot, Work};
+
+/// Every binding can be read.
+static NONE_UNREADABLE: BTreeMap<String, String> = BTreeMap::new();
 
 /// The time at which stored conditions were set.
 const BEFORE: &str = "2026-11-21T11:00:00Z";

@@ -27,6 +27,7 @@ impl Case {
             selected: &[],
             latest: (!self.placement.is_external()).then(|| &*self.snapshots[1]),
             snapshots: &self.snapshots,
+            unreadable: &NONE_UNREADABLE,
             bindings: &self.bindings,
             now: now(),
         }

@@ -96,7 +96,7 @@ proptest! {
         let bindings = [Arc::new(one), Arc::new(two)];
         let compute = |placement: &Placement, at| placement_status(&Input {
             placement, policy: &policy, selected: &[], latest: (!external).then(|| &*snapshots[1]),
-            snapshots: &snapshots, bindings: &bindings, now: at,
+            snapshots: &snapshots, bindings: &bindings, unreadable: &NONE_UNREADABLE, now: at,
         }).unwrap();
         let first = compute(&before, now());
         let after = with_status(&before, first.clone());

@@ -88,6 +88,7 @@ fn the_tutorial_ends_with_this_status() {
         selected: &selected,
         latest: Some(&snapshots[0]),
         snapshots: &snapshots,
+        unreadable: &NONE_UNREADABLE,
         bindings: &bindings,
         now: now(),
     })
