@@ -7,6 +7,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod digest;
 mod fleet;
 mod hub;
 mod properties;

@@ -274,3 +274,36 @@ fn location(record: &Record) -> ObjectKey {
 fn refusal(error: kit::Error) -> Refusal {
     Refusal::of_answer(error.code(), error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_records_that_are_gone() {
+        let known = Known::default();
+        let record = |name: &str| {
+            let object = json!({
+                "metadata": {"namespace": "fleet-member-m1", "name": name},
+                "spec": {"serviceReference": {"clusterId": "m1", "namespace": "app", "name": name}},
+            });
+            Record::from_value(&object, true)
+        };
+        let all = ["a", "b"].map(record);
+        for record in &all {
+            known.moved(&location(record), None, Some(record));
+            known.set_address(location(record), Some("1.2.3.4".to_owned()));
+        }
+        assert_eq!(known.of(&all[0].key).len(), 1);
+        let touched = known.touched.lock().remove(&all[0].key);
+        assert_eq!(touched, Some(BTreeSet::from(["m1".to_owned()])));
+        // Whoever deletes them: a withdrawal, a user, or the end of the member's namespace.
+        for record in &all {
+            known.moved(&location(record), Some(record), None);
+        }
+        assert!(known.locations.lock().is_empty());
+        assert!(known.addresses.lock().is_empty());
+    }
+}
