@@ -56,7 +56,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "kit",
-        ours: &["api"],
+        ours: &["api", "fairway-core"],
         never: &["tonic"],
     },
     Rule {

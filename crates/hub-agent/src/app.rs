@@ -4,34 +4,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairway_core::members;
+use kit::admin;
 use kit::backoff::Backoff;
-use kit::client::{Bucket, ClientError, Options, Source};
+use kit::client::{ClientError, Options, Source};
 use kit::clock::Clock;
-use kit::events::{self, Recorder};
+use kit::controller::{Controller, Environment, Indexes, Runner};
+use kit::events;
 use kit::lease::{self, Elector};
 use kit::metrics::Metrics;
 use kit::shutdown::{Tasks, VitalTaskEnded};
 use kit::writer::Writer;
-use kit::{admin, queue};
 use kube::Client;
 use prometheus::IntCounterVec;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::Config;
-use crate::controllers::crowd::Crowd;
+use crate::controllers::deferred::DeferredWrites;
 use crate::controllers::member::MemberController;
 use crate::controllers::overrides::OverrideController;
 use crate::controllers::placement::PlacementController;
-use crate::controllers::standing::StandingWarnings;
-use crate::execute::Executor;
 use crate::link::{self, Members, Membership};
 use crate::metrics::{HubMetrics, controllers};
+use crate::queues::Queues;
 use crate::required::{self, Missing};
 use crate::resources::Resources;
 use crate::services::Services;
 use crate::store::Store;
-use crate::wake::Wake;
 
 /// Time for one write.
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
@@ -42,7 +41,7 @@ const LINK_RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_
 /// Time for the last answers to members before this replica leads.
 const STANDBY_GRACE: Duration = Duration::from_secs(1);
 /// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
-const RESOURCES_PATIENCE: Duration = Duration::from_secs(20);
+const RESOURCES_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The agent's ways to the world outside: two clients with separate rate limits, and a clock.
 #[derive(Clone)]
@@ -154,7 +153,8 @@ struct Agent {
     config: Config,
     clients: Clients,
     clock: Clock,
-    wake: Arc<Wake>,
+    queues: Arc<Queues>,
+    indexes: Arc<Indexes>,
     store: Arc<Store>,
     resources: Arc<Resources>,
     metrics: Arc<HubMetrics>,
@@ -165,21 +165,25 @@ struct Agent {
 impl Agent {
     fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>, sessions: link::Metrics) -> Self {
         let clock = clients.clock;
-        let wake = Arc::new(Wake::new(config.queues.backoff).counted_by(Arc::clone(&metrics)));
-        let store = Arc::new(Store::new(&wake, config.features.resource_placement, clock));
+        let queues = Arc::new(Queues::new(config.queues.backoff).counted_by(Arc::clone(&metrics)));
+        let store = Arc::new(Store::new(&queues, config.features.resource_placement, clock));
+        let indexes = Arc::new(Indexes::default());
+        store.fold_into(&indexes);
         let resources = Arc::new(Resources::new(
             config.selection.apis.clone(),
             config.selection.namespaces.clone(),
             Arc::clone(&store.interner),
             Arc::clone(&store.interest),
-            Arc::clone(&wake),
+            Arc::clone(&queues),
+            Arc::clone(&indexes),
         ));
         let writer = Writer::new(clients.general.clone(), WRITE_DEADLINE);
         Self {
             config,
             clients: clients.clone(),
             clock,
-            wake,
+            queues,
+            indexes,
             store,
             resources,
             metrics,
@@ -274,24 +278,47 @@ impl Agent {
             return;
         }
         let hub = &self.clients.general;
-        self.wake.placements.retry_after_outages_of(hub).await;
-        self.wake.members.retry_after_outages_of(hub).await;
-        self.wake.overrides.retry_after_outages_of(hub).await;
+        self.queues.placements.queue().retry_after_outages_of(hub).await;
+        self.queues.members.queue().retry_after_outages_of(hub).await;
+        self.queues.overrides.queue().retry_after_outages_of(hub).await;
         let (recorder, events) = events::channel(self.writer.clone(), self.clock);
         tasks.spawn_endless("events", events.run(stop));
+        let shared = Environment {
+            writer: self.writer.clone(),
+            indexes: Arc::clone(&self.indexes),
+            recorder,
+            clock: self.clock,
+            longest_wait: self.config.queues.backoff.max,
+            repetitions: self.config.queues.repetitions,
+        };
         let on = self.config.controllers;
         if on.members {
-            self.work_on_members(tasks, recorder.clone(), leading);
+            self.work_on_members(tasks, &shared, leading);
         }
         if on.overrides {
-            self.work_on_overrides(tasks, recorder.clone(), leading);
+            self.work_on_overrides(tasks, &shared, leading);
         }
         if on.any_stage() {
-            self.work_on_placements(tasks, recorder, leading);
+            self.work_on_placements(tasks, &shared, leading);
         }
         let services = self.work_on_services(tasks, leading);
         self.serve_members(tasks, services, leading);
         tracing::info!("Working.");
+    }
+
+    /// Runs a controller, as the leader.
+    fn run_controller<C: Controller>(
+        tasks: &mut Tasks,
+        name: &'static str,
+        runner: Arc<Runner<C>>,
+        workers: usize,
+        leading: &Leading,
+    ) {
+        let (stop, leading) = (tasks.stop().clone(), Arc::clone(leading));
+        tasks.spawn_endless(name, async move {
+            runner.run(workers, stop).await;
+            drop(leading);
+        });
     }
 
     /// Waits until the indexes are complete.
@@ -300,7 +327,7 @@ impl Agent {
         for index in indexes.values() {
             index.wait_synced().await;
         }
-        if tokio::time::timeout(RESOURCES_PATIENCE, self.resources.wait_ready())
+        if tokio::time::timeout(RESOURCES_TIMEOUT, self.resources.wait_ready())
             .await
             .is_err()
         {
@@ -309,41 +336,21 @@ impl Agent {
         }
     }
 
-    fn executor(&self) -> Executor {
-        Executor::new(self.writer.clone(), Arc::clone(&self.store), Arc::clone(&self.wake))
-    }
-
-    fn repetitions(&self) -> Bucket {
-        Bucket::new(self.config.queues.repetitions)
-    }
-
-    fn work_on_members(&self, tasks: &mut Tasks, recorder: Recorder, leading: &Leading) {
+    fn work_on_members(&self, tasks: &mut Tasks, shared: &Environment, leading: &Leading) {
         let rules = self.config.members;
-        let controller = Arc::new(MemberController {
+        let controller = MemberController {
             store: Arc::clone(&self.store),
-            executor: self.executor().managed_by(api::text::managers::MEMBER_CLUSTER),
-            wake: Arc::clone(&self.wake),
             settings: members::Settings {
                 expected_agents: members::expected_agents(rules.networking),
                 force_delete_wait: rules.force_delete_wait,
             },
-            recorder,
             metrics: Arc::clone(&self.metrics),
-            clock: self.clock,
-            repetitions: self.repetitions(),
-            warnings: StandingWarnings::default(),
-        });
+        };
         let workers = self.config.queues.member_workers();
-        self.metrics.announce(controllers::MEMBER, workers);
-        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
-        tasks.spawn_endless("member controller", async move {
-            let handle = |name| {
-                let controller = Arc::clone(&controller);
-                async move { controller.reconcile(name).await }
-            };
-            queue::work(&wake.members, workers, &stop, handle).await;
-            drop(leading);
-        });
+        self.metrics.series(controllers::MEMBER).announce(workers);
+        let shared = shared.managed_by(api::text::managers::MEMBER_CLUSTER);
+        let runner = Runner::new(controller, self.queues.members.clone(), &shared);
+        Self::run_controller(tasks, "member controller", runner, workers, leading);
     }
 
     /// Judges exported services, with or without sessions: agents may write their records themselves.
@@ -368,12 +375,12 @@ impl Agent {
             Some(_) => Membership::Member,
         });
         let (client, metrics, clock) = (self.clients.general.clone(), self.sessions.clone(), self.clock);
-        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
+        let (queues, stop, leading) = (Arc::clone(&self.queues), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("members' sessions", async move {
             let mut failures = 0;
             while !stop.is_cancelled() {
                 let (members, metrics) = (Arc::clone(&members), metrics.clone());
-                let known = (members, wake.rights.subscribe());
+                let known = (members, queues.rights.subscribe());
                 let (client, services) = (client.clone(), Arc::clone(&services));
                 let served = link::run(config.clone(), client, services, known, metrics, clock, stop.clone()).await;
                 if let Err(reason) = served {
@@ -387,29 +394,18 @@ impl Agent {
         });
     }
 
-    fn work_on_overrides(&self, tasks: &mut Tasks, recorder: Recorder, leading: &Leading) {
+    fn work_on_overrides(&self, tasks: &mut Tasks, shared: &Environment, leading: &Leading) {
         for name in [controllers::CLUSTER_OVERRIDE, controllers::OVERRIDE] {
-            self.metrics.announce(name, 1);
+            self.metrics.series(name).announce(1);
         }
-        let controller = Arc::new(OverrideController {
+        let controller = OverrideController {
             store: Arc::clone(&self.store),
-            executor: self.executor().managed_by(api::text::managers::OVERRIDE),
-            wake: Arc::clone(&self.wake),
-            metrics: Arc::clone(&self.metrics),
-            repetitions: self.repetitions(),
-            recorder,
             resources: Arc::clone(&self.resources),
-            warnings: StandingWarnings::default(),
-        });
-        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
-        tasks.spawn_endless("override controller", async move {
-            let handle = |key| {
-                let controller = Arc::clone(&controller);
-                async move { controller.reconcile(key).await }
-            };
-            queue::work(&wake.overrides, 1, &stop, handle).await;
-            drop(leading);
-        });
+            metrics: Arc::clone(&self.metrics),
+        };
+        let shared = shared.managed_by(api::text::managers::OVERRIDE);
+        let runner = Runner::new(controller, self.queues.overrides.clone(), &shared);
+        Self::run_controller(tasks, "override controller", runner, 1, leading);
     }
 
     /// Shows the controllers whose work passes over placements and the watches around them do.
@@ -419,44 +415,32 @@ impl Agent {
         if namespaced {
             all.extend(controllers::of_scope(true, self.config.planner.stages));
         }
-        all.iter().for_each(|name| self.metrics.announce(name, workers));
-        self.metrics
-            .announce(controllers::RESOURCE_CHANGE, self.config.queues.resource_changes);
+        let announce = |name, workers| self.metrics.series(name).announce(workers);
+        all.into_iter().for_each(|name| announce(name, workers));
+        announce(controllers::RESOURCE_CHANGE, self.config.queues.resource_changes);
         controllers::all_watchers(namespaced)
-            .iter()
-            .for_each(|name| self.metrics.announce(name, 1));
+            .into_iter()
+            .for_each(|name| announce(name, 1));
     }
 
-    fn work_on_placements(&self, tasks: &mut Tasks, recorder: Recorder, leading: &Leading) {
-        let queues = self.config.queues;
-        let workers = queues.placement_workers();
+    fn work_on_placements(&self, tasks: &mut Tasks, shared: &Environment, leading: &Leading) {
+        let workers = self.config.queues.placement_workers();
         self.announce_placements(workers);
-        let controller = Arc::new(PlacementController {
+        let controller = PlacementController {
             store: Arc::clone(&self.store),
             resources: Arc::clone(&self.resources),
-            executor: self.executor().with_resources(Arc::clone(&self.resources)),
-            wake: Arc::clone(&self.wake),
+            triggers: self.queues.placements.clone(),
             settings: self.config.planner.clone(),
-            longest_wait: queues.backoff.max,
-            recorder,
             metrics: Arc::clone(&self.metrics),
-            clock: self.clock,
-            repetitions: self.repetitions(),
-            memory: parking_lot::Mutex::default(),
-            crowd: Crowd::default(),
-        });
-        let (store, wake, stop) = (Arc::clone(&self.store), Arc::clone(&self.wake), tasks.stop().clone());
+            states: parking_lot::Mutex::default(),
+            deferred: DeferredWrites::default(),
+        };
+        let (store, queues, stop) = (Arc::clone(&self.store), Arc::clone(&self.queues), tasks.stop().clone());
         tasks.spawn_endless("unreadable bindings", async move {
-            stop.run_until_cancelled(store.follow_unreadable_bindings(&wake)).await;
+            stop.run_until_cancelled(store.follow_unreadable_bindings(&queues))
+                .await;
         });
-        let (wake, stop, leading) = (Arc::clone(&self.wake), tasks.stop().clone(), Arc::clone(leading));
-        tasks.spawn_endless("placement controller", async move {
-            let handle = |key| {
-                let controller = Arc::clone(&controller);
-                async move { controller.reconcile(key).await }
-            };
-            queue::work(&wake.placements, workers, &stop, handle).await;
-            drop(leading);
-        });
+        let runner = Runner::new(controller, self.queues.placements.clone(), shared);
+        Self::run_controller(tasks, "placement controller", runner, workers, leading);
     }
 }

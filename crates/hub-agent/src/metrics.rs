@@ -1,45 +1,19 @@
 //! The hub agent's metrics, named and labelled as dashboards know them (hub-behaviour 11.1).
 
 pub mod controllers;
-mod reconciles;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use fairway_core::objects::PlacementKey;
 use fairway_core::report::PlacementFact;
 use jiff::Timestamp;
+use kit::controller::{Reconciles, Series, Working};
 use kit::metrics::Metrics;
+use kit::queue::Outcome;
 use parking_lot::Mutex;
 use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntGauge, Opts};
-
-use reconciles::Reconciles;
-
-/// How work on a key ended, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResultLabel {
-    /// All done.
-    Success,
-    /// It failed and is repeated.
-    Error,
-    /// All done; another look is due at once.
-    Requeue,
-    /// All done; another look is due later.
-    RequeueAfter,
-}
-
-impl ResultLabel {
-    const ALL: [Self; 4] = [Self::Success, Self::Error, Self::Requeue, Self::RequeueAfter];
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Error => "error",
-            Self::Requeue => "requeue",
-            Self::RequeueAfter => "requeue_after",
-        }
-    }
-}
 
 /// The series of the hub agent.
 pub struct HubMetrics {
@@ -47,9 +21,9 @@ pub struct HubMetrics {
     scheduling_duration: HistogramVec,
     scheduling_active: IntGauge,
     /// Of controllers with a queue of their own.
-    own: Reconciles,
+    own: Arc<Reconciles>,
     /// Of all others.
-    others: Reconciles,
+    others: Arc<Reconciles>,
     /// `join_result_counter`.
     joins: CounterVec,
     /// `leave_result_counter`.
@@ -101,30 +75,20 @@ impl HubMetrics {
         })
     }
 
-    /// Shows a controller before it has done anything, with the number of keys that it may work on at once.
-    pub fn announce(&self, controller: &str, workers: usize) {
-        self.of(controller).announce(controller, workers);
-    }
-
-    /// Work on a key begins.
-    pub fn begin(&self, controller: &str) {
-        self.of(controller).begin(controller);
-    }
-
-    /// Work on a key ended.
-    pub fn end(&self, controller: &str, result: ResultLabel, took: Duration) {
-        self.of(controller).end(controller, result, took);
+    /// The series of a controller.
+    pub fn series(&self, controller: &'static str) -> Series {
+        if controllers::has_own_queue(controller) {
+            self.own.of(controller)
+        } else {
+            self.others.of(controller)
+        }
     }
 
     /// Does the work of watchers, which cannot fail.
-    pub fn watch<T>(&self, watchers: &[&str], work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
-        watchers.iter().for_each(|name| self.begin(name));
+    pub fn watch<T>(&self, watchers: &[&'static str], work: impl FnOnce() -> T) -> T {
+        let running: Vec<Working> = watchers.iter().map(|name| self.series(name).start()).collect();
         let done = work();
-        let took = start.elapsed();
-        watchers
-            .iter()
-            .for_each(|name| self.end(name, ResultLabel::Success, took));
+        running.into_iter().for_each(|watcher| watcher.end(Outcome::Done));
         done
     }
 
@@ -139,9 +103,11 @@ impl HubMetrics {
             .observe(took.as_secs_f64() * 1000.0);
     }
 
-    /// A scheduling cycle begins (1) or ends (-1).
-    pub fn scheduling(&self, change: i64) {
-        self.scheduling_active.add(change);
+    /// A scheduling cycle runs until the answer is dropped.
+    #[must_use]
+    pub fn scheduling(&self) -> SchedulingCycle {
+        self.scheduling_active.inc();
+        SchedulingCycle(self.scheduling_active.clone())
     }
 
     /// Shows what a placement's status says.
@@ -196,13 +162,14 @@ impl HubMetrics {
     pub fn left(&self) {
         self.leaves.with_label_values(&["success"]).inc();
     }
+}
 
-    fn of(&self, controller: &str) -> &Reconciles {
-        if controllers::has_own_queue(controller) {
-            &self.own
-        } else {
-            &self.others
-        }
+/// A scheduling cycle that runs.
+pub struct SchedulingCycle(IntGauge);
+
+impl Drop for SchedulingCycle {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -224,16 +191,11 @@ mod tests {
         let now: Timestamp = "1970-01-01T00:00:05.5Z".parse().unwrap();
         metrics.placement(&key, &fact("Completed", 1), now);
         metrics.placement(&key, &fact("Completed", 2), now);
-        metrics.announce(controllers::CLUSTER_PLACEMENT, 40);
-        metrics.begin(controllers::CLUSTER_PLACEMENT);
-        metrics.end(
-            controllers::CLUSTER_PLACEMENT,
-            ResultLabel::RequeueAfter,
-            Duration::from_millis(30),
-        );
-        metrics.begin(controllers::MEMBER);
-        metrics.end(controllers::MEMBER, ResultLabel::Error, Duration::from_millis(30));
-        metrics.announce(controllers::MEMBER_WATCHER, 1);
+        metrics.series(controllers::CLUSTER_PLACEMENT).announce(40);
+        let working = metrics.series(controllers::CLUSTER_PLACEMENT).start();
+        working.end(Outcome::After(Duration::from_millis(30)));
+        drop(metrics.series(controllers::MEMBER).start());
+        metrics.series(controllers::MEMBER_WATCHER).announce(1);
         assert_eq!(metrics.watch(&[controllers::RESOURCE_CHANGE], || 7), 7);
         metrics.scheduled(true, false, Duration::from_millis(70));
         metrics.joined();
@@ -244,7 +206,7 @@ mod tests {
             "fleet_workload_reconcile_total{controller=\"cluster-resource-placement-controller-v1beta1\",\
              result=\"requeue_after\"} 1",
             "fleet_workload_reconcile_time_seconds_bucket{controller=\"cluster-resource-placement-controller-v1beta1\",\
-             le=\"0.025\"} 0",
+             le=\"60\"} 1",
             "fleet_workload_active_workers{controller=\"cluster-resource-placement-controller-v1beta1\"} 0",
             "fleet_workload_reconcile_total{controller=\"cluster-resource-placement-controller-v1beta1\",\
              result=\"success\"} 0",

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod backoff;
 pub mod client;
 pub mod clock;
+pub mod controller;
 pub mod error;
 pub mod events;
 pub mod flags;

@@ -9,6 +9,9 @@
 //!
 //! A queue made by [`Queue::by_priority`] hands out keys of a higher priority first, and those of one priority in the
 //! order they came. A key that is added again keeps the higher of its priorities.
+//!
+//! [`work`] lets updates that have arrived already go first: a key that ends the queue's rest is handed out once they are
+//! taken in, so that one look at it answers them all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,27 +215,38 @@ impl<K: Ord + Clone> Queue<K> {
     /// Waits for a key. `None` once the queue is closed.
     pub async fn next(&self) -> Option<Task<K>> {
         loop {
+            self.ready().await;
+            let mut state = self.inner.state.lock();
+            if state.closed {
+                // Pass it on, so that every worker learns of it.
+                self.inner.wake.notify_one();
+                return None;
+            }
+            if let Some(((Reverse(priority), _), key)) = state.ready.pop_first() {
+                state.waiting.remove(&key);
+                state.active.insert(key.clone());
+                if !state.ready.is_empty() {
+                    self.inner.wake.notify_one();
+                }
+                return Some(Task {
+                    queue: self.clone(),
+                    key,
+                    priority,
+                    outcome: Outcome::Retry,
+                });
+            }
+        }
+    }
+
+    /// Waits until a key waits to be worked on now, or the queue is closed.
+    async fn ready(&self) {
+        loop {
             let notified = self.inner.wake.notified();
             let deadline = {
                 let mut state = self.inner.state.lock();
-                if state.closed {
-                    // Pass it on, so that every worker learns of it.
-                    self.inner.wake.notify_one();
-                    return None;
-                }
                 state.promote(Instant::now());
-                if let Some(((Reverse(priority), _), key)) = state.ready.pop_first() {
-                    state.waiting.remove(&key);
-                    state.active.insert(key.clone());
-                    if !state.ready.is_empty() {
-                        self.inner.wake.notify_one();
-                    }
-                    return Some(Task {
-                        queue: self.clone(),
-                        key,
-                        priority,
-                        outcome: Outcome::Retry,
-                    });
+                if state.closed || !state.ready.is_empty() {
+                    return;
                 }
                 state.by_time.first().map(|(at, _)| *at)
             };
@@ -420,6 +434,19 @@ impl<K: Ord + Clone> Drop for Task<K> {
     }
 }
 
+/// Turns of the runtime for which a key that ends the queue's rest gives precedence to updates: one for the runtime to
+/// look at its sockets, one for connections to read them, one for watches to take in what they were sent, and one for
+/// handlers that hand it on to others.
+const TURNS: usize = 4;
+
+/// Lets updates that have arrived be taken in. It waits for nothing: a turn of a runtime that has nothing to do is over
+/// at once.
+async fn take_in_arrived() {
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Works on the keys of a queue, at most `workers` at once, until `stop`; then finishes what is running and returns.
 ///
 /// One task hands out the keys; a key that waits costs no task.
@@ -441,7 +468,14 @@ where
                 }
                 continue;
             }
-            let Some(next) = stop.run_until_cancelled(queue.next()).await else {
+            let next = async {
+                if queue.is_empty() {
+                    queue.ready().await;
+                    take_in_arrived().await;
+                }
+                queue.next().await
+            };
+            let Some(next) = stop.run_until_cancelled(next).await else {
                 break;
             };
             let Some(task) = next else { break };
@@ -613,6 +647,46 @@ mod tests {
         assert_eq!(queue.failures(&"a"), 0);
     }
 
+    #[tokio::test]
+    async fn one_look_answers_all_updates_that_have_arrived() {
+        let queue = Queue::new(BACKOFF);
+        let stop = CancellationToken::new();
+        let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
+        let (seen, looks) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let runner = {
+            let (queue, stop, seen, looks) = (queue.clone(), stop.clone(), Arc::clone(&seen), Arc::clone(&looks));
+            tokio::spawn(async move {
+                work(&queue, 2, &stop, |_: &str| {
+                    looks.lock().push(*seen.lock());
+                    std::future::ready(Outcome::Done)
+                })
+                .await;
+            })
+        };
+        let watch = {
+            let (queue, seen) = (queue.clone(), Arc::clone(&seen));
+            tokio::spawn(async move {
+                while let Some(count) = updates.recv().await {
+                    *seen.lock() += count;
+                    queue.add("a");
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            sender.send(1).unwrap();
+        }
+        drop(sender);
+        watch.await.unwrap();
+        while !queue.is_idle() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        runner.await.unwrap();
+        assert_eq!(*looks.lock(), [3]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_failed_in_an_outage_comes_again_when_it_is_over() {
         const LONG: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(60));
@@ -664,6 +738,9 @@ mod tests {
         *down.lock() = true;
         queue.add("unanswered");
         queue.add("told when");
+        while tries("unanswered") == 0 {
+            tokio::task::yield_now().await;
+        }
         let waiting = tokio::spawn({
             let server = server.clone();
             async move { server.wait().await }

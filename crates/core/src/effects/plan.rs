@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Target, Write};
 use crate::problem::Problem;
@@ -60,6 +61,34 @@ pub struct Standing {
     pub event: Event,
     /// Generation of the object that it is about.
     pub generation: i64,
+}
+
+impl Event {
+    /// An event about an object as it is stored that something has happened.
+    pub fn normal(about: Target, object: &Value, reason: &'static str, note: impl Into<String>) -> Self {
+        Self {
+            about,
+            uid: uid(object).to_owned(),
+            warning: false,
+            reason,
+            note: note.into(),
+        }
+    }
+
+    /// An event about an object as it is stored that something is wrong.
+    pub fn warning(about: Target, object: &Value, reason: &'static str, note: impl Into<String>) -> Self {
+        Self {
+            warning: true,
+            ..Self::normal(about, object, reason, note)
+        }
+    }
+}
+
+fn uid(object: &Value) -> &str {
+    object
+        .pointer("/metadata/uid")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 impl<F: Default> Default for Plan<F> {

@@ -1,92 +1,57 @@
 //! Overrides of both kinds: their snapshots (hub-behaviour 6.2).
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use fairway_core::effects::Plan;
 use fairway_core::overrides::references::{self, Surroundings};
 use fairway_core::overrides::snapshots;
-use kit::client::Bucket;
-use kit::events::Recorder;
-use kit::queue::Outcome;
+use jiff::Timestamp;
+use kit::controller::{Controller, Series};
 
-use super::standing::StandingWarnings;
-use super::{event, label, repeat, report};
-use crate::execute::{Caller, Executor};
 use crate::metrics::{HubMetrics, controllers};
+use crate::queues::OverrideKey;
 use crate::resources::Resources;
 use crate::store::{GatheredOverride, Store};
-use crate::wake::{OverrideKey, Wake};
 
 /// Works on overrides.
 pub struct OverrideController {
-    /// What is known.
+    /// What is known of the fleet's objects.
     pub store: Arc<Store>,
-    /// Sends the writes.
-    pub executor: Executor,
-    /// Who is to be worked on.
-    pub wake: Arc<Wake>,
-    /// Counts.
-    pub metrics: Arc<HubMetrics>,
-    /// Limits repetitions.
-    pub repetitions: Bucket,
-    /// Records events.
-    pub recorder: Recorder,
     /// What is known of selectable resources.
     pub resources: Arc<Resources>,
-    /// Warnings that hold.
-    pub warnings: StandingWarnings<OverrideKey>,
+    /// Counts.
+    pub metrics: Arc<HubMetrics>,
 }
 
-/// Component of the events.
-const COMPONENT: &str = "override-controller";
+impl Controller for OverrideController {
+    type Key = OverrideKey;
+    type Slice = GatheredOverride;
+    type Facts = ();
 
-impl OverrideController {
-    /// One pass over one override.
-    pub async fn reconcile(&self, key: OverrideKey) -> Outcome {
-        let start = Instant::now();
-        let controller = if key.namespace.is_some() {
+    const NAME: &'static str = "override";
+    const COMPONENT: &'static str = "override-controller";
+
+    fn series(&self, key: &OverrideKey) -> Vec<Series> {
+        let name = if key.namespace.is_some() {
             controllers::OVERRIDE
         } else {
             controllers::CLUSTER_OVERRIDE
         };
-        self.metrics.begin(controller);
-        let outcome = self.pass(&key).await;
-        self.metrics.end(controller, label(outcome), start.elapsed());
-        outcome
+        vec![self.metrics.series(name)]
     }
 
-    /// Records what the override says in vain.
-    fn warn(&self, key: &OverrideKey, found: &GatheredOverride) {
+    fn gather(&self, key: &OverrideKey, _now: Timestamp) -> Option<GatheredOverride> {
+        self.store.gather_override(key)
+    }
+
+    fn plan(&self, _key: &OverrideKey, found: GatheredOverride, _now: Timestamp) -> Plan {
         let surroundings = Surroundings {
             has_cluster_placement: found.has_cluster_placement,
             placement_namespaces: &found.placement_namespaces,
             resources: &*self.resources,
         };
-        let standing = references::standing(&found.over, &surroundings);
-        for warning in self.warnings.update(key, standing) {
-            self.recorder.record(event(warning, COMPONENT));
-        }
-    }
-
-    async fn pass(&self, key: &OverrideKey) -> Outcome {
-        let Some(found) = self.store.gather_override(key) else {
-            self.warnings.update(key, Vec::new());
-            return Outcome::Done;
-        };
-        self.warn(key, &found);
-        let plan = snapshots::plan(&found.over, &found.snapshots, &found.in_use);
-        if let Some(problem) = plan.problems.first() {
-            tracing::error!(over = %key, %problem, class = problem.class.label(), "An override has a problem.");
-            return Outcome::RetryAfter(self.repetitions.reserve());
-        }
-        let execution = self.executor.run(&plan.steps, Caller::Other).await;
-        if execution.others_wrote {
-            self.wake.overrides.add(key.clone());
-        }
-        if execution.class().is_some() {
-            report("override", key, &execution);
-            return repeat(&execution, &self.repetitions);
-        }
-        Outcome::Done
+        let mut plan = snapshots::plan(&found.over, &found.snapshots, &found.in_use);
+        plan.standing = references::standing(&found.over, &surroundings);
+        plan
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairway_core::select::ApiKey;
+use kit::controller::Fold;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -99,13 +100,14 @@ impl Resources {
         };
         tracing::info!(resource = %watched.index.resource(), "No longer watched.");
         watched.stop.cancel();
+        self.indexes.remove(&(Arc::clone(&watched.index) as Arc<dyn Fold>));
         for object in watched.index.all() {
             self.changed(Some(&object), None);
         }
         self.interest
             .naming(&name.0, &name.1)
             .into_iter()
-            .for_each(|key| self.wake_one(key));
+            .for_each(|key| self.look_at(key));
     }
 
     fn start_watch(
@@ -129,6 +131,7 @@ impl Resources {
             stop: stop.clone(),
         };
         self.table.write().watched.insert(name.clone(), watched);
+        self.indexes.add(Arc::clone(&index) as Arc<dyn Fold>);
         let (runner, client, until) = (Arc::clone(&index), client.clone(), stop.clone());
         tracker.spawn(async move { runner.run(client, until).await });
         // Placements that name the kind may have been refused for want of it.
@@ -138,7 +141,7 @@ impl Resources {
                 all.interest
                     .naming(&name.0, &name.1)
                     .into_iter()
-                    .for_each(|key| all.wake_one(key));
+                    .for_each(|key| all.look_at(key));
             }
         });
     }

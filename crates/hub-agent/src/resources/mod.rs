@@ -10,6 +10,7 @@ use std::sync::Arc;
 use fairway_core::objects::{Interner, PlacementKey};
 use fairway_core::select::{Api, ApiKey, Exclusion, ResourceView, Selectable};
 use fairway_core::select::{ApiLists, NamespaceRule, take_in};
+use kit::controller::Indexes;
 use kit::index::{Change, Index};
 use kit::{ObjectKey, Resource};
 use parking_lot::RwLock;
@@ -18,8 +19,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::controllers;
+use crate::queues::Queues;
 use crate::store::Interest;
-use crate::wake::Wake;
 use crds::Definition;
 use discovery::ServedApi;
 
@@ -29,7 +30,9 @@ pub struct Resources {
     namespaces: NamespaceRule,
     interner: Arc<Interner>,
     interest: Arc<Interest>,
-    wake: Arc<Wake>,
+    queues: Arc<Queues>,
+    /// Take answers to writes of originals in.
+    indexes: Arc<Indexes>,
     definitions: Arc<Index<Definition>>,
     definitions_changed: Arc<Notify>,
     table: RwLock<Table>,
@@ -52,13 +55,14 @@ struct Watched {
 }
 
 impl Resources {
-    /// Nothing yet; changes will wake placements that have an interest in them.
+    /// Nothing yet; changes will be handed to placements that have an interest in them.
     pub fn new(
         lists: ApiLists,
         namespaces: NamespaceRule,
         interner: Arc<Interner>,
         interest: Arc<Interest>,
-        wake: Arc<Wake>,
+        queues: Arc<Queues>,
+        indexes: Arc<Indexes>,
     ) -> Self {
         let definitions_changed = Arc::new(Notify::new());
         Self {
@@ -66,7 +70,8 @@ impl Resources {
             namespaces,
             interner,
             interest,
-            wake,
+            queues,
+            indexes,
             definitions: crds::index(&definitions_changed),
             definitions_changed,
             table: RwLock::default(),
@@ -163,28 +168,18 @@ impl Resources {
             .build()
     }
 
-    /// Takes in the answer to a write of an original. In another version than the watched one the object looks
-    /// different; then the watch will tell.
-    pub fn fold(&self, resource: &Resource, object: Value) {
-        let key = ApiKey::new(&resource.group, &resource.version, &resource.kind);
-        if let Some(index) = self.index_of(&key).filter(|index| index.resource() == resource) {
-            // What cannot be read has been reported by the index.
-            drop(index.fold(object));
-        }
-    }
-
-    /// Wakes the placements that a change of a resource concerns (hub-behaviour 2.9).
+    /// Has those placements looked at that a change of a resource concerns (hub-behaviour 2.9).
     fn changed(&self, old: Option<&Selectable>, new: Option<&Selectable>) {
         if let (Some(old), Some(new)) = (old, new)
             && old.selects_like(new)
         {
             return;
         }
-        self.wake
-            .watched(&[controllers::RESOURCE_CHANGE], || self.wake_concerned(old, new));
+        self.queues
+            .watched(&[controllers::RESOURCE_CHANGE], || self.look_at_concerned(old, new));
     }
 
-    fn wake_concerned(&self, old: Option<&Selectable>, new: Option<&Selectable>) {
+    fn look_at_concerned(&self, old: Option<&Selectable>, new: Option<&Selectable>) {
         let Some(object) = new.or(old) else { return };
         let namespace = object.manifest.id.namespace.as_str();
         // What lies in a namespace that is never propagated can only be selected from within.
@@ -195,12 +190,12 @@ impl Resources {
                 .and_then(|index| index.get(&ObjectKey::cluster(namespace)))
         };
         for key in self.interest.in_object(old, new, around.as_deref()) {
-            self.wake_one(key);
+            self.look_at(key);
         }
     }
 
-    fn wake_one(&self, key: PlacementKey) {
-        self.wake.placements.add(key);
+    fn look_at(&self, key: PlacementKey) {
+        self.queues.placements.add(key);
     }
 }
 

@@ -1,24 +1,16 @@
-//! Indexes of different kinds behind one face, for whoever runs them and folds answers into them.
+//! Indexes of different kinds behind one face, for whoever runs them.
 
 use futures::future::BoxFuture;
-use kit::ObjectKey;
+use kit::controller::Fold;
 use kit::index::Index;
 use kube::Client;
-use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// An index of whatever kind.
-pub trait AnyIndex: Send + Sync {
+pub trait AnyIndex: Fold {
     /// What is wrong with the watch, as a sentence.
     fn trouble(&self) -> Option<String>;
-    /// Takes in the answer to a write.
-    ///
-    /// # Errors
-    /// When the object cannot be read.
-    fn fold(&self, object: Value) -> Result<(), String>;
-    /// Takes in that a deletion removed the object at once.
-    fn fold_deleted(&self, key: &ObjectKey, uid: Option<&str>);
     /// Waits for the first list to be complete.
     fn wait_synced(&self) -> BoxFuture<'_, ()>;
     /// Lists and watches until stopped.
@@ -28,14 +20,6 @@ pub trait AnyIndex: Send + Sync {
 impl<T: Send + Sync + 'static> AnyIndex for Index<T> {
     fn trouble(&self) -> Option<String> {
         Index::trouble(self)
-    }
-
-    fn fold(&self, object: Value) -> Result<(), String> {
-        Index::fold(self, object)
-    }
-
-    fn fold_deleted(&self, key: &ObjectKey, uid: Option<&str>) {
-        Index::fold_deleted(self, key, uid);
     }
 
     fn wait_synced(&self) -> BoxFuture<'_, ()> {

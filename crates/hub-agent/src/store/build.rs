@@ -1,4 +1,4 @@
-//! Builds the indexes and says whom each change wakes (hub-behaviour 3.1, 4.2, 5.1, 7.1, all of which end in the
+//! Builds the indexes and says whose queue each change feeds (hub-behaviour 3.1, 4.2, 5.1, 7.1, all of which end in the
 //! placement's one pass; 1.1 for members; 6.2 for overrides).
 
 use std::fmt::Display;
@@ -9,7 +9,6 @@ use api::names;
 use api::placement::v1beta1::PlacementStatus;
 use api::resource::Resource;
 use api::text::labels;
-use fairway_core::effects::Target;
 use fairway_core::objects::{
     Binding, Interner, Member, Meta, OverrideKind, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot,
     ResourceSnapshot, Work,
@@ -21,33 +20,33 @@ use kit::index::{Change, Index};
 use serde_json::Value;
 
 use super::named::NamedPlacements;
-use super::{Family, Groups, Holders, Interest, MemberObject, Roster, StatusCopy, Store};
+use super::{Family, Groups, Interest, MemberObject, MembersWithFinalizers, Roster, StatusCopy, Store};
 use crate::metrics::controllers;
-use crate::wake::Wake;
+use crate::queues::Queues;
 
 /// Makes a view of an object.
 type Read<T> = fn(Value, &Interner) -> Result<T, String>;
 
-/// Which of the reference's watchers hear of a change: they only count.
-type Heard<T> = fn(&Resource, &Change<T>) -> Vec<&'static str>;
+/// Which of the reference's watchers are notified of a change: they only count.
+type Notified<T> = fn(&Resource, &Change<T>) -> Vec<&'static str>;
 
-pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
+pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Store {
     let interest = Arc::new(Interest::default());
     let interner = Arc::new(Interner::default());
     let named = Arc::new(NamedPlacements::default());
     let family = FamilyBuilder {
-        wake,
+        queues,
         interner: &interner,
         namespaced,
     };
     let all_members = Arc::new(Roster::default());
-    let holders = Arc::new(Holders::default());
+    let with_finalizers = Arc::new(MembersWithFinalizers::default());
     let snapshots_of_override = Arc::new(Groups::default());
     let all_override_snapshots = Arc::new(Roster::default());
     let override_snapshots =
-        |kind| override_snapshots(kind, wake, &interest, &snapshots_of_override, &all_override_snapshots);
+        |kind| override_snapshots(kind, queues, &interest, &snapshots_of_override, &all_override_snapshots);
     Store {
-        placements: placements(wake, &interest, &named, namespaced),
+        placements: placements(queues, &interest, &named, namespaced),
         policy_snapshots: family.of(
             (
                 kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
@@ -55,7 +54,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             ),
             |value, _| text(PolicySnapshot::from_value(value)),
             |snapshot: &PolicySnapshot| parent(&snapshot.meta),
-            heard_of_policy,
+            notified_of_policy,
         ),
         resource_snapshots: family.of(
             (kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT),
@@ -71,10 +70,10 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             (kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING),
             |value, _| text(Binding::from_value(value)),
             |binding: &Binding| parent(&binding.meta),
-            heard_of_binding,
+            notified_of_binding,
         ),
-        works: works(&family, &holders),
-        holders,
+        works: works(&family, &with_finalizers),
+        with_finalizers,
         status_copies: FamilyBuilder {
             namespaced: false,
             ..family
@@ -96,18 +95,18 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
             },
         ),
         overrides: (
-            overrides(kinds::CLUSTER_RESOURCE_OVERRIDE, wake, &named),
-            overrides(kinds::RESOURCE_OVERRIDE, wake, &named),
+            overrides(kinds::CLUSTER_RESOURCE_OVERRIDE, queues, &named),
+            overrides(kinds::RESOURCE_OVERRIDE, queues, &named),
         ),
         override_snapshots: (
             override_snapshots(kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT),
             override_snapshots(kinds::RESOURCE_OVERRIDE_SNAPSHOT),
         ),
-        members: members(wake, &interest, &all_members, clock),
-        internal_members: whole(kinds::INTERNAL_MEMBER_CLUSTER, wake),
-        namespaces: whole(kinds::NAMESPACE, wake),
-        roles: whole(kinds::ROLE, wake),
-        role_bindings: whole(kinds::ROLE_BINDING, wake),
+        members: members(queues, &interest, &all_members, clock),
+        internal_members: whole(kinds::INTERNAL_MEMBER_CLUSTER, queues),
+        namespaces: whole(kinds::NAMESPACE, queues),
+        roles: whole(kinds::ROLE, queues),
+        role_bindings: whole(kinds::ROLE_BINDING, queues),
         interest,
         interner,
         snapshots_of_override,
@@ -119,7 +118,7 @@ pub(super) fn store(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Store {
 /// What indexes grouped by placement have in common.
 #[derive(Clone, Copy)]
 struct FamilyBuilder<'a> {
-    wake: &'a Arc<Wake>,
+    queues: &'a Arc<Queues>,
     interner: &'a Arc<Interner>,
     namespaced: bool,
 }
@@ -130,10 +129,10 @@ impl FamilyBuilder<'_> {
         kinds: (Resource, Resource),
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
-        heard: Heard<T>,
+        notified: Notified<T>,
     ) -> Family<T> {
         let groups = Arc::new(Groups::default());
-        let index = |kind| self.index(kind, read, owner, heard, &groups, |_| {});
+        let index = |kind| self.index(kind, read, owner, notified, &groups, |_| {});
         Family {
             cluster: index(kinds.0),
             namespaced: self.namespaced.then(|| index(kinds.1)),
@@ -141,40 +140,36 @@ impl FamilyBuilder<'_> {
         }
     }
 
-    /// `also` is told of each change before anybody is woken.
+    /// `also` is announced of each change before anybody is woken.
     fn index<T: Send + Sync + 'static>(
         &self,
         kind: Resource,
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
-        heard: Heard<T>,
+        notified: Notified<T>,
         groups: &Arc<Groups<PlacementKey, T>>,
         also: impl Fn(&Change<T>) + Send + Sync + 'static,
     ) -> Arc<Index<T>> {
-        let (wake, groups, interner) = (Arc::clone(self.wake), Arc::clone(groups), Arc::clone(self.interner));
+        let (queues, groups, interner) = (Arc::clone(self.queues), Arc::clone(groups), Arc::clone(self.interner));
         Index::builder(kind.clone(), move |value| read(value, &interner).map(Some))
             .on_change(move |change: &Change<T>| {
                 groups.apply(change, owner);
                 also(change);
-                wake.watched(&heard(&kind, change), || {
-                    if !wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
-                        return;
-                    }
-                    for item in [&change.old, &change.new].into_iter().flatten() {
-                        if let Some(key) = owner(item) {
-                            wake.placements.add(key);
-                        }
-                    }
+                queues.watched(&notified(&kind, change), || {
+                    let sides = [&change.old, &change.new].into_iter().flatten();
+                    queues
+                        .placements
+                        .changed(&kind, change, sides.filter_map(|item| owner(item)));
                 });
             })
             .build()
     }
 }
 
-fn works(family: &FamilyBuilder<'_>, holders: &Arc<Holders>) -> Family<Work> {
-    let (groups, holders) = (Arc::default(), Arc::clone(holders));
+fn works(family: &FamilyBuilder<'_>, with_finalizers: &Arc<MembersWithFinalizers>) -> Family<Work> {
+    let (groups, with_finalizers) = (Arc::default(), Arc::clone(with_finalizers));
     let read: Read<Work> = |value, _| text(Work::from_value(value));
-    let also = move |change: &Change<Work>| holders.apply(change);
+    let also = move |change: &Change<Work>| with_finalizers.apply(change);
     Family {
         cluster: family.index(kinds::WORK, read, placement_of_work, |_, _| Vec::new(), &groups, also),
         namespaced: None,
@@ -183,13 +178,13 @@ fn works(family: &FamilyBuilder<'_>, holders: &Arc<Holders>) -> Family<Work> {
 }
 
 fn placements(
-    wake: &Arc<Wake>,
+    queues: &Arc<Queues>,
     interest: &Arc<Interest>,
     named: &Arc<NamedPlacements>,
     namespaced: bool,
 ) -> Family<Placement> {
     let build = |kind: Resource| {
-        let (wake, interest, named) = (Arc::clone(wake), Arc::clone(interest), Arc::clone(named));
+        let (queues, interest, named) = (Arc::clone(queues), Arc::clone(interest), Arc::clone(named));
         Index::builder(kind.clone(), |value| text(Placement::from_value(value)).map(Some))
             .on_change(move |change: &Change<Placement>| {
                 let key = PlacementKey {
@@ -202,12 +197,10 @@ fn placements(
                     named
                         .of(&key.name)
                         .into_iter()
-                        .for_each(|over| wake.overrides.add(over));
+                        .for_each(|over| queues.overrides.add(over));
                 }
-                wake.watched(&heard_of_placement(&kind, change), || {
-                    if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
-                        wake.placements.add(key);
-                    }
+                queues.watched(&notified_of_placement(&kind, change), || {
+                    queues.placements.changed(&kind, change, [key]);
                 });
             })
             .build()
@@ -220,26 +213,26 @@ fn placements(
 }
 
 /// The placement controller hears of new generations and of the end, the scheduler of deletions.
-fn heard_of_placement(kind: &Resource, change: &Change<Placement>) -> Vec<&'static str> {
+fn notified_of_placement(kind: &Resource, change: &Change<Placement>) -> Vec<&'static str> {
     let generation = |placement: &Option<Arc<Placement>>| placement.as_ref().map(|p| p.meta.generation);
     let is_deleting = change.new.as_ref().is_some_and(|p| p.meta.is_deleting());
-    heard(kind, generation(&change.old) != generation(&change.new), is_deleting)
+    notified(kind, generation(&change.old) != generation(&change.new), is_deleting)
 }
 
 /// The placement controller hears of updates, the scheduler of all but the end.
-fn heard_of_policy(kind: &Resource, change: &Change<PolicySnapshot>) -> Vec<&'static str> {
+fn notified_of_policy(kind: &Resource, change: &Change<PolicySnapshot>) -> Vec<&'static str> {
     let is_there = change.new.is_some();
-    heard(kind, is_there && change.old.is_some(), is_there)
+    notified(kind, is_there && change.old.is_some(), is_there)
 }
 
 /// The placement controller hears of updates while the binding stays, the scheduler once it is to go.
-fn heard_of_binding(kind: &Resource, change: &Change<Binding>) -> Vec<&'static str> {
+fn notified_of_binding(kind: &Resource, change: &Change<Binding>) -> Vec<&'static str> {
     let Some(new) = &change.new else { return Vec::new() };
     let is_deleting = new.meta.is_deleting();
-    heard(kind, change.old.is_some() && !is_deleting, is_deleting)
+    notified(kind, change.old.is_some() && !is_deleting, is_deleting)
 }
 
-fn heard(kind: &Resource, by_placement: bool, by_scheduler: bool) -> Vec<&'static str> {
+fn notified(kind: &Resource, by_placement: bool, by_scheduler: bool) -> Vec<&'static str> {
     let Some(watchers) = controllers::of_kind(kind) else {
         return Vec::new();
     };
@@ -250,26 +243,24 @@ fn heard(kind: &Resource, by_placement: bool, by_scheduler: bool) -> Vec<&'stati
         .collect()
 }
 
-fn overrides(kind: Resource, wake: &Arc<Wake>, named: &Arc<NamedPlacements>) -> Arc<Index<Override>> {
-    let (wake, named, reads) = (Arc::clone(wake), Arc::clone(named), kind.clone());
+fn overrides(kind: Resource, queues: &Arc<Queues>, named: &Arc<NamedPlacements>) -> Arc<Index<Override>> {
+    let (queues, named, reads) = (Arc::clone(queues), Arc::clone(named), kind.clone());
     Index::builder(kind.clone(), move |value| read_override(&reads, value).map(Some))
         .on_change(move |change: &Change<Override>| {
             named.set(&change.key, change.old.as_deref(), change.new.as_deref());
-            if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
-                wake.overrides.add(change.key.clone());
-            }
+            queues.overrides.changed(&kind, change, [change.key.clone()]);
         })
         .build()
 }
 
 fn override_snapshots(
     kind: Resource,
-    wake: &Arc<Wake>,
+    queues: &Arc<Queues>,
     interest: &Arc<Interest>,
     groups: &Arc<Groups<ObjectKey, OverrideSnapshot>>,
     roster: &Arc<Roster<ObjectKey, OverrideSnapshot>>,
 ) -> Arc<Index<OverrideSnapshot>> {
-    let (wake, interest) = (Arc::clone(wake), Arc::clone(interest));
+    let (queues, interest) = (Arc::clone(queues), Arc::clone(interest));
     let (groups, roster) = (Arc::clone(groups), Arc::clone(roster));
     let parent =
         |snapshot: &OverrideSnapshot| Some(ObjectKey::new(snapshot.meta.namespace.as_deref(), snapshot.parent()?));
@@ -279,28 +270,25 @@ fn override_snapshots(
     .on_change(move |change: &Change<OverrideSnapshot>| {
         groups.apply(change, parent);
         roster.set(change.key.clone(), change.new.clone());
-        let news = wake.is_news(&target(&kind, &change.key), &change.version, change.origin);
-        for snapshot in [&change.old, &change.new].into_iter().flatten() {
-            // Placements never write these, so whoever did: it is news to them.
-            interest
-                .in_override(snapshot)
-                .into_iter()
-                .for_each(|key| wake.placements.add(key));
-            if let Some(key) = parent(snapshot).filter(|_| news) {
-                wake.overrides.add(key);
-            }
-        }
+        let sides = || [&change.old, &change.new].into_iter().flatten();
+        // Placements never write these, so whoever did: it concerns them.
+        sides()
+            .flat_map(|snapshot| interest.in_override(snapshot))
+            .for_each(|key| queues.placements.add(key));
+        queues
+            .overrides
+            .changed(&kind, change, sides().filter_map(|snapshot| parent(snapshot)));
     })
     .build()
 }
 
 fn members(
-    wake: &Arc<Wake>,
+    queues: &Arc<Queues>,
     interest: &Arc<Interest>,
     roster: &Arc<Roster<String, Member>>,
     clock: Clock,
 ) -> Arc<Index<MemberObject>> {
-    let (wake, interest, roster) = (Arc::clone(wake), Arc::clone(interest), Arc::clone(roster));
+    let (queues, interest, roster) = (Arc::clone(queues), Arc::clone(interest), Arc::clone(roster));
     let read = |value: Value| {
         let view = Arc::new(text(Member::from_value(value.clone()))?);
         Ok(Some(MemberObject { value, view }))
@@ -309,24 +297,23 @@ fn members(
         .on_change(move |change: &Change<MemberObject>| {
             let [old, new] = [&change.old, &change.new].map(|side| side.as_ref().map(|member| &member.view));
             roster.set(change.key.name.clone(), new.cloned());
-            // Placements never write members, so whoever did: it is news to them.
+            // Placements never write members, so whoever did: it concerns them.
             let concerned = interest.in_member(old.map(|m| &**m), new.map(|m| &**m), clock.now());
             if new.is_none() || !concerned.is_empty() {
-                wake.watched(&[controllers::MEMBER_WATCHER], || {
-                    concerned.into_iter().for_each(|key| wake.placements.add(key));
+                queues.watched(&[controllers::MEMBER_WATCHER], || {
+                    concerned.into_iter().for_each(|key| queues.placements.add(key));
                 });
             }
-            let target = target(&kinds::MEMBER_CLUSTER, &change.key);
-            if wake.is_news(&target, &change.version, change.origin) {
-                wake.members.add(change.key.name.clone());
-            }
+            queues
+                .members
+                .changed(&kinds::MEMBER_CLUSTER, change, [change.key.name.clone()]);
         })
         .build()
 }
 
 /// Whole objects in (or being) the namespaces of members.
-fn whole(kind: Resource, wake: &Arc<Wake>) -> Arc<Index<Value>> {
-    let wake = Arc::clone(wake);
+fn whole(kind: Resource, queues: &Arc<Queues>) -> Arc<Index<Value>> {
+    let queues = Arc::clone(queues);
     let keeps = kind.clone();
     let keep = move |value: Value| {
         let member = member_of(&ObjectKey::of(&value)).map(str::to_owned);
@@ -346,11 +333,9 @@ fn whole(kind: Resource, wake: &Arc<Wake>) -> Arc<Index<Value>> {
             let Some(member) = member_of(&change.key) else { return };
             if kind == kinds::ROLE || kind == kinds::ROLE_BINDING {
                 // That nobody listens is no harm: whoever comes later asks anyway.
-                let _ = wake.rights.send(member.to_owned());
+                let _ = queues.rights.send(member.to_owned());
             }
-            if wake.is_news(&target(&kind, &change.key), &change.version, change.origin) {
-                wake.members.add(member.to_owned());
-            }
+            queues.members.changed(&kind, change, [member.to_owned()]);
         })
         .build()
 }
@@ -358,10 +343,6 @@ fn whole(kind: Resource, wake: &Arc<Wake>) -> Arc<Index<Value>> {
 /// The member that a namespace, or an object in it, belongs to.
 fn member_of(key: &ObjectKey) -> Option<&str> {
     names::member_of_namespace(key.namespace.as_deref().unwrap_or(&key.name))
-}
-
-fn target(kind: &Resource, key: &ObjectKey) -> Target {
-    Target::new(kind.clone(), key.namespace.as_deref(), &key.name)
 }
 
 /// The placement that a snapshot or binding belongs to.
@@ -374,7 +355,7 @@ fn parent(meta: &Meta) -> Option<PlacementKey> {
 }
 
 /// The placement that a Work belongs to.
-pub(super) fn placement_of_work(work: &Work) -> Option<PlacementKey> {
+fn placement_of_work(work: &Work) -> Option<PlacementKey> {
     let name = work.meta.label(labels::PARENT_PLACEMENT)?.to_owned();
     Some(PlacementKey {
         namespace: work.meta.label(labels::PARENT_NAMESPACE).map(str::to_owned),
@@ -419,23 +400,23 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_changed_role_or_binding_of_a_member_is_told() {
-        let wake = Arc::new(Wake::new(Backoff::new(
+    fn a_changed_role_or_binding_of_a_member_is_announced() {
+        let queues = Arc::new(Queues::new(Backoff::new(
             Duration::from_millis(5),
             Duration::from_secs(1),
         )));
-        let indexes = store(&wake, false, Clock::System).indexes();
-        let mut rights = wake.rights.subscribe();
+        let indexes = store(&queues, false, Clock::System).indexes();
+        let mut rights = queues.rights.subscribe();
         let object = |name: String| json!({"metadata": {"name": name, "namespace": "fleet-member-m1", "uid": "u", "resourceVersion": "1"}});
-        for (kind, name, told) in [
+        for (kind, name, announced) in [
             (kinds::ROLE_BINDING, names::member_role_binding("m1"), true),
             (kinds::ROLE, names::member_role("m1"), true),
             (kinds::ROLE, "another".to_owned(), false),
             (kinds::INTERNAL_MEMBER_CLUSTER, "m1".to_owned(), false),
         ] {
             indexes[&kind].fold(object(name.clone())).unwrap();
-            let heard = rights.try_recv().ok();
-            assert_eq!(heard.as_deref(), told.then_some("m1"), "{kind:?} {name}");
+            let notified = rights.try_recv().ok();
+            assert_eq!(notified.as_deref(), announced.then_some("m1"), "{kind:?} {name}");
         }
     }
 }

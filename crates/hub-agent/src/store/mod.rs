@@ -4,8 +4,8 @@
 
 mod any;
 mod build;
+mod finalizers;
 mod groups;
-mod holders;
 mod interest;
 mod named;
 mod unreadable;
@@ -17,22 +17,22 @@ use api::kinds;
 use api::names;
 use api::placement::v1beta1::PlacementStatus;
 use api::resource::Resource;
-use fairway_core::effects::Target;
 use fairway_core::objects::{
     Binding, Interner, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
 use fairway_core::overrides::snapshots::Override;
 use kit::ObjectKey;
 use kit::clock::Clock;
+use kit::controller::Indexes;
 use kit::index::Index;
 use serde_json::Value;
 
 pub use any::AnyIndex;
+pub use finalizers::MembersWithFinalizers;
 pub use groups::{Groups, Roster};
-pub use holders::Holders;
 pub use interest::Interest;
 
-use crate::wake::Wake;
+use crate::queues::Queues;
 
 /// Indexes of one kind of objects in both scopes, grouped by placement.
 pub struct Family<T> {
@@ -60,7 +60,7 @@ pub struct Store {
     resource_snapshots: Family<ResourceSnapshot>,
     bindings: Family<Binding>,
     works: Family<Work>,
-    holders: Arc<Holders>,
+    with_finalizers: Arc<MembersWithFinalizers>,
     status_copies: Family<StatusCopy>,
     overrides: (Arc<Index<Override>>, Arc<Index<Override>>),
     override_snapshots: (Arc<Index<OverrideSnapshot>>, Arc<Index<OverrideSnapshot>>),
@@ -90,8 +90,8 @@ pub struct Gathered {
     pub unreadable_bindings: BTreeSet<String>,
     /// Its Works.
     pub works: Vec<Arc<Work>>,
-    /// Namespaces of members whose agent holds Works.
-    pub holders: Arc<BTreeSet<String>>,
+    /// Namespaces of members whose agent has put its finalizer on a Work.
+    pub with_finalizers: Arc<BTreeSet<String>>,
     /// All override snapshots.
     pub overrides: Arc<Vec<Arc<OverrideSnapshot>>>,
     /// The copy of its status in the namespace that it selects.
@@ -139,9 +139,9 @@ pub struct GatheredOverride {
 }
 
 impl Store {
-    /// Empty indexes that wake the queues; ResourcePlacements and their kin only if they are served.
-    pub fn new(wake: &Arc<Wake>, namespaced: bool, clock: Clock) -> Self {
-        build::store(wake, namespaced, clock)
+    /// Empty indexes that feed the queues; ResourcePlacements and their kin only if they are served.
+    pub fn new(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Self {
+        build::store(queues, namespaced, clock)
     }
 
     /// All indexes by kind. Kinds that are written without being read have none.
@@ -171,6 +171,13 @@ impl Store {
         all
     }
 
+    /// Has answers to writes folded into all of its indexes.
+    pub fn fold_into(&self, indexes: &Indexes) {
+        for index in self.indexes().into_values() {
+            indexes.add(index);
+        }
+    }
+
     /// Everything that belongs to a placement.
     pub fn gather(&self, key: &PlacementKey) -> Gathered {
         let placement = self.interest.placement(key);
@@ -183,7 +190,7 @@ impl Store {
             bindings: self.bindings.groups.of(key),
             unreadable_bindings: self.bindings.unreadable(key.namespace.as_deref()),
             works: self.works.groups.of(key),
-            holders: self.holders.list(),
+            with_finalizers: self.with_finalizers.list(),
             overrides: self.all_override_snapshots.list(),
         }
     }
@@ -266,12 +273,6 @@ impl Store {
             }
         }
         used
-    }
-
-    /// The placement that an object of a Work target belongs to, for writers other than the placement's own passes.
-    pub fn placement_of_work(&self, target: &Target) -> Option<PlacementKey> {
-        let work = self.works.cluster.get(&target.key())?;
-        build::placement_of_work(&work)
     }
 }
 

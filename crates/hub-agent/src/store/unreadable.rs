@@ -7,11 +7,11 @@ use fairway_core::objects::PlacementKey;
 use kit::ObjectKey;
 
 use super::Store;
-use crate::wake::Wake;
+use crate::queues::Queues;
 
 impl Store {
     /// Queues the placements whose bindings become unreadable, or readable again, for as long as it is polled.
-    pub async fn follow_unreadable_bindings(&self, wake: &Wake) {
+    pub async fn follow_unreadable_bindings(&self, queues: &Queues) {
         let mut cluster = self.bindings.cluster.unreadable_changes();
         let mut namespaced = self
             .bindings
@@ -24,7 +24,7 @@ impl Store {
             for key in known.symmetric_difference(&now) {
                 self.placements_of(key)
                     .into_iter()
-                    .for_each(|placement| wake.placements.add(placement));
+                    .for_each(|placement| queues.placements.add(placement));
             }
             known = now;
             let in_namespaces = async {

@@ -1,4 +1,4 @@
-//! Which members hold their Works: their agent has put its finalizer on one.
+//! Which members put finalizers on their Works: their agent has put its own on one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 
 /// Member namespaces with Works that carry the member agent's finalizer, kept up to date by the handler of the index.
 #[derive(Debug, Default)]
-pub struct Holders {
+pub struct MembersWithFinalizers {
     state: RwLock<State>,
 }
 
@@ -21,10 +21,10 @@ struct State {
     namespaces: Arc<BTreeSet<String>>,
 }
 
-impl Holders {
+impl MembersWithFinalizers {
     /// Follows a change of a Work.
     pub fn apply(&self, change: &Change<Work>) {
-        let [before, after] = [&change.old, &change.new].map(|work| work.as_deref().is_some_and(is_held));
+        let [before, after] = [&change.old, &change.new].map(|work| work.as_deref().is_some_and(has_finalizer));
         if before == after {
             return;
         }
@@ -53,7 +53,7 @@ impl Holders {
 }
 
 /// A Work that is going away says nothing: its agent may be gone as well.
-fn is_held(work: &Work) -> bool {
+fn has_finalizer(work: &Work) -> bool {
     work.meta.has_finalizer(finalizers::WORK) && !work.meta.is_deleting()
 }
 
@@ -79,22 +79,22 @@ mod tests {
     }
 
     #[test]
-    fn a_member_holds_its_works_as_long_as_one_is_held_that_stays() {
-        let holders = Holders::default();
-        let holds = |change| {
-            holders.apply(&change);
-            holders.list().contains("fleet-member-a")
+    fn a_member_holds_its_works_as_long_as_one_has_finalizer_that_stays() {
+        let members = MembersWithFinalizers::default();
+        let listed = |change| {
+            members.apply(&change);
+            members.list().contains("fleet-member-a")
         };
         let free = || work(json!({}));
         let held = || work(json!({"finalizers": [finalizers::WORK]}));
         let going = work(json!({"finalizers": [finalizers::WORK], "deletionTimestamp": "2026-01-01T00:00:00Z"}));
-        assert!(!holds(change("one", None, free())));
-        assert!(holds(change("one", free(), held())));
-        assert!(holds(change("two", None, held())));
-        assert!(holds(change("one", held(), going.clone())));
-        assert!(holds(change("one", going, None)));
-        assert!(!holds(change("two", held(), None)));
-        assert!(!holds(change(
+        assert!(!listed(change("one", None, free())));
+        assert!(listed(change("one", free(), held())));
+        assert!(listed(change("two", None, held())));
+        assert!(listed(change("one", held(), going.clone())));
+        assert!(listed(change("one", going, None)));
+        assert!(!listed(change("two", held(), None)));
+        assert!(!listed(change(
             "three",
             None,
             work(json!({"finalizers": ["example.com/other"]}))

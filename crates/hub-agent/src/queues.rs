@@ -1,0 +1,59 @@
+//! What makes the agent's controllers look at their keys.
+
+use std::sync::Arc;
+
+use fairway_core::objects::PlacementKey;
+use kit::ObjectKey;
+use kit::backoff::Backoff;
+use kit::controller::Triggers;
+use tokio::sync::broadcast;
+
+use crate::metrics::HubMetrics;
+
+/// Names an override of either kind: namespace and name.
+pub type OverrideKey = ObjectKey;
+
+/// Changes of rights that a slow listener may be behind; it then takes all members for concerned.
+const RIGHTS_IN_FLIGHT: usize = 256;
+
+/// The queues of all controllers, each with the filter of its controller's own writes.
+pub struct Queues {
+    /// Placements.
+    pub placements: Triggers<PlacementKey>,
+    /// Members by name.
+    pub members: Triggers<String>,
+    /// Overrides.
+    pub overrides: Triggers<OverrideKey>,
+    /// Members whose rights may have changed: their Role or RoleBinding did.
+    pub rights: broadcast::Sender<String>,
+    /// Counts the work of watchers.
+    metrics: Option<Arc<HubMetrics>>,
+}
+
+impl Queues {
+    /// Empty queues.
+    pub fn new(backoff: Backoff) -> Self {
+        Self {
+            placements: Triggers::new(backoff),
+            members: Triggers::new(backoff),
+            overrides: Triggers::new(backoff),
+            rights: broadcast::Sender::new(RIGHTS_IN_FLIGHT),
+            metrics: None,
+        }
+    }
+
+    /// Counts what the watchers do.
+    #[must_use]
+    pub fn counted_by(mut self, metrics: Arc<HubMetrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Does the work of watchers: finds out who is concerned by a change.
+    pub fn watched<T>(&self, watchers: &[&'static str], work: impl FnOnce() -> T) -> T {
+        match &self.metrics {
+            Some(metrics) => metrics.watch(watchers, work),
+            None => work(),
+        }
+    }
+}
