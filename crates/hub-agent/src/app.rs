@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use fairway_core::members;
+use kit::Resource;
 use kit::admin;
 use kit::backoff::Backoff;
 use kit::client::{ClientError, Options, Source};
@@ -32,6 +34,14 @@ use crate::resources::Resources;
 use crate::services::Services;
 use crate::store::Store;
 
+/// Kinds whose objects users write, with the component that reports what is wrong with them.
+const OWNED_BY_USERS: [(Resource, &str); 5] = [
+    (kinds::CLUSTER_RESOURCE_PLACEMENT, "placement-controller"),
+    (kinds::RESOURCE_PLACEMENT, "placement-controller"),
+    (kinds::CLUSTER_RESOURCE_OVERRIDE, "override-controller"),
+    (kinds::RESOURCE_OVERRIDE, "override-controller"),
+    (kinds::MEMBER_CLUSTER, "member-cluster-controller"),
+];
 /// Time for one write.
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 /// Time for running work to finish when the agent ends.
@@ -282,6 +292,12 @@ impl Agent {
         self.queues.members.queue().retry_after_outages_of(hub).await;
         self.queues.overrides.queue().retry_after_outages_of(hub).await;
         let (recorder, events) = events::channel(self.writer.clone(), self.clock);
+        for (kind, index) in self.store.indexes() {
+            if let Some((_, component)) = OWNED_BY_USERS.iter().find(|(owned, _)| *owned == kind) {
+                let reporting = index.report_unreadable(recorder.clone(), component, stop.clone());
+                tasks.spawn_endless("events on unreadable objects", reporting);
+            }
+        }
         tasks.spawn_endless("events", events.run(stop));
         let shared = Environment {
             writer: self.writer.clone(),

@@ -44,9 +44,9 @@ impl Activity {
 
     /// Waits until nobody has been at work for that long.
     pub async fn rest(&self, time: Duration) {
-        let mut news = self.state.subscribe();
+        let mut changes = self.state.subscribe();
         loop {
-            let State { running, ended } = *news.borrow_and_update();
+            let State { running, ended } = *changes.borrow_and_update();
             let rested = async {
                 match running {
                     0 => tokio::time::sleep_until(ended + time).await,
@@ -56,7 +56,7 @@ impl Activity {
             tokio::select! {
                 () = rested => return,
                 // The sender is ours: it is there as long as we are.
-                _ = news.changed() => {}
+                _ = changes.changed() => {}
             }
         }
     }

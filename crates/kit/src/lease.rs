@@ -78,7 +78,7 @@ impl Elector {
 
     /// Waits until the lease is ours. `false` when `stop` came first.
     pub async fn acquire(&mut self, stop: &CancellationToken) -> bool {
-        let mut told = false;
+        let mut is_logged = false;
         loop {
             match self.attempt().await {
                 Ok(true) => {
@@ -86,10 +86,10 @@ impl Elector {
                     return true;
                 }
                 Ok(false) => {
-                    if !told {
+                    if !is_logged {
                         let holder = self.observed.as_ref().map_or("", |seen| holder(&seen.lease));
                         tracing::info!(lease = self.options.name, holder, "Waiting to lead.");
-                        told = true;
+                        is_logged = true;
                     }
                 }
                 Err(err) => tracing::warn!(lease = self.options.name, error = %err, "Cannot ask for the lease."),

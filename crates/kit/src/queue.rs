@@ -352,10 +352,10 @@ impl<K: Ord + Clone> State<K> {
             self.raise(&key, priority);
             return false;
         }
-        let place = (Reverse(priority), self.next);
+        let position = (Reverse(priority), self.next);
         self.next += 1;
-        self.waiting.insert(key.clone(), place);
-        self.ready.insert(place, key);
+        self.waiting.insert(key.clone(), position);
+        self.ready.insert(position, key);
         true
     }
 
@@ -386,12 +386,14 @@ impl<K: Ord + Clone> State<K> {
 
     /// Makes a waiting key as important as this, if it was less; among equals it keeps its turn.
     fn raise(&mut self, key: &K, priority: i32) {
-        let Some(place) = self.waiting.get_mut(key) else { return };
-        if Reverse(priority) < place.0
-            && let Some(key) = self.ready.remove(place)
+        let Some(position) = self.waiting.get_mut(key) else {
+            return;
+        };
+        if Reverse(priority) < position.0
+            && let Some(key) = self.ready.remove(position)
         {
-            place.0 = Reverse(priority);
-            self.ready.insert(*place, key);
+            position.0 = Reverse(priority);
+            self.ready.insert(*position, key);
         }
     }
 

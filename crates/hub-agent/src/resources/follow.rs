@@ -20,7 +20,7 @@ type Apis = BTreeMap<(String, String), ServedApi>;
 
 /// What earlier rounds have found.
 #[derive(Default)]
-struct Memory {
+struct Known {
     discovered: Apis,
     /// Groups that definitions have ever served: discovery lags behind definitions and is not asked about them.
     custom: BTreeSet<String>,
@@ -40,22 +40,21 @@ impl Resources {
 
     async fn follow(self: &Arc<Self>, client: &Client, stop: &CancellationToken, tracker: &TaskTracker) {
         self.definitions.synced().await;
-        let mut memory = Memory::default();
+        let mut known = Known::default();
         loop {
             match discover(client).await {
-                Ok(found) => memory.take(found),
+                Ok(found) => known.take(found),
                 Err(err) => tracing::warn!(error = %err, "Discovery failed; what was known before stays."),
             }
             let next = tokio::time::Instant::now() + PERIOD;
             loop {
-                let wanted = memory.merge(crds::served(&self.definitions));
-                if !memory.discovered.is_empty() {
+                let wanted = known.merge(crds::served(&self.definitions));
+                if !known.discovered.is_empty() {
                     self.adopt(&wanted, client, stop, tracker);
                 }
-                if tokio::time::timeout_at(next, self.definitions_changed.notified())
-                    .await
-                    .is_err()
-                {
+                let changed = tokio::time::timeout_at(next, self.definitions_changed.notified()).await;
+                // Definitions that change all the time do not keep the next discovery from its turn.
+                if changed.is_err() || tokio::time::Instant::now() >= next {
                     break;
                 }
             }
@@ -147,7 +146,7 @@ impl Resources {
     }
 }
 
-impl Memory {
+impl Known {
     /// Takes in an answer; groups about which it is incomplete stay as they were known.
     fn take(&mut self, found: Discovered) {
         let mut apis = found.apis;
@@ -191,18 +190,18 @@ mod tests {
 
     #[test]
     fn definitions_win_over_discovery_and_broken_groups_keep_what_was_known() {
-        let mut memory = Memory::default();
-        memory.take(Discovered {
+        let mut known = Known::default();
+        known.take(Discovered {
             apis: apis(&[("apps", "A"), ("down", "D"), ("x.io", "X")]),
             ..Discovered::default()
         });
-        assert_eq!(memory.merge(apis(&[("x.io", "X")])).len(), 3);
+        assert_eq!(known.merge(apis(&[("x.io", "X")])).len(), 3);
         let unknown_groups = BTreeSet::from(["down".to_owned()]);
-        memory.take(Discovered {
+        known.take(Discovered {
             apis: apis(&[("apps", "A"), ("x.io", "X")]),
             unknown_groups,
         });
         // The definition is gone already; discovery still tells of it.
-        assert_eq!(memory.merge(Apis::new()), apis(&[("apps", "A"), ("down", "D")]));
+        assert_eq!(known.merge(Apis::new()), apis(&[("apps", "A"), ("down", "D")]));
     }
 }

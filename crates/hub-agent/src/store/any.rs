@@ -2,6 +2,7 @@
 
 use futures::future::BoxFuture;
 use kit::controller::Fold;
+use kit::events::Recorder;
 use kit::index::Index;
 use kube::Client;
 use std::sync::Arc;
@@ -9,6 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 /// An index of whatever kind.
 pub trait AnyIndex: Fold {
+    /// Records events on objects that cannot be read, until stopped.
+    fn report_unreadable(
+        self: Arc<Self>,
+        recorder: Recorder,
+        component: &'static str,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()>;
     /// What is wrong with the watch, as a sentence.
     fn trouble(&self) -> Option<String>;
     /// Waits for the first list to be complete.
@@ -18,6 +26,18 @@ pub trait AnyIndex: Fold {
 }
 
 impl<T: Send + Sync + 'static> AnyIndex for Index<T> {
+    fn report_unreadable(
+        self: Arc<Self>,
+        recorder: Recorder,
+        component: &'static str,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let reporting = Index::report_unreadable(&self, &recorder, component);
+            stop.run_until_cancelled(reporting).await;
+        })
+    }
+
     fn trouble(&self) -> Option<String> {
         Index::trouble(self)
     }

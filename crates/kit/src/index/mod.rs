@@ -18,6 +18,7 @@ mod unreadable;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,7 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
+use crate::events::Recorder;
 use crate::resource::{ObjectKey, Resource};
 use liveness::Tracker;
 pub use liveness::{Liveness, Status};
@@ -218,6 +220,24 @@ impl<T: Send + Sync + 'static> Index<T> {
     /// How many objects cannot be read now.
     pub fn unreadable_count(&self) -> usize {
         self.unreadable.len()
+    }
+
+    /// Records a Warning event on each object that cannot be read, once per version of it, for good.
+    pub async fn report_unreadable(&self, recorder: &Recorder, component: &'static str) -> Infallible {
+        let mut changes = self.unreadable_changes();
+        let mut reported: BTreeMap<ObjectKey, Unreadable> = BTreeMap::new();
+        loop {
+            changes.borrow_and_update();
+            let unreadable = self.unreadable();
+            for (key, why) in &unreadable {
+                if reported.get(key) != Some(why) {
+                    recorder.record(why.event(&self.resource, key, component));
+                }
+            }
+            reported = unreadable;
+            // The sender lives as long as `self`, so waiting cannot fail.
+            let _ = changes.changed().await;
+        }
     }
 
     /// A number that rises when the set of unreadable objects changes.

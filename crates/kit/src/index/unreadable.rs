@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::events::Event;
 use crate::metrics::runtime;
 use crate::resource::{ObjectKey, Resource};
 
@@ -17,6 +18,25 @@ pub struct Unreadable {
     pub version: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+impl Unreadable {
+    /// Tells whoever owns the object.
+    pub(super) fn event(&self, resource: &Resource, key: &ObjectKey, component: &'static str) -> Event {
+        Event {
+            api_version: resource.api_version(),
+            kind: resource.kind.to_string(),
+            key: key.clone(),
+            uid: self.uid.clone(),
+            warning: true,
+            reason: "ObjectUnreadable".to_owned(),
+            message: format!(
+                "The object cannot be read, so it is left as it is until it is corrected: {}.",
+                self.reason.trim_end_matches('.')
+            ),
+            component,
+        }
+    }
 }
 
 /// The objects of one index that cannot be read. An object leaves the set when it can be read or is gone.

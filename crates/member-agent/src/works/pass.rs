@@ -26,6 +26,9 @@ use super::unwatched;
 use super::{Applier, Item, MANIFESTS_AT_ONCE, WORKS};
 use crate::member::Place;
 
+/// Requests for one manifest in one pass at most; the longest way through a pipeline takes fewer than ten.
+const MAX_REQUESTS: usize = 64;
+
 /// How soon a kind that the Work itself defines is looked for again.
 const DEFINITION_PENDING: Duration = Duration::from_millis(500);
 
@@ -236,7 +239,8 @@ impl Applier {
         let seen = seen(status);
         let histories = self.memories.histories(&terms.owner.name);
         let mut ends = BTreeMap::new();
-        loop {
+        // Each round ends one record at least.
+        for _ in 0..=records.len() {
             let open = |record: &&Record| record.refusal.is_none() && !ends.contains_key(&record.ordinal);
             let wave_of = |record: &Record| {
                 record
@@ -276,6 +280,11 @@ impl Applier {
                 self.map_kinds(records).await;
             }
         }
+        tracing::error!(
+            owner = terms.owner.name,
+            "A pass does not come to an end; what is left is reported as failed."
+        );
+        ends
     }
 
     async fn run_pipeline(
@@ -288,7 +297,7 @@ impl Applier {
         let object = record.identity.clone().unwrap_or_default();
         let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource, history, self.clock.now());
         let mut next = pipeline.start(unseen);
-        loop {
+        for _ in 0..MAX_REQUESTS {
             let answer = match next {
                 Next::Done(end) => return end,
                 Next::Ask(Ask::Works(names)) => match self.claims(work, family, (record.ordinal, &object), names).await
@@ -303,6 +312,14 @@ impl Applier {
             };
             next = pipeline.answer(answer);
         }
+        let reason = format!("the manifest is not applied after {MAX_REQUESTS} requests");
+        tracing::error!(
+            owner = terms.owner.name,
+            ordinal = record.ordinal,
+            reason,
+            "A manifest is given up for now."
+        );
+        End::new(ResultType::ManifestApplyFailed, reason)
     }
 }
 

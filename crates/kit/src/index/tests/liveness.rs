@@ -139,6 +139,16 @@ async fn what_cannot_be_read_is_a_set_that_shrinks() {
     let index = Index::builder(named("badmaps"), decode).build();
     let changes = index.unreadable_changes();
     let _running = start(&index, &server);
+    let events = Server::default();
+    let (recorder, writer) = crate::events::channel(
+        crate::writer::Writer::new(events.client(), SECOND),
+        crate::clock::Clock::System,
+    );
+    tokio::spawn(writer.run(CancellationToken::new()));
+    let reporting = tokio::spawn({
+        let index = Arc::clone(&index);
+        async move { index.report_unreadable(&recorder, "test").await }
+    });
     settle().await;
     let reasons = || -> Vec<_> {
         let all = index.unreadable().into_iter();
@@ -167,6 +177,9 @@ async fn what_cannot_be_read_is_a_set_that_shrinks() {
     assert_eq!(reasons(), ["d@8: bad"]);
     assert_eq!((gauge.get(), *index.unreadable_changes().borrow()), (1, seen + 1));
     drop(_running);
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(events.requests.lock().len(), 4, "one for each object and version");
+    reporting.abort();
     settle().await;
     drop(index);
     assert_eq!(gauge.get(), 0);
