@@ -38,7 +38,6 @@ fn build(workers: usize) -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(workers.max(1))
         .max_blocking_threads(4)
-        .thread_stack_size(1024 * 1024)
         .thread_name("agent")
         .enable_all()
         .build()
