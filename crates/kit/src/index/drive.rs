@@ -43,6 +43,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// The longest silence that is put up with from a server that sends no bookmarks, so that it is not listed all the time.
 const MAX_SILENCE: Duration = Duration::from_secs(3600);
 
+/// A server that closes a watch this long before it must have ended, or later, does so because its time is over.
+const LAST_MOMENTS: Duration = Duration::from_secs(45);
+
 /// Watches that end one after the other at the same event, which cannot be read: a list passes over it.
 const STUCK: u32 = 3;
 
@@ -167,7 +170,14 @@ impl<T: Send + Sync + 'static> Index<T> {
                 Ok((body, deadline)) => {
                     course.requests.reset();
                     course.running.live();
-                    self.read(body, deadline, course).await
+                    let end = self.read(body, deadline, course).await;
+                    // Whoever ends a watch before its time may come back as another server, or in another state.
+                    course.was_cut_off |= match end {
+                        End::Broken(_) => true,
+                        End::Closed => Instant::now() + LAST_MOMENTS < deadline,
+                        End::BadEvent(_) | End::Relist(_) => false,
+                    };
+                    end
                 }
                 Err(err) if err.is_gone() => End::Relist(Relist::Expired),
                 Err(err) if err.is_version_too_large() => End::Relist(Relist::Ahead),

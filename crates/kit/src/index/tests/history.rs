@@ -75,6 +75,27 @@ async fn a_server_that_comes_back_with_an_older_state_is_listed_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_is_back_at_once_with_an_older_state_is_listed_anew() {
+    let server = Server::default();
+    server.list("100", None, &[object("a", "40")]);
+    let watch = server.watch();
+    let (index, log, times) = counted();
+    let _running = start(&index, &server);
+    settle().await;
+    watch.send(event("MODIFIED", &object("a", "110"))).unwrap();
+    settle().await;
+    take(&log);
+    // No request fails: only the watch ends, long before its time.
+    drop(watch);
+    server.list("101", None, &[object("a", "40")]);
+    server.list("101", None, &[object("a", "40")]);
+    let _watch = server.watch();
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(take(&log), ["a 110->40"]);
+    assert!(index.is_live() && times.load(Ordering::Relaxed) == 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_as_far_as_before_is_not_listed() {
     let server = Server::default();
     server.list("100", None, &[object("a", "40")]);
