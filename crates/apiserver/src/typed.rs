@@ -192,9 +192,13 @@ impl Walk {
                 Ok(())
             }
             Some("string") if schema.get("format").and_then(Value::as_str) == Some("byte") && value.is_string() => {
-                let text = value.as_str().unwrap_or_default();
-                match STANDARD.decode(text) {
-                    Ok(_) => Ok(()),
+                // Go's decoder passes over line breaks, and what is encoded again has none.
+                let text = value.as_str().unwrap_or_default().replace(['\r', '\n'], "");
+                match STANDARD.decode(&text) {
+                    Ok(_) => {
+                        *value = text.into();
+                        Ok(())
+                    }
                     Err(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => {
                         Err(format!("illegal base64 data at input byte {at}"))
                     }

@@ -14,9 +14,13 @@ cases!("builtin":
 );
 
 async fn secrets_take_plain_text(cx: Cx) -> Result<()> {
-    let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"k": "text"}, "data": {"o": "b2xk"}});
+    let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"k": "text"}, "data": {"o": "b2xk", "w": "aGVsbG8g\nd29ybGQ=\n"}});
     let object = cx.post(&cx.core("secrets"), body).await?.ok()?;
-    same(&object, "/data", json!({"k": "dGV4dA==", "o": "b2xk"}))?;
+    same(
+        &object,
+        "/data",
+        json!({"k": "dGV4dA==", "o": "b2xk", "w": "aGVsbG8gd29ybGQ="}),
+    )?;
     same(&object, "/type", json!("Opaque"))?;
     ensure!(object.get("stringData").is_none(), "{object}");
     Ok(())
