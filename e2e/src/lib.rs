@@ -4,6 +4,7 @@
 pub mod agents;
 pub mod bare;
 pub mod bench;
+pub mod cases;
 pub mod demo;
 pub mod follow;
 pub mod manifests;

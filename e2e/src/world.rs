@@ -137,6 +137,18 @@ impl World {
         &self.hub
     }
 
+    /// The hub's control plane, to stop it and start it again.
+    pub fn hub_mut(&mut self) -> &mut ControlPlane {
+        &mut self.hub
+    }
+
+    /// Adds flags with which the hub agent starts from now on; the last of equal names counts.
+    pub fn add_hub_flags(&mut self, flags: &[&str]) {
+        self.hub_options
+            .extra
+            .extend(flags.iter().map(|flag| (*flag).to_owned()));
+    }
+
     /// An administrator's client of the hub.
     pub fn hub_client(&self) -> Client {
         self.hub.client()

@@ -223,6 +223,21 @@ impl ControlPlane {
             .await
     }
 
+    /// Stops API server, controllers and etcd, hands the folder of etcd's data to `change` (to keep a copy of it, or to
+    /// put one back), and starts all of them again at the same address.
+    ///
+    /// # Errors
+    /// On the embedded kind, which keeps its data in memory; when `change` fails; when it is not ready again in time.
+    pub async fn restart_over_data(&mut self, change: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let Host::Real(real) = &mut self.host else {
+            bail!("an embedded control plane keeps no data that outlives it");
+        };
+        real.restart_over_data(change).await?;
+        let deadline = Instant::now() + Options::default().deadline;
+        real.wait_ready(&self.client, deadline).await?;
+        real.start_manager(&self.client, deadline).await
+    }
+
     /// A kubeconfig with a client certificate for any user of at most two groups; the file lies in [`Self::folder`].
     pub async fn user_kubeconfig(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
         let pair = self.authority.client(user, groups)?;

@@ -104,6 +104,11 @@ impl Supervised {
 
     /// Ends the process and waits until it is gone.
     pub async fn stop(mut self) {
+        self.end().await;
+    }
+
+    /// As [`Supervised::stop`], for an owner that starts another process in its place.
+    pub async fn end(&mut self) {
         self.owner.take();
         if timeout(STOP_DEADLINE, self.child.wait()).await.is_err() {
             self.kill();

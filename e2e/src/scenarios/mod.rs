@@ -43,7 +43,7 @@ pub async fn play(world: &mut World) -> Result<()> {
     scenario("a member that leaves the fleet and comes back", removal::member(world)).await
 }
 
-async fn scenario(name: &str, play: impl Future<Output = Result<()>>) -> Result<()> {
+pub(crate) async fn scenario(name: &str, play: impl Future<Output = Result<()>>) -> Result<()> {
     let begun = Instant::now();
     eprintln!("scenario: {name} ...");
     play.await.with_context(|| format!("scenario: {name}"))?;

@@ -15,7 +15,7 @@ pub fn etcd(layout: &Layout) -> Vec<String> {
     let (cert, key) = (file(&pair.cert), file(&pair.key));
     vec![
         "--name=default".to_owned(),
-        format!("--data-dir={}", file(&layout.folder.join("etcd-data"))),
+        format!("--data-dir={}", file(&layout.etcd_data())),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),

@@ -39,7 +39,14 @@ const SERVING_NAMES: &[&str] = &[
 pub struct Real {
     layout: Layout,
     binaries: Binaries,
+    extra: Vec<String>,
     manager: Option<Supervised>,
+    servers: Servers,
+}
+
+/// The API server and its store.
+#[derive(Debug)]
+struct Servers {
     api_server: Supervised,
     etcd: Supervised,
 }
@@ -63,22 +70,26 @@ impl Real {
     /// Starts etcd and the API server; neither is ready yet.
     pub fn start(authority: &Authority, folder: &Path, binaries: &Binaries, extra: &[String]) -> Result<Self> {
         let layout = Layout::write(folder, authority)?;
-        let log = |program: &str| folder.join(format!("{program}.log"));
-        let etcd = Supervised::start("etcd", &binaries.etcd, &flags::etcd(&layout), log("etcd"))?;
-        let api_flags = flags::api_server(&layout, extra);
-        let api_server = Supervised::start(
-            "kube-apiserver",
-            &binaries.api_server,
-            &api_flags,
-            log("kube-apiserver"),
-        )?;
+        let servers = Servers::start(&layout, binaries, extra)?;
         Ok(Self {
             layout,
             binaries: binaries.clone(),
+            extra: extra.to_vec(),
             manager: None,
-            api_server,
-            etcd,
+            servers,
         })
+    }
+
+    /// Stops all processes, hands the folder of etcd's data to `change`, and starts API server and etcd again; neither is
+    /// ready yet.
+    pub async fn restart_over_data(&mut self, change: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        if let Some(manager) = self.manager.take() {
+            manager.stop().await;
+        }
+        self.servers.stop().await;
+        change(&self.layout.etcd_data())?;
+        self.servers = Servers::start(&self.layout, &self.binaries, &self.extra)?;
+        Ok(())
     }
 
     /// Where the API server listens.
@@ -89,10 +100,10 @@ impl Real {
     /// Waits until the API server says that it is ready.
     pub async fn wait_ready(&mut self, client: &kube::Client, deadline: Instant) -> Result<()> {
         tokio::select! {
-            status = self.etcd.exited() => Err(self.etcd.ended_early(status)),
-            status = self.api_server.exited() => Err(self.api_server.ended_early(status)),
+            status = self.servers.etcd.exited() => Err(self.servers.etcd.ended_early(status)),
+            status = self.servers.api_server.exited() => Err(self.servers.api_server.ended_early(status)),
             last = poll_ready(client, deadline) => last.map_err(|answer| {
-                anyhow::anyhow!("the API server is not ready in time: {answer}\n{}", self.api_server.last_lines(15))
+                anyhow::anyhow!("the API server is not ready in time: {answer}\n{}", self.servers.api_server.last_lines(15))
             }),
         }
     }
@@ -133,20 +144,39 @@ impl Real {
             }
         };
         tokio::select! {
-            status = self.etcd.exited() => self.etcd.ended_early(status),
-            status = self.api_server.exited() => self.api_server.ended_early(status),
+            status = self.servers.etcd.exited() => self.servers.etcd.ended_early(status),
+            status = self.servers.api_server.exited() => self.servers.api_server.ended_early(status),
             error = manager => error,
         }
     }
 
     /// Ends the processes; the data is of no use afterwards, so nothing waits for anything.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let manager = async {
             if let Some(manager) = self.manager {
                 manager.stop().await;
             }
         };
-        tokio::join!(manager, self.api_server.stop(), self.etcd.stop());
+        tokio::join!(manager, self.servers.stop());
+    }
+}
+
+impl Servers {
+    fn start(layout: &Layout, binaries: &Binaries, extra: &[String]) -> Result<Self> {
+        let log = |program: &str| layout.folder.join(format!("{program}.log"));
+        let etcd = Supervised::start("etcd", &binaries.etcd, &flags::etcd(layout), log("etcd"))?;
+        let api_flags = flags::api_server(layout, extra);
+        let api_server = Supervised::start(
+            "kube-apiserver",
+            &binaries.api_server,
+            &api_flags,
+            log("kube-apiserver"),
+        )?;
+        Ok(Self { api_server, etcd })
+    }
+
+    async fn stop(&mut self) {
+        tokio::join!(self.api_server.end(), self.etcd.end());
     }
 }
 
@@ -187,5 +217,10 @@ impl Layout {
 
     fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.api_port)
+    }
+
+    /// Where etcd keeps its data.
+    fn etcd_data(&self) -> PathBuf {
+        self.folder.join("etcd-data")
     }
 }
