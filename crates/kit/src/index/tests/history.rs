@@ -138,6 +138,7 @@ async fn bookmarks_and_refusals_tell_that_the_server_is_behind() {
     tokio::time::sleep(SECOND).await;
     assert_eq!(take(&log), ["a 70->50"]);
     // A refusal to watch from there.
+    server.list("60", None, &[]);
     server.answer(Answer::Json(504, error));
     drop(third);
     // By then the new history has got further than the old one: that an object is older than it was shows it.

@@ -32,6 +32,7 @@ async fn an_index_is_live_only_while_its_watch_is_established() {
 
     // The right to watch is taken away, which shows once the running watch ends.
     tokio::time::sleep(30 * SECOND).await;
+    server.list("5", None, &[]);
     server.refuse(403, "Forbidden");
     drop(watch);
     settle().await;
@@ -85,6 +86,7 @@ async fn metrics_tell_watches_that_are_not_live() {
     drop(watch);
     settle().await;
     assert_eq!(gauges(), [1, 0]);
+    server.list("5", None, &[]);
     let _watch = server.watch();
     tokio::time::sleep(SECOND).await;
     assert_eq!(gauges(), [1, 1]);
