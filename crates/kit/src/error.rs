@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::reachability::Reachability;
 
+/// Reason of [`Error::Status`] where what does not exist is a namespace.
+pub(crate) const NAMESPACE_NOT_FOUND: &str = "NamespaceNotFound";
+
 /// Reason of a failure whose cause is that the server does not know the requested resourceVersion yet.
 pub(crate) const TOO_LARGE_VERSION: &str = "ResourceVersionTooLarge";
 
@@ -111,6 +114,11 @@ impl Error {
     /// Whether the object (or the API) does not exist.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)
+    }
+
+    /// Whether it is a namespace that does not exist; for a new object, the one that it belongs to.
+    pub fn is_namespace_not_found(&self) -> bool {
+        matches!(self, Self::Status { code: 404, reason, .. } if reason == NAMESPACE_NOT_FOUND)
     }
 
     /// Whether a precondition failed: somebody else wrote in between.

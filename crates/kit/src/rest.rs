@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use kube::client::{Body, Client};
 use serde::Deserialize;
 
-use crate::error::{Error, TOO_LARGE_VERSION, chain};
+use crate::error::{Error, NAMESPACE_NOT_FOUND, TOO_LARGE_VERSION, chain};
 use crate::reachability::Slot;
 
 /// Media types of patches.
@@ -177,6 +177,7 @@ struct Status {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Details {
+    kind: Option<String>,
     retry_after_seconds: Option<u64>,
     causes: Option<Vec<Cause>>,
 }
@@ -225,6 +226,8 @@ fn status_error(what: &str, code: StatusCode, body: &[u8], after: Option<u64>) -
         .into_iter()
         .filter_map(|cause| cause.reason)
         .find(|reason| TELLING_CAUSES.contains(&reason.as_str()));
+    let is_namespace = code == StatusCode::NOT_FOUND && details.kind.as_deref() == Some("namespaces");
+    let telling = telling.or_else(|| is_namespace.then(|| NAMESPACE_NOT_FOUND.to_owned()));
     let reason = telling.or(status.reason).unwrap_or_default();
     let message = status.message.unwrap_or_else(|| {
         let text = String::from_utf8_lossy(body);
@@ -271,6 +274,11 @@ mod tests {
             br#"{"kind":"Status","reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}}"#;
         let ahead = status_error("watch Work", StatusCode::GATEWAY_TIMEOUT, body, None);
         assert!(ahead.is_version_too_large() && ahead.class() == crate::Class::ApiServer);
+        let body = br#"{"kind":"Status","reason":"NotFound","details":{"name":"app","kind":"namespaces"}}"#;
+        let missing = status_error("create ConfigMap app/a", StatusCode::NOT_FOUND, body, None);
+        assert!(missing.is_namespace_not_found() && missing.is_not_found());
+        let body = br#"{"kind":"Status","reason":"NotFound","details":{"name":"a","kind":"configmaps"}}"#;
+        assert!(!status_error("get ConfigMap app/a", StatusCode::NOT_FOUND, body, None).is_namespace_not_found());
         let plain = status_error("x", StatusCode::BAD_GATEWAY, b"upstream is gone\n", Some(1));
         assert_eq!(plain.class(), crate::Class::ApiServer);
         assert_eq!(plain.retry_after(), Some(Duration::from_secs(1)));

@@ -21,23 +21,13 @@ use kit::{admin, events};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{self, Election, Settings};
+use crate::args::{self, Config, Election, Settings};
 use crate::link::{self, Departure, Way};
 use crate::member::Member;
-use crate::membership::{self, Address, Collector, Speaker};
+use crate::membership::{self, Address, Collector, HeartbeatReporter};
 use crate::metrics::Counters;
+use crate::watch::follow;
 use crate::works::{self, APPLIED_WORKS, Applier, WORKERS};
-
-/// Everything the agent is told from outside.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Name of the MemberCluster on the hub.
-    pub member_name: String,
-    /// How to reach the hub.
-    pub hub: Options,
-    /// What the flags say.
-    pub settings: Settings,
-}
 
 /// Clients of both clusters.
 #[derive(Clone)]
@@ -275,7 +265,7 @@ async fn spawn(
     let (recorder, event_writer) = events::channel(hub.clone(), clock);
     collector.follow(tasks);
     let departure = link.is_some().then(Departure::new);
-    let speaker = Speaker::new(membership::Parts {
+    let reporter = HeartbeatReporter::new(membership::Parts {
         namespace,
         name: member_name.to_owned(),
         hub,
@@ -301,7 +291,7 @@ async fn spawn(
             stop.clone(),
         );
         // The hub gives the rights for both at once: before memberships can be read, a session would only be refused.
-        let (membership, until) = (Arc::clone(speaker.index()), stop.clone());
+        let (membership, until) = (Arc::clone(reporter.index()), stop.clone());
         tasks.spawn_endless("exports", async move {
             if until.run_until_cancelled(membership.synced()).await.is_some() {
                 session.await;
@@ -309,7 +299,7 @@ async fn spawn(
         });
         tasks.spawn_endless("events on the member", event_writer.run(stop.clone()));
     }
-    tasks.spawn_endless("watch of InternalMemberClusters", follow(speaker.index(), hub, &stop));
+    tasks.spawn_endless("watch of InternalMemberClusters", follow(reporter.index(), hub, &stop));
     tasks.spawn_endless("watch of Works", follow(applier.works(), hub, &stop));
     tasks.spawn_endless("watch of AppliedWorks", follow(applier.applied_works(), member, &stop));
     tasks.spawn_endless(
@@ -324,7 +314,7 @@ async fn spawn(
             async move { applier.run_applied(stop).await },
         );
     }
-    tasks.spawn_endless("membership", speaker.run(stop.clone()));
+    tasks.spawn_endless("membership", reporter.run(stop.clone()));
     let clients = [hub.clone(), member.clone()];
     tasks.spawn_endless("works", async move {
         for client in &clients {
@@ -353,16 +343,6 @@ fn notes(settings: &Settings, exports: Option<&link::Metrics>) -> Vec<admin::Not
     };
     let has_session = matches!(settings.exports, Some(args::Exports::Session(_)));
     exports.filter(|_| has_session).map(note).into_iter().collect()
-}
-
-/// Keeps an index up to date until `stop`.
-pub(crate) fn follow<T: Send + Sync + 'static>(
-    index: &Arc<kit::index::Index<T>>,
-    client: &Client,
-    stop: &CancellationToken,
-) -> impl Future<Output = ()> + Send + 'static {
-    let (index, client, stop) = (Arc::clone(index), client.clone(), stop.clone());
-    async move { index.run(client, stop).await }
 }
 
 fn elector(client: &Client, election: &Election, name: &str) -> Elector {

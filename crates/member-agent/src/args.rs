@@ -7,13 +7,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fairway_core::apply;
-use kit::client::RateLimit;
+use kit::client::{Options, RateLimit};
 use kit::flags::{ParseError, Values};
 
-use crate::app::Config;
 use crate::link;
 pub use environment::Environment;
 use flags::flags;
+
+/// Everything the agent is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name of the MemberCluster on the hub.
+    pub member_name: String,
+    /// How to reach the hub.
+    pub hub: Options,
+    /// What the flags say.
+    pub settings: Settings,
+}
 
 /// Everything that flags set.
 #[derive(Debug, Clone, PartialEq)]

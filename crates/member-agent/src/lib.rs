@@ -11,7 +11,9 @@ mod member;
 mod membership;
 mod metrics;
 pub mod refresh_token;
+mod watch;
 mod works;
 
-pub use app::{Clients, Config, run, run_with};
+pub use app::{Clients, run, run_with};
+pub use args::Config;
 pub use membership::Address;

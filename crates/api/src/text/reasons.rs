@@ -187,6 +187,9 @@ pub mod work {
 
     /// The member cluster does not let the agent watch some of the placed objects.
     pub const WATCH_REFUSED: &str = "WatchRefused";
+
+    /// The Work is being deleted, and objects on the member hold that up. Ours (docs/decisions/0013).
+    pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 }
 
 /// Manifest level (placement-api 14.3).

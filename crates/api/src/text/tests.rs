@@ -253,6 +253,7 @@ pins!(
         reasons::work::SOME_MANIFESTS_HAVE_NOT_REPORTED_DIFF = "SomeManifestsHaveNotReportedDiff",
         reasons::work::OVERSIZED = "Oversized",
         reasons::work::WATCH_REFUSED = "WatchRefused",
+        reasons::work::DELETION_BLOCKED = "DeletionBlocked",
         reasons::manifest::APPLIED = "Applied",
         reasons::manifest::APPLIED_WITH_FAILED_DRIFT_DETECTION = "AppliedWithFailedDriftDetection",
         reasons::manifest::PREPARING_TO_PROCESS = "PreparingToProcess",

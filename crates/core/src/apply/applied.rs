@@ -101,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn applied_objects_are_listed_once_and_only_when_that_is_news() {
+    fn applied_objects_are_listed_once_and_only_when_that_changes() {
         let entries = [
             entry("a", ResultType::Applied, true),
             entry("b", ResultType::ManifestApplyFailed, true),
         ];
-        let news = record(&AppliedWork::default(), false, &entries, &[]);
+        let changes = record(&AppliedWork::default(), false, &entries, &[]);
         assert_eq!(
-            news,
+            changes,
             Record {
                 applied: Some(vec![meta("a")]),
                 held: None
@@ -120,10 +120,10 @@ mod tests {
         };
         assert_eq!(record(&current, false, &entries, &[]), Record::default());
         let kept = meta("kept");
-        let news = record(&current, false, &entries, std::slice::from_ref(&kept.identifier));
+        let changes = record(&current, false, &entries, std::slice::from_ref(&kept.identifier));
         let mut wanted = vec![meta("a"), kept];
         wanted[1].uid.clear();
-        assert_eq!(news.applied, Some(wanted));
+        assert_eq!(changes.applied, Some(wanted));
     }
 
     #[test]
@@ -136,16 +136,16 @@ mod tests {
             entry("taken", ResultType::NoDiffFound, true),
             entry("foreign", ResultType::FoundDiff, false),
         ];
-        let news = record(&current, true, &entries, &[]);
+        let changes = record(&current, true, &entries, &[]);
         assert_eq!(
-            news,
+            changes,
             Record {
                 applied: Some(vec![]),
                 held: Some(vec![meta("dropped"), meta("taken")])
             }
         );
         let later = AppliedWork {
-            held: news.held.unwrap(),
+            held: changes.held.unwrap(),
             ..AppliedWork::default()
         };
         assert_eq!(record(&later, true, &entries, &[]), Record::default());
@@ -159,10 +159,10 @@ mod tests {
             applied: names.iter().map(|name| meta(name)).collect(),
             ..AppliedWork::default()
         };
-        let news = record(&current, true, &[entry("taken", ResultType::NoDiffFound, true)], &[]);
+        let changes = record(&current, true, &[entry("taken", ResultType::NoDiffFound, true)], &[]);
         let later = AppliedWork {
-            held: news.held.unwrap(),
-            applied: news.applied.unwrap(),
+            held: changes.held.unwrap(),
+            applied: changes.applied.unwrap(),
             ..AppliedWork::default()
         };
         assert!(json!(later.held).to_string().len() <= RECORD_LIMIT);

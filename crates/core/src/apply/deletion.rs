@@ -26,8 +26,8 @@ pub enum Step {
     Unblock,
 }
 
-/// Decides about a Work that is being deleted. `patience` is how long the garbage collector gets.
-pub fn next(work: &Work, applied_work: Option<&AppliedWork>, now: Timestamp, patience: Duration) -> Step {
+/// Decides about a Work that is being deleted. `longest` is how long the garbage collector gets.
+pub fn next(work: &Work, applied_work: Option<&AppliedWork>, now: Timestamp, longest: Duration) -> Step {
     if !work.has_finalizer() {
         return Step::Done;
     }
@@ -39,7 +39,7 @@ pub fn next(work: &Work, applied_work: Option<&AppliedWork>, now: Timestamp, pat
         None => Step::DeleteOwner,
         Some(since) => {
             let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-            if waited >= patience { Step::Unblock } else { Step::Wait }
+            if waited >= longest { Step::Unblock } else { Step::Wait }
         }
     }
 }

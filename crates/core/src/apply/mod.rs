@@ -12,6 +12,7 @@
 
 mod applied;
 mod availability;
+mod blocked;
 mod canonical;
 mod comparable;
 pub mod deletion;
@@ -38,6 +39,7 @@ mod write_ahead;
 
 pub use applied::{Record as AppliedRecord, record};
 pub use availability::{Availability, availability, depends_on_content};
+pub use blocked::{blocked, holder};
 pub use canonical::canonical;
 pub use comparable::{is_reserved, manifest_hash};
 pub use details::{MAX_DETAILS, differences};

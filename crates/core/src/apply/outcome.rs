@@ -121,6 +121,8 @@ pub struct Outcome {
     pub history: Box<WriteHistory>,
     /// When another pass is due because of that history.
     pub look_again: Option<Duration>,
+    /// Whether the object could not be created because its namespace does not exist.
+    pub lacks_namespace: bool,
 }
 
 impl Outcome {
@@ -135,6 +137,7 @@ impl Outcome {
             availability: Availability::Skipped,
             history: Box::default(),
             look_again: None,
+            lacks_namespace: false,
         }
     }
 }

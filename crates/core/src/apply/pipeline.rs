@@ -461,10 +461,11 @@ impl<'a> Pipeline<'a> {
     fn apply_refused(&mut self, mut body: Value, force: bool, failure: &Failure) -> Next {
         let ours = failure.kind == FailureKind::Conflict && patch::conflicts_only_with_us(&failure.message);
         if force || !ours {
-            return self.not_applied(&format!(
+            let why = format!(
                 "failed to apply the manifest object: an error is returned by the API server: {}",
                 failure.message
-            ));
+            );
+            return self.refused(&why, failure);
         }
         let stage = Stage::Applying {
             body: body.clone(),
@@ -544,7 +545,18 @@ impl<'a> Pipeline<'a> {
     }
 
     fn not_created(&self, failure: &Failure) -> Next {
-        self.not_applied(&format!("failed to create manifest object: {}", by_server(failure)))
+        let why = format!("failed to create manifest object: {}", by_server(failure));
+        self.refused(&why, failure)
+    }
+
+    /// The server's refusal of a write that could have created the object.
+    fn refused(&self, why: &str, failure: &Failure) -> Next {
+        let mut outcome = self.outcome(
+            ResultType::ManifestApplyFailed,
+            format!("failed to apply the manifest: {why}"),
+        );
+        outcome.lacks_namespace = failure.kind == FailureKind::NamespaceNotFound;
+        Next::Done(outcome)
     }
 
     fn not_applied(&self, why: &str) -> Next {

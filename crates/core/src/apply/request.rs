@@ -70,6 +70,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// There is no such object.
     NotFound,
+    /// There is no namespace for the object.
+    NamespaceNotFound,
     /// There is such an object already.
     AlreadyExists,
     /// A precondition or field ownership forbids it.

@@ -264,12 +264,12 @@ impl Synced {
     fn make(&mut self, input: &Input<'_>, location: &works::WorkLocation<'_>, live: &[&Work], wanted: &Wanted) {
         let matching: Vec<&Work> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
         match matching.as_slice() {
-            [] if works::is_occupied(input, &wanted.name) => {
+            [] if works::occupant(input, &wanted.name).is_some() => {
                 self.is_occupied = true;
-                self.faults.not_synchronized(Problem::expected(format!(
-                    "The Work {:?} of an earlier binding is not gone yet.",
-                    wanted.name
-                )));
+                if let Some(occupant) = works::occupant(input, &wanted.name) {
+                    self.faults
+                        .not_synchronized(Problem::expected(works::occupied_because(occupant)));
+                }
             }
             [] => {
                 self.changed = true;

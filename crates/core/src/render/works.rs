@@ -6,6 +6,8 @@ use std::sync::Arc;
 use api::kinds;
 use api::names;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
+use api::text::conditions::work as conditions;
+use api::text::reasons::work as reasons;
 use api::text::{finalizers, labels};
 use serde_json::{Map, Value, json};
 
@@ -64,13 +66,25 @@ pub(super) fn complete(group: &Group, live: &[&Work], recorded: &Recorded) -> bo
         && wanted::certain(group).all(|wanted| live.iter().filter(|work| wanted.is_of(work)).count() == 1)
 }
 
-/// Whether a Work that is not the binding's, or is going away, has the name.
-pub(super) fn is_occupied(input: &Input<'_>, name: &str) -> bool {
+/// The Work that has the name already: it is not the binding's, or it is being deleted.
+pub(super) fn occupant<'a>(input: &Input<'a>, name: &str) -> Option<&'a Work> {
     let namespace = names::member_namespace(input.binding.cluster());
-    input
-        .works
-        .iter()
-        .any(|work| work.meta.name == name && work.meta.namespace.as_deref() == Some(&namespace))
+    let mut works = input.works.iter().map(|work| &**work);
+    works.find(|work| work.meta.name == name && work.meta.namespace.as_deref() == Some(&namespace))
+}
+
+/// Why the name of a Work is not free yet, with the member's answer to what holds up the deletion (docs/decisions/0013).
+pub(super) fn occupied_because(occupant: &Work) -> String {
+    let mut message = format!(
+        "The Work {:?} of an earlier binding is not gone yet.",
+        occupant.meta.name
+    );
+    let applied = api::condition::find(&occupant.status.conditions, conditions::APPLIED);
+    if let Some(blocked) = applied.filter(|c| c.reason == reasons::DELETION_BLOCKED) {
+        message += " The member says: ";
+        message += &blocked.message;
+    }
+    message
 }
 
 /// Creates a Work.

@@ -232,6 +232,7 @@ fn asked_to_wait(err: &Error) -> Option<Duration> {
 /// A failed request in the words of decisions; the message is the server's own.
 fn failure(err: &Error) -> Failure {
     let kind = match err.code() {
+        Some(404) if err.is_namespace_not_found() => FailureKind::NamespaceNotFound,
         Some(404) => FailureKind::NotFound,
         Some(409) if err.is_already_exists() => FailureKind::AlreadyExists,
         Some(409) => FailureKind::Conflict,

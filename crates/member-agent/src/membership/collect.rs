@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use super::azure::{Azure, Preconditions};
 use super::prices::PriceList;
-use crate::app::follow;
 use crate::args::Settings;
+use crate::watch::follow;
 
 const NODES: Resource = Resource::cluster("", "v1", "Node", "nodes");
 const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");

@@ -97,7 +97,7 @@ impl Incomplete {
 }
 
 /// Speaks for the member in its InternalMemberCluster.
-pub(crate) struct Speaker {
+pub(crate) struct HeartbeatReporter {
     key: ObjectKey,
     hub: Writer,
     index: Arc<Index<Membership>>,
@@ -114,7 +114,7 @@ pub(crate) struct Speaker {
     others: &'static [AgentType],
 }
 
-/// What the speaker stands on.
+/// What the reporter stands on.
 pub(crate) struct Parts {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -128,7 +128,7 @@ pub(crate) struct Parts {
     pub(crate) others: &'static [AgentType],
 }
 
-impl Speaker {
+impl HeartbeatReporter {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             namespace,

@@ -6,15 +6,21 @@ use std::time::Duration;
 use api::placement::v1beta1::WorkResourceIdentifier;
 use fairway_core::apply::deletion::{self, Step};
 use fairway_core::apply::{self, AppliedWork, Fate, Identity, Owner, Work};
+use futures::FutureExt as _;
+use futures::stream::{self, StreamExt as _};
 use kit::queue::Outcome;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
 
-use super::Applier;
+use super::{Applier, MANIFESTS_AT_ONCE};
 use crate::member::Place;
 
-/// How soon a deletion is looked at again; the end of the AppliedWork wakes it earlier.
+/// When a deletion is first looked at again: most are over by then.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// How soon a deletion is looked at after that; the end of the AppliedWork queues it earlier.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How far such looks are apart at most.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 impl Applier {
     pub(super) async fn clean_up(&self, key: &ObjectKey, work: &Work) -> Result<Outcome, Error> {
@@ -34,15 +40,60 @@ impl Applier {
                 self.change_each(work, &owner, deletion::abandoned).await?;
                 return self.delete_owner(key, work, &owner, "Orphan").await;
             }
-            (Step::Wait, Some(_)) => return Ok(Outcome::After(LOOK_AGAIN)),
+            (Step::Wait, Some(owner)) => {
+                self.report_holders(key, work, &owner).await?;
+                return Ok(Outcome::After(self.next_look(&owner)));
+            }
             (Step::Unblock, Some(owner)) => {
                 self.change_each(work, &owner, deletion::unblocked).await?;
-                return Ok(Outcome::After(LOOK_AGAIN));
+                self.report_holders(key, work, &owner).await?;
+                return Ok(Outcome::After(self.next_look(&owner)));
             }
         }
         self.memories.forget(&work.name);
         self.placed.forget(&work.name);
         Ok(Outcome::Done)
+    }
+
+    /// Says in the Work's status which objects hold its deletion up, once and when that changes.
+    async fn report_holders(&self, key: &ObjectKey, work: &Work, owner: &AppliedWork) -> Result<(), Error> {
+        let mut seen = BTreeSet::new();
+        let objects = apply::recorded(work, owner).filter(|identifier| seen.insert(Identity::of(identifier)));
+        let reads: Vec<_> = objects.map(|identifier| self.holder(identifier).boxed()).collect();
+        let holders: Vec<Result<_, Error>> = stream::iter(reads).buffered(MANIFESTS_AT_ONCE).collect().await;
+        let holders: Vec<_> = holders
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect();
+        match apply::blocked(work, &holders, &self.now()) {
+            Some(status) => match self.write_status(key, work, &status).await {
+                Err(err) if err.is_not_found() => Ok(()),
+                written => written,
+            },
+            None => Ok(()),
+        }
+    }
+
+    async fn holder(&self, identifier: &WorkResourceIdentifier) -> Result<Option<String>, Error> {
+        let Some(place) = self.place_of(identifier).await? else {
+            return Ok(None);
+        };
+        match self.member.read(&place).await {
+            Ok(live) => Ok(apply::holder(identifier, &live)),
+            Err(err) if err.is_not_found() => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// When to look again at what is being deleted; the longer it takes the later.
+    fn next_look(&self, owner: &AppliedWork) -> Duration {
+        let since = owner.deleted.map(|since| self.clock.now().duration_since(since));
+        let waited = since
+            .and_then(|waited| Duration::try_from(waited).ok())
+            .unwrap_or_default();
+        waited.clamp(LOOK_AGAIN, LONGEST_LOOK)
     }
 
     /// Whether other Works of the placement have yet to take objects that they list now. Deleting the AppliedWork before
@@ -93,7 +144,7 @@ impl Applier {
     ) -> Result<Outcome, Error> {
         self.delete_applied_work(owner, how).await?;
         if self.applied_works.get(&ObjectKey::cluster(&work.name)).is_some() {
-            return Ok(Outcome::After(LOOK_AGAIN));
+            return Ok(Outcome::After(FIRST_LOOK));
         }
         self.remove_finalizer(key).await?;
         self.memories.forget(&work.name);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fairway_core::apply::{Entry, ResultType};
+use fairway_core::apply::Entry;
 use kit::{ObjectKey, Resource};
 use parking_lot::Mutex;
 
@@ -42,19 +42,10 @@ impl Waiting {
     }
 }
 
-/// The namespaces whose absence made objects of a pass fail. The API server names them in a fixed form.
+/// The namespaces whose absence made objects of a pass fail.
 pub(super) fn missing(entries: &[Entry]) -> BTreeSet<String> {
-    let failed = entries
-        .iter()
-        .filter(|entry| entry.outcome.result == ResultType::ManifestApplyFailed);
-    failed
-        .filter_map(|entry| {
-            let namespace = &entry.identifier.namespace;
-            let error = &entry.outcome.error;
-            let absent = !namespace.is_empty() && error.contains(&format!("namespaces \"{namespace}\" not found"));
-            absent.then(|| namespace.clone())
-        })
-        .collect()
+    let failed = entries.iter().filter(|entry| entry.outcome.lacks_namespace);
+    failed.map(|entry| entry.identifier.namespace.clone()).collect()
 }
 
 /// The namespaces that a pass brought.

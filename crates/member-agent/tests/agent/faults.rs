@@ -155,3 +155,33 @@ async fn the_agent_waits_for_a_hub_that_does_not_let_it_in() {
     world.joined("True").await;
     assert_eq!(world.hub.faults().hits(shut), 3);
 }
+
+#[tokio::test]
+async fn an_applied_work_that_cannot_be_written_delays_no_other() {
+    let world = World::start().await;
+    let statuses = |name: &str| {
+        Matcher::resource("appliedworks")
+            .subresource("status")
+            .name(name)
+            .verbs(&[Verb::Patch])
+    };
+    let faults = world.member.faults();
+    let slow = faults.add(statuses("a-slow"), Action::Delay(Duration::from_secs(60)));
+    let broken = faults.add(statuses("b-broken"), Action::Error(ApiError::internal("broken")));
+    for name in ["a-slow", "b-broken"] {
+        world
+            .create_work(name, spec(&[config_map(name, "1")], Value::Null))
+            .await;
+        world.wait_for(name, "Available", "True").await;
+    }
+    eventually("both writes were tried", || async {
+        faults.hits(slow) > 0 && faults.hits(broken) > 2
+    })
+    .await;
+    world
+        .create_work("c-good", spec(&[config_map("c", "1")], Value::Null))
+        .await;
+    world.wait_for_applied("c-good", 1).await;
+    faults.remove(broken);
+    world.wait_for_applied("b-broken", 1).await;
+}

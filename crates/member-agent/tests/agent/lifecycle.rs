@@ -356,3 +356,47 @@ async fn a_kind_that_is_not_served_is_asked_for_once_a_pass() {
         .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource.is_empty());
     assert!(asked < 20, "{asked} requests that name no resource");
 }
+
+#[tokio::test]
+async fn a_deletion_that_waits_names_the_object_and_its_finalizer() {
+    let world = World::start().await;
+    world
+        .create_work("w", spec(&[config_map("a", "1"), config_map("b", "1")], Value::Null))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
+    patch(
+        &world.member,
+        &format!("{CONFIG_MAPS}/a"),
+        &hold(json!(["example.com/hold", "example.com/other"])),
+    )
+    .await
+    .unwrap();
+    world.delete_work("w").await;
+    let work = world.wait_for("w", "Applied", "False DeletionBlocked").await;
+    let message = work["status"]["conditions"][0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("held: ConfigMap default/a by the finalizers example.com/hold, example.com/other. They"),
+        "{message}"
+    );
+    assert_eq!(condition(&work["status"]["conditions"], "Available"), "");
+    world.hub.metrics().reset();
+    patch(
+        &world.member,
+        &format!("{CONFIG_MAPS}/a"),
+        &hold(json!(["example.com/other"])),
+    )
+    .await
+    .unwrap();
+    eventually("the finalizer that remains is named", || async {
+        let work = world.work("w").await.unwrap_or_default();
+        let message = work["status"]["conditions"][0]["message"].to_string();
+        message.contains("by the finalizer example.com/other. They")
+    })
+    .await;
+    assert_eq!(writes(&world.hub), ["PATCH works/status"], "once for each change");
+    patch(&world.member, &format!("{CONFIG_MAPS}/a"), &hold(Value::Null))
+        .await
+        .unwrap();
+    eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
+}

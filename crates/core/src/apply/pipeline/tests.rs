@@ -327,6 +327,25 @@ fn a_work_of_the_same_placement_hands_over_whatever_the_takeover_policy_says() {
 }
 
 #[test]
+fn a_missing_namespace_is_told_apart() {
+    for kind in [FailureKind::NamespaceNotFound, FailureKind::NotFound] {
+        for (apply, request) in [("ClientSideApply", "create"), ("ServerSideApply", "apply")] {
+            let mut member = Member {
+                refuse: Some((request, kind, "namespaces \"n\" not found")),
+                ..Member::default()
+            };
+            let outcome = member.run(&terms(json!({"type": apply})), &manifest("1"), true);
+            assert_eq!(outcome.result, ManifestApplyFailed);
+            assert_eq!(
+                outcome.lacks_namespace,
+                kind == FailureKind::NamespaceNotFound,
+                "{apply}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_takeover_that_meets_another_write_is_tried_again_a_few_times() {
     let mut member = Member::with(live("1", &[]));
     member.refuse = Some(("replace", FailureKind::Conflict, "the object has been modified"));

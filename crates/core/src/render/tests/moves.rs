@@ -64,3 +64,20 @@ fn works_of_older_releases_are_not_rewritten_for_their_number() {
     assert_eq!(world.pass(&bound).writes.len(), 1, "a number that is wrong is repaired");
     assert_eq!(number(&mut world, "crp-work"), "1");
 }
+
+#[test]
+fn works_that_are_no_longer_needed_stay_while_one_cannot_be_created() {
+    let mut world = World::new(group(0, &[&["a"], &["b"], &["c"]]));
+    world.snapshots.extend(group(1, &[&["a", "c"], &["b"]]));
+    world.pass(&binding("m1", "crp-0-snapshot"));
+    world.work("crp-0")["metadata"]["deletionTimestamp"] = json!("2026-11-21T12:00:00Z");
+    let waiting = world.pass(&binding("m1", "crp-1-snapshot"));
+    assert!(
+        matches!(waiting.result, RenderResult::NotSynchronized(_)),
+        "{waiting:?}"
+    );
+    assert_eq!(words(waiting), [["update crp-work"]], "b may still be in crp-1");
+    world.stored.retain(|target, _| target.name != "crp-0");
+    let gone = world.pass(&binding("m1", "crp-1-snapshot"));
+    assert_eq!(words(gone), [["create crp-0"], ["delete crp-1"]]);
+}

@@ -53,6 +53,14 @@ fn the_work_of_an_earlier_binding_is_waited_for() {
         "{waiting:?}"
     );
     assert_eq!(waiting.writes, []);
+    // What holds the deletion up is passed on.
+    let said = "The Work is being deleted, and ConfigMap app/a is held.";
+    world.work("crp-work")["status"] = json!({"conditions": [{"type": "Applied", "status": "False",
+        "reason": "DeletionBlocked", "message": said, "observedGeneration": 2, "lastTransitionTime": "2026-11-21T12:00:05Z"}]});
+    let RenderResult::NotSynchronized(problem) = world.pass(&bound).result else {
+        panic!("it still waits");
+    };
+    assert!(problem.message.ends_with(said), "{}", problem.message);
     // Another member's Works are no obstacle.
     assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).result, synced(true, &[]));
 }
