@@ -192,3 +192,131 @@ async fn a_lasting_drift_is_written_once_a_minute() {
         .count();
     assert!((1..=5).contains(&written), "{written} writes in 300 s");
 }
+
+/// Case g2: one number for two protocols.
+#[tokio::test]
+async fn ports_that_share_a_number_come_to_rest() {
+    let world = World::start().await;
+    let (tcp, udp) = (
+        json!({"name": "tcp", "containerPort": 53}),
+        json!({"name": "udp", "containerPort": 53, "protocol": "UDP"}),
+    );
+    let with_ports = |ports: Value| {
+        let mut object = deployment(json!({}));
+        object["spec"]["template"]["spec"]["containers"][0]["ports"] = ports;
+        object
+    };
+    let service = |ports: Value| {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "default"},
+            "spec": {"selector": {"app": "a"}, "ports": ports}})
+    };
+    let (dns, dns_udp) = (
+        json!({"name": "tcp", "port": 53}),
+        json!({"name": "udp", "port": 53, "protocol": "UDP"}),
+    );
+    world
+        .create_work(
+            "w",
+            spec(&[with_ports(json!([tcp])), service(json!([dns]))], Value::Null),
+        )
+        .await;
+    world.wait_for("w", "Applied", "True").await;
+    let both = [with_ports(json!([tcp, udp])), service(json!([dns, dns_udp]))];
+    world.change_work("w", spec(&both, Value::Null)).await;
+    world.wait_for("w", "Applied", "True").await;
+    let service_path = "/api/v1/namespaces/default/services/a";
+    let protocols = |list: &Value| {
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|port| port["protocol"].clone())
+            .collect::<Vec<_>>()
+    };
+    let read = || async {
+        let deployment = get(&world.member, &format!("{DEPLOYMENTS}/a")).await.unwrap();
+        let service = get(&world.member, service_path).await.unwrap();
+        assert_eq!(
+            protocols(&deployment["spec"]["template"]["spec"]["containers"][0]["ports"]),
+            ["TCP", "UDP"]
+        );
+        assert_eq!(protocols(&service["spec"]["ports"]), ["TCP", "UDP"]);
+        (
+            deployment["metadata"]["generation"].clone(),
+            service["metadata"]["resourceVersion"].clone(),
+        )
+    };
+    let first = read().await;
+    assert_eq!(first.0, 2);
+    // The Deployment is never available, so that passes go on.
+    let passes = || {
+        let counts = world.member.metrics().counts();
+        counts
+            .iter()
+            .filter(|(labels, agent, _)| *agent == AGENT && labels.resource == "services")
+            .map(|(.., count)| count)
+            .sum::<u64>()
+    };
+    let before = passes();
+    eventually("some more passes have read the objects", || async {
+        passes() > before + 3
+    })
+    .await;
+    assert_eq!(read().await, first);
+}
+
+/// Case g6: values in another spelling are no drift, and nothing is written for them.
+#[tokio::test]
+async fn spelling_is_no_drift() {
+    let world = World::start().await;
+    let mut object = deployment(json!({}));
+    let pod = &mut object["spec"]["template"]["spec"];
+    pod["tolerations"] = Value::Null;
+    pod["containers"][0]["env"] = json!([]);
+    pod["containers"][0]["resources"] = json!({"requests": {"cpu": "1000m", "memory": "1024Mi"},
+        "limits": {"cpu": 1.5, "memory": 1_073_741_824}});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"},
+        "stringData": {"plain": "x"}, "data": {"wrapped": "aGVsbG8g\nd29ybGQ=\n"}});
+    for strategy in [
+        json!({}),
+        json!({"type": "ServerSideApply"}),
+        json!({"type": "ReportDiff"}),
+    ] {
+        let mut strategy = strategy;
+        strategy["comparisonOption"] = json!("FullComparison");
+        let manifests = spec(&[object.clone(), secret.clone()], strategy.clone());
+        match world.work("w").await {
+            None => world.create_work("w", manifests).await,
+            Some(_) => {
+                world
+                    .change_work(
+                        "w",
+                        json!({"workload": manifests["workload"], "applyStrategy": strategy}),
+                    )
+                    .await
+            }
+        }
+        let done = if strategy["type"] == "ReportDiff" {
+            "DiffReported"
+        } else {
+            "Applied"
+        };
+        let work = world.wait_for("w", done, "True").await;
+        for entry in work["status"]["manifestConditions"].as_array().unwrap() {
+            let found = [
+                &entry["driftDetails"]["observedDrifts"],
+                &entry["diffDetails"]["observedDiffs"],
+            ];
+            for detail in found.into_iter().filter_map(Value::as_array).flatten() {
+                let path = detail["path"].as_str().unwrap();
+                let is_spelling = ["resources", "env", "tolerations", "stringData", "/data", "wrapped"]
+                    .iter()
+                    .any(|word| path.contains(word));
+                assert!(!is_spelling, "{strategy} {detail}");
+            }
+        }
+    }
+    let read = get(&world.member, "/api/v1/namespaces/default/secrets/s")
+        .await
+        .unwrap();
+    assert_eq!(read["data"], json!({"plain": "eA==", "wrapped": "aGVsbG8gd29ybGQ="}));
+}
