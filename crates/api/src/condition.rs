@@ -54,7 +54,7 @@ fn is_zero(value: &i64) -> bool {
 
 /// The verdict of a condition for one generation of its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ConditionState {
     /// Fresh and True.
     True,
     /// Fresh and False.
@@ -84,23 +84,23 @@ impl Condition {
     }
 
     /// What the condition says about `generation`.
-    pub fn verdict(&self, generation: i64) -> Verdict {
+    pub fn verdict(&self, generation: i64) -> ConditionState {
         match self.status {
-            _ if self.observed_generation != generation => Verdict::Stale,
-            ConditionStatus::True => Verdict::True,
-            ConditionStatus::False => Verdict::False,
-            ConditionStatus::Unknown => Verdict::Stale,
+            _ if self.observed_generation != generation => ConditionState::Stale,
+            ConditionStatus::True => ConditionState::True,
+            ConditionStatus::False => ConditionState::False,
+            ConditionStatus::Unknown => ConditionState::Stale,
         }
     }
 
     /// Whether it is True for `generation`.
     pub fn is_true_for(&self, generation: i64) -> bool {
-        self.verdict(generation) == Verdict::True
+        self.verdict(generation) == ConditionState::True
     }
 
     /// Whether it is False for `generation`.
     pub fn is_false_for(&self, generation: i64) -> bool {
-        self.verdict(generation) == Verdict::False
+        self.verdict(generation) == ConditionState::False
     }
 
     /// Whether `self`, as stored, already says what `desired` wants: same type, status and reason, and an observed
@@ -119,18 +119,18 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
 }
 
 /// The verdict of the condition of a type; an absent condition is stale.
-pub fn verdict(conditions: &[Condition], type_: &str, generation: i64) -> Verdict {
-    find(conditions, type_).map_or(Verdict::Stale, |c| c.verdict(generation))
+pub fn verdict(conditions: &[Condition], type_: &str, generation: i64) -> ConditionState {
+    find(conditions, type_).map_or(ConditionState::Stale, |c| c.verdict(generation))
 }
 
 /// Whether the condition of a type is True for `generation`.
 pub fn is_true(conditions: &[Condition], type_: &str, generation: i64) -> bool {
-    verdict(conditions, type_, generation) == Verdict::True
+    verdict(conditions, type_, generation) == ConditionState::True
 }
 
 /// Whether the condition of a type is False for `generation`.
 pub fn is_false(conditions: &[Condition], type_: &str, generation: i64) -> bool {
-    verdict(conditions, type_, generation) == Verdict::False
+    verdict(conditions, type_, generation) == ConditionState::False
 }
 
 /// Puts `desired` into the list. The transition time changes only with the status; a new type goes to the end.
@@ -197,19 +197,19 @@ mod tests {
     #[test]
     fn freshness() {
         let table = [
-            (True, 3, Verdict::True),
-            (False, 3, Verdict::False),
-            (Unknown, 3, Verdict::Stale),
-            (True, 2, Verdict::Stale),
-            (False, 4, Verdict::Stale),
+            (True, 3, ConditionState::True),
+            (False, 3, ConditionState::False),
+            (Unknown, 3, ConditionState::Stale),
+            (True, 2, ConditionState::Stale),
+            (False, 4, ConditionState::Stale),
         ];
         for (status, generation, expected) in table {
             let list = [condition(status, generation, 0)];
             assert_eq!(verdict(&list, "Ready", 3), expected, "{status} of {generation}");
-            assert_eq!(is_true(&list, "Ready", 3), expected == Verdict::True);
-            assert_eq!(is_false(&list, "Ready", 3), expected == Verdict::False);
+            assert_eq!(is_true(&list, "Ready", 3), expected == ConditionState::True);
+            assert_eq!(is_false(&list, "Ready", 3), expected == ConditionState::False);
         }
-        assert_eq!(verdict(&[], "Ready", 3), Verdict::Stale);
+        assert_eq!(verdict(&[], "Ready", 3), ConditionState::Stale);
     }
 
     #[test]

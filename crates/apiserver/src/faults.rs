@@ -117,7 +117,7 @@ struct Fault {
 
 /// What the faults demand for one request.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Verdict {
+pub struct FaultDecision {
     /// Wait this long first.
     pub delay: Duration,
     /// Answer with this error.
@@ -241,8 +241,8 @@ impl Faults {
     }
 
     /// What the faults demand for a request; counts the hits.
-    pub(crate) fn judge(&self, user: &User, verb: Verb, target: &Target) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(crate) fn judge(&self, user: &User, verb: Verb, target: &Target) -> FaultDecision {
+        let mut verdict = FaultDecision::default();
         let mut inner = self.inner.lock();
         for fault in inner
             .faults
@@ -304,6 +304,6 @@ mod tests {
         assert_eq!(faults.judge(&user, Verb::Patch, &target).error, None, "only once");
         assert_eq!(faults.hits(id), 1);
         faults.clear();
-        assert_eq!(faults.judge(&user, Verb::Get, &target), Verdict::default());
+        assert_eq!(faults.judge(&user, Verb::Get, &target), FaultDecision::default());
     }
 }

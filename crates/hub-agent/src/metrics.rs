@@ -11,7 +11,7 @@ use fairway_core::report::PlacementFact;
 use jiff::Timestamp;
 use kit::controller::{Reconciles, Series, Working};
 use kit::metrics::Metrics;
-use kit::queue::Outcome;
+use kit::queue::Action;
 use parking_lot::Mutex;
 use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntGauge, Opts};
 
@@ -88,7 +88,7 @@ impl HubMetrics {
     pub fn watch<T>(&self, watchers: &[&'static str], work: impl FnOnce() -> T) -> T {
         let running: Vec<Working> = watchers.iter().map(|name| self.series(name).start()).collect();
         let done = work();
-        running.into_iter().for_each(|watcher| watcher.end(Outcome::Done));
+        running.into_iter().for_each(|watcher| watcher.end(Action::Done));
         done
     }
 
@@ -193,7 +193,7 @@ mod tests {
         metrics.placement(&key, &fact("Completed", 2), now);
         metrics.series(controllers::CLUSTER_PLACEMENT).announce(40);
         let working = metrics.series(controllers::CLUSTER_PLACEMENT).start();
-        working.end(Outcome::After(Duration::from_millis(30)));
+        working.end(Action::After(Duration::from_millis(30)));
         drop(metrics.series(controllers::MEMBER).start());
         metrics.series(controllers::MEMBER_WATCHER).announce(1);
         assert_eq!(metrics.watch(&[controllers::RESOURCE_CHANGE], || 7), 7);

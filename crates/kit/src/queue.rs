@@ -39,7 +39,7 @@ pub struct Queue<K> {
 /// Priority of keys that are added without one.
 pub const USUAL: i32 = 0;
 
-/// Priority of a key that comes again because time has passed ([`Outcome::After`]): nobody waits for it.
+/// Priority of a key that comes again because time has passed ([`Action::After`]): nobody waits for it.
 const PERIODIC: i32 = -1;
 
 struct Inner<K> {
@@ -78,7 +78,7 @@ struct Failed {
 
 /// What the work on a key came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Action {
     /// Nothing more to do until the key is added again.
     Done,
     /// All well; look again after this time at the latest, and after everything that somebody waits for.
@@ -96,7 +96,7 @@ pub struct Task<K: Ord + Clone> {
     queue: Queue<K>,
     key: K,
     priority: i32,
-    outcome: Outcome,
+    outcome: Action,
 }
 
 impl<K> Clone for Queue<K> {
@@ -232,7 +232,7 @@ impl<K: Ord + Clone> Queue<K> {
                     queue: self.clone(),
                     key,
                     priority,
-                    outcome: Outcome::Retry,
+                    outcome: Action::Retry,
                 });
             }
         }
@@ -291,29 +291,29 @@ impl<K: Ord + Clone> Queue<K> {
         std::future::pending().await
     }
 
-    fn finish(&self, key: K, priority: i32, outcome: Outcome) {
+    fn finish(&self, key: K, priority: i32, outcome: Action) {
         let mut state = self.inner.state.lock();
         state.active.remove(&key);
         let next = match outcome {
-            Outcome::Done | Outcome::After(_) | Outcome::NotYet(_) => {
+            Action::Done | Action::After(_) | Action::NotYet(_) => {
                 state.failures.remove(&key);
                 match outcome {
-                    Outcome::After(wait) => Some((wait, self.inner.level(PERIODIC))),
-                    Outcome::NotYet(wait) => Some((wait, priority)),
+                    Action::After(wait) => Some((wait, self.inner.level(PERIODIC))),
+                    Action::NotYet(wait) => Some((wait, priority)),
                     _ => None,
                 }
             }
-            Outcome::Retry | Outcome::RetryAfter(_) => {
+            Action::Retry | Action::RetryAfter(_) => {
                 let before = state.failures.get(&key).map_or(0, |failed| failed.count);
                 let failed = Failed {
                     count: before.saturating_add(1),
                     at: Instant::now(),
-                    is_told_when: matches!(outcome, Outcome::RetryAfter(_)),
+                    is_told_when: matches!(outcome, Action::RetryAfter(_)),
                 };
                 let delay = self.inner.backoff.delay(failed.count);
                 state.failures.insert(key.clone(), failed);
                 let least = match outcome {
-                    Outcome::RetryAfter(least) => least,
+                    Action::RetryAfter(least) => least,
                     _ => Duration::ZERO,
                 };
                 Some((delay.max(least), priority))
@@ -425,7 +425,7 @@ impl<K: Ord + Clone> Task<K> {
     }
 
     /// Gives the key back.
-    pub fn done(mut self, outcome: Outcome) {
+    pub fn done(mut self, outcome: Action) {
         self.outcome = outcome;
     }
 }
@@ -456,7 +456,7 @@ pub async fn work<K, F, Fut>(queue: &Queue<K>, workers: usize, stop: &Cancellati
 where
     K: Ord + Clone + Send + 'static,
     F: Fn(K) -> Fut,
-    Fut: Future<Output = Outcome> + Send + 'static,
+    Fut: Future<Output = Action> + Send + 'static,
 {
     let mut running = JoinSet::new();
     let hand_out = async {
@@ -528,14 +528,14 @@ mod tests {
         queue.add("a");
         let b = queue.next().await.unwrap();
         assert_eq!(*b.key(), "b");
-        b.done(Outcome::Done);
+        b.done(Action::Done);
         assert!(
             tokio::time::timeout(ms(10), queue.next()).await.is_err(),
             "no second worker for a"
         );
-        a.done(Outcome::Done);
+        a.done(Action::Done);
         let a = queue.next().await.unwrap();
-        a.done(Outcome::Done);
+        a.done(Action::Done);
         assert!(queue.is_idle());
         assert!(tokio::time::timeout(ms(10), queue.next()).await.is_err());
     }
@@ -549,9 +549,9 @@ mod tests {
         queue.add_after("a", ms(300));
         let task = queue.next().await.unwrap();
         assert_eq!(start.elapsed().as_millis() / 10, 10);
-        task.done(Outcome::After(ms(1000)));
+        task.done(Action::After(ms(1000)));
         queue.add("a");
-        queue.next().await.unwrap().done(Outcome::Done);
+        queue.next().await.unwrap().done(Action::Done);
         assert!(
             tokio::time::timeout(ms(5000), queue.next()).await.is_err(),
             "coming now made the later time void"
@@ -601,9 +601,9 @@ mod tests {
         }
         for task in ready(&queue).await {
             let outcome = match task.key {
-                "failed" => Outcome::Retry,
-                "early" => Outcome::NotYet(ms(900)),
-                _ => Outcome::After(ms(900)),
+                "failed" => Action::Retry,
+                "early" => Action::NotYet(ms(900)),
+                _ => Action::After(ms(900)),
             };
             task.done(outcome);
         }
@@ -639,13 +639,13 @@ mod tests {
             let task = queue.next().await.unwrap();
             waits.push(start.elapsed());
             queue.add("a");
-            task.done(Outcome::Retry);
+            task.done(Action::Retry);
         }
         for (n, wait) in waits.iter().enumerate() {
             let full = Duration::from_secs(1 << (2 * n).min(3));
             assert!(*wait >= full / 2 && *wait <= full + ms(2), "{n}: {wait:?}");
         }
-        queue.next().await.unwrap().done(Outcome::Done);
+        queue.next().await.unwrap().done(Action::Done);
         assert_eq!(queue.failures(&"a"), 0);
     }
 
@@ -660,7 +660,7 @@ mod tests {
             tokio::spawn(async move {
                 work(&queue, 2, &stop, |_: &str| {
                     looks.lock().push(*seen.lock());
-                    std::future::ready(Outcome::Done)
+                    std::future::ready(Action::Done)
                 })
                 .await;
             })
@@ -719,10 +719,10 @@ mod tests {
                 work(&queue, 2, &stop, |key: &'static str| {
                     log.lock().push((key, Instant::now()));
                     let outcome = match (key, *down.lock()) {
-                        ("refused", _) => Outcome::Retry,
-                        ("told when", _) => Outcome::RetryAfter(Duration::from_secs(300)),
-                        (_, true) => Outcome::Retry,
-                        (_, false) => Outcome::Done,
+                        ("refused", _) => Action::Retry,
+                        ("told when", _) => Action::RetryAfter(Duration::from_secs(300)),
+                        (_, true) => Action::Retry,
+                        (_, false) => Action::Done,
                     };
                     if *down.lock() {
                         server.failed();
@@ -777,7 +777,7 @@ mod tests {
                         log.lock().push(format!("{key} starts"));
                         tokio::time::sleep(ms(100)).await;
                         log.lock().push(format!("{key} ends"));
-                        Outcome::Done
+                        Action::Done
                     }
                 })
                 .await;

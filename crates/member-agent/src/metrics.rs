@@ -6,7 +6,7 @@ use api::condition;
 use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use kit::metrics::Metrics;
-use kit::queue::Outcome;
+use kit::queue::Action;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 use tokio::time::Instant;
 
@@ -126,12 +126,12 @@ impl Counters {
     }
 
     /// Work on a key of a controller has ended.
-    pub(crate) fn end(&self, controller: &str, begun: Begun, waiting: usize, outcome: Outcome) {
+    pub(crate) fn end(&self, controller: &str, begun: Begun, waiting: usize, outcome: Action) {
         let result = match outcome {
-            Outcome::Done => SUCCESS,
-            Outcome::After(wait) if wait.is_zero() => "requeue",
-            Outcome::After(_) | Outcome::NotYet(_) => "requeue_after",
-            Outcome::Retry | Outcome::RetryAfter(_) => "error",
+            Action::Done => SUCCESS,
+            Action::After(wait) if wait.is_zero() => "requeue",
+            Action::After(_) | Action::NotYet(_) => "requeue_after",
+            Action::Retry | Action::RetryAfter(_) => "error",
         };
         self.turns.with_label_values(&[controller, result]).inc();
         if result == "error" {
@@ -188,7 +188,7 @@ mod tests {
         counters.pass(&status, 2);
         counters.joined();
         let begun = counters.begin("work-applier", 3);
-        counters.end("work-applier", begun, 2, Outcome::Retry);
+        counters.end("work-applier", begun, 2, Action::Retry);
         // One that is given up does not count as going on for ever.
         drop(counters.begin("work-applier", 2));
         let text = metrics.text().unwrap();

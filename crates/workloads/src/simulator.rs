@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kit::backoff::Backoff;
-use kit::queue::{Outcome, Queue, work};
+use kit::queue::{Action, Queue, work};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
@@ -290,7 +290,7 @@ fn add_controller<K: Resource<DynamicType = ()>>(cx: &Context, object: &K) {
     });
 }
 
-async fn handle(cx: Arc<Context>, key: Key) -> Outcome {
+async fn handle(cx: Arc<Context>, key: Key) -> Action {
     let done = match key.kind {
         Kind::Node => nodes::reconcile(&cx, &key).await,
         Kind::Pod => pods::reconcile(&cx, &key).await,
@@ -303,12 +303,12 @@ async fn handle(cx: Arc<Context>, key: Key) -> Outcome {
         Kind::Endpoints => controllers::endpoints::reconcile(&cx, &key).await,
     };
     match done {
-        Ok(()) => Outcome::Done,
+        Ok(()) => Action::Done,
         // It was deleted; the watch reports that.
-        Err(error) if is(&error, kube::core::Status::is_not_found) => Outcome::Done,
+        Err(error) if is(&error, kube::core::Status::is_not_found) => Action::Done,
         Err(error) => {
             tracing::debug!(?key, "not simulated yet: {error:#}");
-            Outcome::Retry
+            Action::Retry
         }
     }
 }

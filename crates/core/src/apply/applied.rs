@@ -79,7 +79,7 @@ fn split(mut all: Vec<AppliedResourceMeta>) -> (Vec<AppliedResourceMeta>, Vec<Ap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::outcome::{Live, Outcome, ResultType};
+    use crate::apply::outcome::{Live, ManifestResult, ResultType};
     use serde_json::json;
 
     fn meta(name: &str) -> AppliedResourceMeta {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn entry(name: &str, result: ResultType, owned: bool) -> Entry {
-        let mut outcome = Outcome::new(result, "");
+        let mut outcome = ManifestResult::new(result, "");
         outcome.live = Some(Live {
             uid: "u".into(),
             owned,

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-/// Verdict about one object.
+/// Whether one object is available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
     /// It does its job.
@@ -63,9 +63,9 @@ pub fn depends_on_content(group: &str, version: &str, plural: &str) -> bool {
     )
 }
 
-type Verdict = Result<Availability, String>;
+type AvailabilityResult = Result<Availability, String>;
 
-fn deployment(object: Object<'_>) -> Verdict {
+fn deployment(object: Object<'_>) -> AvailabilityResult {
     let wanted = object.number_or("/spec/replicas", 1)?;
     let available = object.observed()?
         && object.number("/status/availableReplicas")? == wanted
@@ -74,7 +74,7 @@ fn deployment(object: Object<'_>) -> Verdict {
     Ok(Availability::when(available))
 }
 
-fn stateful_set(object: Object<'_>) -> Verdict {
+fn stateful_set(object: Object<'_>) -> AvailabilityResult {
     let wanted = object.number_or("/spec/replicas", 1)?;
     let available = object.observed()?
         && object.number("/status/availableReplicas")? == wanted
@@ -83,14 +83,14 @@ fn stateful_set(object: Object<'_>) -> Verdict {
     Ok(Availability::when(available))
 }
 
-fn daemon_set(object: Object<'_>) -> Verdict {
+fn daemon_set(object: Object<'_>) -> AvailabilityResult {
     let available = object.observed()?
         && object.number("/status/numberAvailable")? == object.number("/status/desiredNumberScheduled")?
         && object.number("/status/currentNumberScheduled")? == object.number("/status/updatedNumberScheduled")?;
     Ok(Availability::when(available))
 }
 
-fn service(object: Object<'_>) -> Verdict {
+fn service(object: Object<'_>) -> AvailabilityResult {
     match object.text("/spec/type")? {
         "" | "ClusterIP" | "NodePort" => Ok(Availability::when(!object.text("/spec/clusterIPs/0")?.is_empty())),
         "LoadBalancer" => {
@@ -102,7 +102,7 @@ fn service(object: Object<'_>) -> Verdict {
     }
 }
 
-fn crd(object: Object<'_>) -> Verdict {
+fn crd(object: Object<'_>) -> AvailabilityResult {
     let mut available = true;
     for kind in ["Established", "NamesAccepted"] {
         available &= object
@@ -112,7 +112,7 @@ fn crd(object: Object<'_>) -> Verdict {
     Ok(Availability::when(available))
 }
 
-fn disruption_budget(object: Object<'_>) -> Verdict {
+fn disruption_budget(object: Object<'_>) -> AvailabilityResult {
     let Some(condition) = object.condition("DisruptionAllowed")? else {
         return Ok(Availability::NotYet);
     };

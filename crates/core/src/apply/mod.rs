@@ -4,7 +4,7 @@
 //! 1. [`Work::decode`], then one [`Record`] per manifest; [`refuse_nameless_and_duplicates`];
 //! 2. [`left_overs`]: what must go first ([`release`]), unless another Work takes it ([`Siblings`]); then
 //!    [`announcement`]: what must be on record before anything is applied;
-//! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that asks for requests until it has an [`Outcome`];
+//! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that asks for requests until it has an [`ManifestResult`];
 //! 4. [`report`] and [`record`]: the status of the Work and of the AppliedWork;
 //! 5. [`Backoff`]: when to look again.
 //!
@@ -46,7 +46,7 @@ pub use details::{MAX_DETAILS, differences};
 pub use handover::{Arrival, EARLY_WAIT, Fate, ObjectSet, Siblings, WorkClaim, WorkGroup};
 pub use history::{Contest, WriteHistory};
 pub use identity::{Identity, Record, Refusal, Resource, refuse_nameless_and_duplicates};
-pub use outcome::{Live, Outcome, ResultType};
+pub use outcome::{Live, ManifestResult, ResultType};
 pub use owners::{Owner, has_owner};
 pub use pipeline::{Pipeline, Terms};
 pub use prepare::ANNOTATION_BUDGET;

@@ -104,7 +104,7 @@ pub struct Live {
 
 /// The end of one manifest's pass.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct ManifestResult {
     /// How it ended.
     pub result: ResultType,
     /// The reason in words, for all but the good ends.
@@ -125,7 +125,7 @@ pub struct Outcome {
     pub lacks_namespace: bool,
 }
 
-impl Outcome {
+impl ManifestResult {
     /// An end without object and findings.
     pub fn new(result: ResultType, error: impl Into<String>) -> Self {
         Self {

@@ -14,7 +14,7 @@ use super::details::{differences, missing_object};
 use super::handover::WorkClaim;
 use super::history::{Permit, WriteHistory};
 use super::identity::{NOT_FOUND_BECAUSE, Resource};
-use super::outcome::{Live, Outcome, ResultType};
+use super::outcome::{Live, ManifestResult, ResultType};
 use super::owners::{self, Claim, Owner};
 use super::ownership;
 use super::patch::{self, Change};
@@ -214,7 +214,7 @@ impl<'a> Pipeline<'a> {
 
     fn absent(&mut self) -> Next {
         if self.terms.strategy.only_reports() {
-            let mut outcome = Outcome::new(ResultType::FoundDiff, "");
+            let mut outcome = ManifestResult::new(ResultType::FoundDiff, "");
             outcome.diffs = vec![missing_object()];
             return Next::Done(outcome);
         }
@@ -577,8 +577,8 @@ impl<'a> Pipeline<'a> {
         Next::Done(self.outcome(result, error))
     }
 
-    fn outcome(&self, result: ResultType, error: String) -> Outcome {
-        let mut outcome = Outcome::new(result, error);
+    fn outcome(&self, result: ResultType, error: String) -> ManifestResult {
+        let mut outcome = ManifestResult::new(result, error);
         outcome.live = self
             .live
             .as_ref()

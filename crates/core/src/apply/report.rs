@@ -15,7 +15,7 @@ use serde_json::json;
 use super::availability::Availability;
 use super::history::Contest;
 use super::identity::Identity;
-use super::outcome::{Outcome, ResultType};
+use super::outcome::{ManifestResult, ResultType};
 use super::trim::trim;
 use super::work::Work;
 
@@ -28,7 +28,7 @@ pub struct Entry {
     /// Which manifest.
     pub identifier: WorkResourceIdentifier,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: ManifestResult,
 }
 
 /// What the status of a Work depends on, beside the entries.
@@ -160,7 +160,7 @@ fn carry_over(known: &mut Known<'_>, entry: &Entry) -> ManifestCondition {
 }
 
 fn manifest_condition(subject: &Subject, carried: ManifestCondition, entry: &Entry, now: &Time) -> ManifestCondition {
-    let Outcome {
+    let ManifestResult {
         result,
         error,
         live,
@@ -169,7 +169,7 @@ fn manifest_condition(subject: &Subject, carried: ManifestCondition, entry: &Ent
     } = &entry.outcome;
     let mut next = carried;
     let generation = live.as_ref().map_or(0, |live| live.generation);
-    let mut put = |kind: &str, verdict: Option<Verdict>| match verdict {
+    let mut put = |kind: &str, verdict: Option<ConditionValues>| match verdict {
         Some((status, reason, message)) => {
             let condition = Condition::new(kind, status, reason, message, generation, now.clone());
             condition::set(&mut next.conditions, condition);
@@ -191,9 +191,9 @@ fn manifest_condition(subject: &Subject, carried: ManifestCondition, entry: &Ent
     next
 }
 
-type Verdict = (ConditionStatus, &'static str, String);
+type ConditionValues = (ConditionStatus, &'static str, String);
 
-fn applied(result: ResultType, error: &str) -> Verdict {
+fn applied(result: ResultType, error: &str) -> ConditionValues {
     match result {
         ResultType::Applied => (
             ConditionStatus::True,
@@ -219,7 +219,7 @@ fn applied(result: ResultType, error: &str) -> Verdict {
     }
 }
 
-fn available(availability: &Availability) -> Option<Verdict> {
+fn available(availability: &Availability) -> Option<ConditionValues> {
     let verdict = match availability {
         Availability::Skipped => return None,
         Availability::Available => (
@@ -246,7 +246,7 @@ fn available(availability: &Availability) -> Option<Verdict> {
     Some(verdict)
 }
 
-fn contested(contest: &Contest) -> Verdict {
+fn contested(contest: &Contest) -> ConditionValues {
     let Contest { manager, field } = contest;
     let other = match manager {
         Some(manager) => format!("by the field manager {manager:?}"),
@@ -259,7 +259,7 @@ fn contested(contest: &Contest) -> Verdict {
     (ConditionStatus::True, manifest_reasons::ANOTHER_MANAGER_WRITES, message)
 }
 
-fn diff_reported(result: ResultType, error: &str) -> Verdict {
+fn diff_reported(result: ResultType, error: &str) -> ConditionValues {
     let (status, message) = match result {
         ResultType::NoDiffFound => (
             ConditionStatus::True,
@@ -291,7 +291,7 @@ fn diff_reported(result: ResultType, error: &str) -> Verdict {
 }
 
 fn drift_details(old: &ManifestCondition, entry: &Entry, now: &Time) -> Option<DriftDetails> {
-    let Outcome { drifts, live, .. } = &entry.outcome;
+    let ManifestResult { drifts, live, .. } = &entry.outcome;
     (!drifts.is_empty()).then(|| DriftDetails {
         observation_time: now.clone(),
         observed_in_member_cluster_generation: live.as_ref().map_or(0, |live| live.generation),
@@ -304,7 +304,7 @@ fn drift_details(old: &ManifestCondition, entry: &Entry, now: &Time) -> Option<D
 }
 
 fn diff_details(old: &ManifestCondition, entry: &Entry, now: &Time) -> Option<DiffDetails> {
-    let Outcome { diffs, live, .. } = &entry.outcome;
+    let ManifestResult { diffs, live, .. } = &entry.outcome;
     (!diffs.is_empty()).then(|| DiffDetails {
         observation_time: now.clone(),
         observed_in_member_cluster_generation: live.as_ref().map(|live| live.generation),
@@ -342,7 +342,7 @@ fn back_reported(subject: &Subject, old: &ManifestCondition, entry: &Entry, now:
 /// The conditions of the Work itself (member-behaviour 6.3).
 fn work_conditions(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: &Time) -> Vec<Condition> {
     let total = entries.len();
-    let count = |test: fn(&Outcome) -> bool| entries.iter().filter(|entry| test(&entry.outcome)).count();
+    let count = |test: fn(&ManifestResult) -> bool| entries.iter().filter(|entry| test(&entry.outcome)).count();
     let applied = count(|outcome| outcome.result.is_applied());
     let tracked = count(|outcome| outcome.availability == Availability::Available);
     let assumed = count(|outcome| outcome.availability == Availability::NotTrackable);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::handover::WorkClaim;
-use super::outcome::Outcome;
+use super::outcome::ManifestResult;
 
 /// One request to the member's API server (or, for [`Ask::Works`], to what is known of the hub).
 #[derive(Debug, Clone, PartialEq)]
@@ -88,5 +88,5 @@ pub enum Next {
     /// Do this and answer.
     Ask(Ask),
     /// Processing is over.
-    Done(Outcome),
+    Done(ManifestResult),
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::costs::Costs;
-use super::{Findings, Membership, Namespaces, Notice, Verdict, put, tree};
+use super::{ConditionValues, Findings, Membership, Namespaces, Notice, put, tree};
 
 /// A fact about the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn values(properties: &[Property], now: &Time) -> Map<String, Value> {
 }
 
 /// All conditions about the collection, in the order in which users see them.
-fn verdicts(findings: &Findings) -> [(&'static str, Option<Verdict>); 4] {
+fn verdicts(findings: &Findings) -> [(&'static str, Option<ConditionValues>); 4] {
     let provider = findings.provider.as_ref();
     let running = provider.filter(|provider| provider.started.is_ok());
     let costs = running.and_then(|provider| provider.costs.as_ref());
@@ -142,7 +142,7 @@ fn verdicts(findings: &Findings) -> [(&'static str, Option<Verdict>); 4] {
     ]
 }
 
-fn started(outcome: &Result<(), NotStarted>) -> Verdict {
+fn started(outcome: &Result<(), NotStarted>) -> ConditionValues {
     match outcome {
         Ok(()) => yes(reasons::STARTED, "The property provider has started successfully"),
         Err(NotStarted::Failed(why)) => no(
@@ -156,14 +156,14 @@ fn started(outcome: &Result<(), NotStarted>) -> Verdict {
     }
 }
 
-fn collected() -> Verdict {
+fn collected() -> ConditionValues {
     yes(
         reasons::PROPERTIES_COLLECTED,
         "The property provider has returned the latest cluster properties",
     )
 }
 
-fn calculated(costs: &Result<Costs, String>) -> Verdict {
+fn calculated(costs: &Result<Costs, String>) -> ConditionValues {
     match costs {
         Ok(Costs { warning: None, .. }) => yes(
             reasons::COSTS_CALCULATED,
@@ -183,7 +183,7 @@ fn calculated(costs: &Result<Costs, String>) -> Verdict {
     }
 }
 
-fn listed(namespaces: &Namespaces) -> Verdict {
+fn listed(namespaces: &Namespaces) -> ConditionValues {
     if namespaces.is_incomplete {
         let message =
             "Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit";
@@ -192,10 +192,10 @@ fn listed(namespaces: &Namespaces) -> Verdict {
     yes(reasons::SUCCEEDED, "All namespaces have been collected successfully")
 }
 
-fn yes(reason: &'static str, message: &str) -> Verdict {
+fn yes(reason: &'static str, message: &str) -> ConditionValues {
     (ConditionStatus::True, reason, message.to_owned())
 }
 
-fn no(reason: &'static str, message: String) -> Verdict {
+fn no(reason: &'static str, message: String) -> ConditionValues {
     (ConditionStatus::False, reason, message)
 }

@@ -302,9 +302,9 @@ pub fn has_left(membership: &Membership) -> bool {
     })
 }
 
-type Verdict = (ConditionStatus, &'static str, String);
+type ConditionValues = (ConditionStatus, &'static str, String);
 
-fn health(unhealthy: Option<u16>) -> (Verdict, Notice) {
+fn health(unhealthy: Option<u16>) -> (ConditionValues, Notice) {
     match unhealthy {
         None => (
             (
@@ -348,7 +348,7 @@ struct Change {
     generation: bool,
 }
 
-fn put(list: &mut Vec<Condition>, membership: &Membership, kind: &str, verdict: Verdict, now: &Time) -> Change {
+fn put(list: &mut Vec<Condition>, membership: &Membership, kind: &str, verdict: ConditionValues, now: &Time) -> Change {
     let (status, reason, message) = verdict;
     let generation = membership.generation;
     let old = condition::find(list, kind);

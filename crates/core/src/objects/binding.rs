@@ -66,7 +66,7 @@ impl Binding {
     }
 
     /// What a condition says about the current generation.
-    pub fn verdict(&self, type_: &str) -> condition::Verdict {
+    pub fn verdict(&self, type_: &str) -> condition::ConditionState {
         condition::verdict(&self.status.conditions, type_, self.meta.generation)
     }
 }

@@ -95,7 +95,7 @@ impl Work {
     }
 
     /// What a condition says about the current generation.
-    pub fn verdict(&self, type_: &str) -> condition::Verdict {
+    pub fn verdict(&self, type_: &str) -> condition::ConditionState {
         condition::verdict(&self.status.conditions, type_, self.meta.generation)
     }
 }

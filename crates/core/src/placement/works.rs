@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use api::condition::Verdict;
+use api::condition::ConditionState;
 use api::names;
 use api::placement::v1beta1::{BindingState, ResourceBindingSpec};
 use api::text::conditions::cluster as conditions;
@@ -181,7 +181,7 @@ fn is_rendered(binding: &Binding, phase: Phase) -> bool {
     match binding.state() {
         BindingState::Scheduled => false,
         BindingState::Bound => {
-            phase == Phase::BeforeRollout || binding.verdict(conditions::ROLLOUT_STARTED) != Verdict::Stale
+            phase == Phase::BeforeRollout || binding.verdict(conditions::ROLLOUT_STARTED) != ConditionState::Stale
         }
         BindingState::Unscheduled => true,
     }

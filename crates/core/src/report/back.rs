@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use api::condition::Verdict;
+use api::condition::ConditionState;
 use api::placement::v1beta1::{
     BindingState, PlacementType, ReportBackDestination, ReportBackStrategyType, ResourceIdentifier,
     WorkResourceIdentifier,
@@ -101,7 +101,7 @@ fn speaks(work: &Work, input: &BackInput<'_>) -> bool {
     !work.meta.is_deleting()
         && work.meta.label(labels::PARENT_NAMESPACE) == input.placement.meta.namespace.as_deref()
         && work.meta.label(labels::ENVELOPE_KIND).is_none()
-        && work.verdict(on_work::APPLIED) == Verdict::True
+        && work.verdict(on_work::APPLIED) == ConditionState::True
         && input.bindings.iter().any(is_of)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use api::condition::{self, Verdict};
+use api::condition::{self, ConditionState};
 use api::placement::v1beta1::{ApplyStrategyType, ResourceBindingStatus};
 use api::text::conditions::{cluster, work as on_work};
 use api::text::messages;
@@ -140,7 +140,7 @@ impl<'a> Draft<'a> {
             return;
         }
         match verdict(works, on_work::APPLIED) {
-            Verdict::Stale => {
+            ConditionState::Stale => {
                 let message = self.count(works, on_work::APPLIED, "have not been applied");
                 self.say(
                     cluster::APPLIED,
@@ -149,7 +149,7 @@ impl<'a> Draft<'a> {
                     &message,
                 );
             }
-            Verdict::False => {
+            ConditionState::False => {
                 let message = self.count(works, on_work::APPLIED, "could not be applied");
                 self.say(
                     cluster::APPLIED,
@@ -161,7 +161,7 @@ impl<'a> Draft<'a> {
                 self.status.diffed_placements = lists::diffed(works);
                 self.status.drifted_placements = lists::drifted(works);
             }
-            Verdict::True => {
+            ConditionState::True => {
                 self.say(
                     cluster::APPLIED,
                     true,
@@ -176,16 +176,16 @@ impl<'a> Draft<'a> {
     fn available(&mut self, works: &[&Work]) {
         self.status.drifted_placements = lists::drifted(works);
         match verdict(works, on_work::AVAILABLE) {
-            Verdict::Stale => {
+            ConditionState::Stale => {
                 let message = self.count(works, on_work::AVAILABLE, "have not been checked for availability");
                 self.say(cluster::AVAILABLE, false, reasons::NOT_ALL_WORK_ARE_AVAILABLE, &message);
             }
-            Verdict::False => {
+            ConditionState::False => {
                 let message = self.count(works, on_work::AVAILABLE, "are not available");
                 self.say(cluster::AVAILABLE, false, reasons::NOT_ALL_WORK_ARE_AVAILABLE, &message);
                 self.status.failed_placements = lists::failed(works);
             }
-            Verdict::True if works.iter().any(|work| is_untrackable(work)) => {
+            ConditionState::True if works.iter().any(|work| is_untrackable(work)) => {
                 let message = "All works are available as far as can be told: some hold resources whose availability \
                                cannot be tracked.";
                 self.say(
@@ -195,7 +195,7 @@ impl<'a> Draft<'a> {
                     message,
                 );
             }
-            Verdict::True => {
+            ConditionState::True => {
                 self.say(
                     cluster::AVAILABLE,
                     true,
@@ -213,7 +213,7 @@ impl<'a> Draft<'a> {
             self.say(cluster::DIFF_REPORTED, false, reasons::DIFF_REPORT_IN_PROGRESS, message);
             return;
         }
-        if verdict(works, on_work::DIFF_REPORTED) == Verdict::True {
+        if verdict(works, on_work::DIFF_REPORTED) == ConditionState::True {
             let message = "All corresponding work objects have reported differences.";
             self.say(
                 cluster::DIFF_REPORTED,
@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
     fn count(&self, works: &[&Work], kind: &str, what: &str) -> String {
         let names: Vec<_> = works
             .iter()
-            .filter(|w| w.verdict(kind) != Verdict::True)
+            .filter(|w| w.verdict(kind) != ConditionState::True)
             .map(|w| w.meta.name.as_str())
             .collect();
         format!(
@@ -272,13 +272,13 @@ impl<'a> Draft<'a> {
 }
 
 /// The worst of the Works' verdicts: silence before failure before success. No Works at all are all well.
-fn verdict(works: &[&Work], kind: &str) -> Verdict {
-    let mut worst = Verdict::True;
+fn verdict(works: &[&Work], kind: &str) -> ConditionState {
+    let mut worst = ConditionState::True;
     for work in works {
         match work.verdict(kind) {
-            Verdict::Stale => return Verdict::Stale,
-            Verdict::False => worst = Verdict::False,
-            Verdict::True => {}
+            ConditionState::Stale => return ConditionState::Stale,
+            ConditionState::False => worst = ConditionState::False,
+            ConditionState::True => {}
         }
     }
     worst

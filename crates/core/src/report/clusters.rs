@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::condition::{self, Verdict};
+use api::condition::{self, ConditionState};
 use api::placement::v1beta1::{ClusterDecision, PerClusterPlacementStatus};
 use api::text::conditions::{PlacementCondition, cluster};
 use api::text::reasons::cluster as reasons;
@@ -192,16 +192,16 @@ impl<'e, 'a> Draft<'e, 'a> {
                 .condition(type_)
                 .map(|c| (c, c.verdict(binding.meta.generation)));
             match said {
-                Some((c, Verdict::True)) => {
+                Some((c, ConditionState::True)) => {
                     self.say(type_, ConditionStatus::True, &c.reason, &c.message);
                     self.side_data(*kind, true, binding);
                 }
-                Some((c, Verdict::False)) => {
+                Some((c, ConditionState::False)) => {
                     self.say(type_, ConditionStatus::False, &c.reason, &c.message);
                     self.side_data(*kind, false, binding);
                     return;
                 }
-                Some((_, Verdict::Stale)) | None => {
+                Some((_, ConditionState::Stale)) | None => {
                     self.unknown(*kind);
                     return;
                 }

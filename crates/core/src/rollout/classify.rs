@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use api::Condition;
-use api::condition::Verdict;
+use api::condition::ConditionState;
 use api::placement::v1beta1::BindingState;
 use api::text::conditions::cluster as conditions;
 use api::text::reasons::{cluster, placement, work};
@@ -172,7 +172,7 @@ impl Classes {
 
 /// Whether the binding serves its cluster (hub-behaviour 5.4).
 fn readiness(binding: &Binding, period: Duration, now: Timestamp) -> Readiness {
-    if binding.verdict(conditions::DIFF_REPORTED) == Verdict::True {
+    if binding.verdict(conditions::DIFF_REPORTED) == ConditionState::True {
         return Readiness::Ready;
     }
     let generation = binding.meta.generation;
@@ -251,5 +251,5 @@ fn left_of(period: Duration, since: &Condition, now: Timestamp) -> Option<Durati
 }
 
 fn reports_diff(binding: &Binding) -> bool {
-    binding.verdict(conditions::DIFF_REPORTED) != Verdict::Stale
+    binding.verdict(conditions::DIFF_REPORTED) != ConditionState::Stale
 }

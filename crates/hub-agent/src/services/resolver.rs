@@ -6,7 +6,7 @@ use api::condition::{self, Condition};
 use fairway_core::services::{ExportKey, Judgement, Record, Verdict, resolve};
 use futures::stream::{self, StreamExt};
 use kit::clock::Clock;
-use kit::queue::{Outcome, Queue, work};
+use kit::queue::{Action, Queue, work};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +39,7 @@ impl Resolver {
         .await;
     }
 
-    async fn judge(&self, key: ExportKey) -> Outcome {
+    async fn judge(&self, key: ExportKey) -> Action {
         self.records.tell_changes(&key);
         let all = self.records.of(&key);
         let judgements = resolve(all.iter().map(AsRef::as_ref), self.clock.now());
@@ -48,7 +48,7 @@ impl Resolver {
             .buffer_unordered(WRITES)
             .fold(true, |all, one| std::future::ready(all & one))
             .await;
-        if done { Outcome::Done } else { Outcome::Retry }
+        if done { Action::Done } else { Action::Retry }
     }
 
     /// Writes a judgement and tells who wants to know. Returns whether that is done.

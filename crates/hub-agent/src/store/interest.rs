@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::LabelSelector;
-use api::condition::Verdict;
+use api::condition::ConditionState;
 use api::placement::v1beta1::{PlacementType, ResourceSelectorTerm, SelectionScope};
 use api::text::conditions::PlacementCondition;
 use fairway_core::objects::{Member, OverrideSnapshot, Placement, PlacementKey};
@@ -238,7 +238,8 @@ fn reach(term: &ResourceSelectorTerm) -> Reach {
 fn may_still_pick(placement: &Placement) -> bool {
     placement.placement_type() == PlacementType::PickAll || {
         let scheduled = PlacementCondition::Scheduled.on(placement.key().kind());
-        api::condition::verdict(&placement.status.conditions, scheduled, placement.meta.generation) != Verdict::True
+        api::condition::verdict(&placement.status.conditions, scheduled, placement.meta.generation)
+            != ConditionState::True
     }
 }
 

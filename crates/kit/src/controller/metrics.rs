@@ -6,7 +6,7 @@ use std::time::Instant;
 use prometheus::{Error, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
 
 use crate::metrics::Metrics;
-use crate::queue::Outcome;
+use crate::queue::Action;
 
 const TIME_BUCKETS: [f64; 40] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5,
@@ -109,12 +109,12 @@ impl Series {
 
 impl Working {
     /// It ended like this.
-    pub fn end(mut self, outcome: Outcome) {
+    pub fn end(mut self, outcome: Action) {
         self.result = match outcome {
-            Outcome::Done => "success",
-            Outcome::After(wait) if wait.is_zero() => "requeue",
-            Outcome::After(_) | Outcome::NotYet(_) => "requeue_after",
-            Outcome::Retry | Outcome::RetryAfter(_) => "error",
+            Action::Done => "success",
+            Action::After(wait) if wait.is_zero() => "requeue",
+            Action::After(_) | Action::NotYet(_) => "requeue_after",
+            Action::Retry | Action::RetryAfter(_) => "error",
         };
     }
 }

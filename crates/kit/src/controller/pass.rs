@@ -9,11 +9,11 @@ use futures::FutureExt as _;
 use super::{Controller, Executed, Execution, Failure, Runner};
 use crate::error::panic_text;
 use crate::events;
-use crate::queue::Outcome;
+use crate::queue::Action;
 
 impl<C: Controller> Runner<C> {
     /// One pass, counted. One that panics is logged and comes again with back-off.
-    pub(super) async fn reconcile(&self, key: &C::Key) -> Outcome {
+    pub(super) async fn reconcile(&self, key: &C::Key) -> Action {
         let _working = self.recorder.working();
         let counted: Vec<_> = self.controller.series(key).iter().map(super::Series::start).collect();
         let outcome = match AssertUnwindSafe(self.pass(key)).catch_unwind().await {
@@ -21,18 +21,18 @@ impl<C: Controller> Runner<C> {
             Err(panic) => {
                 let reason = panic_text(&*panic);
                 tracing::error!(controller = C::NAME, %key, reason, "A pass panicked; it is repeated with back-off.");
-                Outcome::Retry
+                Action::Retry
             }
         };
         counted.into_iter().for_each(|working| working.end(outcome));
         outcome
     }
 
-    async fn pass(&self, key: &C::Key) -> Outcome {
+    async fn pass(&self, key: &C::Key) -> Action {
         let now = self.clock.now();
         let Some(slice) = self.controller.gather(key, now) else {
             self.warnings.update(key, Vec::new());
-            return Outcome::Done;
+            return Action::Done;
         };
         let mut plan = self.controller.plan(key, slice, now);
         for note in &plan.notes {
@@ -91,16 +91,16 @@ impl<C: Controller> Runner<C> {
 
     /// A repetition after failed writes, no sooner than the server and the limit of repetitions allow. What no answer came
     /// to is repeated as soon as the server is back, see [`crate::queue::Queue::retry_after_outages`].
-    fn repeat(&self, execution: &Execution) -> Outcome {
+    fn repeat(&self, execution: &Execution) -> Action {
         if execution.failures.iter().all(Failure::is_unanswered) {
-            return Outcome::Retry;
+            return Action::Retry;
         }
-        Outcome::RetryAfter(execution.retry_after().max(self.repetitions.reserve()))
+        Action::RetryAfter(execution.retry_after().max(self.repetitions.reserve()))
     }
 
     /// When to look again. A user's problem waits for the user; what the server refuses for good waits for whatever
     /// causes the next pass, where nothing depends on it.
-    fn outcome(&self, key: &C::Key, plan: &Plan<C::Facts>, execution: &Execution, best_effort: &Execution) -> Outcome {
+    fn outcome(&self, key: &C::Key, plan: &Plan<C::Facts>, execution: &Execution, best_effort: &Execution) -> Action {
         if !execution.is_fine() {
             return self.repeat(execution);
         }
@@ -117,10 +117,10 @@ impl<C: Controller> Runner<C> {
         }
         let repeated = best_effort.failures.iter().any(|failure| !Failure::is_final(failure));
         let again = match plan.problems.iter().map(|problem| problem.class).max() {
-            Some(Class::Unexpected) => Outcome::RetryAfter(self.longest_wait),
-            Some(Class::Expected) => Outcome::RetryAfter(self.repetitions.reserve()),
+            Some(Class::Unexpected) => Action::RetryAfter(self.longest_wait),
+            Some(Class::Expected) => Action::RetryAfter(self.repetitions.reserve()),
             _ if repeated => self.repeat(best_effort),
-            _ => return plan.requeue.map_or(Outcome::Done, Outcome::After),
+            _ => return plan.requeue.map_or(Action::Done, Action::After),
         };
         // What the rest of the plan waits for comes no later for a problem in some other part of it.
         if let Some(wait) = plan.requeue {

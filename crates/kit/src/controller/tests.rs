@@ -226,8 +226,8 @@ fn a_reconcile_that_is_dropped_counts_as_an_error_and_is_active_no_longer() {
     series.announce(3);
     drop(series.start());
     let running = series.start();
-    series.start().end(queue::Outcome::After(Duration::ZERO));
-    series.start().end(queue::Outcome::Done);
+    series.start().end(queue::Action::After(Duration::ZERO));
+    series.start().end(queue::Action::Done);
     let text = registry.text().unwrap();
     drop(running);
     for line in [

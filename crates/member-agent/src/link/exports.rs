@@ -14,7 +14,7 @@ use kit::backoff::Backoff;
 use kit::clock::Clock;
 use kit::events::{Event, Recorder};
 use kit::index::Index;
-use kit::queue::{Outcome, Queue, work};
+use kit::queue::{Action, Queue, work};
 use kit::writer::{Answer, Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
 use kube::Client;
@@ -117,7 +117,7 @@ impl Exports {
             let looks = futures::stream::iter(first).for_each_concurrent(WORKERS, |key| {
                 let (this, seen, queue) = (Arc::clone(&this), Arc::clone(&seen), queue.clone());
                 async move {
-                    if matches!(this.look(&seen, &key).await, Outcome::Retry | Outcome::RetryAfter(_)) {
+                    if matches!(this.look(&seen, &key).await, Action::Retry | Action::RetryAfter(_)) {
                         queue.add(key);
                     }
                 }
@@ -177,17 +177,17 @@ impl Exports {
         seen.exports.len() + self.shared.outbox.lock().open_removals()
     }
 
-    async fn look(&self, seen: &Seen, key: &ExportKey) -> Outcome {
+    async fn look(&self, seen: &Seen, key: &ExportKey) -> Action {
         match self.reconcile(seen, key).await {
             Err(error) if !error.is_not_found() => {
                 tracing::info!(export = %key, %error, "A ServiceExport is looked at again later.");
-                error.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
+                error.retry_after().map_or(Action::Retry, Action::RetryAfter)
             }
             Ok(()) | Err(_) => {
                 if self.departure.stage() != Stage::Member {
                     self.departure.looked(key, self.open_withdrawals(seen));
                 }
-                Outcome::Done
+                Action::Done
             }
         }
     }

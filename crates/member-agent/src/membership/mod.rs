@@ -15,7 +15,7 @@ use kit::backoff::Backoff;
 use kit::clock::Clock;
 use kit::events::{Event, Recorder};
 use kit::index::{Index, Scope};
-use kit::queue::Outcome;
+use kit::queue::Action;
 use kit::writer::{Patch, Writer};
 use kit::{Error, ObjectKey, Resource};
 use rand::Rng as _;
@@ -204,8 +204,8 @@ impl HeartbeatReporter {
             let begun = self.counters.begin(CONTROLLER, 0);
             let ended = self.turn(&membership).await;
             let outcome = match &ended {
-                Ok(wait) => wait.map_or(Outcome::Done, Outcome::After),
-                Err(_) => Outcome::Retry,
+                Ok(wait) => wait.map_or(Action::Done, Action::After),
+                Err(_) => Action::Retry,
             };
             self.counters.end(CONTROLLER, begun, 0, outcome);
             let wait = match &ended {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use api::placement::v1beta1::{AppliedResourceMeta, WorkResourceIdentifier};
 use fairway_core::apply::{self, AppliedWork, Entry};
-use kit::queue::{self, Outcome, Queue};
+use kit::queue::{self, Action, Queue};
 use kit::writer::Patch;
 use kit::{Error, ObjectKey};
 use parking_lot::Mutex;
@@ -85,12 +85,12 @@ impl Applier {
         }
     }
 
-    async fn try_write_applied(&self, work: &str) -> Outcome {
+    async fn try_write_applied(&self, work: &str) -> Action {
         let Err(err) = self.write_applied(work).await else {
-            return Outcome::Done;
+            return Action::Done;
         };
         tracing::debug!(work, error = %err, "The status of an AppliedWork could not be written; trying again.");
-        err.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
+        err.retry_after().map_or(Action::Retry, Action::RetryAfter)
     }
 
     async fn write_applied(&self, work: &str) -> Result<(), Error> {

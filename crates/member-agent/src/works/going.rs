@@ -8,7 +8,7 @@ use fairway_core::apply::deletion::{self, Step};
 use fairway_core::apply::{self, AppliedWork, Fate, Identity, Owner, Work};
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
-use kit::queue::Outcome;
+use kit::queue::Action;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 impl Applier {
-    pub(super) async fn clean_up(&self, key: &ObjectKey, work: &Work) -> Result<Outcome, Error> {
+    pub(super) async fn clean_up(&self, key: &ObjectKey, work: &Work) -> Result<Action, Error> {
         let applied_work = self.applied_works.get(&ObjectKey::cluster(&work.name));
         let patience = self.settings.deletion_wait;
         match (
@@ -33,7 +33,7 @@ impl Applier {
             (Step::Done, _) => {}
             (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key).await?,
             (Step::DeleteOwner, Some(owner)) if self.waits_for_takers(work, &owner).await? => {
-                return Ok(Outcome::After(LOOK_AGAIN));
+                return Ok(Action::After(LOOK_AGAIN));
             }
             (Step::DeleteOwner, Some(owner)) => return self.delete_owner(key, work, &owner, "Foreground").await,
             (Step::Abandon, Some(owner)) => {
@@ -42,17 +42,17 @@ impl Applier {
             }
             (Step::Wait, Some(owner)) => {
                 self.report_holders(key, work, &owner).await?;
-                return Ok(Outcome::After(self.next_look(&owner)));
+                return Ok(Action::After(self.next_look(&owner)));
             }
             (Step::Unblock, Some(owner)) => {
                 self.change_each(work, &owner, deletion::unblocked).await?;
                 self.report_holders(key, work, &owner).await?;
-                return Ok(Outcome::After(self.next_look(&owner)));
+                return Ok(Action::After(self.next_look(&owner)));
             }
         }
         self.memories.forget(&work.name);
         self.placed.forget(&work.name);
-        Ok(Outcome::Done)
+        Ok(Action::Done)
     }
 
     /// Says in the Work's status which objects hold its deletion up, once and when that changes.
@@ -141,15 +141,15 @@ impl Applier {
         work: &Work,
         owner: &AppliedWork,
         how: &str,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Action, Error> {
         self.delete_applied_work(owner, how).await?;
         if self.applied_works.get(&ObjectKey::cluster(&work.name)).is_some() {
-            return Ok(Outcome::After(FIRST_LOOK));
+            return Ok(Action::After(FIRST_LOOK));
         }
         self.remove_finalizer(key).await?;
         self.memories.forget(&work.name);
         self.placed.forget(&work.name);
-        Ok(Outcome::Done)
+        Ok(Action::Done)
     }
 
     /// Replaces each placed object that `change` has something to say about. One failure does not keep the others from it.

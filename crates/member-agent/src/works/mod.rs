@@ -24,7 +24,7 @@ use kit::activity::Activity;
 use kit::backoff::Backoff;
 use kit::clock::Clock;
 use kit::index::{Change, Index, Scope};
-use kit::queue::{self, Outcome, Queue};
+use kit::queue::{self, Action, Queue};
 use kit::writer::Writer;
 use kit::{Class, Error, ObjectKey, Resource};
 use parking_lot::Mutex;
@@ -35,7 +35,7 @@ use crate::args::{Aging, Settings};
 use crate::member::{Mapper, Member};
 use crate::metrics::Counters;
 use memory::{Memories, Need};
-use placed::{Placed, Verdict};
+use placed::{ObjectChange, Placed};
 
 /// The API of Works on the hub.
 pub(crate) const WORKS: Resource = Resource::namespaced(
@@ -245,7 +245,7 @@ impl Applier {
     }
 
     /// Works on one Work, and counts that.
-    pub(crate) async fn turn(self: Arc<Self>, name: String) -> Outcome {
+    pub(crate) async fn turn(self: Arc<Self>, name: String) -> Action {
         let begun = self.counters.begin(CONTROLLER, self.queue.len());
         let outcome = Arc::clone(&self).handle(name).await;
         self.counters.end(CONTROLLER, begun, self.queue.len(), outcome);
@@ -253,13 +253,13 @@ impl Applier {
     }
 
     /// Works on one Work until there is nothing to do for it at the moment.
-    async fn handle(self: Arc<Self>, name: String) -> Outcome {
+    async fn handle(self: Arc<Self>, name: String) -> Action {
         // Before the lock is taken, because a member that cannot be read must still be able to leave.
         self.works.synced().await;
         self.applied_works.synced().await;
         let joined = self.joined.read().await;
         if !*joined {
-            return Outcome::NotYet(NOT_JOINED);
+            return Action::NotYet(NOT_JOINED);
         }
         let _working = self.activity.begin();
         let key = ObjectKey::namespaced(&self.namespace, &name);
@@ -267,7 +267,7 @@ impl Applier {
             self.memories.forget(&name);
             self.placed.forget(&name);
             self.waiting.set(&name, &BTreeSet::new());
-            return Outcome::Done;
+            return Action::Done;
         };
         let now = tokio::time::Instant::now();
         if self.memories.is_due(&name, now) && self.is_calm(&item.work) {
@@ -290,13 +290,13 @@ impl Applier {
                         tracing::warn!(work = name, error = %err, "A pass failed; trying again.");
                     }
                 }
-                err.retry_after().map_or(Outcome::Retry, Outcome::RetryAfter)
+                err.retry_after().map_or(Action::Retry, Action::RetryAfter)
             }
         }
     }
 
     /// Queues a Work again when its objects are not as its last turn left them.
-    fn wake(&self, work: &str, verdict: Verdict) {
+    fn wake(&self, work: &str, verdict: ObjectChange) {
         placed::wake(work, verdict, &self.queue, &self.memories);
     }
 

@@ -9,12 +9,12 @@ use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use api::text::reasons::manifest as reasons;
 use fairway_core::apply::{
-    self, Answer, Ask, Entry, Failure, FailureKind, Finding, Identity, Next, Outcome as End, Owner, Pipeline, Record,
+    self, Answer, Ask, Entry, Failure, FailureKind, Finding, Identity, ManifestResult, Next, Owner, Pipeline, Record,
     ResultType, Subject, Terms, Work, WriteHistory,
 };
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
-use kit::queue::Outcome;
+use kit::queue::Action;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
 
@@ -33,14 +33,14 @@ const MAX_REQUESTS: usize = 64;
 const DEFINITION_PENDING: Duration = Duration::from_millis(500);
 
 impl Applier {
-    pub(super) async fn pass(&self, key: &ObjectKey, item: &Item) -> Result<Outcome, Error> {
+    pub(super) async fn pass(&self, key: &ObjectKey, item: &Item) -> Result<Action, Error> {
         let taken = item.manifests.lock().take();
         let manifests = match taken {
             Some(manifests) => manifests,
             None => match self.fetch(key, &item.work).await? {
                 Some(manifests) => manifests,
                 // It has changed: the watch brings the news and the next turn.
-                None => return Ok(Outcome::Retry),
+                None => return Ok(Action::Retry),
             },
         };
         let work = &item.work;
@@ -103,7 +103,7 @@ impl Applier {
     }
 
     /// Everything between reading the manifests and the next look. Answers also whether all is as wanted.
-    async fn process(&self, key: &ObjectKey, work: &Work, records: &mut [Record]) -> Result<(Outcome, bool), Error> {
+    async fn process(&self, key: &ObjectKey, work: &Work, records: &mut [Record]) -> Result<(Action, bool), Error> {
         let family = self.family(work);
         let (applied_work, status, kept) = match self.prepare(key, work, records, &family).await? {
             Preconditions::Met {
@@ -111,7 +111,7 @@ impl Applier {
                 status,
                 kept,
             } => (applied_work, status, kept),
-            Preconditions::Wait(wait) => return Ok((Outcome::After(wait), false)),
+            Preconditions::Wait(wait) => return Ok((Action::After(wait), false)),
         };
         let terms = Terms {
             owner: Owner {
@@ -184,7 +184,7 @@ impl Applier {
                 self.wake(&work.name, self.placed.look(entry, &place, work.mirror));
             }
         }
-        Ok((Outcome::After(wait), fine))
+        Ok((Action::After(wait), fine))
     }
 
     /// Tells Works whose objects were taken, and notes whether this one waits for others. Answers when to look again.
@@ -235,7 +235,7 @@ impl Applier {
         terms: &Terms,
         status: &WorkStatus,
         records: &mut [Record],
-    ) -> BTreeMap<usize, End> {
+    ) -> BTreeMap<usize, ManifestResult> {
         let seen = seen(status);
         let histories = self.memories.histories(&terms.owner.name);
         let mut ends = BTreeMap::new();
@@ -293,7 +293,7 @@ impl Applier {
         terms: &Terms,
         record: &Record,
         (place, unseen, history): (&Place, bool, WriteHistory),
-    ) -> End {
+    ) -> ManifestResult {
         let object = record.identity.clone().unwrap_or_default();
         let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource, history, self.clock.now());
         let mut next = pipeline.start(unseen);
@@ -319,7 +319,7 @@ impl Applier {
             reason,
             "A manifest is given up for now."
         );
-        End::new(ResultType::ManifestApplyFailed, reason)
+        ManifestResult::new(ResultType::ManifestApplyFailed, reason)
     }
 }
 
@@ -332,10 +332,10 @@ fn places(records: &[Record]) -> BTreeSet<Place> {
 }
 
 /// The end of a record: its pipeline's, or its refusal.
-fn end_of(record: &Record, ends: &mut BTreeMap<usize, End>) -> End {
+fn end_of(record: &Record, ends: &mut BTreeMap<usize, ManifestResult>) -> ManifestResult {
     ends.remove(&record.ordinal).unwrap_or_else(|| match &record.refusal {
-        Some(refusal) => End::new(refusal.result, refusal.error.clone()),
-        None => End::new(ResultType::ManifestApplyFailed, "the manifest was not processed"),
+        Some(refusal) => ManifestResult::new(refusal.result, refusal.error.clone()),
+        None => ManifestResult::new(ResultType::ManifestApplyFailed, "the manifest was not processed"),
     })
 }
 

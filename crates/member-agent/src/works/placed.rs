@@ -36,7 +36,7 @@ pub(super) struct Facts {
 
 /// What a look at the facts says about the last pass's end for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verdict {
+pub(super) enum ObjectChange {
     /// It still holds.
     Holds,
     /// What controllers write has changed, and maybe more of it than that.
@@ -127,12 +127,12 @@ impl Placed {
     }
 
     /// Looks at an entry in the light of what the watch says, and takes over what has moved.
-    pub(super) fn look(&self, entry: &mut Entry, place: &Place, mirror: bool) -> Verdict {
+    pub(super) fn look(&self, entry: &mut Entry, place: &Place, mirror: bool) -> ObjectChange {
         let Some(facts) = self.facts(place) else {
-            return Verdict::Holds;
+            return ObjectChange::Holds;
         };
         let verdict = judge(entry, Some(&facts), mirror);
-        if verdict == Verdict::Moved
+        if verdict == ObjectChange::Moved
             && let Some(live) = &mut entry.outcome.live
         {
             live.resource_version = facts.version.clone();
@@ -156,7 +156,7 @@ impl Placed {
             })
         };
         let facts = index.get(&key_of(place)).filter(|facts| !is_behind(facts));
-        facts.is_some_and(|facts| judge(entry, Some(&facts), mirror) == Verdict::Holds)
+        facts.is_some_and(|facts| judge(entry, Some(&facts), mirror) == ObjectChange::Holds)
     }
 
     /// Kinds among those that a Work has placed that the member does not let us watch.
@@ -311,15 +311,15 @@ fn on_change(
 }
 
 /// Queues a Work again whose objects are not as its last turn left them.
-pub(super) fn wake(work: &str, verdict: Verdict, queue: &Queue<String>, memories: &Memories) {
+pub(super) fn wake(work: &str, verdict: ObjectChange, queue: &Queue<String>, memories: &Memories) {
     match verdict {
-        Verdict::Holds => {}
-        Verdict::Marked => queue.add_after(work.to_owned(), memories.look_soon(work)),
-        Verdict::Moved => {
+        ObjectChange::Holds => {}
+        ObjectChange::Marked => queue.add_after(work.to_owned(), memories.look_soon(work)),
+        ObjectChange::Moved => {
             memories.need(work, Need::Refresh);
             queue.add(work.to_owned());
         }
-        Verdict::Drifted => {
+        ObjectChange::Drifted => {
             let wait = memories.need_repair(work, Instant::now());
             queue.add_after(work.to_owned(), wait);
         }
@@ -327,29 +327,33 @@ pub(super) fn wake(work: &str, verdict: Verdict, queue: &Queue<String>, memories
 }
 
 /// Compares the last pass's end for an object with what is known of the object now; `None` when it is gone.
-fn judge(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> Verdict {
+fn judge(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> ObjectChange {
     let outcome = &entry.outcome;
     let (live, facts) = match (&outcome.live, facts) {
         (Some(live), Some(facts)) => (live, facts),
-        (None, None) => return Verdict::Holds,
-        (Some(_), None) | (None, Some(_)) => return Verdict::Drifted,
+        (None, None) => return ObjectChange::Holds,
+        (Some(_), None) | (None, Some(_)) => return ObjectChange::Drifted,
     };
     let is_marked = facts.print.marks != live.print.marks;
     if !is_newer(&facts.version, &live.resource_version) {
         // An older one says nothing. The same one was looked at before, and its marks are still to be looked at.
         let is_same = facts.version == live.resource_version;
         return if is_same && is_marked {
-            Verdict::Marked
+            ObjectChange::Marked
         } else {
-            Verdict::Holds
+            ObjectChange::Holds
         };
     }
     if facts.uid != live.uid || facts.print.content != live.print.content {
-        return Verdict::Drifted;
+        return ObjectChange::Drifted;
     }
     let status_moved = mirror && live.status != facts.status;
     if outcome.result.is_applied() && (outcome.availability != facts.availability || status_moved) {
-        return Verdict::Moved;
+        return ObjectChange::Moved;
     }
-    if is_marked { Verdict::Marked } else { Verdict::Holds }
+    if is_marked {
+        ObjectChange::Marked
+    } else {
+        ObjectChange::Holds
+    }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use fairway_core::apply::{self, Finding, ResultType, Subject, Work};
-use kit::queue::Outcome;
+use kit::queue::Action;
 use kit::{Error, ObjectKey};
 
 use super::pass::{digest, is_fine};
-use super::placed::Verdict;
+use super::placed::ObjectChange;
 use super::{Applier, Item};
 use crate::member::Place;
 
@@ -32,7 +32,7 @@ impl Applier {
     }
 
     /// Takes in what has moved since the last turn. Asks for a pass when that is not enough.
-    pub(super) async fn refresh(&self, key: &ObjectKey, item: &Item) -> Result<Outcome, Error> {
+    pub(super) async fn refresh(&self, key: &ObjectKey, item: &Item) -> Result<Action, Error> {
         let work = &item.work;
         let Some(mut settled) = self.memories.settled(&work.name) else {
             return self.pass(key, item).await;
@@ -46,7 +46,7 @@ impl Applier {
                 verdicts.insert(ordinal, self.placed.look(entry, &place, settled.subject.mirror));
             }
         }
-        if verdicts.values().any(|verdict| *verdict == Verdict::Moved) {
+        if verdicts.values().any(|verdict| *verdict == ObjectChange::Moved) {
             let waits_for_definition = settled
                 .entries
                 .iter()
@@ -69,14 +69,14 @@ impl Applier {
             if waits_for_definition {
                 // A definition may just have become available.
                 self.memories.need(&work.name, super::memory::Need::Pass);
-                return Ok(Outcome::After(std::time::Duration::from_millis(1)));
+                return Ok(Action::After(std::time::Duration::from_millis(1)));
             }
         }
-        for verdict in [Verdict::Marked, Verdict::Drifted] {
+        for verdict in [ObjectChange::Marked, ObjectChange::Drifted] {
             if verdicts.values().any(|found| *found == verdict) {
                 self.wake(&work.name, verdict);
             }
         }
-        Ok(Outcome::After(self.memories.until_due(&work.name)))
+        Ok(Action::After(self.memories.until_due(&work.name)))
     }
 }

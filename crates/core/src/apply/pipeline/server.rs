@@ -20,7 +20,7 @@ pub struct Server {
 
 impl Server {
     /// One pass over the manifest.
-    pub fn run(&mut self, strategy: &Value, manifest: &Value) -> Outcome {
+    pub fn run(&mut self, strategy: &Value, manifest: &Value) -> ManifestResult {
         let terms = Terms {
             owner: Owner {
                 name: "w".into(),

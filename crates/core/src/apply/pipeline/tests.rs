@@ -89,7 +89,7 @@ impl Member {
         Answer::Object(object)
     }
 
-    fn run(&mut self, terms: &Terms, manifest: &Value, unseen: bool) -> Outcome {
+    fn run(&mut self, terms: &Terms, manifest: &Value, unseen: bool) -> ManifestResult {
         let resource = Resource {
             group: String::new(),
             version: "v1".into(),

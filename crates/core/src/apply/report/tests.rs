@@ -21,7 +21,7 @@ fn subject(kind: &str) -> Subject {
 }
 
 fn entry(name: &str, result: ResultType, availability: Availability) -> Entry {
-    let mut outcome = Outcome::new(result, if result == Applied { "" } else { "because" });
+    let mut outcome = ManifestResult::new(result, if result == Applied { "" } else { "because" });
     outcome.availability = availability;
     outcome.live = Some(Live {
         generation: 2,

@@ -13,7 +13,7 @@ use crate::apply::identity::{Record, Resource};
 use crate::apply::owners::{self, Claim, Owner};
 use crate::apply::work::AppliedWork;
 use crate::apply::{
-    Announcement, Entry, Outcome, Release, ResultType, announcement, left_overs, record, recorded, release,
+    Announcement, Entry, ManifestResult, Release, ResultType, announcement, left_overs, record, recorded, release,
 };
 
 const OBJECTS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -270,7 +270,7 @@ impl World {
         let mut entries = Vec::new();
         for record in &records {
             let result = self.apply(record, &owner, &siblings)?;
-            let mut outcome = Outcome::new(result, "");
+            let mut outcome = ManifestResult::new(result, "");
             outcome.live = Some(crate::apply::Live::default());
             entries.push(Entry {
                 identifier: record.identifier(),
