@@ -8,12 +8,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use api::text::{annotations, labels};
-use serde_json::Value;
-
 use super::identity::Identity;
+use super::owners::WorkClaim;
 use super::work::Work;
-use crate::objects::Digest;
 
 /// Longest wait for Works that the hub is known to write. An object that nobody lists is removed after that. The hub writes
 /// all Works of a binding in one pass; when some are missing it was interrupted, and goes on after a restart or a change of
@@ -27,86 +24,6 @@ pub const UNKNOWN_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a Work waits, before it applies anything, for another one to give up an object that both list.
 pub const EARLY_WAIT: Duration = Duration::from_secs(2);
-
-/// The objects that a Work lists. An object is the same in every version of its API.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ObjectSet(Box<[Digest]>);
-
-impl ObjectSet {
-    /// The objects of manifests; what has no name is none.
-    pub fn of(manifests: &[Value]) -> Self {
-        let mut all: Vec<_> = manifests
-            .iter()
-            .filter_map(Identity::of_manifest)
-            .filter(|identity| !identity.name.is_empty())
-            .map(|identity| digest(&identity))
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        Self(all.into_boxed_slice())
-    }
-
-    /// Whether an object is among them.
-    pub fn contains(&self, identity: &Identity) -> bool {
-        self.0.binary_search(&digest(identity)).is_ok()
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        let (few, many) = if self.0.len() < other.0.len() {
-            (self, other)
-        } else {
-            (other, self)
-        };
-        few.0.iter().any(|object| many.0.binary_search(object).is_ok())
-    }
-}
-
-fn digest(identity: &Identity) -> Digest {
-    Digest::of_list([
-        identity.group.as_str(),
-        identity.kind.as_str(),
-        identity.namespace.as_str(),
-        identity.name.as_str(),
-    ])
-}
-
-/// What a Work says about the placement that it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkGroup {
-    /// Namespace (empty for a ClusterResourcePlacement) and name of the placement.
-    pub placement: (String, String),
-    /// Name of the binding.
-    pub binding: String,
-    /// What the Work was made from: index of the resource snapshot, hashes of the overrides.
-    pub revision: [String; 3],
-    /// How many Works the binding has at this revision. Hub agents of other releases do not say it.
-    pub works: Option<usize>,
-}
-
-impl WorkGroup {
-    /// Reads the labels and annotations of a Work. `None` when it belongs to no placement.
-    pub fn of(work: &Value) -> Option<Self> {
-        let text = |part: &str, key: &str| {
-            let all = work.pointer(part)?;
-            Some(all.get(key)?.as_str()?.to_owned())
-        };
-        let label = |key: &str| text("/metadata/labels", key);
-        let annotation = |key: &str| text("/metadata/annotations", key);
-        Some(Self {
-            placement: (
-                label(labels::PARENT_NAMESPACE).unwrap_or_default(),
-                label(labels::PARENT_PLACEMENT)?,
-            ),
-            binding: label(labels::PARENT_BINDING).unwrap_or_default(),
-            revision: [
-                label(labels::PARENT_SNAPSHOT_INDEX).unwrap_or_default(),
-                annotation(annotations::CLUSTER_OVERRIDE_HASH).unwrap_or_default(),
-                annotation(annotations::OVERRIDE_HASH).unwrap_or_default(),
-            ],
-            works: annotation(annotations::NUMBER_OF_WORKS).and_then(|number| number.parse().ok()),
-        })
-    }
-}
 
 /// Whether all Works of a binding have been seen in the state that the hub wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,15 +43,6 @@ pub enum Fate {
     Release,
     /// Another Work lists it, or may soon: the Work keeps it for that one to take.
     Keep,
-}
-
-/// What the Work of an AppliedWork that owns an object says about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkClaim {
-    /// It keeps the object.
-    Keeps,
-    /// It belongs to the same placement and no longer lists the object, so the other Work may take it.
-    Yields,
 }
 
 /// A Work among the others of its placement on this member.

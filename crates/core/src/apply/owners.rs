@@ -6,7 +6,14 @@ use api::RootKind;
 use api::placement::v1beta1::AppliedWork;
 use serde_json::{Value, json};
 
-use super::handover::WorkClaim;
+/// What the Work of an AppliedWork that owns an object says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkClaim {
+    /// It keeps the object.
+    Keeps,
+    /// It belongs to the same placement and no longer lists the object, so the other Work may take it.
+    Yields,
+}
 
 /// The AppliedWork that owns what a Work places.
 #[derive(Debug, Clone, PartialEq, Eq)]

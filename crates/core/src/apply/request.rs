@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::handover::WorkClaim;
 use super::outcome::ManifestResult;
+use super::owners::WorkClaim;
 
 /// One request to the member's API server (or, for [`Ask::Works`], to what is known of the hub).
 #[derive(Debug, Clone, PartialEq)]

@@ -5,8 +5,8 @@ use api::text::{annotations, finalizers};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::handover::{ObjectSet, WorkGroup};
 use super::strategy::Strategy;
+use super::work_group::{ObjectSet, WorkGroup};
 
 /// What a pass needs of a Work. Unknown words of its strategy are kept, because they end as failures of manifests.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@
 //! here does IO, reads a clock, or knows what a topic is about.
 
 pub mod digest;
+pub mod digester;
 pub mod feedback;
 pub mod fence;
 pub mod inbox;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::digest::Digester;
+use super::digester::Digester;
 use super::inbox::{CONFIRM_AFTER, Inbox, SyncResult};
 use super::outbox::{Outbox, Outgoing, Resume};
 use super::{Change, Topic};

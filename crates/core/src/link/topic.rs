@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::digest::Digester;
+use super::digester::Digester;
 
 /// A kind of state that one side of a session keeps known to the other, key by key.
 pub trait Topic: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {

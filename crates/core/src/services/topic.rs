@@ -1,7 +1,7 @@
 //! Exports as a topic of the session.
 
 use super::{ExportKey, ExportReport, TargetPort, Withdrawal};
-use crate::link::digest::Digester;
+use crate::link::digester::Digester;
 use crate::link::{Change, Topic};
 
 /// The exports of a member: it reports each Service that it exports, and withdraws those that it no longer does.

@@ -15,6 +15,7 @@ use crate::apply::work::AppliedWork;
 use crate::apply::{
     Announcement, Entry, ManifestResult, Release, ResultType, announcement, left_overs, record, recorded, release,
 };
+use api::text::{annotations, labels};
 
 const OBJECTS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const WORKS: [&str; 4] = ["master", "second", "third", "envelope"];

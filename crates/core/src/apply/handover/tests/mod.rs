@@ -3,6 +3,8 @@
 mod lives;
 
 use super::*;
+use crate::apply::work_group::ObjectSet;
+use api::text::{annotations, labels};
 use serde_json::json;
 
 /// A Work of the placement `p` that lists ConfigMaps.
