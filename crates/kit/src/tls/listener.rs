@@ -145,8 +145,9 @@ impl Shared {
     /// Waits for a peer to begin its handshake and for a turn, carries the handshake out, and hands the connection over.
     async fn admit(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, silent: Arc<AtomicBool>) {
         let limits = self.options.limits;
-        match tokio::time::timeout(limits.handshake, socket.readable()).await {
-            Ok(Ok(())) => silent.store(false, Ordering::Relaxed),
+        // Readiness alone may be reported without data.
+        match tokio::time::timeout(limits.handshake, socket.peek(&mut [0])).await {
+            Ok(Ok(_)) => silent.store(false, Ordering::Relaxed),
             Ok(Err(cause)) => return self.refuse("handshake", Some(peer), &cause.to_string()),
             Err(_) => return self.refuse("timeout", Some(peer), "it sent nothing"),
         }
