@@ -14,7 +14,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use cycles::Cycle;
 use tree::Tree;
 
 /// The embedded API server alone may have cycles.
@@ -23,17 +22,6 @@ const EXEMPT: &[&str] = &["apiserver"];
 /// Where crates lie, below the workspace's root.
 const FOLDERS: &[&str] = &["crates", "."];
 
-/// Cycles that are still to be mended, by root file, parent and members. This list only shrinks.
-const KNOWN: &[(&str, &str, &[&str])] = &[];
-
-fn is_known(root: &str, cycle: &Cycle) -> bool {
-    KNOWN.iter().any(|(known, parent, members)| {
-        *known == root
-            && *parent == cycle.parent.join("::")
-            && cycle.uses.keys().all(|(user, _)| members.contains(&user.as_str()))
-    })
-}
-
 /// Looks for cycles in every crate below the workspace's root; the error lists each with its places.
 pub fn verify(workspace: &Path) -> Result<()> {
     let mut found = Vec::new();
@@ -41,8 +29,7 @@ pub fn verify(workspace: &Path) -> Result<()> {
         let read = |file: &str| fs::read_to_string(workspace.join(file)).ok();
         let tree = Tree::read(&root, &read)?;
         let cycles = cycles::find(tree.uses()).into_iter();
-        let unknown = cycles.filter(|cycle| !is_known(&root, cycle));
-        found.extend(unknown.map(|cycle| format!("{root}: {cycle}")));
+        found.extend(cycles.map(|cycle| format!("{root}: {cycle}")));
     }
     if !found.is_empty() {
         bail!(
