@@ -17,6 +17,6 @@ mod world;
 mod writes;
 
 pub use facts::{Facts, Pass, SchedulingFact};
-pub use plan::{explain, plan};
+pub use plan::{Moment, explain, plan, plan_observed};
 pub use slice::{Settings, Slice, Stages};
 pub use trace::Trace;

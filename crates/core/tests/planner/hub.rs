@@ -12,7 +12,7 @@ use fairway_core::objects::{
     Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
 use fairway_core::placement::recording::Recording;
-use fairway_core::placement::{Pass, Settings, Slice, Trace, explain, plan};
+use fairway_core::placement::{Moment, Pass, Settings, Slice, Trace, explain, plan, plan_observed};
 use fairway_core::render::Refusals;
 use fairway_core::select::take_in;
 use fairway_core::select::{Api, ApiKey, ResourceView, Selectable};
@@ -162,6 +162,14 @@ impl Hub {
     /// Plans once.
     pub fn plan(&self) -> Pass {
         self.with_slice(|slice| plan(slice, &self.settings, self.now, self.nonce))
+    }
+
+    /// Plans once, and answers the moments that whoever measures the pass sees.
+    pub fn moments(&self) -> (Pass, Vec<Moment>) {
+        let mut seen = Vec::new();
+        let mut observe = |moment| seen.push(moment);
+        let pass = self.with_slice(|slice| plan_observed(slice, &self.settings, self.now, self.nonce, &mut observe));
+        (pass, seen)
     }
 
     pub fn with_slice<T>(&self, f: impl FnOnce(&Slice<'_>) -> T) -> T {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::kinds;
 use fairway_core::effects::{Target, Write};
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::Stages;
+use fairway_core::placement::{Moment, Stages};
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, config_map, find_condition, member, member_with, spec};
@@ -606,4 +606,16 @@ fn collected_changes_wait_and_the_status_speaks_of_the_old_content() {
         hub.placement()["status"]["selectedResources"].as_array().unwrap().len(),
         3
     );
+}
+
+#[test]
+fn whoever_measures_scheduling_sees_when_it_begins_and_ends_and_changes_nothing() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    let (pass, seen) = hub.moments();
+    assert_eq!(seen, [Moment::SchedulingBegins, Moment::SchedulingEnds]);
+    assert_eq!(pass, hub.plan());
+    hub.settle();
+    hub.delete_placement();
+    assert_eq!(hub.moments().1, [], "nothing is scheduled for a placement that goes");
 }

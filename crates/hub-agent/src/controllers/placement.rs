@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairway_core::objects::PlacementKey;
-use fairway_core::placement::{Facts, Pass, Settings, Slice, plan};
+use fairway_core::placement::{Facts, Moment, Pass, Settings, Slice, plan_observed};
 use fairway_core::render::Refusals;
 use jiff::Timestamp;
 use kit::controller::{Controller, Executed, Execution, Series, Triggers};
@@ -90,13 +90,20 @@ impl Controller for PlacementController {
             others_awaited: state.others_awaited,
             refused: &state.refused,
         };
-        let start = Instant::now();
-        let running = self.metrics.scheduling();
-        let pass = plan(&slice, &self.settings, now, rand::rng().random());
-        drop(running);
+        let (mut running, mut took) = (None, Duration::ZERO);
+        let pass = plan_observed(
+            &slice,
+            &self.settings,
+            now,
+            rand::rng().random(),
+            &mut |moment| match moment {
+                Moment::SchedulingBegins => running = Some((self.metrics.scheduling(), Instant::now())),
+                Moment::SchedulingEnds => took = running.take().map_or(Duration::ZERO, |(_, start)| start.elapsed()),
+            },
+        );
         if let Some(fact) = pass.facts.scheduling {
             let requeue = pass.requeue.is_some_and(|wait| wait.is_zero());
-            self.metrics.scheduled(fact.failed, requeue, start.elapsed());
+            self.metrics.scheduled(fact.failed, requeue, took);
         }
         pass
     }
