@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::reachability::Reachability;
 
-/// Reason of [`Error::Status`] where what does not exist is a namespace.
+/// Reason of [`Error::Status`] where what does not exist is the namespace of the requested object.
 pub(crate) const NAMESPACE_NOT_FOUND: &str = "NamespaceNotFound";
 
 /// Reason of a failure whose cause is that the server does not know the requested resourceVersion yet.
@@ -116,7 +116,7 @@ impl Error {
         self.code() == Some(404)
     }
 
-    /// Whether it is a namespace that does not exist; for a new object, the one that it belongs to.
+    /// Whether the namespace of the requested object does not exist. A namespace that was asked for itself is not meant.
     pub fn is_namespace_not_found(&self) -> bool {
         matches!(self, Self::Status { code: 404, reason, .. } if reason == NAMESPACE_NOT_FOUND)
     }

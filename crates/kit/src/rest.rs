@@ -104,12 +104,13 @@ impl Call {
     /// As [`Self::send`]; the deadline covers the head only.
     pub async fn open(self, client: &Client) -> Result<Response<Body>, Error> {
         let (what, deadline, slot) = (self.what.clone(), self.deadline, self.slot.clone());
+        let within = is_within_namespace(&self.path);
         let head = async {
             let response = self.head(client).await?;
             if response.status().is_success() {
                 Ok(response)
             } else {
-                Err(refused(&what, response, &slot).await)
+                Err(refused(&what, within, response, &slot).await)
             }
         };
         match tokio::time::timeout(deadline, head).await {
@@ -124,9 +125,10 @@ impl Call {
 
     async fn exchange(self, client: &Client) -> Result<Bytes, Error> {
         let (what, slot) = (self.what.clone(), self.slot.clone());
+        let within = is_within_namespace(&self.path);
         let response = self.head(client).await?;
         if !response.status().is_success() {
-            return Err(refused(&what, response, &slot).await);
+            return Err(refused(&what, within, response, &slot).await);
         }
         match response.into_body().collect().await {
             Ok(body) => Ok(body.to_bytes()),
@@ -204,7 +206,7 @@ fn unanswered(what: String, cause: String, slot: &Slot) -> Error {
 }
 
 /// Turns a failure answer into an error.
-async fn refused(what: &str, response: Response<Body>, slot: &Slot) -> Error {
+async fn refused(what: &str, within: bool, response: Response<Body>, slot: &Slot) -> Error {
     let code = response.status();
     let after = response
         .headers()
@@ -214,10 +216,18 @@ async fn refused(what: &str, response: Response<Body>, slot: &Slot) -> Error {
         Ok(body) => body.to_bytes(),
         Err(err) => return unanswered(what.to_owned(), chain(&err), slot),
     };
-    status_error(what, code, &body, after)
+    status_error(what, within, code, &body, after)
 }
 
-fn status_error(what: &str, code: StatusCode, body: &[u8], after: Option<u64>) -> Error {
+/// Whether a request is for something in a namespace, rather than for a namespace itself or something outside of any.
+fn is_within_namespace(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    let mut rest = path.split('/').skip_while(|part| *part != "namespaces").skip(2);
+    rest.next().is_some_and(|part| !matches!(part, "status" | "finalize"))
+}
+
+/// `within` says whether the request was for something in a namespace, see [`is_within_namespace`].
+fn status_error(what: &str, within: bool, code: StatusCode, body: &[u8], after: Option<u64>) -> Error {
     let status: Status = serde_json::from_slice(body).unwrap_or_default();
     let details = status.details.unwrap_or_default();
     // The cause says more than the reason that it comes with.
@@ -226,7 +236,7 @@ fn status_error(what: &str, code: StatusCode, body: &[u8], after: Option<u64>) -
         .into_iter()
         .filter_map(|cause| cause.reason)
         .find(|reason| TELLING_CAUSES.contains(&reason.as_str()));
-    let is_namespace = code == StatusCode::NOT_FOUND && details.kind.as_deref() == Some("namespaces");
+    let is_namespace = within && code == StatusCode::NOT_FOUND && details.kind.as_deref() == Some("namespaces");
     let telling = telling.or_else(|| is_namespace.then(|| NAMESPACE_NOT_FOUND.to_owned()));
     let reason = telling.or(status.reason).unwrap_or_default();
     let message = status.message.unwrap_or_else(|| {
@@ -260,10 +270,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn requests_for_a_namespace_are_not_within_it() {
+        for (path, within) in [
+            ("/api/v1/namespaces/app", false),
+            ("/api/v1/namespaces/app/status?dryRun=All", false),
+            ("/api/v1/namespaces?limit=1", false),
+            ("/api/v1/nodes/a", false),
+            ("/api/v1/namespaces/app/configmaps/a", true),
+            ("/apis/apps/v1/namespaces/app/deployments?fieldManager=f", true),
+        ] {
+            assert_eq!(is_within_namespace(path), within, "{path}");
+        }
+    }
+
+    #[test]
     fn status_objects_become_errors() {
         let body = br#"{"kind":"Status","reason":"Forbidden","message":"it is being terminated",
             "details":{"retryAfterSeconds":3,"causes":[{"reason":"NamespaceTerminating"}]}}"#;
-        let err = status_error("create Work a/b", StatusCode::FORBIDDEN, body, None);
+        let err = status_error("create Work a/b", true, StatusCode::FORBIDDEN, body, None);
         assert_eq!(err.class(), crate::Class::Expected);
         assert_eq!(err.retry_after(), Some(Duration::from_secs(3)));
         assert_eq!(
@@ -272,14 +296,16 @@ mod tests {
         );
         let body =
             br#"{"kind":"Status","reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}}"#;
-        let ahead = status_error("watch Work", StatusCode::GATEWAY_TIMEOUT, body, None);
+        let ahead = status_error("watch Work", true, StatusCode::GATEWAY_TIMEOUT, body, None);
         assert!(ahead.is_version_too_large() && ahead.class() == crate::Class::ApiServer);
         let body = br#"{"kind":"Status","reason":"NotFound","details":{"name":"app","kind":"namespaces"}}"#;
-        let missing = status_error("create ConfigMap app/a", StatusCode::NOT_FOUND, body, None);
+        let missing = status_error("create ConfigMap app/a", true, StatusCode::NOT_FOUND, body, None);
         assert!(missing.is_namespace_not_found() && missing.is_not_found());
+        let itself = status_error("get Namespace app", false, StatusCode::NOT_FOUND, body, None);
+        assert!(itself.is_not_found() && !itself.is_namespace_not_found());
         let body = br#"{"kind":"Status","reason":"NotFound","details":{"name":"a","kind":"configmaps"}}"#;
-        assert!(!status_error("get ConfigMap app/a", StatusCode::NOT_FOUND, body, None).is_namespace_not_found());
-        let plain = status_error("x", StatusCode::BAD_GATEWAY, b"upstream is gone\n", Some(1));
+        assert!(!status_error("get ConfigMap app/a", true, StatusCode::NOT_FOUND, body, None).is_namespace_not_found());
+        let plain = status_error("x", true, StatusCode::BAD_GATEWAY, b"upstream is gone\n", Some(1));
         assert_eq!(plain.class(), crate::Class::ApiServer);
         assert_eq!(plain.retry_after(), Some(Duration::from_secs(1)));
     }

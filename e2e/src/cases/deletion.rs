@@ -39,6 +39,9 @@ pub(super) async fn held(world: &World) -> Result<()> {
     until(works, "r-j4-work", WITHIN, names_both)
         .await
         .context("the Work")?;
+    // A placement of the same name waits for the Work, and says for what.
+    gone(case.placements(), "r-j4", WITHIN).await?;
+    case.place(Value::Null).await?;
     case.status(|status| {
         let text = status.to_string();
         match text.contains(FINALIZER) {
@@ -48,11 +51,8 @@ pub(super) async fn held(world: &World) -> Result<()> {
     })
     .await?;
     finalizers(&namespaces, &Value::Null).await?;
-    gone(namespaces, "r-j4", WITHIN).await?;
-    gone(case.placements(), "r-j4", WITHIN).await?;
-    let namespaces = NAMESPACE.on(&world.hub_client(), None);
-    namespaces.delete("r-j4", &DeleteParams::default()).await?;
-    gone(namespaces, "r-j4", WITHIN).await
+    case.has(&[("Available", "True")]).await?;
+    case.end().await
 }
 
 async fn finalizers(namespaces: &kube::Api<DynamicObject>, wanted: &Value) -> Result<()> {
