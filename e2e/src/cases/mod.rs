@@ -6,7 +6,6 @@
 mod deletion;
 mod faults;
 mod handover;
-mod history;
 mod lists;
 mod names;
 mod ownership;
@@ -17,7 +16,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use control_plane::Kind as PlaneKind;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kube::Api;
@@ -42,11 +40,6 @@ pub async fn play(world: &mut World) -> Result<()> {
     let mut failed = Vec::new();
     for case in CASES {
         let played = scenario(case.title, (case.play)(world)).await;
-        failed.extend(played.err().map(|err| format!("{err:#}")));
-    }
-    if world.hub().kind() == PlaneKind::Real {
-        let title = "a hub whose etcd is restored from an older state";
-        let played = scenario(title, history::restored(world)).await;
         failed.extend(played.err().map(|err| format!("{err:#}")));
     }
     ensure!(
