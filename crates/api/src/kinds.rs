@@ -46,6 +46,13 @@ pub const INTERNAL_MEMBER_CLUSTER: Resource = Resource::namespaced(
     "InternalMemberCluster",
     "internalmemberclusters",
 );
+/// InternalServiceExport, the hub's record of what a member exports.
+pub const INTERNAL_SERVICE_EXPORT: Resource = Resource::namespaced(
+    groups::NETWORKING,
+    "v1alpha1",
+    "InternalServiceExport",
+    "internalserviceexports",
+);
 /// Namespace.
 pub const NAMESPACE: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 /// Role.

@@ -317,7 +317,7 @@ impl Agent {
         if on.any_stage() {
             self.work_on_placements(tasks, &shared, leading);
         }
-        let services = self.work_on_services(tasks, leading);
+        let services = self.work_on_services(tasks, &shared, leading);
         self.serve_members(tasks, services, leading);
         tracing::info!("Working.");
     }
@@ -370,8 +370,9 @@ impl Agent {
     }
 
     /// Judges exported services, with or without sessions: agents may write their records themselves.
-    fn work_on_services(&self, tasks: &mut Tasks, leading: &Leading) -> Arc<Services> {
-        let services = Services::new(self.clients.general.clone(), self.config.traffic_manager, self.clock);
+    fn work_on_services(&self, tasks: &mut Tasks, shared: &Environment, leading: &Leading) -> Arc<Services> {
+        let series = self.metrics.series(controllers::EXPORT);
+        let services = Services::new(shared, series, self.config.traffic_manager);
         let (running, resources) = (Arc::clone(&services), Arc::clone(&self.resources));
         let (stop, leading) = (tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("service controller", async move {

@@ -50,27 +50,8 @@ impl<T: Send + Sync + 'static> Managed<T> {
         if let Some(removal) = surplus(object, &answer) {
             answer = self.writer.patch(resource, key, None, Patch::Merge, &removal).await?;
         }
-        self.fold(answer.clone(), true);
+        self.take_in(answer.clone(), true);
         Ok(answer)
-    }
-
-    /// Merges into the status of an object. `ours` says whether this manager applied the object, which a write to its
-    /// status does not change. That it is gone is success.
-    ///
-    /// # Errors
-    /// When a precondition or the request fails.
-    pub async fn merge_status(&self, key: &ObjectKey, body: &Value, ours: bool) -> Result<(), Error> {
-        let resource = self.index.resource();
-        match self
-            .writer
-            .patch(resource, key, Some("status"), Patch::Merge, body)
-            .await
-        {
-            Ok(answer) => self.fold(answer, ours),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
     }
 
     /// Deletes one incarnation of an object. Returns whether it is gone already: finalizers may still hold it. That
@@ -86,7 +67,7 @@ impl<T: Send + Sync + 'static> Managed<T> {
         match self.writer.delete(self.index.resource(), key, how).await {
             Ok(Answer::Gone(_)) => self.index.fold_deleted(key, Some(uid)),
             Ok(Answer::Object(object)) => {
-                self.fold(object, ours);
+                self.take_in(object, ours);
                 return Ok(false);
             }
             Err(error) if error.is_conflict() => {}
@@ -95,11 +76,20 @@ impl<T: Send + Sync + 'static> Managed<T> {
         Ok(true)
     }
 
-    fn fold(&self, mut answer: Value, ours: bool) {
+    /// Takes the answer to a write into the index. `ours` says whether this manager applied the object, which a write to
+    /// its status does not change.
+    ///
+    /// # Errors
+    /// When the object cannot be read.
+    pub fn fold(&self, mut answer: Value, ours: bool) -> Result<(), String> {
         if ours {
             answer["metadata"]["managedFields"] = json!([{"manager": self.manager, "operation": "Apply"}]);
         }
-        if let Err(reason) = self.index.fold(answer) {
+        self.index.fold(answer)
+    }
+
+    fn take_in(&self, answer: Value, ours: bool) {
+        if let Err(reason) = self.fold(answer, ours) {
             let kind = &self.index.resource().kind;
             tracing::warn!(%kind, reason, "The answer to a write cannot be read; the watch brings the object again.");
         }

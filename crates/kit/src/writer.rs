@@ -76,6 +76,15 @@ impl Writer {
         }
     }
 
+    /// The same writer with another deadline for each write.
+    #[must_use]
+    pub fn within(&self, deadline: Duration) -> Self {
+        Self {
+            deadline,
+            ..self.clone()
+        }
+    }
+
     /// The client underneath.
     pub fn client(&self) -> &Client {
         &self.client

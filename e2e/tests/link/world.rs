@@ -11,8 +11,11 @@ use control_plane::pki::Authority;
 use e2e::requests::Requests;
 use hub_agent::link::{self as hub_link, Membership};
 use hub_agent::services::Services;
+use kit::client::RateLimit;
 use kit::clock::Clock;
+use kit::controller::{Environment, Reconciles};
 use kit::events;
+use kit::metrics::Metrics;
 use kit::rest::{Call, media};
 use kit::writer::{Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
@@ -250,7 +253,7 @@ impl World {
         let (config, clock, stop) = (self.config.clone(), self.clock, CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            let services = Services::new(client.clone(), true, clock);
+            let services = services(client.clone(), clock);
             let sessions = hub_link::run(
                 config,
                 client,
@@ -280,7 +283,7 @@ impl World {
     /// Starts what judges records, without sessions.
     pub fn start_without_sessions(&mut self) {
         let user = User::service_account(SYSTEM, "hub-agent-sa", "");
-        let services = Services::new(self.server.client_for(user, "hub-agent"), true, self.clock);
+        let services = services(self.server.client_for(user, "hub-agent"), self.clock);
         let stop = CancellationToken::new();
         let ended = stop.clone();
         let task = tokio::spawn(async move { services.run(ended).await });
@@ -458,6 +461,23 @@ impl World {
             agent == "hub-agent" && labels.is_write() && labels.resource == "internalserviceexports"
         })
     }
+}
+
+/// The records and their controller, as the hub agent runs them.
+fn services(client: kube::Client, clock: Clock) -> Arc<Services> {
+    let writer = Writer::new(client, Duration::from_secs(5));
+    // No events are recorded about records.
+    let (recorder, _) = events::channel(writer.clone(), clock);
+    let environment = Environment {
+        writer,
+        indexes: Arc::default(),
+        recorder,
+        clock,
+        longest_wait: Duration::from_secs(30),
+        repetitions: RateLimit { qps: 100.0, burst: 100 },
+    };
+    let series = Reconciles::register(&Metrics::new().unwrap(), "hub").unwrap();
+    Services::new(&environment, series.of("internalserviceexport"), true)
 }
 
 fn account(member: &str) -> String {

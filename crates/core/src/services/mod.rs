@@ -2,6 +2,7 @@
 //! exports of one service agree with one another (networking 3.6, 4, 9.3 and 16.3).
 
 mod export;
+mod plan;
 pub(crate) mod read;
 mod record;
 mod resolve;
@@ -13,6 +14,7 @@ pub use export::{
     Conflict, ExportKey, ExportReport, PublicIp, PublicIpState, ServicePort, ServiceRef, TargetPort, Verdict,
     WithdrawReason, Withdrawal,
 };
+pub use plan::{Judged, Plan, plan};
 pub use record::{HUB_MANAGER, MEMBER_MANAGER, Record, is_recorded, manifest, record_name};
 pub use resolve::{Judgement, resolve};
 pub use topic::{ExportChange, Exports};

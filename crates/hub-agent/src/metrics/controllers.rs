@@ -17,6 +17,8 @@ pub const MEMBER: &str = "membercluster-controller";
 pub const CLUSTER_OVERRIDE: &str = "clusterresourceoverride-controller";
 /// ResourceOverrides.
 pub const OVERRIDE: &str = "resourceoverride-controller";
+/// Exported services.
+pub const EXPORT: &str = "internalserviceexport";
 /// Copies of statuses in namespaces, of which only the end matters.
 pub const STATUS_COPY_WATCHER: &str = "clusterresourceplacementstatus-watcher";
 /// Members, on the scheduler's behalf.

@@ -2,11 +2,12 @@
 //! one service are in conflict (networking 4 and 9.3).
 //!
 //! It does not matter how a record came about: the members' sessions write records through [`Services`], agents that
-//! know no sessions write them themselves. So this runs on the leader whether or not sessions are served.
+//! know no sessions write them themselves. The controller judges them all, so it runs on the leader whether or not
+//! sessions are served.
 
+mod controller;
 mod observers;
 mod records;
-mod resolver;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,40 +17,50 @@ use fairway_core::link::Refusal;
 use fairway_core::link::inbox::Version;
 use fairway_core::services::{ExportChange, ExportKey};
 use kit::backoff::Backoff;
-use kit::clock::Clock;
+use kit::controller::{Environment, Runner, Series, Triggers};
 use kit::index::Index;
-use kit::queue::Queue;
 use kit::writer::Writer;
-use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::resources::crds::Definition;
+use controller::ServiceController;
 pub use observers::Observer;
 pub(crate) use records::WRITE_DEADLINE;
 pub use records::Written;
 use records::{RECORDS, Records};
-use resolver::Resolver;
+
+/// Services that are judged at a time.
+const WORKERS: usize = 4;
 
 /// The records of all members and the controller that judges them.
 pub struct Services {
     records: Arc<Records>,
-    queue: Queue<ExportKey>,
+    triggers: Triggers<ExportKey>,
+    runner: Arc<Runner<ServiceController>>,
     writer: Writer,
-    clock: Clock,
 }
 
 impl Services {
     /// The controller, which knows nothing until it runs. `traffic_manager` says whether type, weight and public address
     /// of exports are recorded.
-    pub fn new(client: Client, traffic_manager: bool, clock: Clock) -> Arc<Self> {
-        let queue = Queue::new(Backoff::new(Duration::from_millis(50), Duration::from_secs(30)));
-        let writer = Writer::new(client, WRITE_DEADLINE);
-        let records = Records::new(writer.clone(), traffic_manager, queue.clone());
+    pub fn new(environment: &Environment, series: Series, traffic_manager: bool) -> Arc<Self> {
+        let environment = Environment {
+            writer: environment.writer.within(WRITE_DEADLINE),
+            ..environment.clone()
+        };
+        let triggers = Triggers::new(Backoff::new(Duration::from_millis(50), Duration::from_secs(30)));
+        let records = Records::new(environment.writer.clone(), traffic_manager, &triggers);
+        environment.indexes.add(Arc::clone(&records) as _);
+        series.announce(WORKERS);
+        let controller = ServiceController {
+            records: Arc::clone(&records),
+            series,
+        };
         Arc::new(Self {
             records,
-            queue,
-            writer,
-            clock,
+            runner: Runner::new(controller, triggers.clone(), &environment),
+            triggers,
+            writer: environment.writer,
         })
     }
 
@@ -79,12 +90,17 @@ impl Services {
     pub async fn run(&self, stop: CancellationToken) {
         let index = Arc::clone(self.records.index());
         let watch = index.run(self.writer.client().clone(), stop.clone());
-        self.queue.retry_after_outages_of(self.writer.client()).await;
-        let resolver = Resolver::new(Arc::clone(&self.records), self.clock);
-        tokio::join!(watch, resolver.run(&self.queue, stop));
+        let judge = async {
+            self.triggers.queue().retry_after_outages_of(self.writer.client()).await;
+            // A verdict compares all records of a service, so none is given before they are known.
+            if stop.run_until_cancelled(self.synced()).await.is_some() {
+                Arc::clone(&self.runner).run(WORKERS, stop.clone()).await;
+            }
+        };
+        tokio::join!(watch, judge);
     }
 
-    /// Tells somebody from now on what becomes of records, for as long as it lives.
+    /// Notifies an observer from now on of what becomes of records, for as long as it lives.
     pub fn observe(&self, observer: &Arc<impl Observer + 'static>) {
         self.records.observers().add(observer);
     }
@@ -113,7 +129,7 @@ impl Services {
     pub async fn write(&self, cluster: &str, key: &ExportKey, change: &ExportChange) -> Result<Written, Refusal> {
         let written = self.records.write(cluster, key, change).await?;
         if !written.changed {
-            self.queue.add(key.clone());
+            self.triggers.add(key.clone());
         }
         Ok(written)
     }

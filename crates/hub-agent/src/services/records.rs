@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::names::member_namespace;
-use api::text::groups;
 use fairway_core::link::inbox::Version;
 use fairway_core::link::{Change, NackCode, Refusal};
 use fairway_core::services::{
-    self, ExportChange, ExportKey, ExportReport, HUB_MANAGER, Record, Scope, Step, Verdict, Withdrawal,
+    self, ExportChange, ExportKey, ExportReport, HUB_MANAGER, Record, Scope, Step, Withdrawal,
 };
+use kit::controller::{Fold, Triggers};
 use kit::index::Index;
 use kit::managed::Managed;
-use kit::queue::Queue;
 use kit::writer::Writer;
 use kit::{ObjectKey, Resource};
 use parking_lot::Mutex;
@@ -23,12 +23,7 @@ use serde_json::Value;
 use super::observers::Observers;
 
 /// The API of the records.
-pub(super) const RECORDS: Resource = Resource::namespaced(
-    groups::NETWORKING,
-    "v1alpha1",
-    "InternalServiceExport",
-    "internalserviceexports",
-);
+pub(super) const RECORDS: Resource = kinds::INTERNAL_SERVICE_EXPORT;
 
 /// Time for one write on the hub; a report that waits longer is answered `UNAVAILABLE` (networking 16.6).
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(5);
@@ -55,7 +50,7 @@ pub(super) struct Records {
 struct Known {
     /// Where the records of an export are, in whichever member's namespace.
     locations: Mutex<BTreeMap<ExportKey, BTreeSet<ObjectKey>>>,
-    /// The clusters whose records of an export changed since it was looked at last.
+    /// The clusters whose record of an export is another one, or says something else, since the export was looked at last.
     touched: Mutex<BTreeMap<ExportKey, BTreeSet<String>>>,
     /// The public address that each record describes, as far as this process wrote it: records have no field for it.
     addresses: Mutex<BTreeMap<ObjectKey, String>>,
@@ -82,6 +77,12 @@ impl Known {
             }
         }
         drop(locations);
+        let said =
+            |record: Option<&Record>| record.map(|record| (record.key.clone(), record.version(), record.deleting));
+        if said(old) == said(new) {
+            // Conditions alone have changed.
+            return;
+        }
         let mut touched = self.touched.lock();
         for record in old.into_iter().chain(new) {
             let clusters = touched.entry(record.key.clone()).or_default();
@@ -103,10 +104,10 @@ impl Known {
 }
 
 impl Records {
-    /// The records; the exports whose records change go into the queue.
-    pub(super) fn new(writer: Writer, traffic_manager: bool, queue: Queue<ExportKey>) -> Arc<Self> {
+    /// The records; changes of records trigger a look at their exports.
+    pub(super) fn new(writer: Writer, traffic_manager: bool, triggers: &Triggers<ExportKey>) -> Arc<Self> {
         let known = Arc::<Known>::default();
-        let moved = Arc::clone(&known);
+        let (moved, triggers) = (Arc::clone(&known), triggers.clone());
         let index = Index::builder(RECORDS, |value| {
             let managed = Record::is_managed(&value, HUB_MANAGER);
             let record = Record::from_value(&value, managed);
@@ -116,9 +117,8 @@ impl Records {
         .keep_managers()
         .on_change(move |change| {
             moved.moved(&change.key, change.old.as_deref(), change.new.as_deref());
-            for record in change.old.iter().chain(&change.new) {
-                queue.add(record.key.clone());
-            }
+            let records = change.old.iter().chain(&change.new);
+            triggers.changed(&RECORDS, change, records.map(|record| record.key.clone()));
         })
         .build();
         Arc::new(Self {
@@ -184,25 +184,14 @@ impl Records {
         Ok(())
     }
 
-    /// Writes the condition of a judgement.
-    pub(super) async fn judge(&self, record: &Record, body: &Value) -> Result<(), kit::Error> {
-        self.store.merge_status(&location(record), body, record.ours).await
-    }
-
-    /// Tells the observers of the records of an export that changed since this was called last.
-    pub(super) fn tell_changes(&self, key: &ExportKey) {
+    /// Notifies the observers of the records of an export that changed since this was called last.
+    pub(super) fn notify_changed(&self, key: &ExportKey) {
         let touched = self.known.touched.lock().remove(key).unwrap_or_default();
         for cluster in touched {
             let version = self.version(&cluster, key);
             self.observers
                 .each(|observer| observer.changed(&cluster, key, version.as_ref()));
         }
-    }
-
-    /// Tells the observers of a judgement.
-    pub(super) fn judged(&self, record: &Record, verdict: &Verdict) {
-        self.observers
-            .each(|observer| observer.judged(&record.cluster, &record.key, verdict.clone()));
     }
 
     async fn report(&self, cluster: &str, key: &ExportKey, report: &ExportReport) -> Result<Written, Refusal> {
@@ -267,6 +256,25 @@ impl Records {
     }
 }
 
+/// Answers to a controller's writes, which are of conditions only: that does not change who wrote the spec.
+impl Fold for Records {
+    fn resource(&self) -> &Resource {
+        self.index().resource()
+    }
+
+    fn fold(&self, object: Value) -> Result<(), String> {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let at = ObjectKey::namespaced(text("/metadata/namespace"), text("/metadata/name"));
+        let known = self.index().get(&at);
+        let ours = known.is_some_and(|known| known.uid == text("/metadata/uid") && known.ours);
+        self.store.fold(object, ours)
+    }
+
+    fn fold_deleted(&self, key: &ObjectKey, uid: Option<&str>) {
+        self.index().fold_deleted(key, uid);
+    }
+}
+
 fn location(record: &Record) -> ObjectKey {
     ObjectKey::namespaced(&member_namespace(&record.cluster), &record.name)
 }
@@ -299,6 +307,13 @@ mod tests {
         assert_eq!(known.of(&all[0].key).len(), 1);
         let touched = known.touched.lock().remove(&all[0].key);
         assert_eq!(touched, Some(BTreeSet::from(["m1".to_owned()])));
+        // A condition that was written is no change of what the record says, and nobody would take it out again.
+        let judged = Record {
+            resource_version: "2".to_owned(),
+            ..all[0].clone()
+        };
+        known.moved(&location(&judged), Some(&all[0]), Some(&judged));
+        assert!(!known.touched.lock().contains_key(&all[0].key));
         // Whoever deletes them: a withdrawal, a user, or the end of the member's namespace.
         for record in &all {
             known.moved(&location(record), Some(record), None);

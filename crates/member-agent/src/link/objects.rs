@@ -9,18 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::condition::{self, Condition, ConditionStatus};
+use api::kinds;
 use api::names::member_namespace;
-use api::text::{conditions, groups};
+use api::text::conditions;
 use fairway_core::link::outbox::{Outgoing, Refused, Resume};
 use fairway_core::link::{Change, Refusal};
 use fairway_core::services::{self, Conflict, ExportChange, ExportKey, MEMBER_MANAGER, Record, Scope, Step, Verdict};
+use kit::ObjectKey;
 use kit::backoff::Backoff;
 use kit::clock::until;
 use kit::index::{self, Index, Origin};
 use kit::managed::Managed;
 use kit::repair::RepairTimer;
 use kit::writer::Writer;
-use kit::{ObjectKey, Resource};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -30,12 +31,6 @@ use super::channel::{Sender as _, sync_id, wait_to_repeat};
 use super::config::Objects;
 use super::shared::Shared;
 
-const RECORDS: Resource = Resource::namespaced(
-    groups::NETWORKING,
-    "v1alpha1",
-    "InternalServiceExport",
-    "internalserviceexports",
-);
 /// Time for one write on the hub.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// Wait before a write that was not answered is tried again.
@@ -89,7 +84,7 @@ fn records(cluster: &str, shared: &Arc<Shared>, changed: &Arc<Mutex<BTreeSet<Exp
     };
     let (shared, changed) = (Arc::clone(shared), Arc::clone(changed));
     let verdicts = AtomicU64::new(0);
-    Index::builder(RECORDS, |value| {
+    Index::builder(kinds::INTERNAL_SERVICE_EXPORT, |value| {
         let managed = Record::is_managed(&value, MEMBER_MANAGER);
         Ok(Some(Record::from_value(&value, managed)))
     })
