@@ -10,7 +10,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{self, Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::config::{Config, Identity};
-use super::ended::Ended;
+use super::ended::{Cause, Ended};
 
 /// Time for somebody to answer at the address. A hub that is away may swallow what is sent to it, and once it is back it
 /// should be found soon; one lost packet is made up for.
@@ -89,10 +89,10 @@ impl Dial for Dialer {
             Ok(Ok(channel)) => Ok(channel),
             Ok(Err(error)) => {
                 let text = format!("The hub at {address} cannot be reached: {}.", kit::error::chain(&error));
-                // A certificate that does not fit stays so; a connection that breaks may not.
-                Err(match is_refusal(&error) {
-                    true => Ended::refused("connect", text),
-                    false => Ended::busy("connect", text),
+                Err(match of_handshake(&error) {
+                    Cause::Away => Ended::away("connect", text),
+                    Cause::Refused => Ended::refused("connect", text),
+                    Cause::Busy | Cause::ComeBack(_) => Ended::busy("connect", text),
                 })
             }
             Err(_) => Err(Ended::busy(
@@ -132,17 +132,20 @@ async fn reach(address: &str) -> Result<TcpStream, Ended> {
     Ok(socket)
 }
 
-/// Whether somebody answered whose certificate this member does not accept, or who does not accept ours.
-fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Why no encryption was agreed on. A certificate that does not fit, on either side, stays so. Who hangs up instead of
+/// answering is no hub: a load balancer does so for as long as it has none.
+fn of_handshake(error: &(dyn std::error::Error + 'static)) -> Cause {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
     let mut next = Some(error);
     while let Some(error) = next {
-        // The kind that TLS libraries give their own errors.
-        if error.downcast_ref::<io::Error>().map(io::Error::kind) == Some(io::ErrorKind::InvalidData) {
-            return true;
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            // The kind that TLS libraries give their own errors.
+            Some(InvalidData) => return Cause::Refused,
+            Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) => return Cause::Away,
+            _ => next = error.source(),
         }
-        next = error.source();
     }
-    false
+    Cause::Busy
 }
 
 async fn read(reason: &'static str, file: &Path) -> Result<Vec<u8>, Ended> {
@@ -174,7 +177,6 @@ pub(crate) fn is_https(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ended::Cause;
     use super::*;
 
     #[test]
@@ -217,5 +219,34 @@ mod tests {
         let (file, _) = connect(format!("https://{}", silent.local_addr().unwrap()), "absent").await;
         assert_eq!(file.cause, Cause::Refused, "{}", file.text);
         assert!(file.text.contains("absent"), "{}", file.text);
+    }
+
+    /// A load balancer without a hub behind it takes connections all the same, and closes them before or after it has
+    /// read what is sent.
+    #[tokio::test]
+    async fn who_takes_the_connection_and_hangs_up_is_no_hub() {
+        use tokio::io::AsyncReadExt as _;
+        kit::install_crypto();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for reads in [false, true].into_iter().cycle() {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                if reads {
+                    let _ = socket.read(&mut [0; 4096]).await;
+                }
+            }
+        });
+        let folder = std::env::temp_dir().join(format!("fairway-dial-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (ca, token) = (folder.join("ca.crt"), folder.join("token"));
+        std::fs::write(&ca, "").unwrap();
+        let config = Config::new(address, ca, Identity::TokenFile(token), "m".into());
+        let dialer = Dialer::new(&config);
+        for _ in 0..4 {
+            let ended = dialer.connect(None).await.unwrap_err();
+            assert_eq!((ended.reason, ended.cause), ("connect", Cause::Away), "{}", ended.text);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -22,9 +22,11 @@ pub(super) struct Ended {
 /// Who is to blame, which decides how soon another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The hub is away: nothing answers at its address, or an open stream broke.
+    /// The hub is away: nothing answers at its address, what answers there hangs up at once, as a load balancer does, or
+    /// an open stream broke.
     Away,
-    /// Somebody answers at the hub's address, and no session comes about: the hub may be overloaded, or not ready.
+    /// Somebody answers at the hub's address, and no session comes about: the hub may be overloaded, or not ready, or a
+    /// proxy answers for it.
     Busy,
     /// The hub, or what stands before it, refuses this member: trying again helps only once something has changed.
     Refused,

@@ -6,6 +6,7 @@ mod faults;
 mod lifecycle;
 mod members;
 mod moves;
+mod outage;
 mod ownership;
 mod statuses;
 mod values;

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How the agent calls itself in the servers' counts.
 pub const AGENT: &str = "agent";
+/// The user that the agent is to both servers.
+pub const USER: &str = "member-agent";
 /// The member's namespace on the hub.
 pub const NAMESPACE: &str = "fleet-member-m";
 
@@ -98,13 +100,20 @@ impl World {
         }
     }
 
+    /// Asks for heartbeats with this period in seconds.
+    pub async fn want_heartbeats(&self, seconds: u64) {
+        let spec = json!({"spec": {"heartbeatPeriodSeconds": seconds}});
+        patch(&self.hub, &format!("{MEMBERSHIPS}/m"), &spec).await.unwrap();
+    }
+
     pub fn start_agent(&mut self) {
         self.start_agent_with(Settings::default());
     }
 
     /// Starts the agent with these settings, but with short waits between passes.
     pub fn start_agent_with(&mut self, settings: Settings) {
-        let client = |server: &ApiServer| server.client_for(User::admin(), AGENT);
+        let user = User::new(USER, &["system:masters"]);
+        let client = |server: &ApiServer| server.client_for(user.clone(), AGENT);
         let clients = Clients {
             hub: client(&self.hub),
             member: client(&self.member),

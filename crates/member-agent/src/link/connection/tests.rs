@@ -30,6 +30,8 @@ enum Outage {
     Refused,
     /// Nobody answers.
     Swallowed,
+    /// A proxy answers in the hub's place that there is none.
+    Answered,
 }
 
 #[derive(Clone)]
@@ -106,10 +108,14 @@ impl Dial for Hub {
     async fn connect(&self, _target: Option<String>) -> Result<Transport, Ended> {
         let outage = self.0.state.lock().outage;
         if let Some(outage) = outage {
-            if matches!(outage, Outage::Swallowed) {
-                tokio::time::sleep(Duration::from_millis(1500)).await;
-            }
-            return Err(Ended::away("connect", "The hub is away."));
+            return Err(match outage {
+                Outage::Refused => Ended::away("connect", "The hub is away."),
+                Outage::Swallowed => {
+                    tokio::time::sleep(Duration::from_millis(1500)).await;
+                    Ended::away("connect", "The hub is away.")
+                }
+                Outage::Answered => Ended::by_status(&Status::unavailable("There is no upstream.")),
+            });
         }
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         self.0.connections.send(Ok(theirs)).unwrap();
@@ -229,7 +235,12 @@ fn export(shared: &Shared, version: &str) {
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_changes_arrive_within_three_seconds_and_the_fleet_does_not_come_back_at_once() {
     const MEMBERS: usize = 100;
-    for (outage, seconds) in [(Outage::Refused, 75), (Outage::Swallowed, 75), (Outage::Refused, 20)] {
+    for (outage, seconds) in [
+        (Outage::Refused, 75),
+        (Outage::Swallowed, 75),
+        (Outage::Answered, 75),
+        (Outage::Refused, 20),
+    ] {
         let hub = Hub::start();
         let members: Vec<_> = (0..MEMBERS).map(|number| member(&hub, &format!("m{number}"))).collect();
         hub.until("everybody has synced", |state| state.syncs == MEMBERS).await;
