@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::select::ApiKey;
+use fairway_core::select::{ApiKey, Selectable};
 use kit::controller::Fold;
+use kit::index::Index;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,88 +62,115 @@ impl Resources {
         }
     }
 
-    /// Starts and stops watches.
+    /// Starts, replaces and stops watches. Whoever reads meanwhile finds a kind as it was or as it will be, never without
+    /// it: a selection that missed a kind would take its objects away from the members.
     fn adopt(self: &Arc<Self>, wanted: &Apis, client: &Client, stop: &CancellationToken, tracker: &TaskTracker) {
-        let enabled = wanted.iter().filter_map(|(name, served)| {
-            let version = served.versions.first()?;
-            (!self.lists.is_disabled(&name.0, version, &name.1)).then_some((name, served, version))
-        });
-        let enabled: BTreeMap<_, _> = enabled
-            .map(|(name, served, version)| (name, (served, version)))
+        let enabled: Apis = wanted
+            .iter()
+            .filter(|((group, kind), served)| {
+                let version = served.versions.first();
+                version.is_some_and(|version| !self.lists.is_disabled(group, version, kind))
+            })
+            .map(|(name, served)| (name.clone(), served.clone()))
             .collect();
-        let stale: Vec<_> = {
-            let table = self.table.read();
-            let is_stale = |name: &(String, String), watched: &Watched| {
-                enabled.get(name).is_none_or(|(served, _)| **served != watched.served)
-            };
-            table
+        let changes = {
+            let mut table = self.table.write();
+            let gone: Vec<_> = table
                 .watched
-                .iter()
-                .filter(|(name, w)| is_stale(name, w))
-                .map(|(name, _)| name.clone())
-                .collect()
+                .extract_if(.., |name, _| !enabled.contains_key(name))
+                .collect();
+            let changed: Vec<_> = enabled
+                .into_iter()
+                .filter(|(name, served)| table.watched.get(name).is_none_or(|watched| watched.served != *served))
+                .collect();
+            let started: Vec<_> = changed
+                .into_iter()
+                .map(|(name, served)| {
+                    let watched = self.watched(&name, served, table.watched.get(&name), stop);
+                    let replaced = table.watched.insert(name.clone(), watched.clone());
+                    (name, watched, replaced)
+                })
+                .collect();
+            (gone, started)
         };
-        for name in &stale {
-            self.drop_watch(name);
-        }
-        for (name, (served, version)) in enabled {
-            if !self.table.read().watched.contains_key(name) {
-                self.start_watch(name, served, version, client, stop, tracker);
-            }
-        }
         self.discovered.send_replace(true);
+        let (gone, started) = changes;
+        for (name, watched) in gone {
+            self.retire(&watched);
+            for object in watched.index.all() {
+                self.changed(Some(&object), None);
+            }
+            self.look_at_naming(&name);
+        }
+        for (name, watched, replaced) in started {
+            self.indexes.add(Arc::clone(&watched.index) as Arc<dyn Fold>);
+            if let Some(replaced) = replaced {
+                self.retire(&replaced);
+            }
+            self.follow_kind(name, watched, client, tracker);
+        }
     }
 
-    fn drop_watch(&self, name: &(String, String)) {
-        let Some(watched) = self.table.write().watched.remove(name) else {
-            return;
-        };
+    /// What is to be watched in the place of `before`, whose objects stay readable until the new list is complete.
+    fn watched(
+        self: &Arc<Self>,
+        (group, kind): &(String, String),
+        served: ServedApi,
+        before: Option<&Watched>,
+        stop: &CancellationToken,
+    ) -> Watched {
+        let version = served.versions.first().cloned().unwrap_or_default();
+        let before = before.map(|before| Arc::clone(before.readable()));
+        Watched {
+            key: ApiKey::new(group, &version, kind),
+            index: self.watch_of(group, kind, &served, &version, before.as_ref()),
+            served,
+            before,
+            stop: stop.child_token(),
+        }
+    }
+
+    /// Ends a watch that is no longer in the table.
+    fn retire(&self, watched: &Watched) {
         tracing::info!(resource = %watched.index.resource(), "No longer watched.");
         watched.stop.cancel();
         self.indexes.remove(&(Arc::clone(&watched.index) as Arc<dyn Fold>));
-        for object in watched.index.all() {
-            self.changed(Some(&object), None);
-        }
-        self.interest
-            .naming(&name.0, &name.1)
-            .into_iter()
-            .for_each(|key| self.look_at(key));
     }
 
-    fn start_watch(
-        self: &Arc<Self>,
-        name: &(String, String),
-        served: &ServedApi,
-        version: &str,
-        client: &Client,
-        stop: &CancellationToken,
-        tracker: &TaskTracker,
-    ) {
-        let (group, kind) = name;
-        let index = self.watch_of(group, kind, served, version);
-        let key = ApiKey::new(group, version, kind);
-        let stop = stop.child_token();
-        tracing::debug!(resource = %index.resource(), "Watching.");
-        let watched = Watched {
-            served: served.clone(),
-            key,
-            index: Arc::clone(&index),
-            stop: stop.clone(),
-        };
-        self.table.write().watched.insert(name.clone(), watched);
-        self.indexes.add(Arc::clone(&index) as Arc<dyn Fold>);
-        let (runner, client, until) = (Arc::clone(&index), client.clone(), stop.clone());
+    /// Runs a watch that is in the table.
+    fn follow_kind(self: &Arc<Self>, name: (String, String), watched: Watched, client: &Client, tracker: &TaskTracker) {
+        tracing::debug!(resource = %watched.index.resource(), "Watching.");
+        let (runner, client, until) = (Arc::clone(&watched.index), client.clone(), watched.stop.clone());
         tracker.spawn(async move { runner.run(client, until).await });
-        // Placements that name the kind may have been refused for want of it.
-        let (all, name) = (Arc::clone(self), name.clone());
+        let all = Arc::clone(self);
         tracker.spawn(async move {
-            if stop.run_until_cancelled(index.synced()).await.is_some() {
-                all.interest
-                    .naming(&name.0, &name.1)
-                    .into_iter()
-                    .for_each(|key| all.look_at(key));
+            if watched.stop.run_until_cancelled(watched.index.synced()).await.is_none() {
+                return;
             }
+            if let Some(before) = &watched.before {
+                all.forget_before(&name, &watched.index);
+                for (key, object) in before.entries() {
+                    all.changed(Some(&object), watched.index.get(&key).as_deref());
+                }
+            }
+            // Placements that name the kind may have been refused for want of it.
+            all.look_at_naming(&name);
         });
+    }
+
+    /// Drops what was readable before the list of this index was complete.
+    fn forget_before(&self, name: &(String, String), index: &Arc<Index<Selectable>>) {
+        if let Some(watched) = self.table.write().watched.get_mut(name)
+            && Arc::ptr_eq(&watched.index, index)
+        {
+            watched.before = None;
+        }
+    }
+
+    fn look_at_naming(&self, (group, kind): &(String, String)) {
+        for key in self.interest.naming(group, kind) {
+            self.look_at(key);
+        }
     }
 }
 
@@ -174,7 +202,94 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use apiserver::ApiServer;
+    use fairway_core::select::{ApiLists, NamespaceRule, ResourceView as _};
+    use kit::Resource;
+    use kit::backoff::Backoff;
+    use kit::writer::Writer;
+    use serde_json::json;
+
     use super::*;
+    use crate::queues::Queues;
+
+    const CONFIG_MAP: Resource = Resource::namespaced("", "v1", "ConfigMap", "configmaps");
+
+    fn resources() -> Arc<Resources> {
+        let backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
+        Arc::new(Resources::new(
+            ApiLists::default(),
+            NamespaceRule::default(),
+            Arc::default(),
+            Arc::default(),
+            Arc::new(Queues::new(backoff)),
+            Arc::default(),
+        ))
+    }
+
+    fn config_maps(versions: &[&str]) -> Apis {
+        let served = ServedApi {
+            plural: "configmaps".into(),
+            namespaced: true,
+            versions: versions.iter().map(|v| (*v).to_owned()).collect(),
+        };
+        BTreeMap::from([((String::new(), "ConfigMap".to_owned()), served)])
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_served_differently_stays_readable_until_it_is_known_anew() {
+        let server = ApiServer::builder().build().unwrap();
+        let writer = Writer::new(server.client(), Duration::from_secs(5));
+        let object =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": "default"}});
+        writer.create(&CONFIG_MAP, Some("default"), &object).await.unwrap();
+        let (resources, tracker) = (resources(), TaskTracker::new());
+        let (client, stop) = (server.client(), CancellationToken::new());
+        let adopt = |versions: &[&str]| resources.adopt(&config_maps(versions), &client, &stop, &tracker);
+
+        adopt(&["v1"]);
+        resources.wait_ready().await;
+        let known = resources.resolve("", "v1", "ConfigMap").unwrap();
+        assert!(known.synced);
+
+        // Passes on other threads look on.
+        let is_over = Arc::new(AtomicBool::new(false));
+        let reader = std::thread::spawn({
+            let (resources, is_over, key) = (Arc::clone(&resources), Arc::clone(&is_over), known.key.clone());
+            move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert_eq!(resources.namespaced().len(), 1, "the kind is always there");
+                    assert_eq!(
+                        resources.list(&key, Some("default")).len(),
+                        1,
+                        "and what is known of it"
+                    );
+                }
+            }
+        });
+        for _ in 0..100 {
+            adopt(&["v1", "v1beta1"]);
+            adopt(&["v1"]);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+
+        // The new watch has not run yet.
+        let unknown = resources.resolve("", "v1", "ConfigMap").unwrap();
+        assert!(!unknown.synced);
+        assert_eq!(resources.list(&unknown.key, None).len(), 1);
+        resources.wait_ready().await;
+        assert!(resources.resolve("", "v1", "ConfigMap").unwrap().synced);
+        assert_eq!(resources.list(&unknown.key, None).len(), 1);
+
+        // What is not served any more goes.
+        resources.adopt(&Apis::new(), &client, &stop, &tracker);
+        assert_eq!(resources.resolve("", "v1", "ConfigMap"), None);
+        stop.cancel();
+        tracker.close();
+        tracker.wait().await;
+    }
 
     fn apis(names: &[(&str, &str)]) -> Apis {
         let served = ServedApi {

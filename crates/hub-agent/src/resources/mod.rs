@@ -47,11 +47,25 @@ struct Table {
     watched: BTreeMap<(String, String), Watched>,
 }
 
+#[derive(Clone)]
 struct Watched {
     served: ServedApi,
     key: ApiKey,
     index: Arc<Index<Selectable>>,
+    /// What followed the kind before the hub served it differently, for as long as the list of `index` is not complete.
+    before: Option<Arc<Index<Selectable>>>,
     stop: CancellationToken,
+}
+
+impl Watched {
+    /// The objects as far as they are known. A selection that found the kind complete a moment ago must not read a list
+    /// that has only just begun.
+    fn readable(&self) -> &Arc<Index<Selectable>> {
+        match &self.before {
+            Some(before) if !self.index.is_synced() => before,
+            _ => &self.index,
+        }
+    }
 }
 
 impl Resources {
@@ -129,16 +143,17 @@ impl Resources {
         table
             .watched
             .get(&(api.group.clone(), api.kind.clone()))
-            .map(|watched| Arc::clone(&watched.index))
+            .map(|watched| Arc::clone(watched.readable()))
     }
 
-    /// An index of one kind whose changes reach those concerned.
+    /// An index of one kind whose changes reach those concerned. What `before` held alike is no change.
     fn watch_of(
         self: &Arc<Self>,
         group: &str,
         kind: &str,
         served: &ServedApi,
         version: &str,
+        before: Option<&Arc<Index<Selectable>>>,
     ) -> Arc<Index<Selectable>> {
         let resource = Resource {
             group: group.to_owned().into(),
@@ -159,10 +174,13 @@ impl Resources {
             Ok(Some(object))
         };
         let all = Arc::downgrade(self);
+        let before = before.map(Arc::downgrade).unwrap_or_default();
         Index::builder(resource, read)
             .on_change(move |change: &Change<Selectable>| {
                 if let Some(all) = all.upgrade() {
-                    all.changed(change.old.as_deref(), change.new.as_deref());
+                    let known = || before.upgrade()?.get(&change.key);
+                    let old = change.old.clone().or_else(known);
+                    all.changed(old.as_deref(), change.new.as_deref());
                 }
             })
             .build()
