@@ -23,8 +23,9 @@ type Apis = BTreeMap<(String, String), ServedApi>;
 #[derive(Default)]
 struct Known {
     discovered: Apis,
-    /// Groups that definitions have ever served: discovery lags behind definitions and is not asked about them.
-    custom: BTreeSet<String>,
+    /// Groups and kinds that definitions serve, or did when discovery last told of them: it lags behind definitions and is
+    /// not asked about them.
+    custom: BTreeSet<(String, String)>,
 }
 
 impl Resources {
@@ -183,17 +184,15 @@ impl Known {
                 apis.entry(name.clone()).or_insert_with(|| served.clone());
             }
         }
+        self.custom.retain(|name| apis.contains_key(name));
         self.discovered = apis;
     }
 
     /// What is served: by definitions where they exist, else as discovered.
     fn merge(&mut self, custom: Apis) -> Apis {
-        self.custom.extend(custom.keys().map(|(group, _)| group.clone()));
-        let built_in = self
-            .discovered
-            .iter()
-            .filter(|((group, _), _)| !self.custom.contains(group));
-        built_in
+        self.custom.extend(custom.keys().cloned());
+        let others = self.discovered.iter().filter(|(name, _)| !self.custom.contains(name));
+        others
             .map(|(name, served)| (name.clone(), served.clone()))
             .chain(custom)
             .collect()
@@ -318,5 +317,24 @@ mod tests {
         });
         // The definition is gone already; discovery still tells of it.
         assert_eq!(known.merge(Apis::new()), apis(&[("apps", "A"), ("down", "D")]));
+    }
+
+    #[test]
+    fn a_definition_hides_nothing_but_its_own_kind() {
+        let mut known = Known::default();
+        let discovered = apis(&[("apps", "Deployment"), ("apps", "Custom"), ("apps", "Aggregated")]);
+        let found = |apis: &Apis| Discovered {
+            apis: apis.clone(),
+            ..Discovered::default()
+        };
+        known.take(found(&discovered));
+        assert_eq!(known.merge(apis(&[("apps", "Custom")])), discovered);
+        // The definition goes, then discovery notices, then an aggregated API serves the kind.
+        let rest = apis(&[("apps", "Deployment"), ("apps", "Aggregated")]);
+        assert_eq!(known.merge(Apis::new()), rest);
+        known.take(found(&rest));
+        known.merge(Apis::new());
+        known.take(found(&discovered));
+        assert_eq!(known.merge(Apis::new()), discovered);
     }
 }
