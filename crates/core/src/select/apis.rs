@@ -127,6 +127,22 @@ impl ApiLists {
         listed == (self.mode == Mode::Skip)
     }
 
+    /// Whether some API of this group may be propagated.
+    pub fn may_enable(&self, group: &str) -> bool {
+        match self.mode {
+            Mode::Skip => !self.groups.contains(group),
+            Mode::Allow => {
+                self.groups.contains(group)
+                    || self
+                        .versions
+                        .iter()
+                        .chain(&self.kinds)
+                        .any(|(listed, _)| listed == group)
+                    || self.exact.iter().any(|(listed, _, _)| listed == group)
+            }
+        }
+    }
+
     fn add(&mut self, entry: &str) -> Option<()> {
         let mut pieces = entry.split(',');
         let first = pieces.next()?;
@@ -236,6 +252,15 @@ mod tests {
                 "{group}/{version} {kind}"
             );
         }
+        for (group, expected) in [
+            ("", true),
+            ("batch", true),
+            ("new.io", true),
+            ("apps", false),
+            ("metrics.k8s.io", false),
+        ] {
+            assert_eq!(lists.may_enable(group), expected, "{group:?}");
+        }
     }
 
     #[test]
@@ -244,6 +269,9 @@ mod tests {
         assert!(!lists.is_disabled("", "v1", "Pod"));
         assert!(!lists.is_disabled("apps", "v1", "Deployment"));
         assert!(lists.is_disabled("", "v1", "ConfigMap"));
+        for (group, expected) in [("", true), ("apps", true), ("batch", false)] {
+            assert_eq!(lists.may_enable(group), expected, "{group:?}");
+        }
         // A bare `v1` is a group of that name, not the core group.
         assert!(ApiLists::parse("v1", "").unwrap().is_disabled("", "v1", "Pod"));
     }

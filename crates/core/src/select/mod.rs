@@ -136,6 +136,9 @@ fn synced(view: &dyn ResourceView, term: &ResourceSelectorTerm) -> Result<Api, P
         format!("{group}/{version}")
     };
     let api = view.resolve(group, version, kind).ok_or_else(|| {
+        if view.unknown_groups().contains(group) {
+            return unknown_group(group);
+        }
         Problem::user(format!(
             "The kind {kind} of {named}, which a resource selector names, is not served by the hub."
         ))
@@ -146,6 +149,12 @@ fn synced(view: &dyn ResourceView, term: &ResourceSelectorTerm) -> Result<Api, P
     Err(Problem::expected(format!(
         "The objects of kind {kind} of {named} are not completely known yet."
     )))
+}
+
+fn unknown_group(group: &str) -> Problem {
+    Problem::expected(format!(
+        "The API group {group:?} has not told the hub agent yet what it serves."
+    ))
 }
 
 struct Selection<'a> {
@@ -220,8 +229,12 @@ impl Selection<'_> {
         )))
     }
 
-    /// All enabled namespaced APIs; each must be completely indexed.
+    /// All enabled namespaced APIs. They must all be known, and each completely indexed.
     fn content_apis(&self) -> Result<BTreeSet<ApiKey>, Problem> {
+        let unknown = self.view.unknown_groups();
+        if let Some(group) = unknown.iter().find(|group| self.rules.apis.may_enable(group)) {
+            return Err(unknown_group(group));
+        }
         let mut keys = BTreeSet::new();
         for Api { key, synced, .. } in self.view.namespaced() {
             if self.rules.apis.is_disabled(&key.group, &key.version, &key.kind) {

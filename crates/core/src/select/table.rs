@@ -13,6 +13,7 @@ use super::{Api, ApiKey, ResourceView, Selectable};
 pub struct ResourceTable {
     apis: BTreeMap<ApiKey, Served>,
     objects: BTreeMap<ApiKey, BTreeMap<(String, String), Arc<Selectable>>>,
+    unknown_groups: BTreeSet<String>,
 }
 
 /// An API with the versions under which it can be named.
@@ -34,6 +35,8 @@ struct Listed {
     apis: Vec<Served>,
     #[serde(with = "crate::serde_arc::list")]
     objects: Vec<Arc<Selectable>>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    unknown_groups: BTreeSet<String>,
 }
 
 impl ResourceTable {
@@ -56,6 +59,11 @@ impl ResourceTable {
         let id = &object.manifest.id;
         let name = (id.namespace.clone(), id.name.clone());
         self.objects.entry(key_of(&object)).or_default().insert(name, object);
+    }
+
+    /// Adds API groups of which is not known what they serve.
+    pub fn add_unknown_groups(&mut self, groups: BTreeSet<String>) {
+        self.unknown_groups.extend(groups);
     }
 
     fn entry(&mut self, api: Api) -> &mut Served {
@@ -97,6 +105,10 @@ impl ResourceView for ResourceTable {
         let watched = self.apis.values().filter(|served| served.watched);
         watched.map(|served| served.api.clone()).collect()
     }
+
+    fn unknown_groups(&self) -> BTreeSet<String> {
+        self.unknown_groups.clone()
+    }
 }
 
 impl From<Listed> for ResourceTable {
@@ -106,6 +118,7 @@ impl From<Listed> for ResourceTable {
             table.apis.insert(served.api.key.clone(), served);
         }
         listed.objects.into_iter().for_each(|object| table.add(object));
+        table.unknown_groups = listed.unknown_groups;
         table
     }
 }
@@ -115,6 +128,7 @@ impl From<ResourceTable> for Listed {
         Self {
             apis: table.apis.into_values().collect(),
             objects: table.objects.into_values().flat_map(BTreeMap::into_values).collect(),
+            unknown_groups: table.unknown_groups,
         }
     }
 }

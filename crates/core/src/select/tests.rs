@@ -12,6 +12,7 @@ use crate::problem::Class;
 struct Hub {
     objects: BTreeMap<ApiKey, Vec<Arc<Selectable>>>,
     unsynced: Option<&'static str>,
+    unknown_group: Option<&'static str>,
 }
 
 impl Hub {
@@ -75,6 +76,10 @@ impl ResourceView for Hub {
             .map(|key| self.api(key))
             .filter(|api| api.namespaced)
             .collect()
+    }
+
+    fn unknown_groups(&self) -> BTreeSet<String> {
+        self.unknown_group.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -272,6 +277,30 @@ fn an_incomplete_index_is_never_read_in_part() {
         ..hub()
     };
     assert!(run(&hub, &cluster, &[term("/Namespace/app", "", "")]).is_ok());
+}
+
+#[test]
+fn a_group_that_does_not_tell_what_it_serves_is_not_one_without_kinds() {
+    let cluster = PlacementKey::cluster("p");
+    for (unknown, selector, expected) in [
+        ("down.io", "/Namespace/app", Some(Class::Expected)),
+        ("down.io", "down.io/Thing", Some(Class::Expected)),
+        ("down.io", "other.io/Thing", Some(Class::User)),
+        ("down.io", "rbac.authorization.k8s.io/ClusterRole", None),
+        // What must stay on the hub anyway is not waited for.
+        ("metrics.k8s.io", "/Namespace/app", None),
+    ] {
+        let hub = Hub {
+            unknown_group: Some(unknown),
+            ..hub()
+        };
+        let selected = run(&hub, &cluster, &[term(selector, "", "")]);
+        assert_eq!(
+            selected.err().map(|problem| problem.class),
+            expected,
+            "{unknown} {selector}"
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The selectable resources of the hub, as selections see them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use api::resource::Resource;
@@ -20,6 +21,11 @@ pub trait ResourceView {
 
     /// All watched namespaced APIs.
     fn namespaced(&self) -> Vec<Api>;
+
+    /// API groups of which is not known what they serve.
+    fn unknown_groups(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
 }
 
 /// A served API.

@@ -26,6 +26,9 @@ struct Known {
     /// Groups and kinds that definitions serve, or did when discovery last told of them: it lags behind definitions and is
     /// not asked about them.
     custom: BTreeSet<(String, String)>,
+    /// Groups of which nothing complete is known since the start.
+    unknown_groups: BTreeSet<String>,
+    has_answered: bool,
 }
 
 impl Resources {
@@ -45,14 +48,14 @@ impl Resources {
         let mut known = Known::default();
         loop {
             match discover(client).await {
-                Ok(found) => known.take(found),
+                Ok(found) => known.take_and_tell(found),
                 Err(err) => tracing::warn!(error = %err, "Discovery failed; what was known before stays."),
             }
             let next = tokio::time::Instant::now() + PERIOD;
             loop {
                 let wanted = known.merge(crds::served(&self.definitions));
                 if !known.discovered.is_empty() {
-                    self.adopt(&wanted, client, stop, tracker);
+                    self.adopt(&wanted, &known.unknown_groups, client, stop, tracker);
                 }
                 let changed = tokio::time::timeout_at(next, self.definitions_changed.notified()).await;
                 // Definitions that change all the time do not keep the next discovery from its turn.
@@ -65,7 +68,14 @@ impl Resources {
 
     /// Starts, replaces and stops watches. Whoever reads meanwhile finds a kind as it was or as it will be, never without
     /// it: a selection that missed a kind would take its objects away from the members.
-    fn adopt(self: &Arc<Self>, wanted: &Apis, client: &Client, stop: &CancellationToken, tracker: &TaskTracker) {
+    fn adopt(
+        self: &Arc<Self>,
+        wanted: &Apis,
+        unknown_groups: &BTreeSet<String>,
+        client: &Client,
+        stop: &CancellationToken,
+        tracker: &TaskTracker,
+    ) {
         let enabled: Apis = wanted
             .iter()
             .filter(|((group, kind), served)| {
@@ -76,6 +86,7 @@ impl Resources {
             .collect();
         let changes = {
             let mut table = self.table.write();
+            table.unknown_groups.clone_from(unknown_groups);
             let gone: Vec<_> = table
                 .watched
                 .extract_if(.., |name, _| !enabled.contains_key(name))
@@ -176,8 +187,32 @@ impl Resources {
 }
 
 impl Known {
-    /// Takes in an answer; groups about which it is incomplete stay as they were known.
+    /// Takes in an answer and names in the log what it leaves open.
+    fn take_and_tell(&mut self, found: Discovered) {
+        let before = self.unknown_groups.clone();
+        self.take(found);
+        for group in self.unknown_groups.difference(&before) {
+            tracing::warn!(
+                group,
+                "An API group has not told since the start what it serves; placements that select it, or namespaces with \
+                 all that is in them, wait for it. Repair or delete its APIService, or name the group in \
+                 --skipped-propagating-apis."
+            );
+        }
+        for group in before.difference(&self.unknown_groups) {
+            tracing::info!(group, "The API group is known now.");
+        }
+    }
+
+    /// Takes in an answer. Groups about which it is incomplete stay as they were known. Those of which nothing was known
+    /// are unknown, which is not the same as not served: after a restart placements may hold objects of them.
     fn take(&mut self, found: Discovered) {
+        if self.has_answered {
+            self.unknown_groups.retain(|group| found.unknown_groups.contains(group));
+        } else {
+            self.unknown_groups.clone_from(&found.unknown_groups);
+        }
+        self.has_answered = true;
         let mut apis = found.apis;
         for (name, served) in &self.discovered {
             if found.unknown_groups.contains(&name.0) {
@@ -245,7 +280,8 @@ mod tests {
         writer.create(&CONFIG_MAP, Some("default"), &object).await.unwrap();
         let (resources, tracker) = (resources(), TaskTracker::new());
         let (client, stop) = (server.client(), CancellationToken::new());
-        let adopt = |versions: &[&str]| resources.adopt(&config_maps(versions), &client, &stop, &tracker);
+        let adopt =
+            |versions: &[&str]| resources.adopt(&config_maps(versions), &BTreeSet::new(), &client, &stop, &tracker);
 
         adopt(&["v1"]);
         resources.wait_ready().await;
@@ -283,8 +319,10 @@ mod tests {
         assert_eq!(resources.list(&unknown.key, None).len(), 1);
 
         // What is not served any more goes.
-        resources.adopt(&Apis::new(), &client, &stop, &tracker);
+        let unknown = BTreeSet::from(["down".to_owned()]);
+        resources.adopt(&Apis::new(), &unknown, &client, &stop, &tracker);
         assert_eq!(resources.resolve("", "v1", "ConfigMap"), None);
+        assert_eq!(resources.unknown_groups(), unknown);
         stop.cancel();
         tracker.close();
         tracker.wait().await;
@@ -317,6 +355,27 @@ mod tests {
         });
         // The definition is gone already; discovery still tells of it.
         assert_eq!(known.merge(Apis::new()), apis(&[("apps", "A"), ("down", "D")]));
+        assert!(known.unknown_groups.is_empty());
+    }
+
+    #[test]
+    fn a_group_is_unknown_from_the_start_until_it_has_answered_once() {
+        let unknown = |groups: &[&str]| groups.iter().map(|group| (*group).to_owned()).collect::<BTreeSet<_>>();
+        let mut known = Known::default();
+        for (unanswered, expected) in [
+            (&["apps", "down"][..], &["apps", "down"][..]),
+            (&["apps"], &["apps"]),
+            // What is new and does not answer was in no selection before, and what answered once is known.
+            (&["apps", "down", "new"], &["apps"]),
+            (&[], &[]),
+            (&["apps"], &[]),
+        ] {
+            known.take(Discovered {
+                apis: apis(&[("", "A")]),
+                unknown_groups: unknown(unanswered),
+            });
+            assert_eq!(known.unknown_groups, unknown(expected), "{unanswered:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ pub mod crds;
 pub mod discovery;
 mod follow;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairway_core::objects::{Interner, PlacementKey};
@@ -45,6 +45,8 @@ pub struct Resources {
 struct Table {
     /// By group and kind.
     watched: BTreeMap<(String, String), Watched>,
+    /// API groups that have not told since the start what they serve.
+    unknown_groups: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -107,8 +109,14 @@ impl Resources {
         if !*self.discovered.borrow() || table.watched.is_empty() {
             return Err("No kind of resources is watched yet.".to_owned());
         }
-        let trouble = table.watched.values().find_map(|watched| watched.index.trouble());
-        trouble.map_or(Ok(()), Err)
+        if let Some(trouble) = table.watched.values().find_map(|watched| watched.index.trouble()) {
+            return Err(trouble);
+        }
+        let mut groups = table.unknown_groups.iter();
+        match groups.find(|group| self.lists.may_enable(group)) {
+            Some(group) => Err(format!("The API group {group:?} has not told yet what it serves.")),
+            None => Ok(()),
+        }
     }
 
     /// Waits until every kind that is watched after the first discovery is completely known.
@@ -249,5 +257,9 @@ impl ResourceView for Resources {
             .filter(|watched| watched.served.namespaced)
             .map(Self::api)
             .collect()
+    }
+
+    fn unknown_groups(&self) -> BTreeSet<String> {
+        self.table.read().unknown_groups.clone()
     }
 }

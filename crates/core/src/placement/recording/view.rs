@@ -1,6 +1,7 @@
 //! Notes which selectable resources a pass asks for.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::select::{Api, ApiKey, ResourceTable, ResourceView, Selectable};
@@ -50,5 +51,11 @@ impl ResourceView for RecordingView<'_> {
         let mut table = self.table.borrow_mut();
         apis.iter().for_each(|api| table.watch(api.clone()));
         apis
+    }
+
+    fn unknown_groups(&self) -> BTreeSet<String> {
+        let groups = self.view.unknown_groups();
+        self.table.borrow_mut().add_unknown_groups(groups.clone());
+        groups
     }
 }
