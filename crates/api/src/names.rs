@@ -108,6 +108,12 @@ fn work_prefix(namespace: Option<&str>, placement: &str) -> String {
     }
 }
 
+/// Whether the name of a Work begins as those of a placement do; others may begin so as well.
+pub fn begins_work(namespace: Option<&str>, placement: &str, work: &str) -> bool {
+    let rest = work.strip_prefix(&work_prefix(namespace, placement));
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
 /// The Work of a master snapshot. `namespace` is that of a ResourcePlacement.
 pub fn master_work(namespace: Option<&str>, placement: &str) -> String {
     format!("{}-work", work_prefix(namespace, placement))
@@ -392,6 +398,8 @@ mod tests {
             assert_eq!(is_binding_of(name, placement, cluster), wanted, "{name}");
             assert!(!wanted || begins_binding(placement, name), "{name}");
         }
+        assert!(begins_work(None, "p", "p-work") && begins_work(Some("ns"), "p", "ns.p-3"));
+        assert!(!begins_work(None, "p", "pq-work") && !begins_work(None, "p", "ns.p-3"));
         assert!(!begins_binding("q", "p-c-0123abcd") && !begins_binding("p", "pq-c-0123abcd"));
         let error = binding("p", "a.b", "0123abcd").unwrap_err();
         assert!(

@@ -8,6 +8,7 @@ use api::placement::v1beta1::PlacementStatus;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::effects::Target;
 use crate::objects::{
     Binding, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
@@ -35,6 +36,9 @@ pub struct Slice<'a> {
     pub unreadable_bindings: &'a BTreeSet<String>,
     /// Works of this placement in every member namespace, terminating ones included.
     pub works: Vec<Arc<Work>>,
+    /// Works of member namespaces that exist and cannot be read as they are now, and whose names begin like those of this
+    /// placement. Of one that was readable before, `works` has that version.
+    pub unreadable_works: &'a BTreeSet<Target>,
     /// Namespaces of members whose agent has put its finalizer on a Work, of whatever placement.
     pub holders: &'a BTreeSet<String>,
     /// All override snapshots of both kinds on the hub: matching needs the latest of each, application those that bindings name.

@@ -133,6 +133,7 @@ impl Works {
                 member,
                 report_back: strategy.and_then(|s| s.report_back_strategy.as_ref()),
                 works,
+                unreadable: world.slice.unreadable_works,
                 is_held: is_held(member, world.slice.holders, world.now),
                 overrides: world.slice.overrides,
                 refused: world.slice.refused,

@@ -13,7 +13,7 @@ mod works;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub struct Input<'a> {
     pub report_back: Option<&'a ReportBackStrategy>,
     /// The placement's Works, terminating ones included. Those of other bindings do no harm.
     pub works: &'a [Arc<Work>],
+    /// Works that exist and cannot be read.
+    pub unreadable: &'a BTreeSet<Target>,
     /// Whether new Works are created with the member agent's finalizer, which saves the agent a write.
     pub is_held: bool,
     /// All override snapshots.
@@ -59,8 +61,8 @@ pub struct Input<'a> {
     pub refused: &'a Refusals,
 }
 
-/// Writes that the API server refused for good (invalid, forbidden, too large), by target: the fingerprint of the
-/// refused write and the server's words. A write with the same fingerprint is reported instead of repeated.
+/// Writes that the API server refused for good (invalid, forbidden, too large, or the creation of what exists already), by
+/// target: the fingerprint of the refused write and the server's words. A write with the same fingerprint is reported instead of repeated.
 pub type Refusals = BTreeMap<Target, (Digest, String)>;
 
 /// What is to be done for one binding.
@@ -211,7 +213,8 @@ fn synchronize(
         .partition(|work| stopped.iter().any(|stopped| stopped.is_of(work)));
     synced.stop(input, &stopped, &standing, strategy);
     let is_missing = |stopped: &Stopped| !standing.iter().any(|work| stopped.is_of(work));
-    if !synced.is_occupied && !stopped.iter().any(is_missing) {
+    synced.leave_out_refused(input);
+    if !synced.is_blocked && !stopped.iter().any(is_missing) {
         for work in surplus {
             synced.remove(work);
         }
@@ -254,27 +257,28 @@ struct Synced {
     kept: Vec<String>,
     faults: Faults,
     events: Vec<Event>,
-    /// Whether a Work cannot be created yet. Its objects may still be in Works that are no longer needed, so these stay.
-    is_occupied: bool,
+    /// Whether a Work cannot be created or changed yet. Its objects may still be in Works that are no longer needed, so
+    /// these stay.
+    is_blocked: bool,
+    requeue: Option<Duration>,
 }
 
 impl Synced {
-    /// Creates or changes one Work. An envelope that has several, and a name that a Work of an earlier binding still
-    /// occupies, stop this Work only.
+    /// Creates or changes one Work. An envelope that has several, and a name that a Work of an earlier binding or one that
+    /// cannot be read still occupies, stop this Work only.
     fn make(&mut self, input: &Input<'_>, location: &works::WorkLocation<'_>, live: &[&Work], wanted: &Wanted) {
         let matching: Vec<&Work> = live.iter().copied().filter(|work| wanted.is_of(work)).collect();
         match matching.as_slice() {
-            [] if works::occupant(input, &wanted.name).is_some() => {
-                self.is_occupied = true;
-                if let Some(occupant) = works::occupant(input, &wanted.name) {
-                    self.faults
-                        .not_synchronized(Problem::expected(works::occupied_because(occupant)));
+            [] => match works::obstacle(input, &wanted.name) {
+                Some(why) => {
+                    self.is_blocked = true;
+                    self.faults.not_synchronized(Problem::expected(why));
                 }
-            }
-            [] => {
-                self.changed = true;
-                self.writes.push(works::create(location, wanted));
-            }
+                None => {
+                    self.changed = true;
+                    self.writes.push(works::create(location, wanted));
+                }
+            },
             [work] => self.keep(work, works::update(location, wanted, work)),
             several => {
                 self.keep_all(input, several, location.strategy);
@@ -336,20 +340,30 @@ impl Synced {
     }
 
     /// A write that was refused before is not repeated; the refusal is what the status speaks of.
-    fn into_rendered(mut self, input: &Input<'_>) -> Rendered {
-        let mut requeue = None;
-        let (faults, writes) = (&mut self.faults, &mut self.writes);
+    fn leave_out_refused(&mut self, input: &Input<'_>) {
+        let Self {
+            writes,
+            faults,
+            is_blocked,
+            requeue,
+            ..
+        } = self;
         writes.retain(|write| match input.refused.get(write.target()) {
             Some((fingerprint, words)) if *fingerprint == write.fingerprint() => {
                 let name = &write.target().name;
                 faults.not_synchronized(Problem::user(format!(
                     "The API server refuses the Work {name:?}: {words}"
                 )));
-                requeue = Some(REFUSED);
+                *is_blocked = true;
+                *requeue = Some(REFUSED);
                 false
             }
             _ => true,
         });
+    }
+
+    fn into_rendered(mut self, input: &Input<'_>) -> Rendered {
+        self.leave_out_refused(input);
         let synchronized = RenderResult::Synchronized {
             changed: self.changed,
             works: self.kept,
@@ -358,7 +372,7 @@ impl Synced {
             writes: self.writes,
             result: self.faults.into_result().unwrap_or(synchronized),
             events: self.events,
-            requeue,
+            requeue: self.requeue,
         }
     }
 }

@@ -66,15 +66,28 @@ pub(super) fn complete(group: &Group, live: &[&Work], recorded: &Recorded) -> bo
         && wanted::certain(group).all(|wanted| live.iter().filter(|work| wanted.is_of(work)).count() == 1)
 }
 
+/// Why a Work of this name cannot be created, although the binding has none.
+pub(super) fn obstacle(input: &Input<'_>, name: &str) -> Option<String> {
+    if let Some(occupant) = occupant(input, name) {
+        return Some(occupied_because(occupant));
+    }
+    let namespace = names::member_namespace(input.binding.cluster());
+    let target = Target::new(kinds::WORK, Some(&namespace), name);
+    input
+        .unreadable
+        .contains(&target)
+        .then(|| format!("The Work {name:?} exists and cannot be read; the log of the hub agent says why."))
+}
+
 /// The Work that has the name already: it is not the binding's, or it is being deleted.
-pub(super) fn occupant<'a>(input: &Input<'a>, name: &str) -> Option<&'a Work> {
+fn occupant<'a>(input: &Input<'a>, name: &str) -> Option<&'a Work> {
     let namespace = names::member_namespace(input.binding.cluster());
     let mut works = input.works.iter().map(|work| &**work);
     works.find(|work| work.meta.name == name && work.meta.namespace.as_deref() == Some(&namespace))
 }
 
 /// Why the name of a Work is not free yet, with the member's answer to what holds up the deletion (docs/decisions/0013).
-pub(super) fn occupied_because(occupant: &Work) -> String {
+fn occupied_because(occupant: &Work) -> String {
     let mut message = format!(
         "The Work {:?} of an earlier binding is not gone yet.",
         occupant.meta.name

@@ -133,6 +133,10 @@ fn what_cannot_be_read_is_named_and_a_lost_binding_makes_the_slice_incomplete() 
     assert!(loaded.slice.unreadable_bindings.is_empty());
     let loaded = load::from_objects(&key, [broken("ClusterResourceBinding")], &[]);
     assert_eq!(loaded.slice.unreadable_bindings.len(), 1);
+    let mut work = broken("Work");
+    work["metadata"] = json!({"name": "web-work", "namespace": "fleet-member-m"});
+    let loaded = load::from_objects(&key, [work, broken("Work")], &[]);
+    assert_eq!(loaded.slice.unreadable_works.len(), 1);
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::kinds;
 use fairway_core::objects::PlacementKey;
 use fairway_core::placement::{Facts, Moment, Pass, Settings, Slice, plan_observed};
 use fairway_core::render::Refusals;
 use jiff::Timestamp;
-use kit::controller::{Controller, Executed, Execution, Series, Triggers};
+use kit::controller::{Controller, Executed, Execution, Failure, Series, Triggers};
 use parking_lot::Mutex;
 use rand::Rng as _;
 
@@ -82,6 +83,7 @@ impl Controller for PlacementController {
             bindings: found.bindings,
             unreadable_bindings: &found.unreadable_bindings,
             works: found.works,
+            unreadable_works: &found.unreadable_works,
             holders: &found.with_finalizers,
             overrides: &found.overrides,
             resources: &*self.resources,
@@ -167,10 +169,68 @@ impl PassState {
         for target in &execution.written {
             self.refused.remove(target);
         }
-        for failure in execution.failures.iter().filter(|failure| failure.is_final()) {
-            self.refused
-                .insert(failure.target.clone(), (failure.fingerprint, failure.error.to_string()));
-            self.refused_at = Some(now);
+        for failure in &execution.failures {
+            if let Some(words) = refusal(failure) {
+                self.refused
+                    .insert(failure.target.clone(), (failure.fingerprint, words));
+                self.refused_at = Some(now);
+            }
+        }
+    }
+}
+
+/// Why a write is not repeated for now: the API server's words, or that an object has the name which does not count as the
+/// placement's. One Work that cannot be written must not keep the whole placement's status and other clusters waiting.
+fn refusal(failure: &Failure) -> Option<String> {
+    if failure.error.is_already_exists() && failure.target.resource.kind == kinds::WORK.kind {
+        let words = "it exists already, but its labels do not say that it belongs to this placement. Put them back, or \
+                     delete the Work.";
+        return Some(words.to_owned());
+    }
+    failure.is_final().then(|| failure.error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairway_core::effects::{Target, Write};
+    use kit::Error;
+    use serde_json::json;
+
+    #[test]
+    fn a_work_that_exists_unseen_is_refused_and_other_conflicts_are_repeated() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (code, reason, kind, refused) in [
+            (409, "AlreadyExists", kinds::WORK, true),
+            (409, "AlreadyExists", kinds::CLUSTER_RESOURCE_BINDING, false),
+            (409, "Conflict", kinds::WORK, false),
+            (422, "Invalid", kinds::WORK, true),
+            (503, "", kinds::WORK, false),
+        ] {
+            let target = Target::new(kind, Some("fleet-member-m"), "p-work");
+            let create = Write::Create {
+                target: target.clone(),
+                object: json!({}),
+            };
+            let error = Error::Status {
+                what: "create it".to_owned(),
+                code,
+                reason: reason.to_owned(),
+                message: String::new(),
+                retry_after: None,
+            };
+            let execution = Execution {
+                failures: vec![Failure {
+                    target: target.clone(),
+                    fingerprint: create.fingerprint(),
+                    error,
+                }],
+                ..Execution::default()
+            };
+            let mut state = PassState::default();
+            state.end(false, &execution, now);
+            let known = state.refused.get(&target).map(|(fingerprint, _)| *fingerprint);
+            assert_eq!(known, refused.then(|| create.fingerprint()), "{code} {reason}");
         }
     }
 }

@@ -17,6 +17,7 @@ use api::kinds;
 use api::names;
 use api::placement::v1beta1::PlacementStatus;
 use api::resource::Resource;
+use fairway_core::effects::Target;
 use fairway_core::objects::{
     Binding, Interner, Member, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot, ResourceSnapshot, Work,
 };
@@ -90,6 +91,8 @@ pub struct Gathered {
     pub unreadable_bindings: BTreeSet<String>,
     /// Its Works.
     pub works: Vec<Arc<Work>>,
+    /// Works that cannot be read, with names like those of its own.
+    pub unreadable_works: BTreeSet<Target>,
     /// Namespaces of members whose agent has put its finalizer on a Work.
     pub with_finalizers: Arc<BTreeSet<String>>,
     /// All override snapshots.
@@ -190,6 +193,7 @@ impl Store {
             bindings: self.bindings.groups.of(key),
             unreadable_bindings: self.bindings.unreadable(key.namespace.as_deref()),
             works: self.works.groups.of(key),
+            unreadable_works: self.unreadable_works(key),
             with_finalizers: self.with_finalizers.list(),
             overrides: self.all_override_snapshots.list(),
         }

@@ -1,8 +1,9 @@
-//! Bindings that cannot be read: their placements say so, and are worked on again when that changes.
+//! Bindings and Works that cannot be read: their placements say so, and are worked on again when that changes.
 
 use std::collections::BTreeSet;
 
-use api::names;
+use api::{kinds, names};
+use fairway_core::effects::Target;
 use fairway_core::objects::PlacementKey;
 use kit::ObjectKey;
 
@@ -42,6 +43,16 @@ impl Store {
                 return;
             }
         }
+    }
+
+    /// Works that may be the placement's, by the form of their names: what they say themselves cannot be read.
+    pub(super) fn unreadable_works(&self, placement: &PlacementKey) -> BTreeSet<Target> {
+        let PlacementKey { namespace, name } = placement;
+        let unreadable = self.works.cluster.unreadable().into_keys();
+        unreadable
+            .filter(|work| names::begins_work(namespace.as_deref(), name, &work.name))
+            .map(|work| Target::new(kinds::WORK, work.namespace.as_deref(), &work.name))
+            .collect()
     }
 
     fn unreadable_bindings(&self) -> BTreeSet<ObjectKey> {

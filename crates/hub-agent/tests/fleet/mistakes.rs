@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use api::text::labels;
 use kit::{ObjectKey, Resource};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::world::{BINDING, OVERRIDE, PLACEMENT, WORK, World, has_condition, is_available};
@@ -160,4 +161,29 @@ async fn a_binding_that_cannot_be_read_is_named_by_its_placement_until_it_can() 
         .patch(&BINDING, &binding, json!({"spec": {"state": "Bound"}}))
         .await;
     placements.until(&key, "available again", is_available).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_work_that_lost_its_label_is_named_by_its_placement_until_it_has_it_again() {
+    let mut world = World::new().await;
+    world.start(&[]);
+    let placements = world.follow(PLACEMENT);
+    let (placement, work) = (
+        ObjectKey::cluster("crp"),
+        ObjectKey::namespaced("fleet-member-m1", "crp-work"),
+    );
+    world.join(&["m1", "m2"]).await;
+    world.application("app").await;
+    world.place("crp", "app").await;
+    placements.until(&placement, "available", is_available).await;
+    let label = |value: Value| json!({"metadata": {"labels": {labels::PARENT_PLACEMENT: value}}});
+    world.patch(&WORK, &work, label(Value::Null)).await;
+    placements
+        .until(&placement, "the Work that stops its cluster is named", |placement| {
+            placement["status"].to_string().contains("its labels do not say")
+        })
+        .await;
+    world.patch(&WORK, &work, label(json!("crp"))).await;
+    placements.until(&placement, "available again", is_available).await;
+    world.stop().await;
 }

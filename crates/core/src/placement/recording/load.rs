@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use api::kinds;
 use api::placement::v1beta1::PlacementStatus;
 use api::text::{finalizers, groups, labels};
+use api::{kinds, names};
 use serde_json::Value;
 
 use super::OwnedSlice;
+use crate::effects::Target;
 use crate::meta::Meta;
 use crate::objects::{
     Binding, DecodeError, Member, ObjectId, OverrideSnapshot, Placement, PlacementKey, PolicySnapshot,
@@ -71,6 +72,7 @@ impl Loader {
                 resource_snapshots: Vec::new(),
                 bindings: Vec::new(),
                 unreadable_bindings: BTreeSet::new(),
+                unreadable_works: BTreeSet::new(),
                 works: Vec::new(),
                 holders: BTreeSet::new(),
                 overrides: Vec::new(),
@@ -152,7 +154,12 @@ impl Loader {
             })?;
             push_own(&mut self.slice.bindings, binding, |b| &b.meta, &key);
         } else if id.kind == kinds::WORK.kind {
-            let work = Work::from_value(value())?;
+            let work = Work::from_value(value()).inspect_err(|_| {
+                if names::begins_work(key.namespace.as_deref(), &key.name, &id.name) {
+                    let target = Target::new(kinds::WORK, Some(&id.namespace), &id.name);
+                    self.slice.unreadable_works.insert(target);
+                }
+            })?;
             if work.meta.has_finalizer(finalizers::WORK) {
                 self.slice.holders.extend(work.meta.namespace.clone());
             }

@@ -35,6 +35,8 @@ pub struct OwnedSlice {
     pub unreadable_bindings: BTreeSet<String>,
     #[serde(with = "serde_arc::list")]
     pub works: Vec<Arc<Work>>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unreadable_works: BTreeSet<Target>,
     pub holders: BTreeSet<String>,
     #[serde(with = "serde_arc::list")]
     pub overrides: Vec<Arc<OverrideSnapshot>>,
@@ -59,6 +61,7 @@ impl OwnedSlice {
             bindings: slice.bindings.clone(),
             unreadable_bindings: slice.unreadable_bindings.clone(),
             works: slice.works.clone(),
+            unreadable_works: slice.unreadable_works.clone(),
             holders: slice.holders.clone(),
             overrides: slice.overrides.to_vec(),
             resources,
@@ -80,6 +83,7 @@ impl OwnedSlice {
             bindings: self.bindings.clone(),
             unreadable_bindings: &self.unreadable_bindings,
             works: self.works.clone(),
+            unreadable_works: &self.unreadable_works,
             holders: &self.holders,
             overrides: &self.overrides,
             resources: &self.resources,

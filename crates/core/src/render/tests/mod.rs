@@ -71,6 +71,7 @@ struct World {
     stored: BTreeMap<Target, Value>,
     labels: BTreeMap<String, String>,
     refused: Refusals,
+    unreadable: BTreeSet<Target>,
     is_held: bool,
     report_back: Option<ReportBackStrategy>,
 }
@@ -84,6 +85,7 @@ impl World {
             stored: BTreeMap::new(),
             labels: BTreeMap::new(),
             refused: Refusals::new(),
+            unreadable: BTreeSet::new(),
             is_held: false,
             report_back: None,
         }
@@ -107,6 +109,7 @@ impl World {
             member: &member,
             report_back: self.report_back.as_ref(),
             works: &works,
+            unreadable: &self.unreadable,
             overrides: &self.overrides,
             refused: &self.refused,
             is_held: self.is_held,

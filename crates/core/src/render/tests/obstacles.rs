@@ -92,6 +92,55 @@ fn a_refused_write_is_reported_and_not_repeated() {
 }
 
 #[test]
+fn what_was_refused_keeps_works_that_are_no_longer_needed() {
+    let mut world = one_snapshot();
+    let bound = binding("m1", "crp-0-snapshot");
+    world.pass(&bound);
+    // The next snapshot has its objects in another Work, which cannot be created.
+    let mut elsewhere = world.work("crp-work").clone();
+    elsewhere["metadata"]["name"] = json!("crp-left");
+    let target = Target::new(api::kinds::WORK, Some("fleet-member-m1"), "crp-left");
+    let wanted = Target::new(api::kinds::WORK, Some("fleet-member-m1"), "crp-work");
+    world.stored.remove(&wanted);
+    world.stored.insert(target.clone(), elsewhere);
+    let fine = world.render(&bound).writes;
+    assert!(
+        fine.iter()
+            .any(|write| matches!(write, Write::Delete { target: gone, .. } if *gone == target)),
+        "{fine:?}"
+    );
+    let create = fine.iter().find(|write| *write.target() == wanted).unwrap();
+    let exists = "it exists already".to_owned();
+    world.refused.insert(wanted, (create.fingerprint(), exists));
+    let refused = world.render(&bound);
+    assert_eq!(refused.writes, []);
+    assert!(
+        matches!(refused.result, RenderResult::NotSynchronized(_)),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_work_that_cannot_be_read_is_not_created_anew() {
+    let mut world = one_snapshot();
+    let bound = binding("m1", "crp-0-snapshot");
+    let target = Target::new(api::kinds::WORK, Some("fleet-member-m1"), "crp-work");
+    world.unreadable.insert(target);
+    let waiting = world.render(&bound);
+    let RenderResult::NotSynchronized(problem) = &waiting.result else {
+        panic!("{waiting:?}")
+    };
+    assert_eq!(problem.class.label(), "expected");
+    assert!(
+        problem.message.contains("\"crp-work\" exists and cannot be read"),
+        "{problem}"
+    );
+    assert_eq!(waiting.writes, []);
+    // Other members are not concerned.
+    assert_eq!(world.pass(&binding("m2", "crp-0-snapshot")).result, synced(true, &[]));
+}
+
+#[test]
 fn a_binding_that_ends_withdraws_its_works() {
     let mut world = one_snapshot();
     let bound = binding("m1", "crp-0-snapshot");
