@@ -132,19 +132,19 @@ pub async fn run(config: Config, clients: Clients, stop: CancellationToken) -> R
     let mut tasks = Tasks::new(stop.clone());
     agent.serve(registry, &mut tasks).await?;
     agent.watch(&mut tasks);
-    let start = async {
-        required::wait(agent.config.features, agent.resources.definitions()).await?;
-        agent.watch_fleet(&mut tasks);
-        Ok::<_, Missing>(agent.lead(&mut tasks).await)
-    };
-    let leading = match stop.run_until_cancelled(start).await {
-        Some(Ok(Some(leading))) => leading,
-        Some(Ok(None)) | None => return Ok(tasks.join(GRACE).await?),
+    let installed = required::wait(agent.config.features, agent.resources.definitions());
+    match tasks.prepare(installed).await {
+        Some(Ok(())) => {}
+        None => return Ok(tasks.join(GRACE).await?),
         Some(Err(missing)) => {
             stop.cancel();
             tasks.join(GRACE).await?;
             return Err(missing.into());
         }
+    }
+    agent.watch_fleet(&mut tasks);
+    let Some(leading) = agent.lead(&mut tasks).await else {
+        return Ok(tasks.join(GRACE).await?);
     };
     agent.work(&mut tasks, &leading).await;
     tasks.spawn_endless("leading", async move {
@@ -238,7 +238,7 @@ impl Agent {
         }
     }
 
-    /// Waits to be the leader. `None` when asked to end first.
+    /// Waits to be the leader. `None` when asked to end, or when a task ended, first.
     async fn lead(&self, tasks: &mut Tasks) -> Option<Leading> {
         let election = &self.config.election;
         let at_rest = CancellationToken::new();
@@ -256,11 +256,12 @@ impl Agent {
         };
         let mut elector = Elector::new(self.clients.election.clone(), options, self.clock);
         let (waiting, standby) = self.stand_by(tasks.stop());
-        let leads = elector.acquire(tasks.stop()).await;
+        let stop = tasks.stop().clone();
+        let leads = tasks.prepare(elector.acquire(&stop)).await;
         // Its address is about to be used by the sessions themselves.
         waiting.cancel();
         let _ = tokio::time::timeout(STANDBY_GRACE, standby).await;
-        if !leads {
+        if leads != Some(true) {
             return None;
         }
         tasks.spawn_lease("leader lease", elector.keep(at_rest));
@@ -283,14 +284,11 @@ impl Agent {
 
     /// Starts the controllers, once everything they read is there.
     async fn work(&self, tasks: &mut Tasks, leading: &Leading) {
-        let stop = tasks.stop().clone();
-        if stop.run_until_cancelled(self.synced()).await.is_none() {
+        // The lease is kept meanwhile; when it is lost nothing starts.
+        if tasks.prepare(self.ready_to_work()).await.is_none() {
             return;
         }
-        let hub = &self.clients.general;
-        self.queues.placements.queue().retry_after_outages_of(hub).await;
-        self.queues.members.queue().retry_after_outages_of(hub).await;
-        self.queues.overrides.queue().retry_after_outages_of(hub).await;
+        let stop = tasks.stop().clone();
         let (recorder, events) = events::channel(self.writer.clone(), self.clock);
         for (kind, index) in self.store.indexes() {
             if let Some((_, component)) = OWNED_BY_USERS.iter().find(|(owned, _)| *owned == kind) {
@@ -335,6 +333,15 @@ impl Agent {
             runner.run(workers, stop).await;
             drop(leading);
         });
+    }
+
+    /// Waits until the indexes are complete and the queues learn of outages.
+    async fn ready_to_work(&self) {
+        self.synced().await;
+        let hub = &self.clients.general;
+        self.queues.placements.queue().retry_after_outages_of(hub).await;
+        self.queues.members.queue().retry_after_outages_of(hub).await;
+        self.queues.overrides.queue().retry_after_outages_of(hub).await;
     }
 
     /// Waits until the indexes are complete.

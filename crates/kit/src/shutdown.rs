@@ -15,6 +15,15 @@ use crate::error::panic_text;
 pub struct Tasks {
     running: JoinSet<Ended>,
     stop: CancellationToken,
+    /// The first task that ended although nobody asked it to.
+    first: Option<First>,
+}
+
+/// The first task that ended before its time.
+#[derive(Debug)]
+struct First {
+    why: VitalTaskEnded,
+    is_lease: bool,
 }
 
 /// How a task ended.
@@ -61,6 +70,7 @@ impl Tasks {
         Self {
             running: JoinSet::new(),
             stop,
+            first: None,
         }
     }
 
@@ -108,23 +118,47 @@ impl Tasks {
         });
     }
 
+    /// Waits for what the start needs before more tasks can be started. `None` when a task ended or the token was cancelled
+    /// first, also while `start` made no wait necessary: a lease that is lost meanwhile must stop the start. Nothing more may
+    /// be started then, and [`Self::join`] says why.
+    pub async fn prepare<T>(&mut self, start: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            Some(ended) = self.running.join_next() => {
+                self.end_all(ended);
+                None
+            }
+            done = start => Some(done),
+        }
+    }
+
+    /// Notes the task that ended first, and asks the others to end. After the token was cancelled, tasks end because they
+    /// were asked to.
+    fn end_all(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let is_lease = ended.as_ref().is_ok_and(|ended| ended.is_lease);
+        let why = describe(ended);
+        self.first = Some(First { why, is_lease });
+        self.stop.cancel();
+    }
+
     /// Waits until a task ends or the token is cancelled, then gives the others `grace` to finish.
     ///
     /// # Errors
     /// When a task ended before the token was cancelled.
     pub async fn join(mut self, grace: Duration) -> Result<(), VitalTaskEnded> {
-        let mut result = Ok(());
-        let mut has_lease = true;
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            ended = self.running.join_next() => {
-                if let Some(ended) = ended && !self.stop.is_cancelled() {
-                    has_lease = !ended.as_ref().is_ok_and(|ended| ended.is_lease);
-                    result = Err(describe(ended));
-                    self.stop.cancel();
-                }
+        if self.first.is_none() {
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                Some(ended) = self.running.join_next() => self.end_all(ended),
+                else => {}
             }
         }
+        let first = self.first.take();
+        let mut has_lease = !first.as_ref().is_some_and(|first| first.is_lease);
         let rest = async {
             while has_lease && let Some(ended) = self.running.join_next().await {
                 let Ok(ended) = ended else { continue };
@@ -138,7 +172,7 @@ impl Tasks {
             tracing::warn!(left = self.running.len(), "Some tasks did not end in time.");
         }
         self.running.abort_all();
-        result
+        first.map_or(Ok(()), |first| Err(first.why))
     }
 }
 
@@ -212,6 +246,47 @@ mod tests {
             assert_eq!(ended, expected, "{how}");
             assert_eq!(start.elapsed(), Duration::from_secs(1), "{how}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_lost_during_the_start_stops_it() {
+        for takes in [Some(Duration::from_secs(60)), Some(Duration::ZERO), None] {
+            let mut tasks = Tasks::new(CancellationToken::new());
+            tasks.spawn_endless("stubborn", std::future::pending());
+            tasks.spawn_lease("leader lease", async { lost("error") });
+            if takes.is_none() {
+                // It is lost before the next part of the start is reached, which has nothing to wait for.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let start = async {
+                if let Some(takes) = takes {
+                    tokio::time::sleep(takes + Duration::from_millis(1)).await;
+                }
+            };
+            let began = tokio::time::Instant::now();
+            assert_eq!(tasks.prepare(start).await, None, "{takes:?}");
+            assert_eq!(tasks.prepare(async {}).await, None, "{takes:?}");
+            assert!(tasks.stop().is_cancelled());
+            let ended = tasks.join(Duration::from_secs(5)).await.unwrap_err();
+            assert_eq!(ended.task, "leader lease");
+            assert_eq!(began.elapsed(), Duration::ZERO, "{takes:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_goes_on_while_all_tasks_run_and_ends_when_asked_to() {
+        let mut tasks = Tasks::new(CancellationToken::new());
+        assert_eq!(tasks.prepare(async { 1 }).await, Some(1));
+        tasks.spawn_endless("stubborn", std::future::pending());
+        let wait = tokio::time::sleep(Duration::from_secs(1));
+        assert_eq!(tasks.prepare(wait).await, Some(()));
+        let (stop, asks) = (tasks.stop().clone(), Duration::from_secs(1));
+        tokio::spawn(async move {
+            tokio::time::sleep(asks).await;
+            stop.cancel();
+        });
+        assert_eq!(tasks.prepare(std::future::pending::<()>()).await, None);
+        assert_eq!(tasks.join(Duration::from_secs(5)).await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

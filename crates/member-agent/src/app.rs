@@ -185,7 +185,7 @@ struct Leading {
     at_rest: CancellationToken,
 }
 
-/// Waits to hold the leases, if there is to be an election. `None` when asked to end first.
+/// Waits to hold the leases, if there is to be an election. `None` when asked to end, or when a task ended, first.
 async fn lead(tasks: &mut Tasks, member: &Client, election: Option<&Election>) -> Option<Leading> {
     let mut leading = Leading {
         epoch: 0,
@@ -194,7 +194,9 @@ async fn lead(tasks: &mut Tasks, member: &Client, election: Option<&Election>) -
     let Some(election) = election else { return Some(leading) };
     for name in LEASES {
         let mut elector = elector(member, election, name);
-        if !elector.acquire(tasks.stop()).await {
+        let stop = tasks.stop().clone();
+        // An earlier lease is kept meanwhile; when it is lost this one is of no use.
+        if tasks.prepare(elector.acquire(&stop)).await != Some(true) {
             leading.at_rest.cancel();
             return None;
         }
@@ -215,8 +217,12 @@ async fn work(
     metrics: &Metrics,
     link: Option<(Way, link::Metrics)>,
 ) -> Result<(), String> {
+    if tasks.prepare(wait_for_applied_works(&clients.member)).await.is_none() {
+        leading.at_rest.cancel();
+        return Ok(());
+    }
     let mut working = Tasks::new(tasks.stop().child_token());
-    spawn(&mut working, clients, member_name, settings, metrics, link).await?;
+    spawn(&mut working, clients, member_name, settings, metrics, link)?;
     tasks.spawn("work", async move {
         let ended = working.join(GRACE).await;
         leading.at_rest.cancel();
@@ -226,7 +232,7 @@ async fn work(
 }
 
 /// Starts everything that works for the fleet.
-async fn spawn(
+fn spawn(
     tasks: &mut Tasks,
     clients: &Clients,
     member_name: &str,
@@ -235,13 +241,6 @@ async fn spawn(
     link: Option<(Way, link::Metrics)>,
 ) -> Result<(), String> {
     let stop = tasks.stop().clone();
-    if stop
-        .run_until_cancelled(wait_for_applied_works(&clients.member))
-        .await
-        .is_none()
-    {
-        return Ok(());
-    }
     // Where exports are reported this agent takes the place of the networking agents, and where the networking features
     // are switched off it still speaks for them.
     let others: &[_] = match link.is_some() || !settings.networking {

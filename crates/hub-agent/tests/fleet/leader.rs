@@ -57,3 +57,19 @@ async fn an_agent_that_loses_the_lease_ends_at_once() {
     assert!(failure.contains("it belongs to another process now"), "{failure}");
     assert!(lost.elapsed() < Duration::from_secs(6), "{:?}", lost.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_loses_the_lease_before_it_knows_everything_starts_nothing() {
+    let mut world = World::new().await;
+    let lists = Matcher::resource("works").user(AGENT_USER).verbs(&[Verb::List]);
+    world.server.faults().add(lists, Action::Delay(Duration::from_secs(60)));
+    let leases = world.follow(LEASES);
+    world.start(&["--leader-elect", "--leader-retry-period=100ms"]);
+    leases.until(&lease(), "held", |lease| !holder(lease).is_empty()).await;
+    let lost = Instant::now();
+    let another = json!({"spec": {"holderIdentity": "another", "leaseDurationSeconds": 60}});
+    world.patch(&LEASES, &lease(), another).await;
+    let failure = world.ended().await.unwrap_err().to_string();
+    assert!(failure.contains("it belongs to another process now"), "{failure}");
+    assert!(lost.elapsed() < Duration::from_secs(6), "{:?}", lost.elapsed());
+}
