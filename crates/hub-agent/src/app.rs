@@ -7,7 +7,6 @@ use api::kinds;
 use fairway_core::members;
 use kit::Resource;
 use kit::admin;
-use kit::backoff::Backoff;
 use kit::client::{ClientError, Options, Source};
 use kit::clock::Clock;
 use kit::controller::{Controller, Environment, Indexes, Runner};
@@ -46,8 +45,6 @@ const OWNED_BY_USERS: [(Resource, &str); 5] = [
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 /// Time for running work to finish when the agent ends.
 const GRACE: Duration = Duration::from_secs(20);
-/// Waits before the members' sessions are tried again when they cannot be served.
-const LINK_RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// Time for the last answers to members before this replica leads.
 const STANDBY_GRACE: Duration = Duration::from_secs(1);
 /// How long work waits at the start for kinds that cannot be listed; placements that need them wait longer.
@@ -273,11 +270,10 @@ impl Agent {
         let (waiting, config) = (stop.child_token(), self.config.link.clone());
         let (metrics, until) = (self.sessions.clone(), waiting.clone());
         let standby = tokio::spawn(async move {
-            if let Some(config) = config
-                && let Err(reason) = link::stand_by(config, metrics, until).await
-            {
-                tracing::info!("{reason}");
-            }
+            let Some(config) = config else { return };
+            let consequence = "Members that ask this replica are not told to look for the leader.";
+            let serve = || link::stand_by(config.clone(), metrics.clone(), until.clone());
+            link::serve_again(consequence, &until, serve).await;
         });
         (waiting, standby)
     }
@@ -401,19 +397,13 @@ impl Agent {
         let (client, metrics, clock) = (self.clients.general.clone(), self.sessions.clone(), self.clock);
         let (queues, stop, leading) = (Arc::clone(&self.queues), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("members' sessions", async move {
-            let mut failures = 0;
-            while !stop.is_cancelled() {
+            let serve = || {
                 let (members, metrics) = (Arc::clone(&members), metrics.clone());
                 let known = (members, queues.rights.subscribe());
                 let (client, services) = (client.clone(), Arc::clone(&services));
-                let served = link::run(config.clone(), client, services, known, metrics, clock, stop.clone()).await;
-                if let Err(reason) = served {
-                    failures += 1;
-                    tracing::warn!(failures, "{reason} Until then no member can report exports.");
-                }
-                stop.run_until_cancelled(tokio::time::sleep(LINK_RETRY.delay(failures)))
-                    .await;
-            }
+                link::run(config.clone(), client, services, known, metrics, clock, stop.clone())
+            };
+            link::serve_again("Until then no member can report exports.", &stop, serve).await;
             drop(leading);
         });
     }

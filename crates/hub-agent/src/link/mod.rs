@@ -15,6 +15,7 @@ mod identity;
 mod listener;
 mod messages;
 mod metrics;
+mod retry;
 mod server;
 mod session;
 mod sessions;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 pub use config::{Config, LONGEST_DRAIN, Members, Membership, Rights};
 pub use metrics::Metrics;
+pub use retry::serve_again;
 pub use standby::stand_by;
 
 use crate::services::Services;
