@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use apiserver::{Action, Matcher, Verb};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -190,4 +191,37 @@ async fn a_network_that_swallows_everything_is_noticed_on_both_sides_and_loses_n
     eventually("nothing waits for the hub", || async { equal(oldest(), 0) }).await;
     member.stop().await;
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removals_of_a_full_sync_that_take_long_are_no_silence() {
+    let interval = Duration::from_millis(300);
+    let mut world = World::new().await;
+    world.config.ping_interval = interval;
+    world.start();
+    let mut member = world.member("m1").await;
+    member.exported_service("a", 80).await;
+    member.exported_service("b", 80).await;
+    member.start();
+    member.shows("a", FINE).await;
+    member.shows("b", FINE).await;
+    member.stop().await;
+    // The export goes without a trace while its agent is away.
+    member
+        .patch(&EXPORTS, "b", serde_json::json!({"metadata": {"finalizers": null}}))
+        .await;
+    member.delete(&EXPORTS, "b").await;
+    let deletions = Matcher::resource("internalserviceexports").verbs(&[Verb::Delete]);
+    // Longer than a member bears silence, and shorter than the hub agent waits for an answer.
+    world.server.faults().add(deletions, Action::Delay(interval * 10));
+    member.start();
+    world.converged(&member).await;
+    let reconnects = &member.metrics.as_ref().unwrap().reconnects;
+    assert_eq!(reconnects.with_label_values(&["silent"]).get(), 0);
+    assert!(member.connected());
+    // What was not read meanwhile is taken up again.
+    member.exported_service("c", 80).await;
+    member.shows("c", FINE).await;
+    world.stop().await;
+    member.stop().await;
 }

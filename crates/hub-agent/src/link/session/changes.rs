@@ -16,6 +16,7 @@ use kit::repair::RepairTimer;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wire::convert::Missing;
 use wire::member::member_message;
 use wire::topic::{Answer, FromMember, MemberTopic, Offered};
@@ -77,6 +78,10 @@ pub(in super::super) struct Changes<H: Handler> {
     /// Number of the next change; `None` before the first one of a full sync.
     expected: Option<u64>,
     pub(super) running: JoinSet<Settled<H>>,
+    /// The removals of a full sync, while they are carried out.
+    pub(super) removing: JoinSet<bool>,
+    /// Cancelled when the session ends, so that no more removals are begun.
+    pub(super) ending: CancellationToken,
     /// Serial keys of the changes that are carried out.
     busy: BTreeSet<String>,
     /// A change that waits until another one with its serial key is carried out.
@@ -97,6 +102,7 @@ pub(in super::super) struct Changes<H: Handler> {
 /// Something to do.
 enum Event<H: Handler> {
     Settled(Result<Settled<H>, JoinError>),
+    Removed(Result<bool, JoinError>),
     Acknowledge,
     Doubt,
     Resync,
@@ -134,6 +140,8 @@ impl<H: Handler> Changes<H> {
             handler,
             expected: next_seq,
             running: JoinSet::new(),
+            removing: JoinSet::new(),
+            ending: CancellationToken::new(),
             busy: BTreeSet::new(),
             held: None,
             ack: None,
@@ -361,14 +369,15 @@ impl<H: Handler> Channel for Changes<H> {
     }
 
     fn has_room(&self) -> bool {
-        self.held.is_none() && self.running.len() < WRITES
+        self.held.is_none() && self.running.len() < WRITES && self.removing.is_empty()
     }
 
     async fn ready(&mut self, context: &Context) {
-        let goes_on = context.goes_on();
+        let goes_on = context.goes_on() && self.removing.is_empty();
         let ack_at = self.ack.map(|(_, due)| due);
         let event = tokio::select! {
             Some(settled) = self.running.join_next() => Event::Settled(settled),
+            Some(removed) = self.removing.join_next() => Event::Removed(removed),
             () = until(ack_at) => Event::Acknowledge,
             () = self.doubt.notified(), if goes_on => Event::Doubt,
             () = until(self.resync.due()), if goes_on => Event::Resync,
@@ -379,6 +388,10 @@ impl<H: Handler> Channel for Changes<H> {
     async fn act(&mut self, context: &Context) -> Result<(), End> {
         match self.event.take() {
             Some(Event::Settled(settled)) => self.settle(settled, context).await,
+            Some(Event::Removed(all)) => {
+                self.removed(all, context);
+                Ok(())
+            }
             Some(Event::Acknowledge) => self.acknowledge(context).await,
             Some(Event::Doubt) => {
                 self.resync_soon(context);
@@ -397,7 +410,9 @@ impl<H: Handler> Channel for Changes<H> {
     }
 
     async fn finish(&mut self) {
+        self.ending.cancel();
         while self.running.join_next().await.is_some() {}
+        while self.removing.join_next().await.is_some() {}
     }
 }
 

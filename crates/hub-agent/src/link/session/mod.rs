@@ -233,7 +233,10 @@ impl Session {
             );
             return Err(None);
         }
-        self.unanswered += 1;
+        // Answers are not read while a channel has no room for more.
+        if self.channels.iter().all(|channel| channel.has_room()) {
+            self.unanswered += 1;
+        }
         self.nonce += 1;
         match (context.members)(&context.cluster) {
             Membership::None => return Err(Some(not_a_member(&context.cluster))),

@@ -1,13 +1,16 @@
 //! Full syncs of a topic: their end, and asking for another one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairway_core::link::SyncEnd;
 use fairway_core::link::inbox::SyncResult;
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
+use tokio::task::JoinError;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wire::topic::{Answer, MemberTopic};
 
 use super::super::messages::superseded;
@@ -18,6 +21,7 @@ use super::context::{Context, End};
 const REMOVALS: usize = 16;
 /// Time for the removals of a full sync; the next one takes up what is left.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
+
 impl<H: Handler> Changes<H> {
     /// Ends a full sync: waits for its changes, then removes what it did not mention.
     pub(super) async fn end_sync(&mut self, end: SyncEnd<H::Topic>, context: &Context) -> Result<(), End> {
@@ -42,40 +46,43 @@ impl<H: Handler> Changes<H> {
                 self.resync.set(Instant::now() + wait);
                 "held"
             }
+            Some(SyncResult::Remove(keys)) if keys.is_empty() => {
+                self.inbox(context, |inbox| inbox.sync_done());
+                "applied"
+            }
             Some(SyncResult::Remove(keys)) => {
-                if self.remove(keys, context).await {
-                    self.inbox(context, |inbox| inbox.sync_done());
-                    "applied"
-                } else {
-                    self.resync_soon(context);
-                    "incomplete"
-                }
+                self.start_removing(keys, context);
+                return Ok(());
             }
         };
         context.metrics.syncs.with_label_values(&[label]).inc();
         Ok(())
     }
 
-    /// Removes records. Returns whether all are gone.
-    async fn remove(&self, keys: BTreeSet<Key<H>>, context: &Context) -> bool {
-        let (stop, superseded) = (&context.stop, &context.slot.signals.superseded);
-        let deadline = Instant::now() + REMOVE_WITHIN;
-        let removals = stream::iter(keys).map(|key| async move {
-            // Who takes over syncs anew.
-            if stop.is_cancelled() || superseded.is_cancelled() || Instant::now() >= deadline {
-                return false;
-            }
-            let removed = self.handler.remove(&context.cluster, &key).await;
-            if let Err(refusal) = &removed {
-                tracing::warn!(cluster = context.cluster, %key, message = refusal.message,
-                    "A record of something that is no longer reported could not be removed; the next full sync tries again.");
-            }
-            removed.is_ok()
-        });
-        removals
-            .buffer_unordered(REMOVALS)
-            .fold(true, |all, one| std::future::ready(all & one))
-            .await
+    /// Removes records beside the session's loop, which has to send pings meanwhile. No change is taken before that is
+    /// over ([`super::channel::Channel::has_room`]), so none meets the removal of its record.
+    fn start_removing(&mut self, keys: BTreeSet<Key<H>>, context: &Context) {
+        let (handler, cluster) = (Arc::clone(&self.handler), context.cluster.clone());
+        // Who takes over syncs anew.
+        let ends = [
+            context.stop.clone(),
+            context.slot.signals.superseded.clone(),
+            self.ending.clone(),
+        ];
+        self.removing
+            .spawn(async move { remove(&*handler, keys, &cluster, &ends).await });
+    }
+
+    /// Takes in the end of the removals: whether all records are gone.
+    pub(super) fn removed(&mut self, all: Result<bool, JoinError>, context: &Context) {
+        let label = if all.unwrap_or_default() {
+            self.inbox(context, |inbox| inbox.sync_done());
+            "applied"
+        } else {
+            self.resync_soon(context);
+            "incomplete"
+        };
+        context.metrics.syncs.with_label_values(&[label]).inc();
     }
 
     /// Asks the member for everything again, soon, and later each time that it does not help.
@@ -92,4 +99,24 @@ impl<H: Handler> Changes<H> {
         let reason = "The hub's records may differ from what this member exports.".to_owned();
         context.send(H::Topic::to_member(Answer::Resync { reason })).await
     }
+}
+
+/// Removes records until one of the tokens is cancelled. Returns whether all are gone.
+async fn remove<H: Handler>(handler: &H, keys: BTreeSet<Key<H>>, cluster: &str, ends: &[CancellationToken]) -> bool {
+    let deadline = Instant::now() + REMOVE_WITHIN;
+    let removals = stream::iter(keys).map(|key| async move {
+        if ends.iter().any(CancellationToken::is_cancelled) || Instant::now() >= deadline {
+            return false;
+        }
+        let removed = handler.remove(cluster, &key).await;
+        if let Err(refusal) = &removed {
+            tracing::warn!(cluster, %key, message = refusal.message,
+                "A record of something that is no longer reported could not be removed; the next full sync tries again.");
+        }
+        removed.is_ok()
+    });
+    removals
+        .buffer_unordered(REMOVALS)
+        .fold(true, |all, one| std::future::ready(all & one))
+        .await
 }
