@@ -13,6 +13,7 @@ pub mod controller;
 pub mod error;
 pub mod events;
 pub mod flags;
+mod history;
 pub mod index;
 pub mod lease;
 pub mod managed;
@@ -26,6 +27,7 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
 pub mod trim;
+mod version;
 pub mod writer;
 
 pub use api::resource::{self, ObjectKey, Resource};

@@ -21,11 +21,16 @@ use rand::Rng as _;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use crate::history::History;
+
 /// Time from one probe to the next, in seconds: short enough that everybody is back within three seconds.
 const PROBE_EVERY: std::ops::Range<f64> = 0.8..1.6;
 
 /// Time for one probe.
 const PROBE_TIME: Duration = Duration::from_secs(3);
+
+/// Reasons that change are logged no more often than this.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Those who are released start within this time, so that they do not all come at once.
 const SPREAD: Duration = Duration::from_millis(400);
@@ -47,6 +52,10 @@ struct Inner {
     state: watch::Sender<State>,
     /// Held by the one who probes.
     probing: Mutex<()>,
+    /// Why the last probe of the outage failed, and when the log was last told of a reason.
+    reason: parking_lot::Mutex<(String, Option<Instant>)>,
+    /// How far the server has come.
+    history: Arc<History>,
 }
 
 /// What is known of the server.
@@ -87,6 +96,8 @@ impl Reachability {
                 is_reachable: AtomicBool::new(true),
                 state: watch::Sender::new(State::default()),
                 probing: Mutex::new(()),
+                reason: parking_lot::Mutex::default(),
+                history: Arc::default(),
             }),
         }
     }
@@ -104,6 +115,11 @@ impl Reachability {
         // A client that is not ours may send it; the answer does not matter.
         let _ = client.send(request).await;
         slot.get()
+    }
+
+    /// What all who follow the server know of its history.
+    pub(crate) fn history(&self) -> &Arc<History> {
+        &self.inner.history
     }
 
     /// Something was not answered: a connection was refused or broke, or a deadline passed.
@@ -144,6 +160,11 @@ impl Reachability {
     /// Whether there is an outage and somebody probes, so that others need not try.
     pub fn is_probed(&self) -> bool {
         !self.is_reachable() && self.inner.state.borrow().is_outage && self.inner.probing.try_lock().is_err()
+    }
+
+    /// Why the server could not be reached when it was last probed.
+    pub fn reason(&self) -> String {
+        self.inner.reason.lock().0.clone()
     }
 
     /// How many outages are over, and when the last one began.
@@ -200,6 +221,7 @@ impl Reachability {
 
     /// A probe has failed, too.
     pub(crate) fn begin_outage(&self, reason: &str) {
+        self.note_reason(reason);
         self.inner.state.send_if_modified(|state| {
             let is_new = state.silent_since.is_some() && !state.is_outage;
             state.is_outage |= is_new;
@@ -213,6 +235,29 @@ impl Reachability {
             }
             is_new
         });
+    }
+}
+
+impl Reachability {
+    /// Keeps the reason, and logs one that has changed during the outage: what keeps the server away may no longer be what
+    /// it was in the beginning.
+    fn note_reason(&self, reason: &str) {
+        let is_known = self.inner.state.borrow().is_outage;
+        let mut noted = self.inner.reason.lock();
+        let has_changed = noted.0 != reason;
+        reason.clone_into(&mut noted.0);
+        let is_due = noted.1.is_none_or(|at| at.elapsed() >= LOG_EVERY);
+        if !is_known {
+            noted.1 = None;
+        } else if has_changed && is_due {
+            noted.1 = Some(Instant::now());
+            let server = &self.inner.server;
+            tracing::warn!(
+                server,
+                reason,
+                "The server still cannot be reached, for another reason than before."
+            );
+        }
     }
 }
 
@@ -314,6 +359,26 @@ mod tests {
         assert!(!reachability.wait().await);
         assert_eq!((start.elapsed(), probes.load(Ordering::Relaxed)), (Duration::ZERO, 1));
         assert_eq!(reachability.over().count, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_latest_reason_of_an_outage_is_known() {
+        let reasons = Arc::new(parking_lot::Mutex::new(vec!["certificate", "refused"]));
+        let probe: Probe = Box::new(move || {
+            let reason = reasons.lock().pop();
+            Box::pin(async move { reason.map_or(Ok(()), |reason| Err(reason.to_owned())) })
+        });
+        let reachability = Reachability::new("test", probe);
+        reachability.failed();
+        let waiter = tokio::spawn({
+            let reachability = reachability.clone();
+            async move { reachability.wait().await }
+        });
+        tokio::time::sleep(SECOND / 2).await;
+        assert_eq!(reachability.reason(), "refused");
+        tokio::time::sleep(SECOND * 3 / 2).await;
+        assert_eq!(reachability.reason(), "certificate");
+        assert!(waiter.await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]

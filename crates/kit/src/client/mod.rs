@@ -4,6 +4,7 @@
 //! gives every request but watches a deadline, re-reads token files, and never retries by itself: retries belong to
 //! whoever knows what the request was for.
 
+mod in_process;
 mod limit;
 mod token;
 mod transport;
@@ -20,6 +21,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tower::ServiceBuilder;
 
+pub use in_process::in_process;
 pub use limit::{Bucket, RateLimit};
 use token::Bearer;
 use transport::Transport;

@@ -133,7 +133,7 @@ impl Inner {
         self.add_headers(&mut request)?;
         let method = request.method().as_str().to_owned();
         let result = if self.reachability.is_probed() {
-            Err("the server cannot be reached".into())
+            Err(format!("the server cannot be reached: {}", self.reachability.reason()).into())
         } else {
             self.attempt(request).await
         };

@@ -11,28 +11,27 @@ use http::Method;
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use rand::Rng as _;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Index;
 use super::liveness::{Liveness, Running};
+use super::requests::read_page;
+use super::rewind::Rewinds;
 use super::store::Source;
 use super::unreadable::Unreadable;
-use super::wire::{End, Event, Page, Relist, failure, head};
+use super::wire::{End, Event, Relist, failure, head};
 use crate::backoff::{Backoff, Retry};
 use crate::error::{Error, chain, panic_text};
 use crate::metrics::runtime;
 use crate::resource::ObjectKey;
-use crate::rest::{Call, query_value};
+use crate::rest::Call;
 use crate::trim::Trimmed;
-
-/// Objects on one page of a list: bounds the memory that reading takes.
-const PAGE: u32 = 200;
+use crate::version::is_older;
 
 /// Pages of one list at most. A server that goes on beyond that sends the same pages again and again.
-const MAX_PAGES: u32 = 100_000;
+pub(super) const MAX_PAGES: u32 = 10_000;
 
 /// A watch that lived this long was healthy: the next one that ends early starts the back-off anew.
 const HEALTHY: Duration = Duration::from_secs(20);
@@ -56,6 +55,8 @@ const KEPT_BUFFER: usize = 32 * 1024;
 struct Course<'a> {
     client: &'a Client,
     running: &'a Running<'a>,
+    /// What is known of rewinds of the server's history.
+    rewinds: &'a mut Rewinds,
     /// Requests that failed in a row.
     requests: Retry,
     /// Watches that ended early in a row.
@@ -82,10 +83,11 @@ impl<T: Send + Sync + 'static> Index<T> {
     async fn supervise(&self, client: &Client) -> Infallible {
         let running = self.liveness.begin();
         let mut panics = Retry::new(Backoff::connection());
+        let mut rewinds = Rewinds::of(client, self.base_path()).await;
         let mut relist = None;
         loop {
             let start = Instant::now();
-            let followed = AssertUnwindSafe(self.follow(client, &running, relist)).catch_unwind();
+            let followed = AssertUnwindSafe(self.follow(client, &running, &mut rewinds, relist)).catch_unwind();
             let panic = match followed.await {
                 Ok(never) => match never {},
                 Err(panic) => panic_text(&*panic),
@@ -104,10 +106,17 @@ impl<T: Send + Sync + 'static> Index<T> {
         }
     }
 
-    async fn follow(&self, client: &Client, running: &Running<'_>, mut relist: Option<Relist>) -> Infallible {
+    async fn follow(
+        &self,
+        client: &Client,
+        running: &Running<'_>,
+        rewinds: &mut Rewinds,
+        mut relist: Option<Relist>,
+    ) -> Infallible {
         let mut course = Course {
             client,
             running,
+            rewinds,
             requests: Retry::new(Backoff::connection()),
             short_lived: Retry::new(Backoff::connection()),
             silence: SILENCE,
@@ -128,7 +137,7 @@ impl<T: Send + Sync + 'static> Index<T> {
     async fn list_until_complete(&self, course: &mut Course<'_>, relist: Option<Relist>) {
         let before = *self.revision.borrow();
         loop {
-            match self.list(course.client).await {
+            match self.list(course).await {
                 Ok(()) => break,
                 Err(err) => self.failed(course, &err, "Listing failed; trying again.").await,
             }
@@ -154,9 +163,15 @@ impl<T: Send + Sync + 'static> Index<T> {
     async fn watch_until_relist(&self, course: &mut Course<'_>) -> Relist {
         let mut bad_events = 0;
         loop {
+            if course.rewinds.is_due() {
+                return Relist::Rewound;
+            }
             if course.was_cut_off {
-                match self.has_gone_back(course.client).await {
-                    Ok(true) => return Relist::Ahead,
+                match self.has_gone_back(course.client, course.rewinds).await {
+                    Ok(true) => {
+                        course.rewinds.proven();
+                        return Relist::Ahead;
+                    }
                     Ok(false) => course.was_cut_off = false,
                     Err(err) => {
                         self.failed(course, &err, "The watch cannot be resumed; trying again.")
@@ -177,6 +192,7 @@ impl<T: Send + Sync + 'static> Index<T> {
                         End::Closed => Instant::now() + LAST_MOMENTS < deadline,
                         End::BadEvent(_) | End::Relist(_) => false,
                     };
+                    course.rewinds.saw(&self.position.furthest());
                     end
                 }
                 Err(err) if err.is_gone() => End::Relist(Relist::Expired),
@@ -250,12 +266,17 @@ impl<T: Send + Sync + 'static> Index<T> {
     }
 
     /// Takes in all objects and drops those that are no longer there.
-    async fn list(&self, client: &Client) -> Result<(), Error> {
-        self.state.write().begin_list();
-        let listed = self.list_pages(client).await;
+    async fn list(&self, course: &mut Course<'_>) -> Result<(), Error> {
+        let (is_due, known) = (course.rewinds.is_due(), self.position.furthest());
+        self.state.write().begin_list(is_due);
+        let listed = self.list_pages(course, &known).await;
         let went_back = self.state.write().end_list();
         listed?;
         if went_back {
+            if !is_due {
+                course.rewinds.proven();
+            }
+            course.rewinds.listed();
             tracing::warn!(
                 resource = %self.resource,
                 "The history of the API server has gone back, as after a restore of its storage; everything known was \
@@ -270,15 +291,16 @@ impl<T: Send + Sync + 'static> Index<T> {
         Ok(())
     }
 
-    async fn list_pages(&self, client: &Client) -> Result<(), Error> {
+    /// `known` is a version that the server had come to before.
+    async fn list_pages(&self, course: &Course<'_>, known: &str) -> Result<(), Error> {
         let what = || format!("list {}", self.resource.kind);
         let mut seen = BTreeSet::new();
         let mut next: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let path = self.list_path(next.as_deref());
-            let body = Call::new(Method::GET, path, what()).send(client).await?;
+            let body = Call::new(Method::GET, path, what()).send(course.client).await?;
             let page = read_page(&body, what)?;
-            if self.position.is_ahead_of(&page.metadata.resource_version) {
+            if is_older(&page.metadata.resource_version, known) {
                 self.state.write().go_back();
             }
             for raw in page.items.unwrap_or_default() {
@@ -293,6 +315,7 @@ impl<T: Send + Sync + 'static> Index<T> {
                 None => {
                     self.drop_missed(&seen, &page.metadata.resource_version);
                     self.position.reset(&page.metadata.resource_version);
+                    course.rewinds.saw(&page.metadata.resource_version);
                     return Ok(());
                 }
             }
@@ -311,34 +334,17 @@ impl<T: Send + Sync + 'static> Index<T> {
         }
     }
 
-    /// Whether the collection is older on the server than here. A watch would not tell: servers wait for the version that
-    /// they are asked to watch from.
-    async fn has_gone_back(&self, client: &Client) -> Result<bool, Error> {
-        let what = || format!("look at the version of {}", self.resource.kind);
-        let path = format!("{}limit=1", self.base_path());
-        let body = Call::new(Method::GET, path, what()).send(client).await?;
-        let page = read_page(&body, what)?;
-        Ok(self.position.is_ahead_of(&page.metadata.resource_version))
-    }
-
-    /// Opens a watch. Answers also when it must have ended.
-    async fn open(&self, client: &Client, version: &str) -> Result<(Body, Instant), Error> {
-        let timeout = rand::rng().random_range(300..600);
-        let path = self.watch_path(version, timeout);
-        let call = Call::new(Method::GET, path, format!("watch {}", self.resource.kind));
-        let response = call.open(client).await?;
-        // The server ends the watch in time; if it does not, the connection is dead.
-        let deadline = Instant::now() + Duration::from_secs(timeout + 30);
-        Ok((response.into_body(), deadline))
-    }
-
     async fn read(&self, mut body: Body, deadline: Instant, course: &mut Course<'_>) -> End {
         let mut buffer: Vec<u8> = Vec::new();
         loop {
             let silent_at = Instant::now() + course.silence;
             let frame = tokio::select! {
                 frame = tokio::time::timeout_at(deadline.min(silent_at), body.frame()) => frame,
-                () = self.disproved.notified() => return End::Relist(Relist::Ahead),
+                () = self.disproved.notified() => {
+                    course.rewinds.proven();
+                    return End::Relist(Relist::Ahead);
+                }
+                () = course.rewinds.announced() => return End::Relist(Relist::Rewound),
             };
             let frame = match frame {
                 Ok(Some(Ok(frame))) => frame,
@@ -402,6 +408,7 @@ impl<T: Send + Sync + 'static> Index<T> {
             _ => {}
         }
         self.position.raise(&head.resource_version);
+        course.rewinds.saw(&head.resource_version);
         None
     }
 
@@ -430,42 +437,4 @@ impl<T: Send + Sync + 'static> Index<T> {
             },
         }
     }
-
-    fn list_path(&self, next: Option<&str>) -> String {
-        let mut path = self.base_path();
-        path.push_str(&format!("limit={}", self.scope.page.unwrap_or(PAGE)));
-        if let Some(next) = next {
-            path.push_str(&format!("&continue={}", query_value(next)));
-        }
-        path
-    }
-
-    fn watch_path(&self, version: &str, timeout: u64) -> String {
-        let mut path = self.base_path();
-        path.push_str(&format!(
-            "watch=true&allowWatchBookmarks=true&timeoutSeconds={timeout}&resourceVersion={version}"
-        ));
-        path
-    }
-
-    fn base_path(&self) -> String {
-        let mut path = self.resource.collection(self.scope.namespace.as_deref());
-        path.push('?');
-        for (name, selector) in [
-            ("labelSelector", &self.scope.labels),
-            ("fieldSelector", &self.scope.fields),
-        ] {
-            if let Some(selector) = selector {
-                path.push_str(&format!("{name}={}&", query_value(selector)));
-            }
-        }
-        path
-    }
-}
-
-fn read_page<'a>(body: &'a [u8], what: impl FnOnce() -> String) -> Result<Page<'a>, Error> {
-    serde_json::from_slice(body).map_err(|err| Error::Answer {
-        what: what(),
-        cause: err.to_string(),
-    })
 }

@@ -13,6 +13,8 @@
 mod drive;
 mod liveness;
 mod position;
+mod requests;
+mod rewind;
 mod store;
 mod unreadable;
 mod wire;
@@ -29,10 +31,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::events::Recorder;
 use crate::resource::{ObjectKey, Resource};
+pub use crate::version::is_newer;
 use liveness::Tracker;
 pub use liveness::{Liveness, Status};
 use position::Position;
-pub use position::is_newer;
 use store::{Source, State};
 pub use unreadable::Unreadable;
 use unreadable::UnreadableSet;

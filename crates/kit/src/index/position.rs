@@ -5,6 +5,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::version::is_older;
+
 /// Longer than any write of ours takes: what was known so long ago was known before the write was sent.
 const OLDER_THAN_WRITES: Duration = Duration::from_secs(60);
 
@@ -17,6 +19,8 @@ pub(super) struct Position {
 #[derive(Default)]
 struct Inner {
     version: String,
+    /// The newest version that was answered to a write of ours; the watch may not have come to it yet.
+    answered: String,
     /// A version of some time ago, and when it was noted.
     recent: Option<(String, Instant)>,
     /// A version that was known before any write that may still be answered was sent.
@@ -32,6 +36,7 @@ impl Position {
     pub(super) fn reset(&self, version: &str) {
         *self.inner.lock() = Inner {
             version: version.to_owned(),
+            answered: String::new(),
             recent: Some((version.to_owned(), Instant::now())),
             old: String::new(),
         };
@@ -53,6 +58,21 @@ impl Position {
         }
     }
 
+    /// A write of ours was answered with a version.
+    pub(super) fn answered(&self, version: &str) {
+        let mut inner = self.inner.lock();
+        if inner.answered.is_empty() || is_older(&inner.answered, version) {
+            version.clone_into(&mut inner.answered);
+        }
+    }
+
+    /// The newest version that the server is known to have come to, by whatever it said.
+    pub(super) fn furthest(&self) -> String {
+        let inner = self.inner.lock();
+        let is_answer = inner.version.is_empty() || is_older(&inner.version, &inner.answered);
+        if is_answer { &inner.answered } else { &inner.version }.clone()
+    }
+
     /// Whether a version of the collection proves that the server is behind what it has told before.
     pub(super) fn is_ahead_of(&self, version: &str) -> bool {
         is_older(version, &self.inner.lock().version)
@@ -66,47 +86,9 @@ impl Position {
     }
 }
 
-/// Whether both are numbers and `a` is the smaller one.
-pub(super) fn is_older(a: &str, b: &str) -> bool {
-    match (digits(a), digits(b)) {
-        (Some(a), Some(b)) => (a.len(), a) < (b.len(), b),
-        _ => false,
-    }
-}
-
-/// Whether resource version `a` is newer than `b`. They are numbers too large for a machine word to be relied on.
-/// Versions that are no numbers cannot be compared; then the later one counts.
-pub fn is_newer(a: &str, b: &str) -> bool {
-    match (digits(a), digits(b)) {
-        (Some(a), Some(b)) => (a.len(), a) > (b.len(), b),
-        _ => a != b || a.is_empty(),
-    }
-}
-
-/// A number without leading zeros.
-fn digits(text: &str) -> Option<&str> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.trim_start_matches('0'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        for (a, b, newer, older) in [
-            ("10", "9", true, false),
-            ("9", "10", false, true),
-            ("9", "9", false, false),
-            ("123456789012345678901234567890", "5", true, false),
-            ("x", "5", true, false),
-            ("x", "x", false, false),
-            ("", "5", true, false),
-        ] {
-            assert_eq!((is_newer(a, b), is_older(a, b)), (newer, older), "{a} {b}");
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn only_an_answer_older_than_what_was_known_long_before_proves_something() {
@@ -124,6 +106,15 @@ mod tests {
         assert!(!position.is_disproved_by("110", "125"));
         assert!(!position.is_disproved_by("96", "95"));
         position.raise("5");
-        assert_eq!(position.version(), "130");
+        assert_eq!((position.version(), position.furthest()), ("130".into(), "130".into()));
+        position.answered("140");
+        position.answered("135");
+        assert_eq!((position.version(), position.furthest()), ("130".into(), "140".into()));
+        position.reset("50");
+        assert_eq!(
+            position.furthest(),
+            "50",
+            "what was answered in another history does not count"
+        );
     }
 }

@@ -8,19 +8,19 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::position::is_newer;
 use super::unreadable::Unreadable;
 use super::{Change, Index, Origin};
 use crate::backoff::{Backoff, Retry};
 use crate::error::panic_text;
 use crate::metrics::runtime;
 use crate::resource::ObjectKey;
+use crate::version::is_newer;
 
 /// Deleted incarnations that are remembered, so that a late answer about one of them does not revive it.
-const REMEMBERED: usize = 2048;
+pub(super) const REMEMBERED: usize = 2048;
 
 /// Answers to our own writes of one object whose echo is awaited. Beyond that an echo passes for somebody's write.
-const AWAITED: usize = 64;
+pub(super) const AWAITED: usize = 64;
 
 /// Items and what was deleted of late.
 pub(super) struct State<T> {
@@ -41,7 +41,6 @@ struct Entry<T> {
 
 /// A list that is being taken in. It was asked for after everything that is known, so it is right where it differs, but
 /// for what our own writes have changed since.
-#[derive(Default)]
 struct Listing {
     /// Objects of which an answer to a write of ours was taken in meanwhile.
     answered: BTreeSet<ObjectKey>,
@@ -122,9 +121,12 @@ impl<T> State<T> {
             .map_or_else(String::new, |entry| entry.version.to_string())
     }
 
-    /// A list is about to be asked for.
-    pub(super) fn begin_list(&mut self) {
-        self.listing = Some(Listing::default());
+    /// A list is about to be asked for. `went_back` says whether the server's history is known to have gone back.
+    pub(super) fn begin_list(&mut self, went_back: bool) {
+        self.listing = Some(Listing {
+            answered: BTreeSet::new(),
+            went_back,
+        });
     }
 
     /// The list proves that the server's history has gone back.
@@ -253,6 +255,9 @@ impl<T: Send + Sync + 'static> Index<T> {
             map.insert("kind".to_owned(), self.resource.kind.as_ref().into());
         }
         let origin = source.origin();
+        if source == Source::Answer {
+            self.position.answered(&version);
+        }
         let _order = self.order.lock();
         let update = self.state.write().judge(&key, &uid, &version, source);
         let folded = match update {

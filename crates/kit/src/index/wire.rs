@@ -49,6 +49,8 @@ pub(super) enum Relist {
     Expired,
     /// The server does not know our version yet, as after its storage was restored from an older state.
     Ahead,
+    /// Somebody else who follows the same server has found that its history has gone back.
+    Rewound,
     /// Nothing has arrived for long, not even a bookmark.
     Silent,
     /// The watch ends again and again at the same event.
@@ -74,6 +76,7 @@ impl Relist {
         match self {
             Self::Expired => "expired",
             Self::Ahead => "ahead",
+            Self::Rewound => "rewound",
             Self::Silent => "silent",
             Self::Stuck => "stuck",
             Self::Panicked => "panicked",
@@ -85,6 +88,9 @@ impl Relist {
             Self::Expired => "The server has forgotten the history; listing anew.",
             Self::Ahead => {
                 "The server is behind what it has told before, as after a restore of its storage; listing anew."
+            }
+            Self::Rewound => {
+                "Another watch has found that the server's history has gone back, as after a restore of its storage; listing anew."
             }
             Self::Silent => "The watch has been silent for too long; listing anew.",
             Self::Stuck => "The watch ends again and again at the same event; listing anew.",

@@ -18,11 +18,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::reachability::{Reachability, Slot};
+use crate::reachability::{Inquiry, Reachability, Slot};
 
+mod bounds;
 mod history;
 mod liveness;
 mod outage;
+mod rewind;
 
 /// Answers requests from a script; a watch stays open as long as its sender lives.
 #[derive(Clone, Default)]
@@ -50,15 +52,21 @@ impl Server {
         let service = tower::service_fn(move |request: Request<Body>| {
             let server = server.clone();
             async move {
+                let is_inquiry = request.extensions().get::<Inquiry>().is_some();
                 if let Some(reachability) = &server.reachability {
                     if let Some(slot) = request.extensions().get::<Slot>() {
                         slot.fill(reachability);
                     }
-                    if server.down.load(Ordering::Relaxed) {
+                    if server.down.load(Ordering::Relaxed) && !is_inquiry {
                         reachability.failed();
                         return Err(std::io::Error::other("connection refused"));
                     }
-                    reachability.answered();
+                    if !is_inquiry {
+                        reachability.answered();
+                    }
+                }
+                if is_inquiry {
+                    return Ok(Response::new(Full::default().boxed_unsync()));
                 }
                 server.requests.lock().push(request.uri().to_string());
                 let next = server.script.lock().pop_front();
