@@ -92,7 +92,7 @@ impl Execution {
 impl Failure {
     /// Whether no answer came, so that nobody knows when to try again.
     pub fn is_unanswered(&self) -> bool {
-        matches!(self.error, Error::Transport { .. })
+        self.error.is_unanswered()
     }
 
     /// Whether the server will give the same answer again: the write is wrong, too large or forbidden.
@@ -258,6 +258,50 @@ mod tests {
             status: false,
             resource_version: version.map(str::to_owned),
         }]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_writes_of_a_step_are_sent_side_by_side_up_to_a_limit() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (now, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (running, highest) = (Arc::clone(&now), Arc::clone(&most));
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let running = Arc::clone(&running);
+            highest.fetch_max(running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                running.fetch_sub(1, Ordering::Relaxed);
+                Ok::<_, Infallible>(Response::new(Body::from(b"{}".to_vec())))
+            }
+        });
+        let writer = Writer::new(kube::Client::new(service, "default"), Duration::from_secs(5));
+        let executor = Executor::new(writer, Arc::default(), Arc::default());
+        let writes: Vec<_> = std::iter::repeat_with(|| patch(None))
+            .take(3 * AT_ONCE)
+            .flatten()
+            .collect();
+        let execution = executor.step(&writes).await;
+        assert_eq!((execution.sent, execution.written.len()), (3 * AT_ONCE, 3 * AT_ONCE));
+        assert_eq!(most.load(Ordering::Relaxed), AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nothing_answers_is_unanswered_whatever_the_client_knows() {
+        let broken = || {
+            let service = tower::service_fn(|_: Request<Body>| async {
+                Err::<Response<Body>, _>(std::io::Error::other("connection refused"))
+            });
+            kube::Client::new(service, "default")
+        };
+        for client in [broken(), crate::client::in_process(broken())] {
+            let executor = Executor::new(
+                Writer::new(client, Duration::from_secs(5)),
+                Arc::default(),
+                Arc::default(),
+            );
+            let execution = executor.run(&[patch(None)]).await;
+            assert!(execution.failures[0].is_unanswered(), "{execution:?}");
+        }
     }
 
     #[tokio::test]
