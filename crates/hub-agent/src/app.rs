@@ -103,8 +103,9 @@ impl Clients {
         })
     }
 
-    /// One client for both purposes, as tests in process use it.
+    /// One client of a server in this process for both purposes, for tests.
     pub fn shared(client: Client) -> Self {
+        let client = kit::client::in_process(client);
         Self {
             general: client.clone(),
             election: client,

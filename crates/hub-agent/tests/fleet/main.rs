@@ -8,10 +8,13 @@
 
 mod back;
 mod crash;
+mod details;
+mod history;
 mod leader;
 mod life;
 mod members;
 mod metrics;
 mod mistakes;
 mod storm;
+mod unreadable;
 mod world;

@@ -37,7 +37,7 @@ const INTERNAL_MEMBER: Resource = Resource::namespaced(
     "InternalMemberCluster",
     "internalmemberclusters",
 );
-const DEFINITION: Resource = Resource::cluster(
+pub const DEFINITION: Resource = Resource::cluster(
     "apiextensions.k8s.io",
     "v1",
     "CustomResourceDefinition",
@@ -58,6 +58,8 @@ const fn fleet(kind: &'static str, plural: &'static str) -> Resource {
 pub struct World {
     pub server: ApiServer,
     pub user: Writer,
+    /// The client of everybody but the agent.
+    client: kube::Client,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     agent: Option<(CancellationToken, JoinHandle<Result<(), hub_agent::Failure>>)>,
@@ -73,16 +75,18 @@ impl World {
     pub async fn new() -> Self {
         kit::telemetry::init(kit::telemetry::Format::Text, 0);
         let server = ApiServer::builder().build().unwrap();
-        let user = Writer::new(server.client(), Duration::from_secs(5));
+        let client = kit::client::in_process(server.client());
+        let user = Writer::new(client.clone(), Duration::from_secs(5));
         let mut world = Self {
             server,
             user,
+            client,
             stop: CancellationToken::new(),
             tasks: Vec::new(),
             agent: None,
         };
         world.install().await;
-        let (client, stop) = (world.server.client(), world.stop.clone());
+        let (client, stop) = (world.client.clone(), world.stop.clone());
         world.tasks.push(tokio::spawn(play_members(client, stop)));
         world
     }
@@ -169,7 +173,7 @@ impl World {
     /// Follows all objects of a kind.
     pub fn follow(&mut self, resource: Resource) -> Seen {
         let index = Index::builder(resource, |value| Ok(Some(value))).build();
-        let (runner, client, stop) = (Arc::clone(&index), self.server.client(), self.stop.clone());
+        let (runner, client, stop) = (Arc::clone(&index), self.client.clone(), self.stop.clone());
         self.tasks
             .push(tokio::spawn(async move { runner.run(client, stop).await }));
         Seen { index }

@@ -113,7 +113,7 @@ impl World {
     /// Starts the agent with these settings, but with short waits between passes.
     pub fn start_agent_with(&mut self, settings: Settings) {
         let user = User::new(USER, &["system:masters"]);
-        let client = |server: &ApiServer| server.client_for(user.clone(), AGENT);
+        let client = |server: &ApiServer| kit::client::in_process(server.client_for(user.clone(), AGENT));
         let clients = Clients {
             hub: client(&self.hub),
             member: client(&self.member),
