@@ -132,7 +132,10 @@ impl Sessions {
         while let Some(change) = stop.run_until_cancelled(rights.recv()).await {
             let concerned = match change {
                 Ok(cluster) => Some(cluster),
-                Err(RecvError::Lagged(_)) => None,
+                Err(RecvError::Lagged(lost)) => {
+                    kit::metrics::dropped("changed rights", lost);
+                    None
+                }
                 Err(RecvError::Closed) => return,
             };
             let clusters = self.clusters.lock();
@@ -284,5 +287,27 @@ mod tests {
         tokio::time::advance(SWEEP_PAUSE).await;
         let _c = enter("c");
         assert_eq!((names(), metrics.open_verdicts.get()), (vec!["c".to_owned()], 1));
+    }
+
+    #[tokio::test]
+    async fn changes_of_rights_that_are_lost_are_counted_and_all_streams_ask() {
+        let members: Members = Arc::new(|_| Membership::Member);
+        let sessions = Sessions::new(members, Metrics::register(&Registry::new()).unwrap());
+        let enter = |name: &str| sessions.enter(&hello(name), Timestamp::UNIX_EPOCH).unwrap().0;
+        let (a, b) = (enter("a"), enter("b"));
+        let (sender, rights) = tokio::sync::broadcast::channel(2);
+        for _ in 0..5 {
+            sender.send("a".to_owned()).unwrap();
+        }
+        drop(sender);
+        let dropped = &kit::metrics::runtime().unwrap().dropped;
+        let count = dropped.with_label_values(&["changed rights"]);
+        let before = count.get();
+        Arc::clone(&sessions)
+            .follow_rights(rights, CancellationToken::new())
+            .await;
+        assert_eq!(count.get() - before, 3);
+        a.signals.rights.notified().await;
+        b.signals.rights.notified().await;
     }
 }
