@@ -44,6 +44,21 @@ pub fn create_folder(path: &Path) -> Result<()> {
         .with_context(|| format!("the folder {} cannot be created", path.display()))
 }
 
+/// Copies a folder with all that is in it; the target is created where it is missing.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    create_folder(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
+        let entry = entry.with_context(|| format!("{} cannot be read", from.display()))?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).with_context(|| format!("{} cannot be copied", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// The folder of one run: given by the caller and kept, or temporary and removed with this value.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -53,6 +68,9 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// Creates the given folder, or a fresh temporary one.
+    ///
+    /// # Errors
+    /// When it cannot be created.
     pub fn create(wanted: Option<&Path>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let fresh = || {

@@ -23,9 +23,10 @@ mod real;
 
 pub use binaries::{Binaries, ETCD_VERSION, KUBERNETES_VERSION, find as find_binaries};
 pub use embedded::{EmbeddedHost, serve_until_ended};
+pub use files::RunFolder;
 pub use fleet::Fleet;
 pub use identity::{TOKEN_LIFETIME, TokenFile};
-pub use plane::{ControlPlane, Kind, Options};
+pub use plane::{Backup, ControlPlane, Kind, Options};
 pub use ports::free as free_ports;
 pub use readiness::ready;
 pub use workloads;

@@ -1,5 +1,9 @@
 //! One control plane, whatever its kind.
 
+mod backup;
+
+pub use backup::Backup;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -221,21 +225,6 @@ impl ControlPlane {
         self.host
             .start_controllers(&self.client, Instant::now() + Options::default().deadline)
             .await
-    }
-
-    /// Stops API server, controllers and etcd, hands the folder of etcd's data to `change` (to keep a copy of it, or to
-    /// put one back), and starts all of them again at the same address.
-    ///
-    /// # Errors
-    /// On the embedded kind, which keeps its data in memory; when `change` fails; when it is not ready again in time.
-    pub async fn restart_over_data(&mut self, change: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let Host::Real(real) = &mut self.host else {
-            bail!("an embedded control plane keeps no data that outlives it");
-        };
-        real.restart_over_data(change).await?;
-        let deadline = Instant::now() + Options::default().deadline;
-        real.wait_ready(&self.client, deadline).await?;
-        real.start_manager(&self.client, deadline).await
     }
 
     /// A kubeconfig with a client certificate for any user of at most two groups; the file lies in [`Self::folder`].

@@ -6,6 +6,7 @@
 mod deletion;
 mod faults;
 mod handover;
+mod history;
 mod lists;
 mod names;
 mod ownership;
@@ -42,6 +43,9 @@ pub async fn play(world: &mut World) -> Result<()> {
         let played = scenario(case.title, (case.play)(world)).await;
         failed.extend(played.err().map(|err| format!("{err:#}")));
     }
+    let title = "a hub that is restored from an older state";
+    let played = scenario(title, history::restored(world)).await;
+    failed.extend(played.err().map(|err| format!("{err:#}")));
     ensure!(
         failed.is_empty(),
         "{} cases failed:\n{}",
