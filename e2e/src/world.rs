@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use control_plane::progress::{SharedProgress, step};
-use control_plane::{ControlPlane, Kind, Options, TokenFile, free_ports, pki, workloads};
+use control_plane::{ControlPlane, Kind, Options, RunFolder, TokenFile, free_ports, pki, workloads};
 use futures::future::try_join_all;
 use kube::Client;
 use serde_json::{Value, json};
@@ -36,12 +36,14 @@ pub struct Setup {
 /// A running fleet. Dropping it ends everything.
 pub struct World {
     setup: Setup,
-    folder: PathBuf,
     hub: ControlPlane,
     hub_options: HubOptions,
     hub_agent: Option<Agent>,
     members: BTreeMap<String, Member>,
     _hub_token: TokenFile,
+    /// Certificates, kubeconfigs, data and logs of this fleet alone. Last, so that it is removed when nothing writes there
+    /// any more.
+    folder: RunFolder,
 }
 
 /// One member cluster.
@@ -55,8 +57,8 @@ pub struct Member {
 impl World {
     /// Starts the hub with its agent; members come with [`World::add_members`].
     pub async fn start(setup: Setup) -> Result<Self> {
-        let hub = ControlPlane::start(setup.kind, "hub", options(&setup, "hub", hub_crds()?)).await?;
-        let folder = hub.folder().parent().unwrap_or(hub.folder()).to_owned();
+        let folder = RunFolder::create(setup.folder.as_deref())?;
+        let hub = ControlPlane::start(setup.kind, "hub", options(&setup, &folder, "hub", hub_crds()?)).await?;
         let progress = setup.progress.clone();
         step(
             progress.as_ref(),
@@ -66,21 +68,21 @@ impl World {
         )
         .await?;
         let (kubeconfig, token) = hub.service_account_kubeconfig(SYSTEM, "hub-agent-sa").await?;
-        let link = link(&folder)?;
+        let link = link(folder.path())?;
         let hub_options = HubOptions {
             kubeconfig,
-            folder: folder.clone(),
+            folder: folder.path().to_owned(),
             link,
             extra: setup.hub_flags.clone(),
         };
         let mut world = Self {
             setup,
-            folder,
             hub,
             hub_options,
             hub_agent: None,
             members: BTreeMap::new(),
             _hub_token: token,
+            folder,
         };
         world.start_hub_agent().await?;
         Ok(world)
@@ -100,7 +102,7 @@ impl World {
         let progress = self.setup.progress.clone();
         let options = Options {
             workloads: Some(workloads::Options::default()),
-            ..options(&self.setup, name, member_crds())
+            ..options(&self.setup, &self.folder, name, member_crds())
         };
         let plane = ControlPlane::start(self.setup.kind, name, options).await?;
         step(
@@ -117,10 +119,10 @@ impl World {
             cluster: name.to_owned(),
             kubeconfig,
             hub_url: self.hub.url().to_owned(),
-            hub_ca: write(&self.folder, "hub-ca.pem", self.hub.ca_pem())?,
+            hub_ca: write(self.folder.path(), "hub-ca.pem", self.hub.ca_pem())?,
             hub_token: hub_token.path().to_owned(),
             link: self.hub_options.link.clone(),
-            folder: self.folder.clone(),
+            folder: self.folder.path().to_owned(),
             extra: self.setup.member_flags.clone(),
         };
         let agent = agents::member(&options)?;
@@ -137,7 +139,7 @@ impl World {
         &self.hub
     }
 
-    /// The hub's control plane, to stop it and start it again.
+    /// The hub's control plane, to keep a backup of it and go back to it.
     pub fn hub_mut(&mut self) -> &mut ControlPlane {
         &mut self.hub
     }
@@ -181,7 +183,7 @@ impl World {
 
     /// Where logs and kubeconfigs are.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// The running hub agent.
@@ -270,9 +272,9 @@ pub fn member_cluster(name: &str, labels: Value) -> Value {
     })
 }
 
-fn options(setup: &Setup, name: &str, crds: Vec<PathBuf>) -> Options {
+fn options(setup: &Setup, folder: &RunFolder, name: &str, crds: Vec<PathBuf>) -> Options {
     Options {
-        run_folder: setup.folder.as_ref().map(|folder| folder.join(name)),
+        run_folder: Some(folder.path().join(name)),
         crds,
         progress: setup.progress.clone(),
         ..Options::default()
