@@ -110,11 +110,12 @@ impl Placement {
         self.apply_strategy().type_ == Some(ApplyStrategyType::ReportDiff)
     }
 
-    /// Name of the namespace that its first selector of Namespaces names; its status may be copied there
+    /// The namespace that its first selector of Namespaces with a name selects; its status may be copied there
     /// (hub-behaviour 8.7).
     pub fn selected_namespace(&self) -> Option<&str> {
         let mut terms = self.spec.resource_selectors.iter();
-        let term = terms.find(|t| t.group.is_empty() && t.version == "v1" && t.kind == "Namespace")?;
+        let term =
+            terms.find(|t| t.group.is_empty() && t.version == "v1" && t.kind == "Namespace" && !t.name.is_empty())?;
         Some(&term.name)
     }
 
@@ -200,5 +201,22 @@ mod tests {
         for text in ["", "/a", "n/", "a/b/c"] {
             assert!(text.parse::<PlacementKey>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_selected_namespace_is_the_first_that_is_named() {
+        let selector =
+            |kind: &str, name: &str| serde_json::json!({"group": "", "version": "v1", "kind": kind, "name": name});
+        let selected = |selectors: Vec<Value>| {
+            let placement = serde_json::json!({"metadata": {"name": "p"}, "spec": {"resourceSelectors": selectors}});
+            let placement = Placement::from_value(placement).unwrap();
+            placement.selected_namespace().map(str::to_owned)
+        };
+        let all = selector("Namespace", "");
+        assert_eq!(selected(vec![selector("Node", "n"), all.clone()]), None);
+        assert_eq!(
+            selected(vec![all, selector("Namespace", "app")]).as_deref(),
+            Some("app")
+        );
     }
 }

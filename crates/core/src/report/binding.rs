@@ -11,6 +11,7 @@ use api::text::reasons::{cluster as reasons, work as work_reasons};
 use api::{Condition, ConditionStatus, Time};
 use jiff::Timestamp;
 
+use super::draft::with_transition_of;
 use super::lists;
 use crate::objects::{Binding, Work};
 use crate::render::RenderResult;
@@ -256,14 +257,10 @@ impl<'a> Draft<'a> {
         } else {
             ConditionStatus::False
         };
-        let mut new = Condition::new(kind, status, reason, message, self.generation, Time(self.now));
-        if let Some(old) = condition::find(self.old, kind)
-            && old.status == status
-            && old.observed_generation == self.generation
-        {
-            new.last_transition_time = old.last_transition_time.clone();
-        }
-        self.status.conditions.push(new);
+        let new = Condition::new(kind, status, reason, message, self.generation, Time(self.now));
+        // What was said about another spec begins anew.
+        let before = condition::find(self.old, kind).filter(|old| old.observed_generation == self.generation);
+        self.status.conditions.push(with_transition_of(new, before));
     }
 
     fn finish(self) -> ResourceBindingStatus {

@@ -9,6 +9,7 @@ use api::text::reasons::cluster as reasons;
 use api::{Condition, ConditionStatus, Time};
 use jiff::Timestamp;
 
+use super::draft::with_transition_of;
 use super::input::Input;
 use crate::objects::{Binding, ResourceSnapshot};
 
@@ -262,12 +263,8 @@ impl<'e, 'a> Draft<'e, 'a> {
     }
 
     fn say(&mut self, kind: &str, status: ConditionStatus, reason: &str, message: &str) {
-        let mut new = Condition::new(kind, status, reason, message, self.generation, Time(self.now));
-        if let Some(old) = condition::find(self.before, kind)
-            && old.status == status
-        {
-            new.last_transition_time = old.last_transition_time.clone();
-        }
-        self.entry.conditions.push(new);
+        let new = Condition::new(kind, status, reason, message, self.generation, Time(self.now));
+        let before = condition::find(self.before, kind);
+        self.entry.conditions.push(with_transition_of(new, before));
     }
 }

@@ -42,3 +42,11 @@ impl<'a> Conditions<'a> {
         self.keep_up_to(&[]);
     }
 }
+
+/// A condition of a status that is written anew: it keeps the time of the one before while it says the same.
+pub(super) fn with_transition_of(mut new: Condition, before: Option<&Condition>) -> Condition {
+    if let Some(before) = before.filter(|before| before.status == new.status) {
+        new.last_transition_time = before.last_transition_time.clone();
+    }
+    new
+}

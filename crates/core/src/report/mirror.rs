@@ -1,7 +1,7 @@
 //! The copy of a placement's status in the namespace that it places (hub-behaviour 8.7).
 
 use api::kinds;
-use api::placement::v1beta1::{PlacementSpec, PlacementStatus, StatusReportingScope};
+use api::placement::v1beta1::{PlacementStatus, StatusReportingScope};
 use api::text::conditions::PlacementCondition;
 use api::text::reasons::placement as reasons;
 use api::{ConditionStatus, Time, condition};
@@ -28,14 +28,7 @@ pub struct Mirror<'a> {
 pub fn target_namespace(placement: &Placement) -> Option<Option<&str>> {
     let accessible = placement.meta.namespace.is_none()
         && placement.spec.status_reporting_scope == Some(StatusReportingScope::NamespaceAccessible);
-    accessible.then(|| named_namespace(&placement.spec))
-}
-
-fn named_namespace(spec: &PlacementSpec) -> Option<&str> {
-    let namespace = |s: &&api::placement::v1beta1::ResourceSelectorTerm| {
-        s.group.is_empty() && s.version == "v1" && s.kind == "Namespace" && !s.name.is_empty()
-    };
-    spec.resource_selectors.iter().find(namespace).map(|s| s.name.as_str())
+    accessible.then(|| placement.selected_namespace())
 }
 
 /// A selection may not move to another namespace than the one whose users read the status.

@@ -171,7 +171,7 @@ fn works(family: &FamilyBuilder<'_>, with_finalizers: &Arc<MembersWithFinalizers
     let read: Read<Work> = |value, _| text(Work::from_value(value));
     let also = move |change: &Change<Work>| with_finalizers.apply(change);
     Family {
-        cluster: family.index(kinds::WORK, read, placement_of_work, |_, _| Vec::new(), &groups, also),
+        cluster: family.index(kinds::WORK, read, Work::placement, |_, _| Vec::new(), &groups, also),
         namespaced: None,
         groups,
     }
@@ -350,15 +350,6 @@ fn parent(meta: &Meta) -> Option<PlacementKey> {
     let name = meta.label(labels::PARENT_PLACEMENT)?.to_owned();
     Some(PlacementKey {
         namespace: meta.namespace.clone(),
-        name,
-    })
-}
-
-/// The placement that a Work belongs to.
-fn placement_of_work(work: &Work) -> Option<PlacementKey> {
-    let name = work.meta.label(labels::PARENT_PLACEMENT)?.to_owned();
-    Some(PlacementKey {
-        namespace: work.meta.label(labels::PARENT_NAMESPACE).map(str::to_owned),
         name,
     })
 }

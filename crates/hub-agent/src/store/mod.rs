@@ -201,14 +201,11 @@ impl Store {
 
     /// The copy of a placement's status; one of the same name in another namespace than the selected one is not ours.
     fn status_copy(&self, placement: &Placement) -> Option<Arc<PlacementStatus>> {
-        let terms = &placement.spec.resource_selectors;
-        let selected = terms
-            .iter()
-            .find(|t| t.group.is_empty() && t.version == "v1" && t.kind == "Namespace")?;
+        let selected = placement.selected_namespace()?;
         let copies = self.status_copies.groups.of(&placement.key());
         copies
             .iter()
-            .find(|copy| copy.namespace == selected.name)
+            .find(|copy| copy.namespace == selected)
             .map(|copy| Arc::clone(&copy.status))
     }
 
