@@ -50,6 +50,9 @@ pub mod warning {
     /// A cluster selector of an override cannot be evaluated.
     pub const INVALID_CLUSTER_SELECTOR: &str = "InvalidClusterSelector";
 
+    /// Something on a member holds up the deletion of what a placement had there.
+    pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+
     /// A reference of an override can never match anything.
     pub const REFERENCE_NEVER_MATCHES: &str = "ReferenceNeverMatches";
 }

@@ -380,6 +380,7 @@ pins!(
         events::warning::INVALID_REPORT_BACK_STRATEGY = "InvalidReportBackStrategy",
         events::warning::INVALID_CLUSTER_PROPERTY = "InvalidClusterProperty",
         events::warning::INVALID_CLUSTER_SELECTOR = "InvalidClusterSelector",
+        events::warning::DELETION_BLOCKED = "DeletionBlocked",
         events::warning::REFERENCE_NEVER_MATCHES = "ReferenceNeverMatches",
         events::binding::DUPLICATE_ENVELOPE_WORKS = "DuplicateEnvelopeWorks",
         events::member::NAMESPACE_CREATED = "NamespaceCreated",

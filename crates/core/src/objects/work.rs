@@ -2,7 +2,9 @@
 
 use api::condition;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy, WorkStatus};
+use api::text::conditions::work as conditions;
 use api::text::labels;
+use api::text::reasons::work as reasons;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -92,6 +94,13 @@ impl Work {
     /// Name of the binding that it belongs to.
     pub fn binding(&self) -> Option<&str> {
         self.meta.label(labels::PARENT_BINDING)
+    }
+
+    /// What the member says holds up the Work's deletion (docs/decisions/0013).
+    pub fn deletion_blocked(&self) -> Option<&str> {
+        let applied = condition::find(&self.status.conditions, conditions::APPLIED);
+        let blocked = applied.filter(|c| c.reason == reasons::DELETION_BLOCKED);
+        blocked.map(|c| c.message.as_str())
     }
 
     /// What a condition says about the current generation.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::kinds;
+use api::names;
 use api::placement::v1beta1::PropagationPolicy;
 use api::text::{annotations, events, finalizers, labels};
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use super::world::World;
 use super::{Pass, Slice, Stages, writes};
-use crate::effects::{Event, Target, Tracked, Write};
+use crate::effects::{Event, Standing, Target, Tracked, Write};
 use crate::objects::{Binding, Placement, Work};
 use crate::render;
 
@@ -111,8 +112,39 @@ pub(super) fn teardown(world: &mut World<'_>) -> Teardown {
                 None => teardown.work(work, false),
             }
         }
+        let blocked = blocked_deletions(world);
+        world.pass.standing.extend(blocked);
     }
     teardown
+}
+
+/// Warnings about Works whose deletion something on the member holds up. The placement's status does not speak of
+/// clusters that are no longer selected, so nothing else tells its users (docs/decisions/0013).
+fn blocked_deletions(world: &World<'_>) -> Vec<Standing> {
+    let placement = &world.placement;
+    let deleting = world.slice.works.iter().filter(|work| work.meta.is_deleting());
+    let mut notes: Vec<String> = deleting
+        .filter_map(|work| {
+            let cluster = names::member_of_namespace(work.meta.namespace.as_deref()?)?;
+            let why = work.deletion_blocked()?;
+            let name = &work.meta.name;
+            Some(format!(
+                "The Work {name:?} of member cluster {cluster:?} is not gone yet. The member says: {why}"
+            ))
+        })
+        .collect();
+    notes.sort();
+    let warning = |note| Standing {
+        event: Event {
+            about: placement.target(),
+            uid: placement.meta.uid.clone(),
+            warning: true,
+            reason: events::warning::DELETION_BLOCKED,
+            note,
+        },
+        generation: placement.meta.generation,
+    };
+    notes.into_iter().map(warning).collect()
 }
 
 /// A Work without binding is left alone for this long: the binding may only be unknown to a slow watch.

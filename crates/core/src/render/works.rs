@@ -6,8 +6,6 @@ use std::sync::Arc;
 use api::kinds;
 use api::names;
 use api::placement::v1beta1::{ApplyStrategy, ReportBackStrategy};
-use api::text::conditions::work as conditions;
-use api::text::reasons::work as reasons;
 use api::text::{finalizers, labels};
 use serde_json::{Map, Value, json};
 
@@ -88,16 +86,14 @@ fn occupant<'a>(input: &Input<'a>, name: &str) -> Option<&'a Work> {
 
 /// Why the name of a Work is not free yet, with the member's answer to what holds up the deletion (docs/decisions/0013).
 fn occupied_because(occupant: &Work) -> String {
-    let mut message = format!(
+    let message = format!(
         "The Work {:?} of an earlier binding is not gone yet.",
         occupant.meta.name
     );
-    let applied = api::condition::find(&occupant.status.conditions, conditions::APPLIED);
-    if let Some(blocked) = applied.filter(|c| c.reason == reasons::DELETION_BLOCKED) {
-        message += " The member says: ";
-        message += &blocked.message;
+    match occupant.deletion_blocked() {
+        Some(why) => format!("{message} The member says: {why}"),
+        None => message,
     }
-    message
 }
 
 /// Creates a Work.

@@ -198,3 +198,42 @@ fn works_stay_while_a_binding_cannot_be_read() {
     hub.finish_works();
     assert_eq!(hub.count(kinds::WORK), 0, "it is known to be left behind");
 }
+
+#[test]
+fn a_deselected_cluster_whose_objects_cannot_go_is_warned_about() {
+    let mut hub = Hub::new(&["a", "b"]);
+    let on = |names: &[&str]| spec(json!({"placementType": "PickFixed", "clusterNames": names}));
+    hub.place(on(&["a", "b"]));
+    for _ in 0..3 {
+        hub.pass();
+        hub.answer(true, Some("AllManifestsAvailable"));
+    }
+    hub.place(on(&["a"]));
+    for _ in 0..3 {
+        hub.pass();
+    }
+    let going = Target::new(kinds::WORK, Some("fleet-member-b"), "web-work");
+    assert!(
+        hub.objects[&going]["metadata"].get("deletionTimestamp").is_some(),
+        "its member still has the objects"
+    );
+    assert_eq!(hub.settle().standing, [], "the member has only just begun");
+    let said = "These objects on the member are held: ConfigMap app/one by the finalizer example.com/hold.";
+    hub.objects.get_mut(&going).unwrap()["status"] = json!({"conditions": [{"type": "Applied", "status": "False",
+        "reason": "DeletionBlocked", "message": said, "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:05Z"}]});
+    let pass = hub.settle();
+    let [warning] = pass.standing.as_slice() else {
+        panic!("{:?}", pass.standing)
+    };
+    assert_eq!(
+        warning.event.about,
+        Target::new(kinds::CLUSTER_RESOURCE_PLACEMENT, None, "web")
+    );
+    assert_eq!((warning.event.reason, warning.generation), ("DeletionBlocked", 2));
+    assert_eq!(
+        warning.event.note,
+        format!("The Work \"web-work\" of member cluster \"b\" is not gone yet. The member says: {said}")
+    );
+    hub.finish_works();
+    assert_eq!(hub.settle().standing, []);
+}
