@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::names::member_namespace;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,7 @@ use crate::member::Member;
 use crate::membership::{self, Address, Collector, HeartbeatReporter};
 use crate::metrics::Counters;
 use crate::watch::follow;
-use crate::works::{self, APPLIED_WORKS, Applier, WORKERS};
+use crate::works::{self, Applier, WORKERS};
 
 /// Clients of both clusters.
 #[derive(Clone)]
@@ -360,7 +361,7 @@ fn elector(client: &Client, election: &Election, name: &str) -> Elector {
 async fn wait_for_applied_works(member: &Client) {
     let mut failures = 0;
     loop {
-        let path = format!("{}?limit=1", APPLIED_WORKS.collection(None));
+        let path = format!("{}?limit=1", kinds::APPLIED_WORK.collection(None));
         match Call::new(Method::GET, path, "look for AppliedWorks").send(member).await {
             Ok(_) => return,
             Err(err) => {

@@ -56,6 +56,7 @@ pub fn client_side(wanted: &Value, live: &Value, guarded: bool) -> Result<Change
     } else if guarded {
         guard(&mut body, live);
     }
+    pin(&mut body, live);
     Ok(Change::Patch {
         format,
         body,
@@ -65,13 +66,23 @@ pub fn client_side(wanted: &Value, live: &Value, guarded: bool) -> Result<Change
 
 /// Puts the live object's version into a patch, so that it fails when somebody wrote in between.
 pub fn guard(body: &mut Value, live: &Value) {
-    let Some(version) = live.pointer("/metadata/resourceVersion") else {
+    copy_metadata(body, live, "resourceVersion");
+}
+
+/// Puts the live object's uid into a patch, so that it fails when the object was deleted and created anew in between:
+/// the new one need not be ours.
+pub fn pin(body: &mut Value, live: &Value) {
+    copy_metadata(body, live, "uid");
+}
+
+fn copy_metadata(body: &mut Value, live: &Value, field: &str) {
+    let found = live.get("metadata").and_then(|metadata| metadata.get(field));
+    let (Some(found), Some(body)) = (found, body.as_object_mut()) else {
         return;
     };
-    let Some(body) = body.as_object_mut() else { return };
     let metadata = body.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     if let Some(metadata) = metadata.as_object_mut() {
-        metadata.insert("resourceVersion".to_owned(), version.clone());
+        metadata.insert(field.to_owned(), found.clone());
     }
 }
 
@@ -128,6 +139,7 @@ mod tests {
             let mut live = prepared(&manifest(json!({"a": "1", "b": "2"})));
             live["data"]["foreign"] = json!("kept");
             live["metadata"]["resourceVersion"] = json!("7");
+            live["metadata"]["uid"] = json!("x");
             assert_eq!(
                 client_side(&prepared(&manifest(json!({"a": "1", "b": "2"}))), &live, true),
                 Ok(Change::Nothing),
@@ -139,7 +151,7 @@ mod tests {
                 panic!("{kind}: a change needs a patch");
             };
             assert_eq!((got, &body["data"]), (format, &json!({"a": "3", "b": null})), "{kind}");
-            assert_eq!(body["metadata"]["resourceVersion"], "7", "{kind}");
+            assert_eq!(body["metadata"], json!({"resourceVersion": "7", "uid": "x"}), "{kind}");
         }
     }
 

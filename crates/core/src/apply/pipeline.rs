@@ -431,6 +431,7 @@ impl<'a> Pipeline<'a> {
             return self.applied_already();
         }
         let mut sent = body.clone();
+        patch::pin(&mut sent, live);
         if self.terms.strategy.only_if_not_drifted {
             patch::guard(&mut sent, live);
         }
@@ -471,8 +472,11 @@ impl<'a> Pipeline<'a> {
             body: body.clone(),
             force: true,
         };
-        if let Some(live) = self.live.as_ref().filter(|_| self.terms.strategy.only_if_not_drifted) {
-            patch::guard(&mut body, live);
+        if let Some(live) = &self.live {
+            patch::pin(&mut body, live);
+            if self.terms.strategy.only_if_not_drifted {
+                patch::guard(&mut body, live);
+            }
         }
         self.ask(stage, Ask::Apply { body, force: true })
     }

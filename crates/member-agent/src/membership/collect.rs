@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::text::properties;
 use fairway_core::heartbeat::{Findings, Namespaces, NodeFacts, PodFacts, Property, usage};
 use http::Method;
@@ -23,7 +24,6 @@ use crate::args::Settings;
 use crate::watch::follow;
 
 const NODES: Resource = Resource::cluster("", "v1", "Node", "nodes");
-const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 const PODS: Resource = Resource::namespaced("", "v1", "Pod", "pods");
 
 /// Time for the health probe and for the version.
@@ -80,7 +80,7 @@ impl Collector {
             .filter(|azure| azure.costs)
             .map(|_| Arc::new(PriceList::new(clock)));
         let follows_pods = azure.as_ref().is_none_or(|azure| azure.available);
-        let list_namespaces = || Index::builder(NAMESPACES, |namespace| Ok(Namespaces::owner_of(&namespace))).build();
+        let list_namespaces = || Index::builder(kinds::NAMESPACE, |namespace| Ok(Namespaces::owner_of(&namespace))).build();
         Self {
             client,
             nodes: Index::builder(NODES, |node| Ok(Some(NodeFacts::decode(&node)))).build(),

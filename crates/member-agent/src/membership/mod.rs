@@ -7,8 +7,8 @@ mod prices;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::RootKind as _;
-use api::cluster::v1beta1::{AgentType, InternalMemberCluster};
+use api::cluster::v1beta1::AgentType;
+use api::kinds;
 use fairway_core::heartbeat::{self, Membership, Update, Wanted};
 use jiff::Timestamp;
 use kit::backoff::Backoff;
@@ -17,7 +17,7 @@ use kit::events::{Event, Recorder};
 use kit::index::{Index, Scope};
 use kit::queue::Action;
 use kit::writer::{Patch, Writer};
-use kit::{Error, ObjectKey, Resource};
+use kit::{Error, ObjectKey};
 use rand::Rng as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,14 +29,6 @@ pub(crate) use collect::Collector;
 use crate::link::{Departure, Stage};
 use crate::metrics::Counters;
 use crate::works::Applier;
-
-/// The API of InternalMemberClusters on the hub.
-static MEMBERSHIPS: Resource = Resource::namespaced(
-    InternalMemberCluster::GROUP,
-    InternalMemberCluster::VERSION,
-    InternalMemberCluster::KIND,
-    InternalMemberCluster::PLURAL,
-);
 
 /// Who events are from; dashboards know the name.
 const COMPONENT: &str = "v1beta1InternalMemberClusterController";
@@ -150,7 +142,7 @@ impl HeartbeatReporter {
         };
         let wanted = name.clone();
         let decode = move |object| Ok(Some(Membership::decode(&object)).filter(|membership| membership.name == wanted));
-        let builder = Index::builder(MEMBERSHIPS.clone(), decode).scope(scope);
+        let builder = Index::builder(kinds::INTERNAL_MEMBER_CLUSTER, decode).scope(scope);
         // Statuses are our own words; only what the hub wants is news.
         let index = builder.on_change(move |change| {
             let facts = |m: &Membership| (m.uid.clone(), m.generation);
@@ -327,13 +319,14 @@ impl HeartbeatReporter {
         say: impl Fn(&Membership, &api::Time) -> Update,
     ) -> Result<Option<Update>, Incomplete> {
         let deadline = Instant::now() + membership.period;
+        let resource = kinds::INTERNAL_MEMBER_CLUSTER;
         let mut base = membership.clone();
         let mut last = Incomplete::Other(String::new());
         for attempt in 0..TRIES {
             let update = say(&base, &self.now());
             let sent = self
                 .hub
-                .patch(&MEMBERSHIPS, &self.key, Some("status"), Patch::Merge, &update.patch);
+                .patch(&resource, &self.key, Some("status"), Patch::Merge, &update.patch);
             let answer = match tokio::time::timeout_at(deadline, sent).await {
                 Ok(answer) => answer,
                 Err(_) => {
@@ -348,7 +341,7 @@ impl HeartbeatReporter {
                     return Ok(Some(update));
                 }
                 Err(err) if err.is_not_found() => return Ok(None),
-                Err(err) if err.is_conflict() => match self.hub.get(&MEMBERSHIPS, &self.key).await {
+                Err(err) if err.is_conflict() => match self.hub.get(&resource, &self.key).await {
                     Ok(object) => {
                         base = Membership::decode(&object);
                         if base.wanted != membership.wanted || base.uid != membership.uid {
@@ -375,8 +368,8 @@ impl HeartbeatReporter {
     fn tell(&self, membership: &Membership, update: &Update) {
         for notice in &update.notices {
             self.events.record(Event {
-                api_version: InternalMemberCluster::API_VERSION.to_owned(),
-                kind: InternalMemberCluster::KIND.to_owned(),
+                api_version: kinds::INTERNAL_MEMBER_CLUSTER.api_version(),
+                kind: kinds::INTERNAL_MEMBER_CLUSTER.kind.into_owned(),
                 key: self.key.clone(),
                 uid: membership.uid.clone(),
                 warning: notice.warning,

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::placement::v1beta1::{AppliedResourceMeta, WorkResourceIdentifier};
 use fairway_core::apply::{self, AppliedWork, Entry};
 use kit::queue::{self, Action, Queue};
@@ -18,7 +19,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{APPLIED_WORKS, Applier, RETRY};
+use super::{Applier, RETRY};
 
 /// Rest that shows that no Work waits.
 const REST: Duration = Duration::from_millis(100);
@@ -139,7 +140,7 @@ impl Applier {
         let body = json!({"metadata": {"uid": applied_work.uid}, "status": {"appliedResources": applied}});
         let writer = self.member.writer();
         let answer = writer
-            .patch(&APPLIED_WORKS, &key, Some("status"), Patch::Merge, &body)
+            .patch(&kinds::APPLIED_WORK, &key, Some("status"), Patch::Merge, &body)
             .await?;
         self.fold_applied_work(answer).map(|_| ())
     }

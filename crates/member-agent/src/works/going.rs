@@ -31,7 +31,7 @@ impl Applier {
             applied_work,
         ) {
             (Step::Done, _) => {}
-            (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key).await?,
+            (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key, Some(&work.uid)).await?,
             (Step::DeleteOwner, Some(owner)) if self.waits_for_takers(work, &owner).await? => {
                 return Ok(Action::After(LOOK_AGAIN));
             }
@@ -146,7 +146,7 @@ impl Applier {
         if self.applied_works.get(&ObjectKey::cluster(&work.name)).is_some() {
             return Ok(Action::After(FIRST_LOOK));
         }
-        self.remove_finalizer(key).await?;
+        self.remove_finalizer(key, Some(&work.uid)).await?;
         self.memories.forget(&work.name);
         self.placed.forget(&work.name);
         Ok(Action::Done)

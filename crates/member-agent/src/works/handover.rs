@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use fairway_core::apply::{Identity, Siblings, Work, WorkClaim, WorkGroup};
 use kit::index::Change;
 use kit::{Error, ObjectKey};
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::memory::Need;
-use super::{Applier, Item, WORKS};
+use super::{Applier, Item};
 
 /// How soon a Work looks again at what it waits for, should the event that it waits for be missed.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -213,7 +214,7 @@ impl Applier {
         if self.works.get(&key).is_some() {
             return Ok(true);
         }
-        match self.hub.get(&WORKS, &key).await {
+        match self.hub.get(&kinds::WORK, &key).await {
             Ok(_) => Ok(true),
             Err(err) if err.is_not_found() => Ok(false),
             Err(err) => Err(err),

@@ -16,8 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::RootKind as _;
-use api::placement::v1beta1;
+use api::kinds;
 use fairway_core::apply::{AppliedWork, Work};
 use jiff::Timestamp;
 use kit::activity::Activity;
@@ -26,7 +25,7 @@ use kit::clock::Clock;
 use kit::index::{Change, Index, Scope};
 use kit::queue::{self, Action, Queue};
 use kit::writer::Writer;
-use kit::{Class, Error, ObjectKey, Resource};
+use kit::{Class, Error, ObjectKey};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::RwLock;
@@ -36,22 +35,6 @@ use crate::member::{Mapper, Member};
 use crate::metrics::Counters;
 use memory::{Memories, Need};
 use placed::{ObjectChange, Placed};
-
-/// The API of Works on the hub.
-pub(crate) const WORKS: Resource = Resource::namespaced(
-    v1beta1::Work::GROUP,
-    v1beta1::Work::VERSION,
-    v1beta1::Work::KIND,
-    v1beta1::Work::PLURAL,
-);
-
-/// The API of AppliedWorks on the member.
-pub(crate) const APPLIED_WORKS: Resource = Resource::cluster(
-    v1beta1::AppliedWork::GROUP,
-    v1beta1::AppliedWork::VERSION,
-    v1beta1::AppliedWork::KIND,
-    v1beta1::AppliedWork::PLURAL,
-);
 
 /// Name of the controller in metrics; dashboards know it.
 const CONTROLLER: &str = "work-applier";
@@ -153,7 +136,7 @@ impl Applier {
                 namespace: Some(namespace.clone()),
                 ..Scope::default()
             };
-            let builder = Index::builder(WORKS, |object| Item::decode(object).map(Some)).scope(scope);
+            let builder = Index::builder(kinds::WORK, |object| Item::decode(object).map(Some)).scope(scope);
             builder
                 .on_change(move |change| {
                     for name in handovers.observe(change) {
@@ -168,7 +151,7 @@ impl Applier {
         let applied_works = {
             let (queue, memories) = (queue.clone(), Arc::clone(&memories));
             let decode = |object| AppliedWork::decode(&object).map(Some).map_err(|err| err.to_string());
-            let builder = Index::builder(APPLIED_WORKS, decode);
+            let builder = Index::builder(kinds::APPLIED_WORK, decode);
             builder
                 .on_change(move |change| on_applied_work(change, &queue, &memories))
                 .on_went_back(went_back)
@@ -238,7 +221,8 @@ impl Applier {
         self.works.synced().await;
         for (key, item) in self.works.entries() {
             if item.work.has_finalizer() {
-                self.remove_finalizer(&key).await?;
+                // Whichever incarnation it is: none of them is answered for any more.
+                self.remove_finalizer(&key, None).await?;
             }
         }
         Ok(())

@@ -5,12 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::kinds;
 use fairway_core::apply::Entry;
-use kit::{ObjectKey, Resource};
 use parking_lot::Mutex;
-
-/// The API of namespaces on the member.
-pub(super) const NAMESPACES: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 
 /// Who waits for which namespace.
 #[derive(Default)]
@@ -52,14 +49,9 @@ pub(super) fn missing(entries: &[Entry]) -> BTreeSet<String> {
 pub(super) fn brought(entries: &[Entry]) -> BTreeSet<String> {
     let applied = entries.iter().filter(|entry| entry.outcome.result.is_applied());
     applied
-        .filter(|entry| entry.identifier.group.is_empty() && entry.identifier.kind == NAMESPACES.kind)
+        .filter(|entry| entry.identifier.group.is_empty() && entry.identifier.kind == kinds::NAMESPACE.kind)
         .map(|entry| entry.identifier.name.clone())
         .collect()
-}
-
-/// Names the object of a namespace.
-pub(super) fn key(namespace: &str) -> ObjectKey {
-    ObjectKey::cluster(namespace)
 }
 
 #[cfg(test)]

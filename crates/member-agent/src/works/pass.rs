@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use api::condition;
+use api::kinds;
 use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use api::text::reasons::manifest as reasons;
@@ -23,7 +24,7 @@ use super::memory::{Need, Settled};
 use super::namespaces;
 use super::preconditions::Preconditions;
 use super::unwatched;
-use super::{Applier, Item, MANIFESTS_AT_ONCE, WORKS};
+use super::{Applier, Item, MANIFESTS_AT_ONCE};
 use crate::member::Place;
 
 /// Requests for one manifest in one pass at most; the longest way through a pipeline takes fewer than ten.
@@ -58,7 +59,7 @@ impl Applier {
 
     /// The manifests of this generation of a Work, from the hub.
     async fn fetch(&self, key: &ObjectKey, work: &Work) -> Result<Option<Vec<Value>>, Error> {
-        let object = match self.hub.get(&WORKS, key).await {
+        let object = match self.hub.get(&kinds::WORK, key).await {
             Ok(object) => object,
             Err(err) if err.is_not_found() => return Ok(None),
             Err(err) => return Err(err),
@@ -219,7 +220,7 @@ impl Applier {
             let found = self
                 .member
                 .writer()
-                .get(&namespaces::NAMESPACES, &namespaces::key(namespace))
+                .get(&kinds::NAMESPACE, &ObjectKey::cluster(namespace))
                 .await;
             if found.is_ok() {
                 return true;
@@ -296,21 +297,11 @@ impl Applier {
     ) -> ManifestResult {
         let object = record.identity.clone().unwrap_or_default();
         let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource, history, self.clock.now());
-        let mut next = pipeline.start(unseen);
-        for _ in 0..MAX_REQUESTS {
-            let answer = match next {
-                Next::Done(end) => return end,
-                Next::Ask(Ask::Works(names)) => match self.claims(work, family, (record.ordinal, &object), names).await
-                {
-                    Ok(claims) => Answer::Works(claims),
-                    Err(err) => Answer::Failed(Failure {
-                        kind: FailureKind::Other,
-                        message: err.to_string(),
-                    }),
-                },
-                Next::Ask(ask) => self.member.ask(place, ask).await,
-            };
-            next = pipeline.answer(answer);
+        let first = pipeline.start(unseen);
+        let target = (record.ordinal, &object, place);
+        let decide = |answer| pipeline.answer(answer);
+        if let Some(end) = self.drive((work, family), target, first, decide).await {
+            return end;
         }
         let reason = format!("the manifest is not applied after {MAX_REQUESTS} requests");
         tracing::error!(
@@ -320,6 +311,31 @@ impl Applier {
             "A manifest is given up for now."
         );
         ManifestResult::new(ResultType::ManifestApplyFailed, reason)
+    }
+
+    /// Sends requests and hands in their answers until a manifest is done. `None` when [`MAX_REQUESTS`] do not suffice.
+    async fn drive(
+        &self,
+        (work, family): (&Work, &Family),
+        (ordinal, object, place): (usize, &Identity, &Place),
+        mut next: Next,
+        mut decide: impl FnMut(Answer) -> Next + Send,
+    ) -> Option<ManifestResult> {
+        for _ in 0..MAX_REQUESTS {
+            let answer = match next {
+                Next::Done(end) => return Some(end),
+                Next::Ask(Ask::Works(names)) => match self.claims(work, family, (ordinal, object), names).await {
+                    Ok(claims) => Answer::Works(claims),
+                    Err(err) => Answer::Failed(Failure {
+                        kind: FailureKind::Other,
+                        message: err.to_string(),
+                    }),
+                },
+                Next::Ask(ask) => self.member.ask(place, ask).await,
+            };
+            next = decide(answer);
+        }
+        None
     }
 }
 
@@ -393,8 +409,81 @@ pub(super) fn digest(entries: &[Entry]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::args::Settings;
+    use crate::member::Member;
+    use crate::metrics::Counters;
+    use crate::works::Parts;
+    use kit::clock::Clock;
+    use kit::metrics::Metrics;
+    use kit::writer::Writer;
     use serde_json::json;
+
+    /// An applier that knows no objects, and a Work of one ConfigMap.
+    fn applier() -> (Arc<Applier>, Work, Record) {
+        let client = apiserver::ApiServer::builder().build().unwrap().client();
+        let writer = Writer::new(client.clone(), Duration::from_secs(1));
+        let applier = Applier::new(Parts {
+            namespace: "fleet-member-m".to_owned(),
+            hub: writer.clone(),
+            member: Member::new(client, writer),
+            clock: Clock::System,
+            settings: Settings::default(),
+            counters: Counters::new(&Metrics::new().unwrap()).unwrap(),
+        });
+        let work = Work::decode(json!({"metadata": {"name": "w", "namespace": "fleet-member-m", "uid": "u"}})).unwrap();
+        let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}});
+        (applier, work, Record::decode(0, manifest))
+    }
+
+    #[tokio::test]
+    async fn a_record_that_no_wave_ends_does_not_keep_a_pass_from_its_end() {
+        let (applier, work, record) = applier();
+        let family = applier.family(&work);
+        let terms = Terms {
+            owner: Owner {
+                name: "w".to_owned(),
+                uid: "o".to_owned(),
+            },
+            strategy: work.strategy.clone(),
+            mirror: false,
+        };
+        // Nobody has looked for its resource, so there is nothing to send and no refusal either.
+        let mut records = vec![record];
+        let status = WorkStatus::default();
+        let mut ends = applier
+            .apply_in_waves((&work, &family), &terms, &status, &mut records)
+            .await;
+        assert!(ends.is_empty(), "{ends:?}");
+        let end = end_of(&records[0], &mut ends);
+        assert_eq!(end.result, ResultType::ManifestApplyFailed);
+    }
+
+    #[tokio::test]
+    async fn requests_for_one_manifest_are_bounded() {
+        let (applier, work, record) = applier();
+        let family = applier.family(&work);
+        let object = record.identity.unwrap();
+        let resource = apply::Resource {
+            group: String::new(),
+            version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            plural: "configmaps".to_owned(),
+            namespaced: true,
+        };
+        let place = Place::new(&resource, &object);
+        let ask = || Next::Ask(Ask::Works(Vec::new()));
+        let mut answers = 0;
+        let endless = |_| {
+            answers += 1;
+            ask()
+        };
+        let end = applier.drive((&work, &family), (0, &object, &place), ask(), endless).await;
+        assert!(end.is_none(), "{end:?}");
+        assert_eq!(answers, MAX_REQUESTS);
+    }
 
     #[test]
     fn own_definitions_are_recognised() {

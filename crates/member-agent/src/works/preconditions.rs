@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use api::RootKind as _;
-use api::placement::v1beta1::{self as v1beta1, AppliedResourceMeta, WorkResourceIdentifier, WorkStatus};
+use api::kinds;
+use api::placement::v1beta1::{AppliedResourceMeta, WorkResourceIdentifier, WorkStatus};
 use api::text::finalizers;
 use fairway_core::apply::{self, Announcement, AppliedWork, Fate, Identity, Owner, Record, Release, Work};
 use futures::FutureExt as _;
@@ -15,7 +15,7 @@ use kit::{Error, ObjectKey};
 use serde_json::{Value, json};
 
 use super::handover::Family;
-use super::{APPLIED_WORKS, Applier, MANIFESTS_AT_ONCE, WORKS};
+use super::{Applier, MANIFESTS_AT_ONCE};
 use crate::member::{NotServed, Place};
 
 /// Whether a pass may apply anything.
@@ -126,22 +126,26 @@ impl Applier {
         }
         let answer = self
             .hub
-            .patch(&WORKS, key, None, Patch::Json, &Value::Array(patch))
+            .patch(&kinds::WORK, key, None, Patch::Json, &Value::Array(patch))
             .await?;
         self.fold(answer);
         Ok(())
     }
 
-    /// Takes our finalizer off a Work. That the Work is gone is success.
-    pub(super) async fn remove_finalizer(&self, key: &ObjectKey) -> Result<(), Error> {
+    /// Removes our finalizer from a Work: from this incarnation only where `uid` is given, because a Work of the same name
+    /// that was created since needs its own. That the Work is gone is success.
+    pub(super) async fn remove_finalizer(&self, key: &ObjectKey, uid: Option<&str>) -> Result<(), Error> {
         const TRIES: usize = 4;
         let mut last = Ok(());
         for _ in 0..TRIES {
-            let object = match self.hub.get(&WORKS, key).await {
+            let object = match self.hub.get(&kinds::WORK, key).await {
                 Ok(object) => object,
                 Err(err) if err.is_not_found() => return Ok(()),
                 Err(err) => return Err(err),
             };
+            if uid.is_some_and(|uid| object.pointer("/metadata/uid").is_none_or(|found| found != uid)) {
+                return Ok(());
+            }
             let all = object
                 .pointer("/metadata/finalizers")
                 .and_then(Value::as_array)
@@ -153,7 +157,7 @@ impl Applier {
             }
             let version = object.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
             let body = json!({"metadata": {"resourceVersion": version, "finalizers": kept}});
-            match self.hub.patch(&WORKS, key, None, Patch::Merge, &body).await {
+            match self.hub.patch(&kinds::WORK, key, None, Patch::Merge, &body).await {
                 Ok(answer) => {
                     self.fold(answer);
                     return Ok(());
@@ -169,7 +173,7 @@ impl Applier {
     /// Writes the whole status of this incarnation of a Work. Nobody else writes it.
     pub(super) async fn write_status(&self, key: &ObjectKey, work: &Work, status: &WorkStatus) -> Result<(), Error> {
         let body = json!({"metadata": {"uid": work.uid}, "status": status});
-        let answer = self.hub.patch(&WORKS, key, Some("status"), Patch::Merge, &body).await?;
+        let answer = self.hub.patch(&kinds::WORK, key, Some("status"), Patch::Merge, &body).await?;
         self.fold(answer);
         Ok(())
     }
@@ -181,8 +185,8 @@ impl Applier {
         held: Option<&[AppliedResourceMeta]>,
     ) -> Result<AppliedWork, Error> {
         let mut object = json!({
-            "apiVersion": v1beta1::AppliedWork::API_VERSION,
-            "kind": v1beta1::AppliedWork::KIND,
+            "apiVersion": kinds::APPLIED_WORK.api_version(),
+            "kind": kinds::APPLIED_WORK.kind,
             "metadata": {"name": work.name},
             "spec": {"workName": work.name, "workNamespace": work.namespace},
         });
@@ -190,10 +194,10 @@ impl Applier {
             object["metadata"]["annotations"] = json!({(apply::HELD_ANNOTATION): json!(held).to_string()});
         }
         let writer = self.member.writer();
-        match writer.create(&APPLIED_WORKS, None, &object).await {
+        match writer.create(&kinds::APPLIED_WORK, None, &object).await {
             Err(err) if err.is_already_exists() => {
                 // The index has not seen it yet. What it holds must be looked through before it is replaced.
-                let found = writer.get(&APPLIED_WORKS, &ObjectKey::cluster(&work.name)).await?;
+                let found = writer.get(&kinds::APPLIED_WORK, &ObjectKey::cluster(&work.name)).await?;
                 self.fold_applied_work(found)?;
                 Err(err)
             }
@@ -212,7 +216,7 @@ impl Applier {
         let answer = self
             .member
             .writer()
-            .patch(&APPLIED_WORKS, &key, None, Patch::Merge, &body)
+            .patch(&kinds::APPLIED_WORK, &key, None, Patch::Merge, &body)
             .await?;
         self.fold_applied_work(answer)
     }
@@ -235,7 +239,7 @@ impl Applier {
             propagation: Some(propagation),
             ..Deletion::default()
         };
-        match self.member.writer().delete(&APPLIED_WORKS, &key, how).await? {
+        match self.member.writer().delete(&kinds::APPLIED_WORK, &key, how).await? {
             kit::writer::Answer::Object(object) => {
                 self.fold_applied_work(object)?;
             }

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use apiserver::{Action, ApiError, Matcher, Verb};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test]
@@ -184,4 +184,94 @@ async fn an_applied_work_that_cannot_be_written_delays_no_other() {
     world.wait_for_applied("c-good", 1).await;
     faults.remove(broken);
     world.wait_for_applied("b-broken", 1).await;
+}
+
+#[tokio::test]
+async fn a_work_that_was_created_anew_keeps_its_finalizer() {
+    let world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    let read = Matcher::resource("works").name("w").verbs(&[Verb::Get]);
+    let slow = world
+        .hub
+        .faults()
+        .add_times(read, Action::Delay(Duration::from_secs(3)), 1);
+    world.delete_work("w").await;
+    eventually("the agent is about to remove its finalizer", || async {
+        world.hub.faults().hits(slow) == 1
+    })
+    .await;
+    // Somebody removes the finalizer by force, and the Work comes back before the agent has read it.
+    world.hub.metrics().reset();
+    world.change_finalizers("w", &[]).await;
+    let held = json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "Work",
+        "metadata": {"name": "w", "namespace": NAMESPACE, "finalizers": ["kubernetes-fleet.io/work-cleanup"]},
+        "spec": spec(&[config_map("a", "2")], Value::Null)});
+    world.create_work_as(&held).await;
+    world.wait_for("w", "Available", "True").await;
+    assert_eq!(world.config("a").await.as_deref(), Some("2"));
+    let finalizers_written = writes(&world.hub).into_iter().filter(|what| what == "PATCH works");
+    assert_eq!(finalizers_written.count(), 0, "the new Work has kept its finalizer all the time");
+}
+
+#[tokio::test]
+async fn conflicts_that_last_keep_no_other_work_waiting() {
+    let world = World::start().await;
+    // More of each kind than are processed at once.
+    let names = |kind: &str| (0..6).map(|n| format!("{kind}{n}")).collect::<Vec<_>>();
+    let (changing, leaving) = (names("changing"), names("leaving"));
+    for name in changing.iter().chain(&leaving) {
+        world
+            .create_work(name, spec(&[config_map(name, "1")], Value::Null))
+            .await;
+    }
+    for name in changing.iter().chain(&leaving) {
+        world.wait_for(name, "Available", "True").await;
+    }
+    let conflict = || Action::Error(ApiError::new(409, "Conflict", "the object has been modified"));
+    let left_overs = Matcher::resource("configmaps").verbs(&[Verb::Delete]);
+    let deletions = world.member.faults().add(left_overs, conflict());
+    let finalizers = |name: &String| {
+        let patches = Matcher::resource("works").name(name).subresource("").verbs(&[Verb::Patch]);
+        world.hub.faults().add(patches, conflict())
+    };
+    let removals: Vec<_> = leaving.iter().map(finalizers).collect();
+    for name in &changing {
+        world
+            .change_work(name, spec(&[config_map(&format!("{name}-b"), "1")], Value::Null))
+            .await;
+    }
+    for name in &leaving {
+        world.delete_work(name).await;
+    }
+    eventually("all of them have met conflicts", || async {
+        world.member.faults().hits(deletions) >= 6 && removals.iter().all(|id| world.hub.faults().hits(*id) > 0)
+    })
+    .await;
+    world
+        .create_work("other", spec(&[config_map("other", "1")], Value::Null))
+        .await;
+    world.wait_for("other", "Available", "True").await;
+    world.member.faults().clear();
+    world.hub.faults().clear();
+    for name in &changing {
+        world.wait_for_config(name, None).await;
+    }
+    for name in &leaving {
+        eventually("the Work is gone", || async { world.work(name).await.is_none() }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_stays_busy_fails_the_manifest() {
+    let world = World::start().await;
+    let busy = ApiError {
+        retry_after: Some(1),
+        ..ApiError::new(429, "TooManyRequests", "too many requests, please try again later")
+    };
+    let creates = Matcher::resource("configmaps").verbs(&[Verb::Create]);
+    let fault = world.member.faults().add(creates, Action::Error(busy));
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for_manifest("w", 0, "ManifestApplyFailed").await;
+    assert!(world.member.faults().hits(fault) > 1, "it was tried again first");
 }

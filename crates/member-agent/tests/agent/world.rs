@@ -170,7 +170,17 @@ impl World {
     pub async fn create_work(&self, name: &str, spec: Value) {
         let object = json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "Work",
             "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
-        create(&self.hub, WORKS, &object).await.unwrap();
+        self.create_work_as(&object).await;
+    }
+
+    pub async fn create_work_as(&self, object: &Value) {
+        create(&self.hub, WORKS, object).await.unwrap();
+    }
+
+    /// Replaces the finalizers of a Work, as somebody with all rights may.
+    pub async fn change_finalizers(&self, name: &str, finalizers: &[&str]) {
+        let body = json!({"metadata": {"finalizers": finalizers}});
+        patch(&self.hub, &format!("{WORKS}/{name}"), &body).await.unwrap();
     }
 
     pub async fn change_work(&self, name: &str, spec: Value) {
@@ -195,7 +205,7 @@ impl World {
         } else {
             let object = json!({"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "Work",
                 "metadata": metadata, "spec": spec});
-            create(&self.hub, WORKS, &object).await.unwrap();
+            self.create_work_as(&object).await;
         }
     }
 
