@@ -141,7 +141,7 @@ fn sections(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// All citations of a text. A citation may go on in the next line of a comment.
+/// All citations of a text. A citation may continue in the next line of a comment.
 fn citations(text: &str) -> Vec<Citation> {
     let (joined, starts) = join_lines(text);
     let mut found = Vec::new();

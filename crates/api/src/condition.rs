@@ -52,7 +52,7 @@ fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
-/// The verdict of a condition for one generation of its object.
+/// The state of a condition for one generation of its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionState {
     /// Fresh and True.
@@ -84,7 +84,7 @@ impl Condition {
     }
 
     /// What the condition says about `generation`.
-    pub fn verdict(&self, generation: i64) -> ConditionState {
+    pub fn state(&self, generation: i64) -> ConditionState {
         match self.status {
             _ if self.observed_generation != generation => ConditionState::Stale,
             ConditionStatus::True => ConditionState::True,
@@ -95,12 +95,12 @@ impl Condition {
 
     /// Whether it is True for `generation`.
     pub fn is_true_for(&self, generation: i64) -> bool {
-        self.verdict(generation) == ConditionState::True
+        self.state(generation) == ConditionState::True
     }
 
     /// Whether it is False for `generation`.
     pub fn is_false_for(&self, generation: i64) -> bool {
-        self.verdict(generation) == ConditionState::False
+        self.state(generation) == ConditionState::False
     }
 
     /// Whether `self`, as stored, already says what `desired` wants: same type, status and reason, and an observed
@@ -118,19 +118,19 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
     conditions.iter().find(|c| c.type_ == type_)
 }
 
-/// The verdict of the condition of a type; an absent condition is stale.
-pub fn verdict(conditions: &[Condition], type_: &str, generation: i64) -> ConditionState {
-    find(conditions, type_).map_or(ConditionState::Stale, |c| c.verdict(generation))
+/// The state of the condition of a type; an absent condition is stale.
+pub fn state(conditions: &[Condition], type_: &str, generation: i64) -> ConditionState {
+    find(conditions, type_).map_or(ConditionState::Stale, |c| c.state(generation))
 }
 
 /// Whether the condition of a type is True for `generation`.
 pub fn is_true(conditions: &[Condition], type_: &str, generation: i64) -> bool {
-    verdict(conditions, type_, generation) == ConditionState::True
+    state(conditions, type_, generation) == ConditionState::True
 }
 
 /// Whether the condition of a type is False for `generation`.
 pub fn is_false(conditions: &[Condition], type_: &str, generation: i64) -> bool {
-    verdict(conditions, type_, generation) == ConditionState::False
+    state(conditions, type_, generation) == ConditionState::False
 }
 
 /// Puts `desired` into the list. The transition time changes only with the status; a new type goes to the end.
@@ -205,11 +205,11 @@ mod tests {
         ];
         for (status, generation, expected) in table {
             let list = [condition(status, generation, 0)];
-            assert_eq!(verdict(&list, "Ready", 3), expected, "{status} of {generation}");
+            assert_eq!(state(&list, "Ready", 3), expected, "{status} of {generation}");
             assert_eq!(is_true(&list, "Ready", 3), expected == ConditionState::True);
             assert_eq!(is_false(&list, "Ready", 3), expected == ConditionState::False);
         }
-        assert_eq!(verdict(&[], "Ready", 3), ConditionState::Stale);
+        assert_eq!(state(&[], "Ready", 3), ConditionState::Stale);
     }
 
     #[test]

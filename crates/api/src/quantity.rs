@@ -45,7 +45,7 @@ pub enum Format {
     Exponent,
 }
 
-/// An amount. Comparison looks at the value only, not at the format.
+/// An amount. Comparison uses the value only, not the format.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quantity {
     nanos: i128,

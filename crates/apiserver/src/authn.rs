@@ -1,4 +1,4 @@
-//! Who asks: client certificates (vouched for by the transport), bearer tokens, impersonation. Issues service account tokens.
+//! Who sends a request: client certificates (verified by the transport), bearer tokens, impersonation. Issues service account tokens.
 
 use crate::call::User;
 use crate::object::{at, strings, text};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// Issuer of the tokens, and their audience if none is asked for.
+/// Issuer of the tokens, and their audience where the request names none.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// The user behind a request.

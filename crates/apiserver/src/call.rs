@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Who asks.
+/// The user that sends the request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct User {
     /// User name, such as `system:serviceaccount:ns:name`.
@@ -72,11 +72,11 @@ impl User {
 /// A request for a resource, ready to be executed.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Who asks.
+    /// The user that sends the request.
     pub user: User,
     /// `User-Agent`.
     pub agent: String,
-    /// What is asked for.
+    /// What is requested.
     pub target: Target,
     /// What is to be done.
     pub verb: Verb,

@@ -29,7 +29,7 @@ impl Clock {
         }))
     }
 
-    /// A clock that asks `source` each time.
+    /// A clock that reads `source` each time.
     pub fn from_fn(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Clock(Arc::new(source))
     }

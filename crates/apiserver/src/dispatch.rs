@@ -115,19 +115,19 @@ async fn resource(
     if let Err(error) = core.rbac.authorize(&user, verb.as_str(), &subject) {
         return (labels, Ok(Err(error)));
     }
-    let verdict = core.faults.judge(&user, verb, &target);
-    if !verdict.delay.is_zero() {
-        tokio::time::sleep(verdict.delay).await;
+    let decision = core.faults.judge(&user, verb, &target);
+    if !decision.delay.is_zero() {
+        tokio::time::sleep(decision.delay).await;
     }
     let broken = || io::Error::new(io::ErrorKind::ConnectionReset, "the connection was broken by a fault");
-    if verdict.hang_up {
+    if decision.hang_up {
         return (labels, Err(broken()));
     }
-    if let Some(error) = verdict.error {
+    if let Some(error) = decision.error {
         return (labels, Ok(Err(error)));
     }
     let outcome = prepare(core, parts, query, body, user, agent, target, verb, content_type).and_then(|mut call| {
-        call.stale = verdict.stale;
+        call.stale = decision.stale;
         let deprecation = call.version.deprecation.clone();
         let mut response = verbs::execute(core, call)?;
         if let Some(text) = deprecation {
@@ -135,7 +135,7 @@ async fn resource(
         }
         Ok(response)
     });
-    if verdict.lose_answer {
+    if decision.lose_answer {
         return (labels, Err(broken()));
     }
     (labels, Ok(outcome))

@@ -1,4 +1,4 @@
-//! A switchboard of faults for tests: delays, errors, cut watches and stale reads, by what a request asks for.
+//! A switchboard of faults for tests: delays, errors, cut watches and stale reads, by what a request names.
 
 use crate::call::User;
 use crate::routes::{Target, Verb};
@@ -147,7 +147,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// A switchboard without faults. `store_rv` tells the store's present version.
+    /// A switchboard without faults. `store_rv` returns the store's present version.
     pub fn new(store_rv: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Faults {
             inner: Arc::default(),
@@ -242,7 +242,7 @@ impl Faults {
 
     /// What the faults demand for a request; counts the hits.
     pub(crate) fn judge(&self, user: &User, verb: Verb, target: &Target) -> FaultDecision {
-        let mut verdict = FaultDecision::default();
+        let mut decision = FaultDecision::default();
         let mut inner = self.inner.lock();
         for fault in inner
             .faults
@@ -260,14 +260,14 @@ impl Faults {
             }
             fault.hits += 1;
             match &fault.action {
-                Action::Delay(time) => verdict.delay += *time,
-                Action::Error(error) => verdict.error = Some(error.clone()),
-                Action::LoseAnswer => verdict.lose_answer = true,
-                Action::HangUp => verdict.hang_up = true,
-                Action::StaleRead => verdict.stale = Some(fault.rv),
+                Action::Delay(time) => decision.delay += *time,
+                Action::Error(error) => decision.error = Some(error.clone()),
+                Action::LoseAnswer => decision.lose_answer = true,
+                Action::HangUp => decision.hang_up = true,
+                Action::StaleRead => decision.stale = Some(fault.rv),
             }
         }
-        verdict
+        decision
     }
 }
 
@@ -299,8 +299,8 @@ mod tests {
             None,
             "the first passes"
         );
-        let verdict = faults.judge(&user, Verb::Patch, &target);
-        assert_eq!((verdict.error, verdict.stale), (Some(error), Some(42)));
+        let decision = faults.judge(&user, Verb::Patch, &target);
+        assert_eq!((decision.error, decision.stale), (Some(error), Some(42)));
         assert_eq!(faults.judge(&user, Verb::Patch, &target).error, None, "only once");
         assert_eq!(faults.hits(id), 1);
         faults.clear();

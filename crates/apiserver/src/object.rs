@@ -39,7 +39,7 @@ pub fn generation(value: &Value) -> i64 {
         .unwrap_or(0)
 }
 
-/// Whether deletion was asked for.
+/// Whether deletion was requested.
 pub fn is_terminating(value: &Value) -> bool {
     at(value, &["metadata", "deletionTimestamp"]).is_some_and(|v| !v.is_null())
 }

@@ -293,7 +293,7 @@ impl Rbac {
         index.explain(&name, &subject)
     }
 
-    /// Whether a user may ask for a path that is no resource.
+    /// Whether a user may request a path that is no resource.
     pub fn authorize_path(&self, user: &User, verb: &str, path: &str) -> bool {
         user.is_master() || self.0.read().any_rule(user, None, |rule| rule.allows_path(verb, path))
     }

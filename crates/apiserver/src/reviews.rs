@@ -63,7 +63,7 @@ fn user_info(user: &User) -> Value {
     info
 }
 
-/// The user that a SubjectAccessReview asks about. Unlike a credential it gets no group that is not named.
+/// The user that a SubjectAccessReview names. Unlike a credential it gets no group that is not named.
 fn subject(review: &Value) -> User {
     User {
         name: text(review, &["spec", "user"]).to_owned(),

@@ -1,4 +1,4 @@
-//! What a request asks for: paths, queries and verbs in Kubernetes' terms.
+//! What a request names: paths, queries and verbs in Kubernetes' terms.
 
 use http::Method;
 use std::collections::BTreeMap;

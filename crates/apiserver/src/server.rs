@@ -259,7 +259,7 @@ impl ApiServer {
 /// How a caller proves who it is.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// The transport vouches for the user (in process, or a client certificate).
+    /// The transport has authenticated the user (in process, or a client certificate).
     User(User),
     /// By a bearer token.
     Token(String),

@@ -214,7 +214,7 @@ impl ApiError {
         }
     }
 
-    /// 410: the asked resourceVersion is no longer in the watch history.
+    /// 410: the requested resourceVersion is no longer in the watch history.
     pub fn expired(message: impl Into<String>) -> Self {
         ApiError::new(410, "Expired", message)
     }

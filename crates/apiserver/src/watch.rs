@@ -212,10 +212,10 @@ impl Watcher {
                 Err(_) => return None,
             }
             match self.wait().await {
-                Wake::Look => {}
-                Wake::Send(bytes) => return Some(Ok(bytes)),
-                Wake::End => return None,
-                Wake::Break => {
+                Step::Read => {}
+                Step::Send(bytes) => return Some(Ok(bytes)),
+                Step::End => return None,
+                Step::Break => {
                     self.ended = true;
                     return Some(Err(io::Error::new(
                         io::ErrorKind::ConnectionReset,
@@ -226,7 +226,7 @@ impl Watcher {
         }
     }
 
-    async fn wait(&mut self) -> Wake {
+    async fn wait(&mut self) -> Step {
         let bookmark_at = if self.bookmarks {
             self.next_bookmark
         } else {
@@ -234,21 +234,21 @@ impl Watcher {
         };
         tokio::select! {
             biased;
-            alive = self.cursor.changed() => if alive { Wake::Look } else { Wake::End },
+            alive = self.cursor.changed() => if alive { Step::Read } else { Step::End },
             _ = self.cuts.changed() => {
                 let since = std::mem::replace(&mut self.cuts_seen, *self.cuts.borrow_and_update());
-                if self.core.faults.cut(since, &self.call.user, &self.call.target) { Wake::Break } else { Wake::Look }
+                if self.core.faults.cut(since, &self.call.user, &self.call.target) { Step::Break } else { Step::Read }
             }
-            () = tokio::time::sleep_until(self.deadline) => Wake::End,
+            () = tokio::time::sleep_until(self.deadline) => Step::End,
             () = tokio::time::sleep_until(bookmark_at) => {
                 self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
                 // A watch from a version that is yet to come gets nothing until then.
                 if self.cursor.rv() > self.core.store.rv() {
-                    return Wake::Look;
+                    return Step::Read;
                 }
                 let mut out = Vec::new();
                 push_bookmark(&self.call, self.cursor.rv(), false, &mut out);
-                Wake::Send(out.into())
+                Step::Send(out.into())
             }
         }
     }
@@ -273,8 +273,8 @@ impl Watcher {
     }
 }
 
-enum Wake {
-    Look,
+enum Step {
+    Read,
     Send(Bytes),
     End,
     Break,

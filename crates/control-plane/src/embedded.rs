@@ -106,7 +106,7 @@ impl OwnProcess {
         }
     }
 
-    /// Resolves when the process ends, with the error that tells why.
+    /// Resolves when the process ends, with the error that says why.
     pub async fn broken(&mut self) -> anyhow::Error {
         let status = self.process.exited().await;
         self.process.ended_early(status)

@@ -89,7 +89,7 @@ impl Fleet {
         kubeconfig::export_lines(&self.kubeconfig_path, &paths)
     }
 
-    /// Resolves when one control plane breaks, with the error that tells why.
+    /// Resolves when one control plane breaks, with the error that says why.
     pub async fn broken(&mut self) -> anyhow::Error {
         let planes = self.planes.values_mut().map(|plane| Box::pin(plane.broken()));
         select_all(planes).await.0

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::files;
 
-/// The API server refuses tokens that live shorter than 600 s; an hour is what kubelets ask for.
+/// The API server refuses tokens that live shorter than 600 s; an hour is what kubelets request.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 /// For one token request.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);

@@ -262,7 +262,7 @@ impl ControlPlane {
         simulator.set_node_ready(node, ready).await
     }
 
-    /// Resolves when the control plane breaks, with the error that tells why.
+    /// Resolves when the control plane breaks, with the error that says why.
     pub async fn broken(&mut self) -> anyhow::Error {
         self.host
             .broken()

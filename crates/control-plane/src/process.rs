@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-/// The guard: waits for the pipe to close, then asks the child to end, then makes it end.
+/// The guard: waits for the pipe to close, then sends the child SIGTERM, then SIGKILL.
 const GUARD: &str = r#"
 exec 3<&0 </dev/null
 "$@" 3<&- &
@@ -97,7 +97,7 @@ impl Supervised {
         format!("last lines of {}:\n  {shown}", self.log.display())
     }
 
-    /// The error that tells why the process ended when it should not have.
+    /// The error that says why the process ended when it should not have.
     pub fn ended_early(&self, status: ExitStatus) -> anyhow::Error {
         anyhow::anyhow!("{} ended early with {status}; {}", self.name, self.last_lines(15))
     }

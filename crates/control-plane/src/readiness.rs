@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// Between two looks at `/readyz`; there is nothing to watch before it is ready.
+/// Between two requests to `/readyz`; there is nothing to watch before it is ready.
 const POLL: Duration = Duration::from_millis(100);
-/// For one look at `/readyz`.
+/// For one request to `/readyz`.
 const POLL_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Asks an API server once whether it is ready; the error is its answer.
+/// Requests once whether an API server is ready; the error is its answer.
 pub async fn ready(client: &kube::Client) -> Result<(), String> {
     let request = http::Request::get("/readyz")
         .body(Vec::new())

@@ -26,7 +26,7 @@ pub struct Meta {
     /// When the object was created, in whole seconds.
     #[serde(rename = "creationTimestamp")]
     pub created: Option<Timestamp>,
-    /// Set once somebody asked for the object's deletion.
+    /// Set once the object's deletion was requested.
     #[serde(rename = "deletionTimestamp")]
     pub deleted: Option<Timestamp>,
     /// Names of those who must clean up first.
@@ -41,7 +41,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Whether deletion was asked for.
+    /// Whether deletion was requested.
     pub fn is_deleting(&self) -> bool {
         self.deleted.is_some()
     }

@@ -1,4 +1,4 @@
-//! Why a decision is as it is, recorded only when somebody asks.
+//! Why a decision is as it is, recorded only on request.
 //!
 //! Each stage has a trace type of its own and takes a [`Recorder`] for it. Entries are made by closures, so a recorder
 //! that is switched off costs a branch and no allocation. Lists are [`Bounded`], whatever the size of the fleet.
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Entries that a list of a trace holds at most.
 pub const MAX_ENTRIES: usize = 200;
 
-/// Where a stage records why it decides as it does; switched off unless somebody asks.
+/// Where a stage records why it decides as it does; switched off unless requested.
 #[derive(Debug)]
 pub struct Recorder<'a, T>(Option<&'a mut T>);
 
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn entries_are_made_only_when_somebody_asks() {
         let mut off: Recorder<'_, Bounded<u8>> = Recorder::off();
-        off.record(|_| unreachable!("nobody asks"));
+        off.record(|_| unreachable!("it is switched off"));
         assert!(!off.part(|list| list).is_on());
         let mut list = Bounded::default();
         Recorder::on(&mut list).part(|list| list).record(|list| list.push(1));

@@ -1,4 +1,4 @@
-//! What makes the agent's controllers look at their keys.
+//! What puts keys into the queues of the agent's controllers.
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 /// Answers whether the agent is ready, or why not.
 pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Something that does not decide about readiness but that people who look at the probe should know.
+/// A remark in the probe's answer that does not decide about readiness.
 pub type Note = (&'static str, Check);
 
 /// An address cannot be used.
@@ -73,7 +73,7 @@ impl Server {
     /// Where it listens, with the port that the system chose if none was named.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }

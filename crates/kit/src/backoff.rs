@@ -63,7 +63,7 @@ impl Retry {
         self.backoff.delay(self.failures)
     }
 
-    /// It failed with this error: waits before the next try, at least as long as the server asks for. Where no answer came,
+    /// It failed with this error: waits before the next try, at least as long as the server demands. Where no answer came,
     /// it waits until the server answers again ([`crate::reachability::Reachability::wait`]), and then begins anew.
     pub async fn pause(&mut self, error: &Error) {
         let wait = self.failed().max(error.retry_after().unwrap_or_default());

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Tells the time of day.
+/// The time of day.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Clock {
     /// The clock of the machine.

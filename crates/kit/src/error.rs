@@ -16,7 +16,7 @@ pub enum Error {
     /// The API server answered with a failure.
     #[error("The API server refused to {what}: {} ({code} {reason}).", message.trim_end_matches('.'))]
     Status {
-        /// What was asked for, such as `patch Work fleet-member-a/b`.
+        /// The request, such as `patch Work fleet-member-a/b`.
         what: String,
         /// HTTP status code.
         code: u16,
@@ -24,13 +24,13 @@ pub enum Error {
         reason: String,
         /// Its message.
         message: String,
-        /// How long the server asks us to stay away.
+        /// How long the server demands to wait.
         retry_after: Option<Duration>,
     },
     /// No answer arrived.
     #[error("The request to {what} failed: {cause}.")]
     Transport {
-        /// What was asked for.
+        /// What was read.
         what: String,
         /// What happened, with all sources.
         cause: String,
@@ -38,17 +38,17 @@ pub enum Error {
     /// No answer arrived from a server whose reachability is known.
     #[error("The request to {what} failed: {cause}.")]
     Unreachable {
-        /// What was asked for.
+        /// What was read.
         what: String,
         /// What happened, with all sources.
         cause: String,
-        /// Tells when the server answers again.
+        /// Notified when the server answers again.
         reachability: Reachability,
     },
-    /// An answer arrived that is not what the protocol promises.
+    /// An answer arrived that violates the protocol.
     #[error("The answer to {what} cannot be read: {cause}.")]
     Answer {
-        /// What was asked for.
+        /// What was read.
         what: String,
         /// What is wrong with it.
         cause: String,
@@ -56,7 +56,7 @@ pub enum Error {
     /// The request could not be formed.
     #[error("The request to {what} cannot be formed: {cause}.")]
     Request {
-        /// What should be asked for.
+        /// The request that was not sent.
         what: String,
         /// What is wrong with it.
         cause: String,
@@ -70,7 +70,7 @@ pub enum Class {
     User,
     /// Harmless and recoverable, such as a write conflict: retried with back-off.
     Expected,
-    /// A promise is broken: logged loudly, retried with back-off.
+    /// An invariant is violated: logged as an error, retried with back-off.
     Unexpected,
     /// The API server fails or cannot be reached: retried with back-off.
     ApiServer,
@@ -116,7 +116,7 @@ impl Error {
         self.code() == Some(404)
     }
 
-    /// Whether the namespace of the requested object does not exist. A namespace that was asked for itself is not meant.
+    /// Whether the namespace of the requested object does not exist. A request for the namespace itself is not meant.
     pub fn is_namespace_not_found(&self) -> bool {
         matches!(self, Self::Status { code: 404, reason, .. } if reason == NAMESPACE_NOT_FOUND)
     }
@@ -146,7 +146,7 @@ impl Error {
         matches!(self, Self::Transport { .. } | Self::Unreachable { .. })
     }
 
-    /// What tells when the server answers again, if this is about a server that did not.
+    /// Notified when the server answers again, if this is about a server that did not.
     pub fn reachability(&self) -> Option<&Reachability> {
         match self {
             Self::Unreachable { reachability, .. } => Some(reachability),
@@ -159,7 +159,7 @@ impl Error {
         matches!(self.code(), Some(400 | 422))
     }
 
-    /// How long the server asks us to wait before the next try.
+    /// How long the server demands to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

@@ -1,4 +1,4 @@
-//! Kubernetes Events, recorded aside: an event never delays the work it tells about.
+//! Kubernetes Events, recorded aside: an event never delays the work it is about.
 //!
 //! Events are written while their agent has nothing better to do, ten seconds late at most. Equal events within ten
 //! minutes become one with a count. What does not fit into the queue is dropped and counted.

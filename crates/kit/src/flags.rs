@@ -29,14 +29,14 @@ struct Flag {
     help: &'static str,
     switch: bool,
     hidden: bool,
-    /// The value with which a flag without effect asks for nothing; `None` for a flag that has an effect.
+    /// The value with which a flag without effect requests nothing; `None` for a flag that has an effect.
     idle: Option<&'static str>,
 }
 
 /// A command line that cannot be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// Help was asked for; the text to print.
+    /// Help was requested; the text to print.
     #[error("{0}")]
     Help(String),
     /// It is malformed; one sentence for each mistake.
@@ -132,7 +132,7 @@ impl FlagSet {
     }
 
     /// Says of known flags that they have no effect, because what they control does not exist. Each comes with the value with
-    /// which it asks for nothing; with any other, [`Values::without_effect`] names it.
+    /// which it requests nothing; with any other, [`Values::without_effect`] names it.
     #[must_use]
     pub fn without_effect(mut self, flags: &[(&'static str, &'static str)]) -> Self {
         for (name, idle) in flags {
@@ -165,7 +165,7 @@ impl FlagSet {
     /// Reads arguments (without the program's name).
     ///
     /// # Errors
-    /// When help is asked for, a flag is unknown or lacks its value, or there are other arguments.
+    /// When help is requested, a flag is unknown or lacks its value, or there are other arguments.
     pub fn parse<I: IntoIterator<Item = String>>(&self, arguments: I) -> Result<Values, ParseError> {
         let mut given: BTreeMap<&'static str, String> = self
             .known
@@ -240,7 +240,7 @@ impl Flag {
     }
 }
 
-/// Warns about flags that ask for something and have no effect, in one line.
+/// Warns about flags that request something and have no effect, in one line.
 pub fn warn_without_effect(names: &[&'static str]) {
     if !names.is_empty() {
         let flags: Vec<String> = names.iter().map(|name| format!("--{name}")).collect();
@@ -249,7 +249,7 @@ pub fn warn_without_effect(names: &[&'static str]) {
 }
 
 impl Values {
-    /// Names of the flags that ask for something and have no effect, sorted.
+    /// Names of the flags that request something and have no effect, sorted.
     pub fn without_effect(&self) -> Vec<&'static str> {
         self.without_effect.clone()
     }

@@ -92,7 +92,9 @@ impl Elector {
                         is_logged = true;
                     }
                 }
-                Err(err) => tracing::warn!(lease = self.options.name, error = %err, "Cannot ask for the lease."),
+                Err(err) => {
+                    tracing::warn!(lease = self.options.name, error = %err, "The lease cannot be read or written; trying again.")
+                }
             }
             let wait = self.options.retry_period.mul_f64(rand::rng().random_range(1.0..1.2));
             if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {

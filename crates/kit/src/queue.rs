@@ -11,7 +11,7 @@
 //! order they came. A key that is added again keeps the higher of its priorities.
 //!
 //! [`work`] lets updates that have arrived already go first: a key that ends the queue's rest is handed out once they are
-//! taken in, so that one look at it answers them all.
+//! taken in, so that one pass answers them all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ struct Inner<K> {
     backoff: Backoff,
     by_priority: bool,
     state: Mutex<State<K>>,
-    wake: Notify,
+    notify: Notify,
     /// After whose outages what failed meanwhile is tried again at once.
     servers: Mutex<Vec<Reachability>>,
 }
@@ -81,13 +81,13 @@ struct Failed {
 pub enum Action {
     /// Nothing more to do until the key is added again.
     Done,
-    /// All well; look again after this time at the latest, and after everything that somebody waits for.
+    /// All well; the next turn is after this time at the latest, and after everything that somebody waits for.
     After(Duration),
     /// It could not be worked on yet: come again after this time, as important as it was.
     NotYet(Duration),
     /// It failed: come again after the key's back-off.
     Retry,
-    /// It failed and the server asked to stay away at least this long.
+    /// It failed and the server demanded to wait at least this long.
     RetryAfter(Duration),
 }
 
@@ -135,7 +135,7 @@ impl<K: Ord + Clone> Queue<K> {
                 backoff,
                 by_priority,
                 state: Mutex::new(state),
-                wake: Notify::new(),
+                notify: Notify::new(),
                 servers: Mutex::default(),
             }),
         }
@@ -150,7 +150,7 @@ impl<K: Ord + Clone> Queue<K> {
     pub fn add_with(&self, key: K, priority: i32) {
         let priority = self.inner.level(priority);
         if self.inner.state.lock().add(key, priority) {
-            self.inner.wake.notify_one();
+            self.inner.notify.notify_one();
         }
     }
 
@@ -162,7 +162,7 @@ impl<K: Ord + Clone> Queue<K> {
         let at = Instant::now() + wait;
         if self.inner.state.lock().delay(key, at, USUAL) {
             // Whoever waits must learn of a closer deadline.
-            self.inner.wake.notify_one();
+            self.inner.notify.notify_one();
         }
     }
 
@@ -208,8 +208,8 @@ impl<K: Ord + Clone> Queue<K> {
     /// Hands out no more keys; [`Queue::next`] answers `None`.
     pub fn close(&self) {
         self.inner.state.lock().closed = true;
-        self.inner.wake.notify_waiters();
-        self.inner.wake.notify_one();
+        self.inner.notify.notify_waiters();
+        self.inner.notify.notify_one();
     }
 
     /// Waits for a key. `None` once the queue is closed.
@@ -219,14 +219,14 @@ impl<K: Ord + Clone> Queue<K> {
             let mut state = self.inner.state.lock();
             if state.closed {
                 // Pass it on, so that every worker learns of it.
-                self.inner.wake.notify_one();
+                self.inner.notify.notify_one();
                 return None;
             }
             if let Some(((Reverse(priority), _), key)) = state.ready.pop_first() {
                 state.waiting.remove(&key);
                 state.active.insert(key.clone());
                 if !state.ready.is_empty() {
-                    self.inner.wake.notify_one();
+                    self.inner.notify.notify_one();
                 }
                 return Some(Task {
                     queue: self.clone(),
@@ -241,7 +241,7 @@ impl<K: Ord + Clone> Queue<K> {
     /// Waits until a key waits to be worked on now, or the queue is closed.
     async fn ready(&self) {
         loop {
-            let notified = self.inner.wake.notified();
+            let notified = self.inner.notify.notified();
             let deadline = {
                 let mut state = self.inner.state.lock();
                 state.promote(Instant::now());
@@ -272,7 +272,7 @@ impl<K: Ord + Clone> Queue<K> {
             }
         }
         drop(state);
-        self.inner.wake.notify_one();
+        self.inner.notify.notify_one();
     }
 
     /// Releases what failed in an outage when that is over, for good.
@@ -325,7 +325,7 @@ impl<K: Ord + Clone> Queue<K> {
             state.delay(key, Instant::now() + wait, priority);
         }
         drop(state);
-        self.inner.wake.notify_one();
+        self.inner.notify.notify_one();
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 
-/// Schedules repairs: soon, and later each time that they are asked for again, so that somebody who keeps undoing them
+/// Schedules repairs: soon, and later each time that they are requested again, so that somebody who keeps undoing them
 /// does not keep us busy. After a time without trouble the waits begin anew.
 #[derive(Debug)]
 pub struct RepairTimer {
@@ -70,7 +70,7 @@ mod tests {
         let mut timer = RepairTimer::new(backoff, Duration::from_secs(300));
         let mut longest = Duration::ZERO;
         let mut wait = |timer: &mut RepairTimer| {
-            assert!(timer.ask() && !timer.ask(), "the second asks for what is due already");
+            assert!(timer.ask() && !timer.ask(), "the second requests what is due already");
             let wait = timer.due().unwrap().duration_since(Instant::now());
             timer.done();
             longest = longest.max(wait);

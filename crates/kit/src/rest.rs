@@ -59,7 +59,7 @@ impl Call {
         self
     }
 
-    /// Asks for other media types than plain JSON.
+    /// Requests other media types than plain JSON.
     #[must_use]
     pub fn accept(mut self, media: &'static str) -> Self {
         self.accept = media;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::panic_text;
 
-/// Tasks that the process cannot live without. When one of them ends, the others are asked to stop.
+/// Tasks that the process cannot live without. When one of them ends, the others are stopped.
 #[derive(Debug)]
 pub struct Tasks {
     running: JoinSet<Ended>,
@@ -31,11 +31,11 @@ struct First {
 struct Ended {
     task: &'static str,
     result: Result<(), String>,
-    /// Whether nothing else may go on without it.
+    /// Whether nothing else may run without it.
     is_lease: bool,
 }
 
-/// A vital task ended although nobody asked it to.
+/// A vital task ended before the process was stopping.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("The vital task {task:?} ended: {reason}.")]
 pub struct VitalTaskEnded {
@@ -45,7 +45,7 @@ pub struct VitalTaskEnded {
     pub reason: String,
 }
 
-/// Cancels the token when the process is asked to end (SIGTERM or SIGINT).
+/// Cancels the token when the process receives SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When the operating system refuses to deliver signals.
@@ -58,7 +58,7 @@ pub fn on_signal(stop: CancellationToken) -> std::io::Result<()> {
             _ = interrupt.recv() => "SIGINT",
             () = stop.cancelled() => return,
         };
-        tracing::info!(signal = name, "Asked to end.");
+        tracing::info!(signal = name, "Received a signal to end; stopping.");
         stop.cancel();
     });
     Ok(())

@@ -41,7 +41,7 @@ pub fn init(format: Format, verbosity: u8) {
     };
 }
 
-/// Deployments of the reference run with `v=5`, which must stay affordable: details start above that.
+/// Deployments of KubeFleet run with `v=5`, which must stay affordable: details start above that.
 fn filter(verbosity: u8) -> &'static str {
     match verbosity {
         0..=5 => "info,kube=warn,hyper=warn,h2=warn,rustls=warn,tower=warn,tonic=warn",

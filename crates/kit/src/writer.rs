@@ -24,7 +24,7 @@ pub struct Writer {
 pub enum Answer {
     /// The object as it is stored now, without managed fields.
     Object(Value),
-    /// The object is gone, with the uid that was deleted as far as the server told.
+    /// The object is gone, with the uid that was deleted as far as the answer has it.
     Gone(Option<String>),
 }
 

@@ -58,7 +58,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Time for giving the leases back after that.
 const RELEASE: Duration = Duration::from_secs(5);
 
-/// How often the member is asked for the AppliedWork kind, which may be installed together with the agent.
+/// How often it is checked whether the member serves AppliedWorks, whose definition may be installed together with the agent.
 const CRD_RETRY: kit::backoff::Backoff = kit::backoff::Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// Runs the agent until `stop`: builds clients, serves probes and metrics, takes the leases, then works.
@@ -115,7 +115,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         }
     };
     let mut tasks = Tasks::new(stop.clone());
-    // The reference's probes answer as soon as the process lives, also while it waits to lead.
+    // KubeFleet's probes answer as soon as the process lives, also while it waits to lead.
     for address in &settings.probe_addresses {
         let server = admin::probes_with(address, Arc::new(|| Ok(())), notes(&settings, exports.as_ref()))
             .await
@@ -243,7 +243,7 @@ fn spawn(
 ) -> Result<(), String> {
     let stop = tasks.stop().clone();
     // Where exports are reported this agent takes the place of the networking agents, and where the networking features
-    // are switched off it still speaks for them.
+    // are switched off it still reports in their place.
     let others: &[_] = match link.is_some() || !settings.networking {
         true => &heartbeat::NETWORKING_AGENTS,
         false => &[],
@@ -362,7 +362,7 @@ async fn wait_for_applied_works(member: &Client) {
     let mut failures = 0;
     loop {
         let path = format!("{}?limit=1", kinds::APPLIED_WORK.collection(None));
-        match Call::new(Method::GET, path, "look for AppliedWorks").send(member).await {
+        match Call::new(Method::GET, path, "list AppliedWorks").send(member).await {
             Ok(_) => return,
             Err(err) => {
                 failures += 1;

@@ -14,7 +14,7 @@ use crate::link;
 pub use environment::Environment;
 use flags::flags;
 
-/// Everything the agent is told from outside.
+/// The agent's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Name of the MemberCluster on the hub.
@@ -48,7 +48,7 @@ pub struct Settings {
     pub priority: Option<Aging>,
     /// Back-off of periodic passes.
     pub requeue: apply::Settings,
-    /// The property provider `azure`, when it was asked for.
+    /// The property provider `azure`, when it is configured.
     pub azure: Option<AzureSettings>,
     /// Whether namespaces are reported.
     pub collect_namespaces: bool,
@@ -62,7 +62,7 @@ pub struct Settings {
     pub kubeconfig: String,
     /// Verbosity of the log.
     pub verbosity: u8,
-    /// Flags that ask for something and have no effect.
+    /// Flags that request something and have no effect.
     pub without_effect: Vec<&'static str>,
 }
 
@@ -157,7 +157,7 @@ impl Default for Settings {
 /// Reads a command line (without the program's name).
 ///
 /// # Errors
-/// When help is asked for, a flag is unknown, or a value is out of its range: one sentence per mistake.
+/// When help is requested, a flag is unknown, or a value is out of its range: one sentence per mistake.
 pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, ParseError> {
     let mut values = flags().parse(arguments)?;
     let requeue = requeue(&mut values);
@@ -308,7 +308,7 @@ fn election(values: &mut Values) -> Option<Election> {
 const NO_LIMIT: f64 = 1e9;
 
 fn requeue(values: &mut Values) -> apply::Settings {
-    // The reference reads seconds as floats.
+    // KubeFleet reads seconds as floats.
     let mut seconds = |name, min: f64, max: f64| Duration::from_secs_f64(values.number(name, min..=max));
     let fixed_delay = seconds("work-applier-requeue-rate-limiter-fixed-delay-seconds", 2.0, 300.0);
     let initial_slow_delay = seconds(
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(
             chart.without_effect,
             ["add_dir_header", "enable-pprof"],
-            "what is given with its default asks for nothing"
+            "what is given with its default requests nothing"
         );
         assert_eq!(of(&["--property-provider=other", "--region=x"]).unwrap().azure, None);
     }
@@ -455,7 +455,7 @@ mod tests {
                 .priority,
             None
         );
-        let asked = of(&[
+        let requested = of(&[
             "--enable-work-applier-priority-queue",
             "--work-applier-priority-linear-equation-coeff-b=50",
         ]);
@@ -463,7 +463,7 @@ mod tests {
             per_minute: -3,
             fresh: 50,
         };
-        assert_eq!(asked.unwrap().priority, Some(wanted));
+        assert_eq!(requested.unwrap().priority, Some(wanted));
     }
 
     #[test]

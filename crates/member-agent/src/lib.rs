@@ -1,6 +1,6 @@
 //! The member agent: applies Works on its cluster and reports back.
 //!
-//! A thin shell around `fairway_core::apply` and `fairway_core::heartbeat`: it watches, sends the requests that decisions ask
+//! A thin shell around `fairway_core::apply` and `fairway_core::heartbeat`: it watches, sends the requests that decisions need
 //! for, and writes what they say. It reads nothing on the hub but its own namespace, never decides what belongs where, and
 //! withdraws nothing because the hub is silent.
 

@@ -24,7 +24,7 @@ pub(crate) struct Counters {
     depth: IntGaugeVec,
 }
 
-/// Work on a key that goes on, until it is dropped: also when it panics or is given up.
+/// Counts work on a key until it is dropped: also when that panics or is cancelled.
 #[must_use]
 pub(crate) struct Begun {
     active: IntGauge,
@@ -56,10 +56,10 @@ impl Counters {
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             metrics.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
         };
-        let verdicts = ["apply_status", "availability_status", "diff_reporting_status"];
-        let findings = [&verdicts[..], &["drift_detection_status", "diff_detection_status"]].concat();
+        let statuses = ["apply_status", "availability_status", "diff_reporting_status"];
+        let findings = [&statuses[..], &["drift_detection_status", "diff_detection_status"]].concat();
         Ok(Self {
-            works: counter("fleet_work_processing_requests_total", "Passes over Works.", &verdicts)?,
+            works: counter("fleet_work_processing_requests_total", "Passes over Works.", &statuses)?,
             manifests: counter(
                 "fleet_manifest_processing_requests_total",
                 "Passes over manifests.",
@@ -95,15 +95,15 @@ impl Counters {
         })
     }
 
-    /// Counts a completed pass. A status of another generation tells nothing about it.
+    /// Counts a completed pass. A status of another generation says nothing about it.
     pub(crate) fn pass(&self, status: &WorkStatus, generation: i64) {
         if status.conditions.iter().any(|c| c.observed_generation != generation) {
             return;
         }
-        self.works.with_label_values(&verdicts(&status.conditions)).inc();
+        self.works.with_label_values(&statuses(&status.conditions)).inc();
         for entry in &status.manifest_conditions {
             let found = |there: bool| if there { "Found" } else { "NotFound" };
-            let [applied, available, diffed] = verdicts(&entry.conditions);
+            let [applied, available, diffed] = statuses(&entry.conditions);
             let (drift, diff) = (
                 found(entry.drift_details.is_some()),
                 found(entry.diff_details.is_some()),
@@ -159,7 +159,7 @@ impl Counters {
     }
 }
 
-fn verdicts(conditions: &[Condition]) -> [&str; 3] {
+fn statuses(conditions: &[Condition]) -> [&str; 3] {
     [types::APPLIED, types::AVAILABLE, types::DIFF_REPORTED].map(|kind| match condition::find(conditions, kind) {
         None => "Skipped",
         Some(condition) if condition.status == ConditionStatus::Unknown => "Unknown",

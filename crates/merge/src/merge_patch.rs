@@ -28,7 +28,7 @@ fn merge_into(target: &mut Value, patch: &Value) {
     }
 }
 
-/// The merge patch that brings `current` to `modified` and leaves alone what neither `original` nor `modified` speaks of.
+/// The merge patch that brings `current` to `modified` and leaves alone what neither `original` nor `modified` contains.
 ///
 /// `original` is what was applied last time (`Value::Null` if nothing was): only what it held and `modified` no longer holds is
 /// deleted. Lists are replaced whole, and explicit nulls in `modified` are ignored, as a merge patch cannot say "set to null".

@@ -8,7 +8,7 @@ use crate::types::{ListKind, TypeInfo, Union};
 use crate::values::is_absent;
 use serde_json::{Map, Value};
 
-/// Branches of `current` at `node` that cannot stay beside what `wanted` says. `given_up` tells which fields were applied before
+/// Branches of `current` at `node` that cannot stay beside what `wanted` says. `given_up` says which fields were applied before
 /// and are named no longer, so that the server assumes their default.
 pub(crate) fn obstacles<'a>(
     wanted: &Map<String, Value>,

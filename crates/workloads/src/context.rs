@@ -44,7 +44,7 @@ pub enum Kind {
     Endpoints,
 }
 
-/// One object to look at.
+/// The key of one object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub kind: Kind,

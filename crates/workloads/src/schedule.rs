@@ -203,8 +203,8 @@ fn fits(spec: &PodSpec, node: &Node, there: &[&Pod]) -> bool {
             .fold(Quantity::default(), |sum, spec| sum + requested(spec, resource))
     };
     let enough = |resource: &str| {
-        let asked = requested(spec, resource);
-        asked.is_zero() || used(resource) + asked <= room(resource)
+        let demand = requested(spec, resource);
+        demand.is_zero() || used(resource) + demand <= room(resource)
     };
     let pods = room("pods")
         .value()

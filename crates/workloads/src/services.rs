@@ -18,14 +18,14 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
         cx.addresses.lock().retain(|_, owner| owner != key);
         return Ok(());
     };
-    let asked = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.clone());
+    let requested = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.clone());
     let wanted = match needed(&service) {
         Change::Nothing => return Ok(()),
         Change::Take => {
             cx.addresses.lock().retain(|_, owner| owner != key);
             json!({"loadBalancer": {"ingress": null}})
         }
-        Change::Give => match asked.or_else(|| free_address(cx, key)) {
+        Change::Give => match requested.or_else(|| free_address(cx, key)) {
             Some(address) => json!({"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}}),
             None => bail!("the simulated network has no free address"),
         },

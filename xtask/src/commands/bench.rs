@@ -10,7 +10,7 @@ use crate::workspace::{cargo, release_folder, run};
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Bench {
-    /// The benchmark and its options; `--help` tells more.
+    /// The benchmark and its options; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }

@@ -8,7 +8,7 @@ use crate::workspace::cargo;
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct ControlPlane {
-    /// `up`, `down` or `status` and their options; `--help` tells more.
+    /// `up`, `down` or `status` and their options; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }

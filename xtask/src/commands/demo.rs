@@ -9,7 +9,7 @@ use crate::workspace::run;
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Demo {
-    /// Options of the demo; `--help` tells more.
+    /// Options of the demo; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }

@@ -22,7 +22,7 @@ const EXEMPT: &[&str] = &["apiserver"];
 /// Where crates lie, below the workspace's root.
 const FOLDERS: &[&str] = &["crates", "."];
 
-/// Looks for cycles in every crate below the workspace's root; the error lists each with its places.
+/// Finds cycles in every crate below the workspace's root; the error lists each with its places.
 pub fn verify(workspace: &Path) -> Result<()> {
     let mut found = Vec::new();
     for root in roots(workspace)? {

@@ -34,8 +34,8 @@ pub struct Place {
 #[derive(Default)]
 struct Followed {
     passed: Vec<Path>,
-    /// What was looked up where: modules that re-export each other must not be asked for ever.
-    asked: BTreeSet<(Path, Vec<String>)>,
+    /// What was looked up where: the search through modules that re-export each other must end.
+    looked_up: BTreeSet<(Path, Vec<String>)>,
 }
 
 /// Longer paths are made by imports that name each other; no real path is that long.
@@ -132,7 +132,7 @@ impl Tree {
         let Some((segment, after)) = rest.split_first() else {
             return;
         };
-        if rest.len() > MAX_SEGMENTS || !followed.asked.insert((at.clone(), rest.to_vec())) {
+        if rest.len() > MAX_SEGMENTS || !followed.looked_up.insert((at.clone(), rest.to_vec())) {
             return;
         }
         for used in self.imports(&at, segment) {

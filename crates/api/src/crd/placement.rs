@@ -199,7 +199,7 @@ fn staged_updates() -> Vec<Crd> {
             .served::<v1alpha1::ClusterStagedUpdateRun>()
             .columns(&run_columns(false))
             .with_status(),
-        // The reference separates a status that does not exist; clients may have come to rely on it.
+        // KubeFleet separates a status that does not exist; clients may have come to rely on it.
         Crd::new::<ClusterStagedUpdateStrategy>(&["csus"], FLEET)
             .served::<v1::ClusterStagedUpdateStrategy>()
             .served::<v1alpha1::ClusterStagedUpdateStrategy>()

@@ -127,7 +127,7 @@ fn every_rule_has_a_case() {
                     .flatten()
                 {
                     let message = rule["message"].as_str().unwrap();
-                    // The bounds of the field refuse the same values before the rule is asked.
+                    // The bounds of the field refuse the same values before the rule is evaluated.
                     if message == "timeoutInSeconds must be between 5 and 10 when intervalInSeconds is 30" {
                         continue;
                     }
@@ -141,7 +141,7 @@ fn every_rule_has_a_case() {
     }
 }
 
-/// Lists of selector terms that the reference's files do not bound (placement-api 11.1). No rule may be below them: in a list
+/// Lists of selector terms that KubeFleet's files do not bound (placement-api 11.1). No rule may be below them: in a list
 /// without a bound it costs more than the API server allows, and the whole definition would be refused.
 #[test]
 fn unbounded_terms_have_no_rules() {

@@ -12,7 +12,7 @@ pub enum PlacementKind {
 /// Generic type of a placement condition; the full type carries the kind's prefix (placement-api 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlacementCondition {
-    /// All clusters that the policy asks for are found.
+    /// All clusters that the policy requires are found.
     Scheduled,
     /// All clusters move to the observed resources.
     RolloutStarted,
@@ -182,7 +182,7 @@ pub mod update_run {
     /// A cluster's update has begun.
     pub const STARTED: &str = "Started";
 
-    /// A task has asked for approval.
+    /// A task has requested approval.
     pub const APPROVAL_REQUEST_CREATED: &str = "ApprovalRequestCreated";
 
     /// A task's request was approved.

@@ -31,12 +31,12 @@ pub struct Event {
 /// State of an object (by namespace and name) before a point in time; `None` where it did not exist.
 pub type StatesBefore = BTreeMap<(Arc<str>, Arc<str>), Option<Arc<Stored>>>;
 
-/// Bounded history with wake-up for readers.
+/// Bounded history that notifies its readers.
 pub struct History {
     events: VecDeque<Arc<Event>>,
     floor: u64,
     limit: usize,
-    wake: tokio::sync::watch::Sender<u64>,
+    notify: tokio::sync::watch::Sender<u64>,
 }
 
 impl History {
@@ -46,7 +46,7 @@ impl History {
             events: VecDeque::new(),
             floor,
             limit,
-            wake: tokio::sync::watch::Sender::new(floor),
+            notify: tokio::sync::watch::Sender::new(floor),
         }
     }
 
@@ -55,9 +55,9 @@ impl History {
         self.floor
     }
 
-    /// A receiver that wakes on each new event.
+    /// A receiver that is notified of each new event.
     pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.wake.subscribe()
+        self.notify.subscribe()
     }
 
     /// Adds an event and forgets the oldest beyond the limit.
@@ -69,14 +69,14 @@ impl History {
                 self.floor = old.rv;
             }
         }
-        self.wake.send_replace(rv);
+        self.notify.send_replace(rv);
     }
 
     /// Forgets everything up to `rv` and makes readers that are behind notice.
     pub fn compact(&mut self, rv: u64) {
         self.events.clear();
         self.floor = rv;
-        self.wake.send_replace(rv);
+        self.notify.send_replace(rv);
     }
 
     /// At most `limit` events after `rv`, oldest first.

@@ -45,9 +45,9 @@ pub enum StoreError {
     Missing,
     /// The object has another resourceVersion than expected.
     Changed,
-    /// The asked resourceVersion left the history.
+    /// The requested resourceVersion left the history.
     Expired,
-    /// The asked resourceVersion lies in the future; holds the present one.
+    /// The requested resourceVersion lies in the future; holds the present one.
     Future(u64),
 }
 
@@ -256,7 +256,7 @@ impl Store {
             table: name,
             scope: scope.clone(),
             rv,
-            wake: history.subscribe(),
+            changes: history.subscribe(),
         })
     }
 
@@ -265,12 +265,12 @@ impl Store {
         let mut inner = self.0.lock();
         let (limits, rv) = (inner.limits, inner.rv);
         let table = inner.tables.get_mut(table)?;
-        let wake = table.history_or_new(scope, limits).subscribe();
+        let changes = table.history_or_new(scope, limits).subscribe();
         let cursor = Cursor {
             table: table.name.clone(),
             scope: scope.clone(),
             rv,
-            wake,
+            changes,
         };
         Some((
             Snapshot {
@@ -286,8 +286,8 @@ impl Store {
         let inner = self.0.lock();
         let table = inner.tables.get(&cursor.table).ok_or(StoreError::Missing)?;
         let history = table.history(&cursor.scope).ok_or(StoreError::Missing)?;
-        // Mark before reading: what comes later wakes the reader again.
-        cursor.wake.mark_unchanged();
+        // Mark before reading: what comes later notifies the reader again.
+        cursor.changes.mark_unchanged();
         let events = history.after(cursor.rv, limit)?;
         cursor.rv = match events.last() {
             Some(last) if events.len() == limit => last.rv,
@@ -351,7 +351,7 @@ pub struct Cursor {
     table: Arc<str>,
     scope: Scope,
     rv: u64,
-    wake: tokio::sync::watch::Receiver<u64>,
+    changes: tokio::sync::watch::Receiver<u64>,
 }
 
 impl Cursor {
@@ -362,7 +362,7 @@ impl Cursor {
 
     /// Waits for something new; `false` when the table is gone.
     pub async fn changed(&mut self) -> bool {
-        self.wake.changed().await.is_ok()
+        self.changes.changed().await.is_ok()
     }
 }
 
@@ -542,7 +542,7 @@ mod tests {
                 .rv,
             a + 1
         );
-        // As with a real server, a watch from a version that is yet to come hears nothing until then.
+        // As with a real server, a watch from a version that is yet to come delivers nothing until then.
         let mut early = s.cursor("configmaps", &Scope::All, ahead).unwrap();
         assert!(s.read(&mut early, 10).unwrap().is_empty() && early.rv() == ahead);
     }

@@ -20,7 +20,7 @@ pub struct Stored {
     pub uid: Arc<str>,
     /// uids of the owners.
     pub owners: Vec<Arc<str>>,
-    /// Whether deletion was asked for.
+    /// Whether deletion was requested.
     pub terminating: bool,
     /// apiVersion it was written in.
     pub api_version: Arc<str>,

@@ -136,7 +136,7 @@ fn apply(core: &Arc<Core>, call: &Call) -> ApiResult<Written> {
                 &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found"),
             ));
         };
-        // Somebody created or deleted it between the look and the write: look again.
+        // It was created or deleted between the read and the write: read again.
         match outcome {
             Err(e) if !exists && e.reason == "AlreadyExists" => {}
             Err(e) if exists && e.reason == "NotFound" => {}

@@ -126,7 +126,7 @@ fn page(core: &Core, call: &Call, selectors: &Selectors) -> ApiResult<Page> {
     })
 }
 
-/// The list at the version that `resourceVersion` and `resourceVersionMatch` ask for.
+/// The list at the version that `resourceVersion` and `resourceVersionMatch` select.
 fn snapshot_for(core: &Core, call: &Call, table: &str, scope: &Scope) -> ApiResult<Snapshot> {
     let (rv, matching) = (
         call.query.get("resourceVersion"),
@@ -175,19 +175,19 @@ fn check_not_future(core: &Core, rv: &str) -> ApiResult<()> {
     if rv.is_empty() {
         return Ok(());
     }
-    let (asked, now) = (parse_rv(rv)?, core.store.rv());
-    if asked > now {
-        Err(read_error(StoreError::Future(now), asked))
+    let (wanted, now) = (parse_rv(rv)?, core.store.rv());
+    if wanted > now {
+        Err(read_error(StoreError::Future(now), wanted))
     } else {
         Ok(())
     }
 }
 
 /// The failure of a read at a version.
-pub fn read_error(error: StoreError, asked: u64) -> ApiError {
+pub fn read_error(error: StoreError, wanted: u64) -> ApiError {
     match error {
         StoreError::Future(now) => {
-            let message = format!("Too large resource version: {asked}, current: {now}");
+            let message = format!("Too large resource version: {wanted}, current: {now}");
             ApiError {
                 details: Some(
                     json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1}),

@@ -67,7 +67,7 @@ fn view(call: &Call, paths: &ScalePaths, live: &Value) -> Value {
             metadata[key] = value.clone();
         }
     }
-    // Zero is left out of the wish, as Go does.
+    // Zero is left out of the spec, as Go does.
     let spec = match number(&paths.spec) {
         0 => json!({}),
         n => json!({"replicas": n}),

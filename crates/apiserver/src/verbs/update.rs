@@ -128,7 +128,7 @@ fn store_change(
     }
 }
 
-/// An explicit empty list (or one empty entry) asks to forget all managers.
+/// An explicit empty list (or one empty entry) removes all managers.
 fn resets_managers(new: &Value) -> bool {
     match object::at(new, &["metadata", "managedFields"])
         .and_then(Value::as_array)

@@ -1,7 +1,7 @@
 //! Downloads official releases and verifies their published checksums.
 //!
 //! `curl` does the transfer: it knows the machine's proxies and trust. A machine without it, or without a way to the
-//! releases, goes on to the next source after seconds.
+//! releases, tries the next source after seconds.
 
 use std::fs;
 use std::path::Path;

@@ -104,7 +104,7 @@ fn get_missing(found: &mut Found, cache: &Path, progress: &dyn Progress) -> Resu
         let step = source.step(&missing);
         progress.begin(SUBJECT, &step);
         let begun = Instant::now();
-        // One after the other, so that an interrupted build goes on where it was with the next start.
+        // One after the other, so that the next start continues an interrupted build.
         let result = missing.iter().try_for_each(|tool| {
             source.get(*tool, &scratch.0, progress)?;
             settle(*tool, &scratch.0, cache)

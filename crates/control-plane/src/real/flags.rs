@@ -72,7 +72,7 @@ pub fn controller_manager(layout: &Layout) -> Vec<String> {
         format!("--service-account-private-key-file={}", file(&layout.token_private_key)),
         format!("--root-ca-file={}", file(&layout.ca)),
         "--use-service-account-credentials=true".to_owned(),
-        // One instance, and nobody looks at its own endpoints.
+        // One instance, whose own endpoints are not used.
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
         // No kubelet renews leases or evicts pods.

@@ -132,7 +132,7 @@ impl Real {
         Ok(())
     }
 
-    /// Resolves when one of the processes ends, with the error that tells why.
+    /// Resolves when one of the processes ends, with the error that says why.
     pub async fn broken(&mut self) -> anyhow::Error {
         let manager = async {
             match &mut self.manager {

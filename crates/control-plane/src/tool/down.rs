@@ -12,7 +12,7 @@ use super::RunArgs;
 
 /// For the fleet to end by itself; killed after that, and its children go with it.
 const GRACE: Duration = Duration::from_secs(20);
-/// Between two looks at the lock.
+/// Between two checks of the lock.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Stop them.

@@ -17,7 +17,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Returns when it is asked to stop.
+    /// Returns after SIGTERM or SIGINT.
     pub async fn run(self) -> Result<()> {
         serve_until_ended(&self.folder, self.port).await
     }

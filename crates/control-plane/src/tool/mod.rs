@@ -19,7 +19,7 @@ pub enum Command {
     Up(up::Up),
     /// Stop them.
     Down(down::Down),
-    /// Tell which run and whether they are ready.
+    /// Print which run and whether they are ready.
     Status(status::Status),
     /// Find or get the programs of the real kind.
     Binaries(binaries::Binaries),

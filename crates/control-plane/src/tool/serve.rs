@@ -21,7 +21,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Returns when it is asked to stop, or when a control plane breaks.
+    /// Returns after SIGTERM or SIGINT, or when a control plane breaks.
     pub async fn run(self) -> Result<()> {
         // A session of its own: neither Ctrl-C nor a closed terminal reaches it.
         nix::unistd::setsid().context("no session of its own")?;

@@ -49,7 +49,7 @@ async fn print(run: &Run) -> Result<()> {
         run.folder().display()
     );
     for cluster in &state.clusters {
-        let answer = match timeout(ANSWER, ask(cluster)).await {
+        let answer = match timeout(ANSWER, check_ready(cluster)).await {
             Ok(Ok(())) => "ready".to_owned(),
             Ok(Err(error)) => format!("not ready: {error:#}"),
             Err(_) => format!("no answer in {} s", ANSWER.as_secs()),
@@ -62,7 +62,7 @@ async fn print(run: &Run) -> Result<()> {
     Ok(())
 }
 
-async fn ask(cluster: &Cluster) -> Result<()> {
+async fn check_ready(cluster: &Cluster) -> Result<()> {
     ready(&kubeconfig::client(&cluster.kubeconfig).await?)
         .await
         .map_err(anyhow::Error::msg)

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::RunArgs;
 
-/// Between two looks at the background process's log.
+/// Between two reads of the background process's log.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Start control planes and leave them running in the background.

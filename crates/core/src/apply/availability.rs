@@ -39,7 +39,7 @@ impl Availability {
 /// Judges an object of the given resource by its current content.
 pub fn availability(group: &str, version: &str, plural: &str, object: &Value) -> Availability {
     let object = Object(object);
-    let verdict = match (group, version, plural) {
+    let found = match (group, version, plural) {
         ("apps", "v1", "deployments") => deployment(object),
         ("apps", "v1", "statefulsets") => stateful_set(object),
         ("apps", "v1", "daemonsets") => daemon_set(object),
@@ -49,7 +49,7 @@ pub fn availability(group: &str, version: &str, plural: &str, object: &Value) ->
         _ if is_data(group, version, plural) => Ok(Availability::Available),
         _ => Ok(Availability::NotTrackable),
     };
-    verdict.unwrap_or_else(Availability::Failed)
+    found.unwrap_or_else(Availability::Failed)
 }
 
 /// Whether the availability of this resource depends on the object's content, so that its changes matter.

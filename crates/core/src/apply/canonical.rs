@@ -1,13 +1,13 @@
 //! JSON in the one form that hashes and the last-applied annotation use (member-behaviour 4.14).
 //!
-//! The bytes must equal those of the reference, or every object it placed would look changed after a change of agent.
+//! The bytes must equal those of KubeFleet, or every object it placed would look changed after a change of agent.
 
 use api::hash::go_json;
 use serde_json::{Number, Value};
 
 /// Canonical JSON: keys in byte order at every level, no spaces, HTML characters escaped, floats in Go's short form.
 ///
-/// Integers beyond 64 bits with sign are floats, because the reference reads them so.
+/// Integers beyond 64 bits with sign are floats, because KubeFleet reads them so.
 pub fn canonical(value: &Value) -> String {
     let text = if has_large_integer(value) {
         go_json(&with_floats(value))

@@ -13,7 +13,7 @@ use super::owners::WorkClaim;
 use super::work::Work;
 
 /// Longest wait for Works that the hub is known to write. An object that nobody lists is removed after that. The hub writes
-/// all Works of a binding in one pass; when some are missing it was interrupted, and goes on after a restart or a change of
+/// all Works of a binding in one pass; when some are missing it was interrupted, and continues after a restart or a change of
 /// its leader, which takes a minute or two. Keeping an object that long is harmless, removing one that is still wanted is
 /// an outage.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(600);

@@ -61,7 +61,7 @@ struct Write {
 /// What the history says about one more write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Permit {
-    /// Go on.
+    /// Write it.
     Write,
     /// The other writer has to be left alone for this long.
     Wait(Duration),
@@ -175,7 +175,7 @@ fn until(start: Timestamp, span: SignedDuration, now: Timestamp) -> Option<Durat
     left.is_positive().then(|| left.unsigned_abs())
 }
 
-/// Fingerprint of what of an object the applied body speaks of. It holds within one process.
+/// Fingerprint of those fields of an object that the applied body sets. It holds within one process.
 fn fingerprint(body: &Value, object: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     add(body, Some(object), &mut hasher);

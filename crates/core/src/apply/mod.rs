@@ -4,9 +4,9 @@
 //! 1. [`Work::decode`], then one [`Record`] per manifest; [`refuse_nameless_and_duplicates`];
 //! 2. [`left_overs`]: what must go first ([`release`]), unless another Work takes it ([`Siblings`]); then
 //!    [`announcement`]: what must be on record before anything is applied;
-//! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that asks for requests until it has an [`ManifestResult`];
+//! 3. per manifest, ordered by [`wave`], a [`Pipeline`] that returns requests until it has an [`ManifestResult`];
 //! 4. [`report`] and [`record`]: the status of the Work and of the AppliedWork;
-//! 5. [`Backoff`]: when to look again.
+//! 5. [`Backoff`]: when the next pass is due.
 //!
 //! [`deletion`] decides about a Work that is going. Nothing here does IO or reads a clock.
 
@@ -53,7 +53,7 @@ pub use pipeline::{Pipeline, Terms};
 pub use prepare::ANNOTATION_BUDGET;
 pub use print::Print;
 pub use report::{Entry, Report, Subject, report};
-pub use request::{Answer, Ask, Failure, FailureKind, Next, PatchFormat};
+pub use request::{Answer, Failure, FailureKind, Next, PatchFormat, Request};
 pub use requeue::{Backoff, Finding, Settings, aged_priority};
 pub use strategy::{ApplyType, Comparison, Strategy, TakeOver};
 pub use trim::SIZE_LIMIT;

@@ -16,7 +16,7 @@ use super::print::Print;
 pub enum ResultType {
     /// The object is as the manifest wants it.
     Applied,
-    /// Applied, but the look for drifts afterwards failed.
+    /// Applied, but the check for drifts afterwards failed.
     AppliedWithFailedDriftDetection,
     /// The manifest cannot be decoded, or its kind is not served.
     DecodingErred,
@@ -96,9 +96,9 @@ pub struct Live {
     pub resource_version: String,
     /// Whether our AppliedWork is among its owners.
     pub owned: bool,
-    /// Fingerprint, to tell changes of status from changes of content.
+    /// Fingerprint, to distinguish changes of status from changes of content.
     pub print: Print,
-    /// The part of its status that is reported back, when the Work asks for it.
+    /// The part of its status that is reported back, when the Work requests it.
     pub status: Option<Value>,
 }
 

@@ -151,7 +151,7 @@ pub fn other_works(live: &Value, owner: &Owner) -> Vec<String> {
 /// The owners of an object that Works of the same placement hand over to `owner`: those who keep it, and `owner`, in one
 /// list, so that the object never is without an owner. `None` when nobody hands it over.
 ///
-/// It is ours already, so neither the takeover policy nor the rule about other owners is asked (docs/decisions/0009).
+/// It is ours already, so neither the takeover policy nor the rule about other owners applies (docs/decisions/0009).
 pub fn handed_over(live: &Value, owner: &Owner, claims: &BTreeMap<String, WorkClaim>) -> Option<Vec<Value>> {
     let claim = |r: &Value| claims.get(field(r, "name")).copied();
     let works = || {
@@ -173,7 +173,7 @@ pub fn handed_over(live: &Value, owner: &Owner, claims: &BTreeMap<String, WorkCl
     Some(kept)
 }
 
-/// Decides about a takeover by the owners alone; `exists` tells whether a Work of that name is on the hub.
+/// Decides about a takeover by the owners alone; `exists` says whether a Work of that name is on the hub.
 pub fn claim(live: &Value, owner: &Owner, allow_co_ownership: bool, exists: impl Fn(&str) -> bool) -> Claim {
     let mut kept: Vec<Value> = references(live)
         .iter()

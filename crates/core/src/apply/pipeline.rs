@@ -1,6 +1,6 @@
 //! The way of one manifest: read, take over, compare, apply, compare again (member-behaviour 4.9).
 //!
-//! A [`Pipeline`] is a state machine: the shell does what [`Next::Ask`] says and hands in the answer, until it is done.
+//! A [`Pipeline`] is a state machine: the shell does what [`Next::Send`] says and hands in the answer, until it is done.
 //! An object that was never seen before is created at once; only when that fails is it read.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use super::owners::{self, Claim, Owner};
 use super::ownership;
 use super::patch::{self, Change};
 use super::prepare::{self, annotation, prepare, sanitize};
-use super::request::{Answer, Ask, Failure, FailureKind, Next, PatchFormat};
+use super::request::{Answer, Failure, FailureKind, Next, PatchFormat, Request};
 use super::strategy::{ApplyType, Comparison, Strategy, TakeOver};
 use api::placement::v1beta1::PatchDetail;
 use api::text::annotations::SPEC_HASH;
@@ -118,7 +118,7 @@ impl<'a> Pipeline<'a> {
             let allowed = self.terms.strategy.allow_co_ownership;
             let valid = owners::validate(self.manifest, None, &self.terms.owner, allowed).is_ok();
             if valid && !prepared.too_large_to_remember {
-                return self.ask(Stage::CreatingUnseen, Ask::Create(prepared.body));
+                return self.send(Stage::CreatingUnseen, Request::Create(prepared.body));
             }
         }
         self.read()
@@ -160,7 +160,7 @@ impl<'a> Pipeline<'a> {
                 if failure.kind == FailureKind::Conflict && self.take_over_conflicts < TAKE_OVER_CONFLICTS =>
             {
                 self.take_over_conflicts += 1;
-                self.ask(Stage::Reading, Ask::Read)
+                self.send(Stage::Reading, Request::Read)
             }
             (Stage::TakingOver, Answer::Failed(failure)) => {
                 self.not_taken_over(&format!("failed to take over the object: {}", by_server(&failure)))
@@ -208,7 +208,7 @@ impl<'a> Pipeline<'a> {
         if others.is_empty() {
             self.claim(&BTreeMap::new())
         } else {
-            self.ask(Stage::FindingWorks, Ask::Works(others))
+            self.send(Stage::FindingWorks, Request::Works(others))
         }
     }
 
@@ -238,9 +238,9 @@ impl<'a> Pipeline<'a> {
         }) {
             Claim::Taken(why) => self.not_taken_over(why),
             Claim::Free(references) if strategy.take_over == TakeOver::IfNoDiff => match strategy.comparison {
-                Comparison::Partial => self.ask(
+                Comparison::Partial => self.send(
                     Stage::ComparingForTakeOver(references),
-                    Ask::DryRun(sanitize(self.manifest)),
+                    Request::DryRun(sanitize(self.manifest)),
                 ),
                 _ => match self.compared_in_full() {
                     Ok(compared) => self.take_over_if_same(references, compared),
@@ -270,7 +270,7 @@ impl<'a> Pipeline<'a> {
     fn take(&mut self, references: Vec<Value>) -> Next {
         let Some(live) = &self.live else { return self.absent() };
         let ours = owners::with_references(live, references);
-        self.ask(Stage::TakingOver, Ask::Replace(ours))
+        self.send(Stage::TakingOver, Request::Replace(ours))
     }
 
     /// The live object is ours, or must stay somebody else's.
@@ -279,7 +279,7 @@ impl<'a> Pipeline<'a> {
         let strategy = &self.terms.strategy;
         if strategy.only_reports() {
             return if strategy.comparison == Comparison::Partial {
-                self.ask(Stage::Reporting, Ask::DryRun(sanitize(self.manifest)))
+                self.send(Stage::Reporting, Request::DryRun(sanitize(self.manifest)))
             } else {
                 let compared = self.compared_in_full();
                 self.report(compared)
@@ -293,7 +293,7 @@ impl<'a> Pipeline<'a> {
         }
         if strategy.only_if_not_drifted && annotation(live, SPEC_HASH) == Some(self.hash.as_str()) {
             return if strategy.comparison == Comparison::Partial {
-                self.ask(Stage::ComparingBeforeApply, Ask::DryRun(sanitize(self.manifest)))
+                self.send(Stage::ComparingBeforeApply, Request::DryRun(sanitize(self.manifest)))
             } else {
                 let compared = self.compared_in_full();
                 self.apply_unless_drifted(compared)
@@ -368,7 +368,7 @@ impl<'a> Pipeline<'a> {
             return self.apply_on_server(prepared.body, force);
         }
         let Some(live) = live else {
-            return self.ask(Stage::Creating, Ask::Create(prepared.body));
+            return self.send(Stage::Creating, Request::Create(prepared.body));
         };
         let body = if strategy.allow_co_ownership && !patch::merges_lists(&prepared.body) {
             prepare::keep_foreign_owners(&prepared.body, live, owner)
@@ -382,13 +382,13 @@ impl<'a> Pipeline<'a> {
                 body: patch,
                 carries_over,
             }) => {
-                let ask = Ask::Patch { format, body: patch };
+                let request = Request::Patch { format, body: patch };
                 self.write(
                     Stage::Patching {
                         body: body.clone(),
                         carries_over,
                     },
-                    ask,
+                    request,
                     &body,
                 )
             }
@@ -403,11 +403,11 @@ impl<'a> Pipeline<'a> {
             .and_then(|live| ownership::before_server_side(&body, live));
         match patch {
             Some(patch) => {
-                let ask = Ask::Patch {
+                let request = Request::Patch {
                     format: PatchFormat::Merge,
                     body: patch,
                 };
-                self.ask(Stage::CarryingOver { body, force }, ask)
+                self.send(Stage::CarryingOver { body, force }, request)
             }
             None => self.apply_body(body, force),
         }
@@ -419,9 +419,9 @@ impl<'a> Pipeline<'a> {
             force,
         };
         let Some(live) = &self.live else {
-            return self.ask(
+            return self.send(
                 stage(force),
-                Ask::Apply {
+                Request::Apply {
                     body: body.clone(),
                     force,
                 },
@@ -436,16 +436,16 @@ impl<'a> Pipeline<'a> {
             patch::guard(&mut sent, live);
         }
         let force = force || prepare::only_we_manage(live);
-        self.write(stage(force), Ask::Apply { body: sent, force }, &body)
+        self.write(stage(force), Request::Apply { body: sent, force }, &body)
     }
 
     /// Sends a write of `body` over the live object, unless the writes before it say that it had better wait or never will do.
-    fn write(&mut self, stage: Stage, ask: Ask, body: &Value) -> Next {
+    fn write(&mut self, stage: Stage, request: Request, body: &Value) -> Next {
         let Some(live) = &self.live else {
-            return self.ask(stage, ask);
+            return self.send(stage, request);
         };
         match self.history.permit(body, live, self.now) {
-            Permit::Write => self.ask(stage, ask),
+            Permit::Write => self.send(stage, request),
             Permit::Refuse(why) => self.not_applied(&why),
             Permit::Wait(rest) => {
                 let live = live.clone();
@@ -478,7 +478,7 @@ impl<'a> Pipeline<'a> {
                 patch::guard(&mut body, live);
             }
         }
-        self.ask(stage, Ask::Apply { body, force: true })
+        self.send(stage, Request::Apply { body, force: true })
     }
 
     fn applied_already(&mut self) -> Next {
@@ -491,7 +491,7 @@ impl<'a> Pipeline<'a> {
 
     fn read(&mut self) -> Next {
         self.reads += 1;
-        self.ask(Stage::Reading, Ask::Read)
+        self.send(Stage::Reading, Request::Read)
     }
 
     fn applied(&mut self, live: Value) -> Next {
@@ -503,11 +503,11 @@ impl<'a> Pipeline<'a> {
         let Resource {
             group, version, plural, ..
         } = self.resource;
-        let verdict = availability(group, version, plural, &live);
+        let availability = availability(group, version, plural, &live);
         self.live = Some(live);
         let mut outcome = self.outcome(ResultType::Applied, String::new());
         outcome.drifts = drifts;
-        outcome.availability = verdict;
+        outcome.availability = availability;
         Next::Done(outcome)
     }
 
@@ -543,9 +543,9 @@ impl<'a> Pipeline<'a> {
         })
     }
 
-    fn ask(&mut self, stage: Stage, ask: Ask) -> Next {
+    fn send(&mut self, stage: Stage, request: Request) -> Next {
         self.stage = stage;
-        Next::Ask(ask)
+        Next::Send(request)
     }
 
     fn not_created(&self, failure: &Failure) -> Next {

@@ -120,7 +120,7 @@ pub fn only_we_manage(live: &Value) -> bool {
 
 /// Whether the live object already holds everything a server-side apply of `body` would say, applied by us before.
 ///
-/// A field that somebody else changed since is no longer among ours, even where the change cannot be told from the values,
+/// A field that somebody else changed since is no longer among ours, even where the values do not show the change,
 /// as with a key added to a map that is one value.
 ///
 /// Nor must anything be among ours that the body does not say: the apply would remove it.

@@ -1,4 +1,4 @@
-//! Fingerprints of objects, to tell whether one still is as a pass left it without keeping it.
+//! Fingerprints of objects: they show whether one still is as a pass left it, without keeping the object.
 //!
 //! Comparisons that users see leave out much that a manifest may well set, such as labels of reserved domains
 //! (member-behaviour 4.11). Fingerprints cover that too, because applying the manifest again would put it back.

@@ -128,7 +128,7 @@ fn known_entries(old: &WorkStatus) -> Known<'_> {
     known
 }
 
-/// The stored entry that goes on in this one; none where the manifest could not be read or has no name.
+/// The stored entry that this one continues; none where the manifest could not be read or has no name.
 fn carry_over(known: &mut Known<'_>, entry: &Entry) -> ManifestCondition {
     let fresh = || ManifestCondition {
         identifier: entry.identifier.clone(),
@@ -139,7 +139,7 @@ fn carry_over(known: &mut Known<'_>, entry: &Entry) -> ManifestCondition {
         entry.outcome.result,
         ResultType::DecodingErred | ResultType::FoundGenerateName
     ) {
-        // Only the times of an unchanged verdict go on; everything else of it starts anew.
+        // Only the times of an unchanged condition are kept; everything else of it is new.
         let same = |c: &&Condition| match c.type_.as_str() {
             types::APPLIED => c.reason == entry.outcome.result.reason(),
             types::DIFF_REPORTED => c.reason == manifest_reasons::FAILED_TO_REPORT_DIFF,
@@ -169,7 +169,7 @@ fn manifest_condition(subject: &Subject, carried: ManifestCondition, entry: &Ent
     } = &entry.outcome;
     let mut next = carried;
     let generation = live.as_ref().map_or(0, |live| live.generation);
-    let mut put = |kind: &str, verdict: Option<ConditionValues>| match verdict {
+    let mut put = |kind: &str, values: Option<ConditionValues>| match values {
         Some((status, reason, message)) => {
             let condition = Condition::new(kind, status, reason, message, generation, now.clone());
             condition::set(&mut next.conditions, condition);
@@ -220,7 +220,7 @@ fn applied(result: ResultType, error: &str) -> ConditionValues {
 }
 
 fn available(availability: &Availability) -> Option<ConditionValues> {
-    let verdict = match availability {
+    let values = match availability {
         Availability::Skipped => return None,
         Availability::Available => (
             ConditionStatus::True,
@@ -243,7 +243,7 @@ fn available(availability: &Availability) -> Option<ConditionValues> {
             format!("Failed to track the availability of the applied manifest (error = {why})"),
         ),
     };
-    Some(verdict)
+    Some(values)
 }
 
 fn contested(contest: &Contest) -> ConditionValues {
@@ -350,7 +350,7 @@ fn work_conditions(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: 
     let all_applied = applied == total;
     let yes = |reason, message: &str| Some((ConditionStatus::True, reason, message.to_owned()));
     let no = |reason, message: String| Some((ConditionStatus::False, reason, message));
-    let applied_verdict = match (subject.only_reports, all_applied) {
+    let applied_condition = match (subject.only_reports, all_applied) {
         (true, _) => None,
         (false, true) => yes(
             reasons::ALL_MANIFESTS_APPLIED,
@@ -361,7 +361,7 @@ fn work_conditions(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: 
             format!("Failed to apply all manifests ({applied} of {total} manifests are applied)"),
         ),
     };
-    let available_verdict = if subject.only_reports || !all_applied {
+    let available_condition = if subject.only_reports || !all_applied {
         None
     } else if tracked == total {
         yes(
@@ -380,7 +380,7 @@ fn work_conditions(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: 
             format!("Some manifests are not available ({available} of {total} manifests are available)"),
         )
     };
-    let diff_verdict = match (subject.only_reports, reported == total) {
+    let diff_condition = match (subject.only_reports, reported == total) {
         (false, _) => None,
         (true, true) => yes(
             reasons::ALL_MANIFESTS_DIFF_REPORTED,
@@ -392,13 +392,13 @@ fn work_conditions(subject: &Subject, old: &WorkStatus, entries: &[Entry], now: 
         ),
     };
     let mut conditions = old.conditions.clone();
-    let verdicts = [
-        (types::APPLIED, applied_verdict),
-        (types::AVAILABLE, available_verdict),
-        (types::DIFF_REPORTED, diff_verdict),
+    let wanted = [
+        (types::APPLIED, applied_condition),
+        (types::AVAILABLE, available_condition),
+        (types::DIFF_REPORTED, diff_condition),
     ];
-    for (kind, verdict) in verdicts {
-        match verdict {
+    for (kind, values) in wanted {
+        match values {
             Some((status, reason, message)) => {
                 let condition = Condition::new(kind, status, reason, message, subject.generation, now.clone());
                 condition::set(&mut conditions, condition);

@@ -1,4 +1,4 @@
-//! What the processing of a manifest asks of its shell, and the answers.
+//! The requests that the processing of a manifest needs, and their answers.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::outcome::ManifestResult;
 use super::owners::WorkClaim;
 
-/// One request to the member's API server (or, for [`Ask::Works`], to what is known of the hub).
+/// One request to the member's API server (or, for [`Request::Works`], to what is known of the hub).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ask {
+pub enum Request {
     /// Read the object.
     Read,
     /// What these Works, whose AppliedWorks own the object, say about it; answered by [`Answer::Works`].
@@ -45,7 +45,7 @@ pub enum PatchFormat {
     Merge,
 }
 
-/// Answer to an [`Ask`].
+/// Answer to a [`Request`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// The object as the server returned it.
@@ -65,7 +65,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// Kinds of failures that decisions tell apart.
+/// Kinds of failures that decisions distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// There is no such object.
@@ -86,7 +86,7 @@ pub enum FailureKind {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Do this and answer.
-    Ask(Ask),
+    Send(Request),
     /// Processing is over.
     Done(ManifestResult),
 }

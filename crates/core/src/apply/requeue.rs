@@ -1,4 +1,4 @@
-//! When a Work is looked at again although nothing told us to (member-behaviour 7).
+//! When a Work gets a pass without an event (member-behaviour 7).
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ pub struct Work {
     pub generation: i64,
     /// Version of the whole object.
     pub resource_version: String,
-    /// Whether its deletion was asked for.
+    /// Whether its deletion was requested.
     pub is_deleting: bool,
     /// All finalizers.
     pub finalizers: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Work {
     pub status: WorkStatus,
 }
 
-/// A Work or AppliedWork that does not have the shape that its kind promises.
+/// A Work or AppliedWork that does not have the shape of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("The {kind} {name:?} cannot be read: {cause}.")]
 pub struct Unreadable {
@@ -142,7 +142,7 @@ pub struct AppliedWork {
     pub name: String,
     /// Identity of this incarnation.
     pub uid: String,
-    /// When its deletion was asked for.
+    /// When its deletion was requested.
     pub deleted: Option<jiff::Timestamp>,
     /// What it says is applied.
     pub applied: Vec<AppliedResourceMeta>,

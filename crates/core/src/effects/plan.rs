@@ -27,7 +27,7 @@ pub struct Plan<F = ()> {
     /// Warnings about what stays wrong with the planner's object until somebody acts. Every pass plans them; the shell
     /// records each once for each generation of the object.
     pub standing: Vec<Standing>,
-    /// When to look again if nothing happens before; `None` means never.
+    /// When the next pass is due if nothing happens before; `None` means never.
     pub requeue: Option<Duration>,
     /// What went wrong. A problem of class expected or unexpected makes the shell repeat the pass with back-off,
     /// after it has executed the steps that were planned nevertheless.
@@ -121,7 +121,7 @@ impl<F> Plan<F> {
         self.steps.iter().flatten().chain(&self.deferrable)
     }
 
-    /// Asks for another look after `wait` at the latest.
+    /// Requests another pass after `wait` at the latest.
     pub fn look_again(&mut self, wait: Duration) {
         self.requeue = Some(self.requeue.map_or(wait, |known| known.min(wait)));
     }

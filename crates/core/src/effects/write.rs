@@ -68,7 +68,7 @@ impl Write {
         }
     }
 
-    /// Tells this write from others to the same object, so that one that was refused is recognised when it comes again.
+    /// Distinguishes this write from others to the same object, so that one that was refused is recognised when it comes again.
     pub fn fingerprint(&self) -> Digest {
         let text = match self {
             Self::Create { object, .. } => format!("create {object}"),

@@ -222,7 +222,7 @@ fn report(service: &ServiceView, weight: i64, since: Timestamp) -> ExportReport 
     }
 }
 
-/// What the Service itself tells of its address. Without a lookup in the cloud the resource id stays unknown.
+/// What the Service itself says about its address. Without a lookup in the cloud the resource id stays unknown.
 fn public_ip(service: &ServiceView) -> PublicIp {
     if service.service_type != "LoadBalancer" || service.internal_load_balancer {
         return PublicIp::default();

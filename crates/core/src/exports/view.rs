@@ -18,7 +18,7 @@ pub struct ExportView {
     pub resource_version: String,
     /// Generation, which its conditions observe.
     pub generation: i64,
-    /// Deletion was asked for.
+    /// Deletion was requested.
     pub deleting: bool,
     /// All finalizers.
     pub finalizers: Vec<String>,
@@ -35,7 +35,7 @@ pub struct ServiceView {
     pub uid: String,
     /// Version of the Service.
     pub resource_version: String,
-    /// Deletion was asked for.
+    /// Deletion was requested.
     pub deleting: bool,
     /// `spec.type`; absent means `ClusterIP`.
     pub service_type: String,
@@ -45,7 +45,7 @@ pub struct ServiceView {
     pub ports: Vec<ServicePort>,
     /// Addresses of the load balancer, those with a host name only left out.
     pub ingress_ips: Vec<String>,
-    /// The annotation that asks for an internal load balancer is exactly `true`.
+    /// The annotation that requests an internal load balancer is exactly `true`.
     pub internal_load_balancer: bool,
 }
 

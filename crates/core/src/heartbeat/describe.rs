@@ -42,8 +42,8 @@ pub struct Provider {
     /// Whether it runs; if not, the built-in facts are reported.
     pub started: Result<(), NotStarted>,
     /// Whether this is the first time, so that an event reports it.
-    pub is_news: bool,
-    /// The costs, or why there are none; `None` when they are not asked for.
+    pub is_new: bool,
+    /// The costs, or why there are none; `None` when they are switched off.
     pub costs: Option<Result<Costs, String>>,
 }
 
@@ -81,23 +81,23 @@ pub(super) fn describe(
     let old = status.get("conditions").cloned().unwrap_or_default();
     let old = Vec::<Condition>::deserialize(old).unwrap_or_default();
     let mut conditions = Vec::new();
-    for (kind, verdict) in verdicts(findings) {
+    for (kind, values) in condition_values(findings) {
         let before = condition::find(&old, kind).cloned();
-        let Some(verdict) = verdict else {
+        let Some(values) = values else {
             conditions.extend(before.filter(|_| !collected));
             continue;
         };
         conditions.extend(before);
         if kind == types::CLUSTER_PROPERTY_PROVIDER_STARTED
-            && findings.provider.as_ref().is_some_and(|provider| provider.is_news)
+            && findings.provider.as_ref().is_some_and(|provider| provider.is_new)
         {
             notices.push(Notice {
-                reason: verdict.1,
-                message: verdict.2.clone(),
-                warning: verdict.0 != ConditionStatus::True,
+                reason: values.1,
+                message: values.2.clone(),
+                warning: values.0 != ConditionStatus::True,
             });
         }
-        put(&mut conditions, membership, kind, verdict, now);
+        put(&mut conditions, membership, kind, values, now);
     }
     if conditions.is_empty() {
         status.remove("conditions");
@@ -118,7 +118,7 @@ fn values(properties: &[Property], now: &Time) -> Map<String, Value> {
 }
 
 /// All conditions about the collection, in the order in which users see them.
-fn verdicts(findings: &Findings) -> [(&'static str, Option<ConditionValues>); 4] {
+fn condition_values(findings: &Findings) -> [(&'static str, Option<ConditionValues>); 4] {
     let provider = findings.provider.as_ref();
     let running = provider.filter(|provider| provider.started.is_ok());
     let costs = running.and_then(|provider| provider.costs.as_ref());

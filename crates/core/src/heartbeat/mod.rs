@@ -1,6 +1,6 @@
 //! What the member agent says about itself and its cluster in its InternalMemberCluster (member-behaviour 3).
 //!
-//! Only the entries of the agents that we speak for and the fields that describe the cluster are touched: other agents
+//! Only the entries of the agents that this one reports for and the fields that describe the cluster are touched: other agents
 //! write into the same object.
 
 mod costs;
@@ -144,7 +144,7 @@ pub struct Findings {
     pub usage: Option<ResourceUsage>,
     /// Namespaces and what placed each, when they are to be reported.
     pub namespaces: Option<Namespaces>,
-    /// What became of the property provider, when one was asked for.
+    /// How the start of the property provider ended, when one is configured.
     pub provider: Option<Provider>,
 }
 
@@ -252,7 +252,7 @@ pub fn joined(membership: &Membership, others: &[AgentType], findings: &Findings
 /// `others`: they stay as they are while it could not.
 pub fn left(membership: &Membership, others: &[AgentType], failure: Option<&str>, now: &Time) -> Update {
     let mut agent = membership.agent(AgentType::MemberAgent);
-    let (verdict, notice) = match failure {
+    let (values, notice) = match failure {
         None => (
             (
                 ConditionStatus::False,
@@ -273,7 +273,7 @@ pub fn left(membership: &Membership, others: &[AgentType], failure: Option<&str>
             ),
         ),
     };
-    let change = put(&mut agent.conditions, membership, types::JOINED, verdict, now);
+    let change = put(&mut agent.conditions, membership, types::JOINED, values, now);
     let changed = change.status || change.generation || failure.is_some();
     let notices = if changed { vec![notice] } else { Vec::new() };
     let mut agents = vec![agent];
@@ -348,8 +348,8 @@ struct Change {
     generation: bool,
 }
 
-fn put(list: &mut Vec<Condition>, membership: &Membership, kind: &str, verdict: ConditionValues, now: &Time) -> Change {
-    let (status, reason, message) = verdict;
+fn put(list: &mut Vec<Condition>, membership: &Membership, kind: &str, values: ConditionValues, now: &Time) -> Change {
+    let (status, reason, message) = values;
     let generation = membership.generation;
     let old = condition::find(list, kind);
     let change = Change {

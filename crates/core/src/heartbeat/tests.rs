@@ -59,9 +59,9 @@ fn the_first_heartbeat_joins() {
         })
     );
     assert_eq!(update.patch["metadata"], json!({"resourceVersion": "7", "uid": "u"}));
-    let told: Vec<_> = update.notices.iter().map(|n| (n.reason, n.warning)).collect();
+    let notices: Vec<_> = update.notices.iter().map(|n| (n.reason, n.warning)).collect();
     assert_eq!(
-        told,
+        notices,
         [
             ("InternalMemberClusterHealthy", false),
             ("InternalMemberClusterJoined", false)
@@ -133,11 +133,11 @@ fn an_unhealthy_member_still_has_a_heartbeat() {
     assert!(update.notices[0].warning);
 }
 
-fn provider(started: Result<(), NotStarted>, is_news: bool) -> Findings {
+fn provider(started: Result<(), NotStarted>, is_new: bool) -> Findings {
     Findings {
         provider: Some(Provider {
             started,
-            is_news,
+            is_new,
             costs: None,
         }),
         ..findings()
@@ -163,7 +163,7 @@ fn lines(status: &Value) -> Vec<String> {
 #[test]
 fn a_provider_that_does_not_start_is_told_once() {
     let before = membership(Value::Null);
-    let failing = |is_news| provider(Err(NotStarted::Failed("no region".into())), is_news);
+    let failing = |is_new| provider(Err(NotStarted::Failed("no region".into())), is_new);
     let update = joined(&before, &[], &failing(true), &now());
     let status = patched(&before, &update);
     let message = "Failed to start the property provider: no region";
@@ -208,8 +208,8 @@ fn conditions_of_a_provider_stand_in_their_order() {
         })
     };
     let update = joined(&before, &[], &costs(price(None)), &now());
-    let told = update.notices.last().unwrap();
-    assert_eq!((told.reason, told.warning), ("Started", false));
+    let notices = update.notices.last().unwrap();
+    assert_eq!((notices.reason, notices.warning), ("Started", false));
     assert_eq!(
         lines(&patched(&before, &update)),
         [
@@ -280,12 +280,12 @@ fn one_agent_speaks_for_those_whose_place_it_takes() {
                 let joined = joined.clone().find(|one| one["type"] == "Joined").unwrap();
                 let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
                 let heartbeat = text(&agent["lastReceivedHeartbeat"]);
-                let [kind, verdict, reason] = [&agent["type"], &joined["status"], &joined["reason"]].map(text);
+                let [kind, status, reason] = [&agent["type"], &joined["status"], &joined["reason"]].map(text);
                 assert_eq!(
                     (&joined["observedGeneration"], &joined["message"]),
                     (&json!(2), &json!(""))
                 );
-                format!("{kind} {verdict} {reason} {heartbeat}")
+                format!("{kind} {status} {reason} {heartbeat}")
             })
             .collect()
     };

@@ -285,17 +285,17 @@ fn standing(plan: &mut Plan, member: &Value, reason: &'static str, notes: Vec<St
     }));
 }
 
-/// The status speaks of the internal record as it was read, so a member that was just prepared has no verdict yet.
+/// The status reflects the internal record as it was read, so a member that was just prepared is neither joined nor left yet.
 fn status(seen: &Seen<'_>, settings: &Settings, now: Timestamp, plan: &mut Plan) -> Option<Write> {
     let member = seen.member;
     let mut draft = Draft::of(member, now);
-    let verdict = seen.internal.map(|internal| {
+    let joined = seen.internal.map(|internal| {
         let left_out = draft.copy_from(internal);
         standing(plan, member, warnings::INVALID_CLUSTER_PROPERTY, left_out);
-        draft.verdict(&settings.expected_agents)
+        draft.joined(&settings.expected_agents)
     });
-    // A cluster that has left is not ready until its agents speak up again.
-    if verdict != Some(Joined::False) && draft.ready_to_join() {
+    // A cluster that has left is not ready until its agents report again.
+    if joined != Some(Joined::False) && draft.ready_to_join() {
         event(
             plan,
             member,
@@ -303,18 +303,18 @@ fn status(seen: &Seen<'_>, settings: &Settings, now: Timestamp, plan: &mut Plan)
             "member cluster ready to join",
         );
     }
-    if let Some(verdict) = verdict {
-        announce(member, &mut draft, verdict, plan);
+    if let Some(joined) = joined {
+        announce(member, &mut draft, joined, plan);
     }
     draft.write(member)
 }
 
-/// Writes the verdict down; a flip of the Joined condition has an event and a counter.
-pub(super) fn announce(member: &Value, draft: &mut Draft, verdict: Joined, plan: &mut Plan) {
-    if !draft.record(verdict) {
+/// Writes the Joined condition; a flip of the Joined condition has an event and a counter.
+pub(super) fn announce(member: &Value, draft: &mut Draft, joined: Joined, plan: &mut Plan) {
+    if !draft.record(joined) {
         return;
     }
-    match verdict {
+    match joined {
         Joined::True => {
             event(plan, member, reasons::MEMBER_CLUSTER_JOINED, "member cluster joined");
             plan.facts.push(Counter::Join);

@@ -1,4 +1,4 @@
-//! The leave path (hub-behaviour 1.6): ask the member to leave, then remove what the hub kept for it.
+//! The leave path (hub-behaviour 1.6): request that the member leaves, then remove what the hub kept for it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{Plan, Seen, Settings, deleted_at, finalizers, name, patch_bound, tex
 use crate::effects::{Target, Write};
 use crate::problem::Problem;
 
-/// How soon to look at a namespace that is going away; its end is an event as well.
+/// How soon to check a namespace that is being deleted; its end is an event as well.
 const NAMESPACE_GOING: Duration = Duration::from_secs(1);
 /// A namespace that takes longer than this to go away needs a person.
 const NAMESPACE_STUCK: SignedDuration = SignedDuration::from_mins(15);
@@ -62,24 +62,24 @@ fn ask_to_leave(
     let mut draft = Draft::of(member, now);
     // What cannot be copied was reported while the member was there.
     draft.copy_from(internal);
-    let verdict = draft.verdict(&settings.expected_agents);
-    announce(member, &mut draft, verdict, plan);
+    let joined = draft.joined(&settings.expected_agents);
+    announce(member, &mut draft, joined, plan);
     let status = draft.write(member);
-    if verdict == Joined::False {
+    if joined == Joined::False {
         collect(seen, name(namespace), namespace, plan);
         plan.step(status);
         return;
     }
-    let asked = text(internal, "/spec/state") == "Leave";
+    let requested = text(internal, "/spec/state") == "Leave";
     let waited = deleted_at(member).map_or(SignedDuration::ZERO, |since| now.duration_since(since));
     let left = settings
         .force_delete_wait
         .saturating_sub(Duration::try_from(waited).unwrap_or_default());
-    if asked && left.is_zero() {
+    if requested && left.is_zero() {
         collect(seen, name(namespace), namespace, plan);
         return;
     }
-    if !asked {
+    if !requested {
         let target = Target::new(kinds::INTERNAL_MEMBER_CLUSTER, Some(name(namespace)), name(member));
         let body = json!({ "spec": { "state": "Leave" } });
         plan.step([Write::MergePatch {

@@ -47,7 +47,7 @@ pub struct Settings {
     pub force_delete_wait: Duration,
 }
 
-/// What is to be done for one member. A failing write ends the pass, so a status never speaks of things that do not
+/// What is to be done for one member. A failing write ends the pass, so a status never mentions things that do not
 /// exist; the counters take their steps once all steps of writes are done.
 pub type Plan = effects::Plan<Vec<Counter>>;
 
@@ -123,7 +123,7 @@ fn resource_version(object: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// When deletion of the object was asked for.
+/// When deletion of the object was requested.
 fn deleted_at(object: &Value) -> Option<Timestamp> {
     text(object, "/metadata/deletionTimestamp").parse().ok()
 }

@@ -164,7 +164,7 @@ impl Draft {
     }
 
     /// What the agents' answers amount to.
-    pub(super) fn verdict(&self, expected: &[AgentType]) -> Joined {
+    pub(super) fn joined(&self, expected: &[AgentType]) -> Joined {
         let agents = self
             .status
             .get("agentStatus")
@@ -174,7 +174,7 @@ impl Draft {
             return Joined::Unknown;
         }
         let mut reported = BTreeSet::new();
-        let mut verdicts = BTreeSet::new();
+        let mut statuses = BTreeSet::new();
         for agent in agents {
             let kind = agent
                 .get("type")
@@ -191,23 +191,23 @@ impl Draft {
                 .flatten()
                 .find(|c| c.get("type").and_then(Value::as_str) == Some(conditions::JOINED));
             match joined.and_then(|c| c.get("status")).and_then(Value::as_str) {
-                Some(status @ ("True" | "False")) => verdicts.insert(status),
+                Some(status @ ("True" | "False")) => statuses.insert(status),
                 _ => return Joined::Unknown,
             };
         }
-        if reported.len() < expected.len() || verdicts.len() != 1 {
+        if reported.len() < expected.len() || statuses.len() != 1 {
             return Joined::Unknown;
         }
-        if verdicts.contains("True") {
+        if statuses.contains("True") {
             Joined::True
         } else {
             Joined::False
         }
     }
 
-    /// Writes the verdict down. Returns whether Joined flipped.
-    pub(super) fn record(&mut self, verdict: Joined) -> bool {
-        match verdict {
+    /// Writes the Joined condition. Returns whether Joined flipped.
+    pub(super) fn record(&mut self, joined: Joined) -> bool {
+        match joined {
             Joined::True => self.set(
                 conditions::JOINED,
                 "True",

@@ -314,8 +314,8 @@ fn joined_by_what_the_agents_say() {
     for (agents, networking, wanted) in cases {
         let mut draft = status::Draft::of(&member(), now());
         draft.copy_from(&json!({"status": {"agentStatus": agents}}));
-        let verdict = draft.verdict(&expected_agents(networking));
-        assert_eq!(format!("{verdict:?}"), wanted, "{agents:?}");
+        let joined = draft.joined(&expected_agents(networking));
+        assert_eq!(format!("{joined:?}"), wanted, "{agents:?}");
     }
 }
 
@@ -377,13 +377,13 @@ fn a_member_leaves_step_by_step_and_its_works_are_let_go() {
     world.works = vec!["a-work".to_owned(), "b-work".to_owned()];
     world.delete_member();
 
-    let asked = world.pass();
-    assert_eq!(kinds(&asked), [vec!["patch InternalMemberCluster"]]);
+    let first = world.pass();
+    assert_eq!(kinds(&first), [vec!["patch InternalMemberCluster"]]);
     assert_eq!(
         world.internal.as_ref().unwrap()["spec"],
         json!({"state": "Leave", "heartbeatPeriodSeconds": 15})
     );
-    assert_eq!(asked.requeue, Some(Duration::from_secs(900)));
+    assert_eq!(first.requeue, Some(Duration::from_secs(900)));
     let waiting = world.pass();
     assert_eq!(
         (kinds(&waiting).len(), waiting.requeue),

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 
 /// One object as a user wrote it, ready to be sent: canonical JSON text, identity and labels.
 ///
-/// The text has sorted keys and Go's escapes, so that hashes over it equal those of the reference (placement-api 16.3).
+/// The text has sorted keys and Go's escapes, so that hashes over it equal those of KubeFleet (placement-api 16.3).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// What the manifest is about.

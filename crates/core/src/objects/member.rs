@@ -1,4 +1,4 @@
-//! Member clusters, as far as placements look at them.
+//! Member clusters, as far as placements use them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -23,7 +23,7 @@ pub use placement::{InvalidKey, Placement, PlacementKey};
 pub use snapshots::{PolicySnapshot, ResourceSnapshot};
 pub use work::Work;
 
-/// A stored object that does not have the shape its kind promises.
+/// A stored object that does not have the shape of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("The {kind} {name:?} cannot be read: {reason}.")]
 pub struct DecodeError {

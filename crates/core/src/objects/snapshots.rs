@@ -94,7 +94,7 @@ impl PolicySnapshot {
         self.meta.label(labels::IS_LATEST_SNAPSHOT) == Some(labels::TRUE)
     }
 
-    /// The number of clusters that PickN asks for; the annotation is authoritative.
+    /// The number of clusters of PickN; the annotation is authoritative.
     pub fn number_of_clusters(&self) -> Option<i64> {
         self.meta.annotation(annotations::NUMBER_OF_CLUSTERS)?.parse().ok()
     }

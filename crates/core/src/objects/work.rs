@@ -104,8 +104,8 @@ impl Work {
     }
 
     /// What a condition says about the current generation.
-    pub fn verdict(&self, type_: &str) -> condition::ConditionState {
-        condition::verdict(&self.status.conditions, type_, self.meta.generation)
+    pub fn condition_state(&self, type_: &str) -> condition::ConditionState {
+        condition::state(&self.status.conditions, type_, self.meta.generation)
     }
 }
 

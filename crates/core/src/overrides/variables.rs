@@ -15,7 +15,7 @@ pub enum VariableError {
     /// The member cluster does not carry the label.
     #[error("the member cluster {cluster:?} has no label {key:?}")]
     MissingLabel {
-        /// The cluster that was asked.
+        /// The cluster that was evaluated.
         cluster: String,
         /// The label key that the variable names.
         key: String,

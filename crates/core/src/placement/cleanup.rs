@@ -35,7 +35,7 @@ impl Teardown {
         self.steps[step].extend(writes);
     }
 
-    /// Lets a binding go. `deletes` says whether its deletion still has to be asked for.
+    /// Lets a binding go. `deletes` says whether its deletion still has to be requested.
     pub(super) fn binding(
         &mut self,
         slice: &Slice<'_>,
@@ -118,8 +118,8 @@ pub(super) fn teardown(world: &mut World<'_>) -> Teardown {
     teardown
 }
 
-/// Warnings about Works whose deletion something on the member holds up. The placement's status does not speak of
-/// clusters that are no longer selected, so nothing else tells its users (docs/decisions/0013).
+/// Warnings about Works whose deletion something on the member holds up. The placement's status does not mention
+/// clusters that are no longer selected, so its users see it nowhere else (docs/decisions/0013).
 fn blocked_deletions(world: &World<'_>) -> Vec<Standing> {
     let placement = &world.placement;
     let deleting = world.slice.works.iter().filter(|work| work.meta.is_deleting());

@@ -15,7 +15,7 @@ use crate::objects::Binding;
 use crate::report;
 
 /// Orders all writes into as few steps as their dependencies allow: what owns and protects, then bindings and Works,
-/// then the status that users look at, then what repeats it for each part.
+/// then the placement's status, then what repeats it for each part.
 pub(super) fn order(mut world: World<'_>, works: Works, teardown: Teardown, report: Option<Report>) -> Pass {
     let key = world.slice.key;
     let placement = Arc::clone(&world.placement);
@@ -81,7 +81,7 @@ fn live<'a>(bindings: &'a [Tracked<Binding>]) -> impl Iterator<Item = &'a Tracke
 }
 
 /// Finalizers of the placement and snapshots. When snapshots are deleted, new ones wait for that, so that never more
-/// exist than the user's limit allows. The master of a group comes before its other parts: without it nobody could tell
+/// exist than the user's limit allows. The master of a group comes before its other parts: without it nobody could know
 /// after a crash what they are parts of.
 fn own_and_snapshot(world: &mut World<'_>) {
     let placement = Arc::clone(&world.placement);

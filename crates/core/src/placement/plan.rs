@@ -8,7 +8,7 @@ use super::world::World;
 use super::{Pass, Settings, Slice, cleanup, finish, stages, status};
 use crate::trace::Recorder;
 
-/// Decides everything about one placement: writes, events, and when to look again.
+/// Decides everything about one placement: writes, events, and when the next pass is due.
 ///
 /// `nonce` makes the names of new objects fresh; equal arguments give equal passes. Applying the writes of a pass and
 /// planning again gives no further writes, unless something else happened.

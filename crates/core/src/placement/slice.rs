@@ -40,7 +40,7 @@ pub struct Slice<'a> {
     /// placement. Of one that was readable before, `works` has that version.
     pub unreadable_works: &'a BTreeSet<Target>,
     /// Namespaces of members whose agent has put its finalizer on a Work, of whatever placement.
-    pub holders: &'a BTreeSet<String>,
+    pub members_with_finalizers: &'a BTreeSet<String>,
     /// All override snapshots of both kinds on the hub: matching needs the latest of each, application those that bindings name.
     pub overrides: &'a [Arc<OverrideSnapshot>],
     /// The resources that may be selected.

@@ -152,13 +152,13 @@ pub(super) fn roll_out_and_render(world: &mut World<'_>) -> Works {
     });
     if !rested {
         world.fail(Problem::unexpected(format!(
-            "The rolling update and its Works have not come to rest in {limit} rounds; the next pass goes on."
+            "The rolling update and its Works have not come to rest in {limit} rounds; the next pass continues."
         )));
     }
     works
 }
 
-/// Repeats a round while it asks for another one, `limit` times at most. Answers whether the last one was content.
+/// Repeats a round while it returns true, `limit` times at most. Answers whether the last one returned false.
 fn repeat(limit: usize, mut again: impl FnMut() -> bool) -> bool {
     (0..limit).any(|_| !again())
 }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_end_with_the_first_that_is_content_and_at_the_limit() {
+    fn rounds_end_with_the_first_that_returns_false_and_at_the_limit() {
         let mut rounds = 0;
         let mut until = |limit, content: usize| {
             rounds = 0;

@@ -1,4 +1,4 @@
-//! The status that users look at, and what of it goes elsewhere (hub-behaviour 7.7, 8).
+//! The placement's status, and the parts of it that are copied elsewhere (hub-behaviour 7.7, 8).
 
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ fn compute(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
             }
         }
     };
-    // Where the selection has moved to, nobody asked for the status.
+    // In the namespace that the selection has moved to, nobody requested the status.
     let copy = match selected {
         Selected::Moved(_) => None,
         _ => copy(world, &mut status),

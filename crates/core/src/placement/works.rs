@@ -33,7 +33,7 @@ pub(super) struct Works {
 /// Which bindings are rendered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// All that have been rolled out; the rollout is still to speak about them.
+    /// All that have been rolled out; the rollout has not set their conditions yet.
     BeforeRollout,
     /// Those about whose current generation the rollout has spoken.
     AfterRollout,
@@ -134,7 +134,7 @@ impl Works {
                 report_back: strategy.and_then(|s| s.report_back_strategy.as_ref()),
                 works,
                 unreadable: world.slice.unreadable_works,
-                is_held: is_held(member, world.slice.holders, world.now),
+                adds_finalizer: removes_finalizer(member, world.slice.members_with_finalizers, world.now),
                 overrides: world.slice.overrides,
                 refused: world.slice.refused,
             };
@@ -158,8 +158,8 @@ impl Works {
 }
 
 /// Whether the member's agent will take its finalizer off a Work that it never got: it does so with others, and it lives.
-fn is_held(member: &Member, holders: &BTreeSet<String>, now: Timestamp) -> bool {
-    holders.contains(&names::member_namespace(member.name())) && schedule::eligible(member, now).is_ok()
+fn removes_finalizer(member: &Member, members_with_finalizers: &BTreeSet<String>, now: Timestamp) -> bool {
+    members_with_finalizers.contains(&names::member_namespace(member.name())) && schedule::eligible(member, now).is_ok()
 }
 
 /// The Works of each member, so that nobody has to look through all of them.
@@ -182,7 +182,8 @@ fn is_rendered(binding: &Binding, phase: Phase) -> bool {
     match binding.state() {
         BindingState::Scheduled => false,
         BindingState::Bound => {
-            phase == Phase::BeforeRollout || binding.verdict(conditions::ROLLOUT_STARTED) != ConditionState::Stale
+            phase == Phase::BeforeRollout
+                || binding.condition_state(conditions::ROLLOUT_STARTED) != ConditionState::Stale
         }
         BindingState::Unscheduled => true,
     }

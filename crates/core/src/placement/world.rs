@@ -85,7 +85,7 @@ impl<'a> World<'a> {
         world
     }
 
-    /// Notes what went wrong; the stages that do not depend on it go on.
+    /// Notes what went wrong; the stages that do not depend on it still run.
     pub(super) fn fail(&mut self, problem: Problem) {
         if problem.class != Class::User {
             self.pass.notes.push(problem.message.clone());

@@ -1,4 +1,4 @@
-//! Why some Works of a binding cannot be made. Each stands still by itself: the others go on.
+//! Why some Works of a binding cannot be made. Each stops by itself; the others are not affected.
 
 use super::RenderResult;
 use crate::problem::Problem;

@@ -33,7 +33,7 @@ pub struct Part {
     pub envelopes: Vec<(Envelope, Digest)>,
 }
 
-/// The groups of a placement by the name of their master, each opened when it is first asked for.
+/// The groups of a placement by the name of their master, each opened when it is first used.
 pub struct Groups<'a> {
     key: &'a PlacementKey,
     snapshots: Vec<&'a ResourceSnapshot>,

@@ -1,7 +1,7 @@
 //! Work generation: what a member is to apply for one binding (hub-behaviour 7.2, 7.3, 7.5, 7.6).
 //!
 //! Each Work is made as a whole or not at all: a mistake in an object, an envelope or an override leaves the Work that it
-//! concerns as it is, and the other Works of that cluster, like those of other clusters, go on.
+//! concerns as it is, and the other Works of that cluster, like those of other clusters, are not affected.
 
 mod faults;
 mod group;
@@ -54,7 +54,7 @@ pub struct Input<'a> {
     /// Works that exist and cannot be read.
     pub unreadable: &'a BTreeSet<Target>,
     /// Whether new Works are created with the member agent's finalizer, which saves the agent a write.
-    pub is_held: bool,
+    pub adds_finalizer: bool,
     /// All override snapshots.
     pub overrides: &'a [Arc<OverrideSnapshot>],
     /// Works that the API server refused to write, see [`Refusals`].
@@ -74,7 +74,7 @@ pub struct Rendered {
     pub result: RenderResult,
     /// Events on the binding.
     pub events: Vec<Event>,
-    /// When to look again if nothing happens before.
+    /// When the next pass is due if nothing happens before.
     pub requeue: Option<Duration>,
 }
 
@@ -91,7 +91,7 @@ pub enum RenderResult {
     Synchronized {
         /// Whether any Work is created, changed in what members see, or on its way out, so that answers are still to come.
         changed: bool,
-        /// Names of the Works that remain as they are and speak for the binding when nothing changed.
+        /// Names of the Works that remain as they are and represent the binding when nothing changed.
         works: Vec<String>,
     },
 }
@@ -197,7 +197,7 @@ fn synchronize(
         strategy,
         report_back: input.report_back,
         compare_content: overrides.is_empty(),
-        is_held: input.is_held,
+        adds_finalizer: input.adds_finalizer,
     };
     let mut synced = Synced::default();
     for wanted in &works {
@@ -339,7 +339,7 @@ impl Synced {
         self.writes.push(works::delete(work));
     }
 
-    /// A write that was refused before is not repeated; the refusal is what the status speaks of.
+    /// A write that was refused before is not repeated; the status reports the refusal.
     fn leave_out_refused(&mut self, input: &Input<'_>) {
         let Self {
             writes,

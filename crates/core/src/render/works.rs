@@ -26,7 +26,7 @@ pub(super) struct WorkLocation<'a> {
     /// Whether content that differs is repaired, even where the Work records the right origin.
     pub compare_content: bool,
     /// Whether new Works carry the member agent's finalizer from the start.
-    pub is_held: bool,
+    pub adds_finalizer: bool,
 }
 
 /// A write to a Work that exists.
@@ -123,7 +123,7 @@ pub(super) fn create(location: &WorkLocation<'_>, wanted: &Wanted) -> Write {
         },
         "spec": spec,
     });
-    if location.is_held {
+    if location.adds_finalizer {
         object["metadata"]["finalizers"] = json!([finalizers::WORK]);
     }
     Write::Create {

@@ -49,7 +49,7 @@ pub(super) fn conditions(
     draft.keep_up_to(&set);
 }
 
-/// An entry that lacks the condition has no verdict.
+/// An entry that lacks the condition does not count.
 fn status_of(entry: &PerClusterPlacementStatus, kind: PlacementCondition) -> ConditionStatus {
     condition::find(&entry.conditions, kind.per_cluster()).map_or(ConditionStatus::Unknown, |c| c.status)
 }

@@ -32,13 +32,13 @@ pub struct BackInput<'a> {
     pub resources: &'a dyn ResourceView,
 }
 
-/// Writes of the originals whose status is not yet what their copies report, in a fixed order. Nothing unless the placement asks
-/// for it; an original that is gone is passed over.
+/// Writes of the originals whose status is not yet what their copies report, in a fixed order. Nothing unless the placement requests
+/// it; an original that is gone is passed over.
 ///
 /// # Errors
 /// The user's mistake when the placement may select several clusters: their reports would contradict each other.
 pub fn back_reports(input: &BackInput<'_>) -> Result<Vec<Write>, Problem> {
-    if !is_asked_for(input.placement) {
+    if !is_requested(input.placement) {
         return Ok(Vec::new());
     }
     if !selects_one_cluster(input.placement) {
@@ -53,7 +53,7 @@ pub fn back_reports(input: &BackInput<'_>) -> Result<Vec<Write>, Problem> {
         .map(|id| (&id.group, &id.version, &id.kind, &id.namespace, &id.name))
         .collect();
     let mut reports = Vec::new();
-    for work in input.works.iter().filter(|work| speaks(work, input)) {
+    for work in input.works.iter().filter(|work| counts(work, input)) {
         for manifest in &work.status.manifest_conditions {
             let id = &manifest.identifier;
             if !selected.contains(&(&id.group, &id.version, &id.kind, &id.namespace, &id.name)) {
@@ -74,7 +74,7 @@ pub fn back_reports(input: &BackInput<'_>) -> Result<Vec<Write>, Problem> {
     Ok(reports)
 }
 
-fn is_asked_for(placement: &Placement) -> bool {
+fn is_requested(placement: &Placement) -> bool {
     let strategy = placement.spec.strategy.as_ref();
     strategy.and_then(|s| s.report_back_strategy.as_ref()).is_some_and(|s| {
         s.type_ == ReportBackStrategyType::Mirror && s.destination == Some(ReportBackDestination::OriginalResource)
@@ -91,8 +91,8 @@ fn selects_one_cluster(placement: &Placement) -> bool {
 }
 
 /// Whether a Work's reports count: it is of a cluster that the placement holds, applied, and of plain objects. While a
-/// placement moves, the cluster that it leaves has a Work as well; that one is silent.
-fn speaks(work: &Work, input: &BackInput<'_>) -> bool {
+/// placement moves, the cluster that it leaves has a Work as well; that one does not count.
+fn counts(work: &Work, input: &BackInput<'_>) -> bool {
     let is_of = |binding: &Arc<Binding>| {
         !binding.meta.is_deleting()
             && binding.state() == BindingState::Bound
@@ -101,7 +101,7 @@ fn speaks(work: &Work, input: &BackInput<'_>) -> bool {
     !work.meta.is_deleting()
         && work.meta.label(labels::PARENT_NAMESPACE) == input.placement.meta.namespace.as_deref()
         && work.meta.label(labels::ENVELOPE_KIND).is_none()
-        && work.verdict(on_work::APPLIED) == ConditionState::True
+        && work.condition_state(on_work::APPLIED) == ConditionState::True
         && input.bindings.iter().any(is_of)
 }
 

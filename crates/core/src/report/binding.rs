@@ -76,7 +76,7 @@ pub fn awaits_member(binding: &Binding, result: &RenderResult, works: &[Arc<Work
     is_awaited(*changed, &speaking(binding, names, works), kind)
 }
 
-/// The stored Works that speak for the binding.
+/// The stored Works that represent the binding.
 fn speaking<'a>(binding: &Binding, names: &[String], works: &'a [Arc<Work>]) -> Vec<&'a Work> {
     let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let namespace = api::names::member_namespace(binding.cluster());
@@ -140,7 +140,7 @@ impl<'a> Draft<'a> {
             self.say(cluster::APPLIED, false, reasons::APPLY_IN_PROGRESS, message);
             return;
         }
-        match verdict(works, on_work::APPLIED) {
+        match worst_state(works, on_work::APPLIED) {
             ConditionState::Stale => {
                 let message = self.count(works, on_work::APPLIED, "have not been applied");
                 self.say(
@@ -176,7 +176,7 @@ impl<'a> Draft<'a> {
 
     fn available(&mut self, works: &[&Work]) {
         self.status.drifted_placements = lists::drifted(works);
-        match verdict(works, on_work::AVAILABLE) {
+        match worst_state(works, on_work::AVAILABLE) {
             ConditionState::Stale => {
                 let message = self.count(works, on_work::AVAILABLE, "have not been checked for availability");
                 self.say(cluster::AVAILABLE, false, reasons::NOT_ALL_WORK_ARE_AVAILABLE, &message);
@@ -214,7 +214,7 @@ impl<'a> Draft<'a> {
             self.say(cluster::DIFF_REPORTED, false, reasons::DIFF_REPORT_IN_PROGRESS, message);
             return;
         }
-        if verdict(works, on_work::DIFF_REPORTED) == ConditionState::True {
+        if worst_state(works, on_work::DIFF_REPORTED) == ConditionState::True {
             let message = "All corresponding work objects have reported differences.";
             self.say(
                 cluster::DIFF_REPORTED,
@@ -238,7 +238,7 @@ impl<'a> Draft<'a> {
     fn count(&self, works: &[&Work], kind: &str, what: &str) -> String {
         let names: Vec<_> = works
             .iter()
-            .filter(|w| w.verdict(kind) != ConditionState::True)
+            .filter(|w| w.condition_state(kind) != ConditionState::True)
             .map(|w| w.meta.name.as_str())
             .collect();
         format!(
@@ -249,7 +249,7 @@ impl<'a> Draft<'a> {
         )
     }
 
-    /// The time of a condition stays while neither its status nor the generation that it speaks of changes:
+    /// The time of a condition stays while neither its status nor its observed generation changes:
     /// the wait for untrackable resources is counted from it.
     fn say(&mut self, kind: &str, holds: bool, reason: &str, message: &str) {
         let status = if holds {
@@ -268,11 +268,11 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The worst of the Works' verdicts: silence before failure before success. No Works at all are all well.
-fn verdict(works: &[&Work], kind: &str) -> ConditionState {
+/// The worst state of a condition among the Works: stale before False before True. Without Works it is True.
+fn worst_state(works: &[&Work], kind: &str) -> ConditionState {
     let mut worst = ConditionState::True;
     for work in works {
-        match work.verdict(kind) {
+        match work.condition_state(kind) {
             ConditionState::Stale => return ConditionState::Stale,
             ConditionState::False => worst = ConditionState::False,
             ConditionState::True => {}

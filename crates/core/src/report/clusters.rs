@@ -189,9 +189,7 @@ impl<'e, 'a> Draft<'e, 'a> {
     fn walk(&mut self, expected: &[PlacementCondition], binding: &Binding) {
         for kind in expected {
             let type_ = kind.per_cluster();
-            let said = binding
-                .condition(type_)
-                .map(|c| (c, c.verdict(binding.meta.generation)));
+            let said = binding.condition(type_).map(|c| (c, c.state(binding.meta.generation)));
             match said {
                 Some((c, ConditionState::True)) => {
                     self.say(type_, ConditionStatus::True, &c.reason, &c.message);

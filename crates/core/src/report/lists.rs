@@ -16,7 +16,7 @@ const LIMIT: usize = 100;
 
 /// Resources that could not be placed, sorted and cut. Only Works that are not applied or not available have any.
 pub(super) fn failed(works: &[&Work]) -> Vec<FailedResourcePlacement> {
-    let is_false = |work: &Work, kind| work.verdict(kind) == condition::ConditionState::False;
+    let is_false = |work: &Work, kind| work.condition_state(kind) == condition::ConditionState::False;
     let works = works
         .iter()
         .filter(|w| is_false(w, work::APPLIED) || is_false(w, work::AVAILABLE));

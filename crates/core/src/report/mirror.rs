@@ -23,8 +23,8 @@ pub struct Mirror<'a> {
     pub namespace_usable: bool,
 }
 
-/// The namespace in which a ClusterResourcePlacement shows its status; `None` when it does not ask for that.
-/// The inner `None` means that it asks, but names no namespace.
+/// The namespace in which a ClusterResourcePlacement shows its status; `None` when it does not request that.
+/// The inner `None` means that it does, but names no namespace.
 pub fn target_namespace(placement: &Placement) -> Option<Option<&str>> {
     let accessible = placement.meta.namespace.is_none()
         && placement.spec.status_reporting_scope == Some(StatusReportingScope::NamespaceAccessible);

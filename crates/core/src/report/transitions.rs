@@ -23,7 +23,7 @@ pub struct PlacementFact {
     pub reason: String,
 }
 
-/// Whether everything that the placement asks for has happened.
+/// Whether everything that the placement requires has happened.
 pub fn is_complete(placement: &Placement, status: &PlacementStatus) -> bool {
     first_open(placement, status).is_none()
 }

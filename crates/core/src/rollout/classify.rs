@@ -30,7 +30,7 @@ pub enum Role {
     UpToDate,
     /// No longer wanted: may be removed; `freely` when that cannot make anything unavailable.
     Remove {
-        /// Whether no budget is asked.
+        /// Whether no budget applies.
         freely: bool,
     },
     /// Its cluster is not known or leaves the fleet, or an older binding still leaves the same cluster: nothing happens.
@@ -105,7 +105,7 @@ impl Classes {
             self.ready += i64::from(ready);
             self.can_be_ready +=
                 i64::from((!failed || matches!(answer, Answer::Awaited { .. })) && !reports_diff(binding));
-            // One that leaves the fleet takes what it serves with it, and no budget is asked.
+            // One that leaves the fleet takes what it serves with it, so no budget applies.
             self.can_be_unavailable += i64::from(ready && (deleting || is_leaving));
             self.any_unready |= !ready;
             let waits = match (readiness, answer) {
@@ -172,7 +172,7 @@ impl Classes {
 
 /// Whether the binding serves its cluster (hub-behaviour 5.4).
 fn readiness(binding: &Binding, period: Duration, now: Timestamp) -> Readiness {
-    if binding.verdict(conditions::DIFF_REPORTED) == ConditionState::True {
+    if binding.condition_state(conditions::DIFF_REPORTED) == ConditionState::True {
         return Readiness::Ready;
     }
     let generation = binding.meta.generation;
@@ -226,7 +226,7 @@ enum Answer {
 }
 
 /// A member that has not answered yet may be updated like a failed one. It takes its share of `maxSurge` for the
-/// unavailable period: otherwise every look at it would admit one more cluster. After that it counts as failed, so that
+/// unavailable period: otherwise every pass would admit one more cluster. After that it counts as failed, so that
 /// members that never answer do not hold up the others (hub-behaviour 5.5).
 fn answer(binding: &Binding, input: &Input<'_>) -> Answer {
     let generation = binding.meta.generation;
@@ -251,5 +251,5 @@ fn left_of(period: Duration, since: &Condition, now: Timestamp) -> Option<Durati
 }
 
 fn reports_diff(binding: &Binding) -> bool {
-    binding.verdict(conditions::DIFF_REPORTED) != ConditionState::Stale
+    binding.condition_state(conditions::DIFF_REPORTED) != ConditionState::Stale
 }

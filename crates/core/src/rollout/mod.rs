@@ -49,7 +49,7 @@ pub struct Input<'a> {
 /// How a round of the rollout ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RolloutResult {
-    /// When to look again, if not because of an event.
+    /// When the next pass is due, if no event causes one before.
     pub requeue: Option<Duration>,
     /// Whether any binding was moved or removed, so that the budgets may have room for more.
     pub changed: bool,

@@ -1,4 +1,4 @@
-//! The rolling update as a stage of a pass: it goes on as long as a round moves or removes a binding.
+//! The rolling update as a stage of a pass: it continues as long as a round moves or removes a binding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct StageInput<'a> {
 pub struct StageResult {
     /// Whether anything was moved or removed.
     pub moved: bool,
-    /// When to look again, if not because of an event.
+    /// When the next pass is due, if no event causes one before.
     pub requeue: Option<Duration>,
     /// What went wrong.
     pub problems: Vec<Problem>,
@@ -88,7 +88,7 @@ pub fn run(bindings: &mut [Tracked<Binding>], input: &StageInput<'_>, mut trace:
         result.moved = true;
     }
     result.problems.push(Problem::unexpected(format!(
-        "The rolling update has not come to rest in {limit} rounds; the next pass goes on."
+        "The rolling update has not come to rest in {limit} rounds; the next pass continues."
     )));
     result
 }

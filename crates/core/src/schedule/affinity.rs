@@ -13,7 +13,7 @@ use super::trace::{SortedBy, TermScore};
 use crate::objects::Member;
 use crate::problem::Problem;
 
-/// A property of a member that is no quantity; it counts as absent, and people should hear of it.
+/// A property of a member that is no quantity; it counts as absent, and an event reports it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BadProperty {
     /// The member that reports it.
@@ -230,7 +230,7 @@ impl Sorter<'_> {
             PropertySortOrder::Descending => share,
             PropertySortOrder::Ascending => 1.0 - share,
         };
-        // `round` goes half away from zero, as the formula asks; the product lies within the weight's range.
+        // `round` rounds half away from zero, as the formula requires; the product lies within the weight's range.
         Ok((share * f64::from(weight)).round() as i64)
     }
 }

@@ -9,7 +9,7 @@ use super::filter::{Filtered, Scored};
 
 /// Longest list of decisions.
 const MAX_DECISIONS: usize = 1000;
-/// Most entries that tell about clusters that were not selected.
+/// Most entries about clusters that were not selected.
 const MAX_UNSELECTED: usize = 20;
 
 /// A cluster picked by PickAll or PickN.

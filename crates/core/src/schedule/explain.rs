@@ -1,4 +1,4 @@
-//! Fills in why clusters were refused or how they scored. Nothing here decides: it runs only when somebody asks.
+//! Fills in why clusters were refused or how they scored. Nothing here decides: it runs on request only.
 
 use std::collections::BTreeSet;
 
@@ -187,7 +187,7 @@ fn eligibility(subject: &Member, now: Timestamp) -> Bounded<Comparison> {
     let mut compared = Bounded::default();
     compared.push(Comparison {
         subject: "deletion of the MemberCluster".to_owned(),
-        wanted: "not asked for".to_owned(),
+        wanted: "not required".to_owned(),
         found: subject.meta.deleted.map(|time| time.to_string()),
         holds: !subject.meta.is_deleting(),
     });

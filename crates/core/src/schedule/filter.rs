@@ -1,6 +1,6 @@
 //! Filters in order, then scores (hub-behaviour 4.8).
 //!
-//! What does not depend on the clusters picked so far is judged once per cycle; a batch only looks at the rest.
+//! What does not depend on the clusters picked so far is judged once per cycle; a batch checks only the rest.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Stage 3: which clusters a placement gets (hub-behaviour 4.3 to 4.14).
 //!
-//! [`schedule`] looks at the members, the policy and the existing bindings and answers what is to happen to bindings and
+//! [`schedule`] takes the members, the policy and the existing bindings and answers what is to happen to bindings and
 //! what the policy snapshot's status shall say. Selected clusters are never reconsidered for label, taint, property or
 //! health changes.
 
@@ -36,14 +36,14 @@ use crate::objects::{Binding, BindingState, Member, PlacementKey};
 use crate::problem::Problem;
 use crate::trace::Recorder;
 
-/// What the scheduler looks at.
+/// The input of the scheduler.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// The placement.
     pub key: &'a PlacementKey,
     /// The policy of the current policy snapshot; `None` means all clusters.
     pub policy: Option<&'a PlacementPolicy>,
-    /// The number of clusters that PickN asks for, from the snapshot's annotation.
+    /// The number of clusters of PickN, from the snapshot's annotation.
     pub number_of_clusters: Option<i64>,
     /// Name of the current policy snapshot.
     pub policy_snapshot: &'a str,
@@ -73,7 +73,7 @@ pub struct PolicyDecisions {
     pub decisions: Vec<ClusterDecision>,
     /// Number of selected clusters.
     pub selected: usize,
-    /// Whether the policy got all it asked for.
+    /// Whether the policy is fulfilled.
     pub fulfilled: bool,
 }
 

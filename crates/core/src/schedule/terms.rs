@@ -23,7 +23,7 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// Whether scheduling by a policy looks at properties or resources of members at all.
+/// Whether scheduling by a policy uses properties or resources of members at all.
 pub fn reads_properties(policy: Option<&PlacementPolicy>) -> bool {
     let Terms { required, preferred } = Terms::of(policy);
     let mut terms = required.iter().chain(preferred.iter().map(|term| &term.preference));

@@ -15,7 +15,7 @@ pub struct Trace {
     pub due: bool,
     /// The policy's type.
     pub placement_type: Option<PlacementType>,
-    /// How many clusters the policy asks for, where it asks for a number.
+    /// How many clusters the policy requires, where it gives a number.
     pub wanted: Option<usize>,
     /// The clusters that the current policy holds already.
     pub held: Bounded<String>,
@@ -87,7 +87,7 @@ pub enum Filter {
 pub struct Comparison {
     /// What was looked at, such as `label region`.
     pub subject: String,
-    /// What the filter asks for, such as `In [eu, us]`.
+    /// What the filter requires, such as `In [eu, us]`.
     pub wanted: String,
     /// What the cluster has; `None` when it has nothing of the kind.
     pub found: Option<String>,

@@ -1,4 +1,4 @@
-//! Selectable resources that are held as a whole: read from files, or recorded from what a pass asked for.
+//! Selectable resources that are held as a whole: read from files, or recorded from what a pass read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, ApiKey, ResourceView, Selectable};
 
-/// APIs and objects in memory. Answers like the view that they come from, as far as that was asked.
+/// APIs and objects in memory. Answers like the view that they come from, as far as that was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Listed", into = "Listed")]
 pub struct ResourceTable {

@@ -1,4 +1,4 @@
-//! What a placement tells elsewhere than in its own status: originals, and a namespace of its users.
+//! What a placement reports elsewhere than in its own status: originals, and a namespace of its users.
 
 use api::kinds;
 use api::resource::Resource;

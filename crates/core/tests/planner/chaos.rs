@@ -136,7 +136,7 @@ proptest! {
             let (pass, recording) = life.hub.record();
             let read: Recording = serde_json::from_str(&serde_json::to_string(&recording).unwrap()).unwrap();
             prop_assert_eq!(&read.replay(), &pass, "a recording replays to the same plan");
-            prop_assert_eq!(&read.explain().0, &pass, "to ask why changes nothing");
+            prop_assert_eq!(&read.explain().0, &pass, "an explanation changes nothing");
             life.hub.settle();
             check(&life, &before)?;
         }

@@ -34,7 +34,7 @@ pub struct Hub {
     pub others_awaited: usize,
     pub unreadable_bindings: BTreeSet<String>,
     pub unreadable_works: BTreeSet<Target>,
-    pub holders: BTreeSet<String>,
+    pub members_with_finalizers: BTreeSet<String>,
     version: u64,
     nonce: u64,
 }
@@ -77,7 +77,7 @@ impl Hub {
             others_awaited: 0,
             unreadable_bindings: BTreeSet::new(),
             unreadable_works: BTreeSet::new(),
-            holders: BTreeSet::new(),
+            members_with_finalizers: BTreeSet::new(),
             version: 0,
             nonce: 0,
         }
@@ -211,7 +211,7 @@ impl Hub {
             unreadable_bindings: &self.unreadable_bindings,
             unreadable_works: &self.unreadable_works,
             works: self.all(&[kinds::WORK], Work::from_value),
-            holders: &self.holders,
+            members_with_finalizers: &self.members_with_finalizers,
             overrides: &overrides,
             resources: &self.index,
             status_copy: self.status_copy(),

@@ -113,7 +113,8 @@ fn works_are_held_from_the_start_where_a_living_agent_holds_works() {
         let heartbeat = hub.now.to_string();
         hub.members = vec![member_with("a", json!({}), json!({}), &heartbeat)];
         hub.place(spec(json!({"placementType": "PickFixed", "clusterNames": ["a"]})));
-        hub.holders.extend(holds.then(|| "fleet-member-a".to_owned()));
+        hub.members_with_finalizers
+            .extend(holds.then(|| "fleet-member-a".to_owned()));
         let scheduled = hub.settings.stages;
         hub.settings.stages.work = false;
         hub.pass();

@@ -188,7 +188,7 @@ fn a_mistake_on_one_cluster_does_not_wait_for_the_others() {
         message.contains("there is no object or list at \"/nowhere\""),
         "{message}"
     );
-    // What only goes on waits again.
+    // A status that only reports progress is withheld again.
     hub.index.put(config_map("two", "2"));
     hub.wait(Duration::from_secs(1));
     assert!(hub.pass().facts.withheld);

@@ -11,7 +11,7 @@ pub(super) fn set() -> FlagSet {
     admission(queues(features(process(set)))).without_effect(&WITHOUT_EFFECT)
 }
 
-/// Flags of features that do not exist, each with the value that asks for nothing.
+/// Flags of features that do not exist, each with the value that requests nothing.
 const WITHOUT_EFFECT: [(&str, &str); 14] = [
     ("enable-cluster-inventory-apis", "false"),
     ("cluster-unhealthy-threshold", "60s"),

@@ -42,7 +42,7 @@ pub struct Config {
     pub traffic_manager: bool,
     /// What the planner decides by.
     pub planner: Settings,
-    /// Flags that ask for something and have no effect.
+    /// Flags that request something and have no effect.
     pub without_effect: Vec<&'static str>,
 }
 
@@ -50,7 +50,7 @@ impl Config {
     /// Reads arguments (without the program's name).
     ///
     /// # Errors
-    /// When help is asked for or anything is wrong; all mistakes at once.
+    /// When help is requested or anything is wrong; all mistakes at once.
     pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Self, ParseError> {
         let values = flags::set().parse(arguments)?;
         Self::from_values(values).map_err(ParseError::Invalid)

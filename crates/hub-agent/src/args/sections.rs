@@ -279,7 +279,7 @@ impl QueueLimits {
         }
     }
 
-    /// Placements worked on at once: as many as the reference rolls out at once (hub-behaviour 11.3).
+    /// Placements worked on at once: as many as KubeFleet rolls out at once (hub-behaviour 11.3).
     pub fn placement_workers(&self) -> usize {
         self.fleet.div_ceil(30) * self.placements.div_ceil(10)
     }

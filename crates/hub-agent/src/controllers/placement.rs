@@ -28,7 +28,7 @@ pub struct PlacementController {
     pub store: Arc<Store>,
     /// What is known of selectable resources.
     pub resources: Arc<Resources>,
-    /// Its own queue: passes wake each other.
+    /// Its own queue: passes enqueue each other's keys.
     pub triggers: Triggers<PlacementKey>,
     /// What the planner decides by.
     pub settings: Settings,
@@ -84,7 +84,7 @@ impl Controller for PlacementController {
             unreadable_bindings: &found.unreadable_bindings,
             works: found.works,
             unreadable_works: &found.unreadable_works,
-            holders: &found.with_finalizers,
+            members_with_finalizers: &found.with_finalizers,
             overrides: &found.overrides,
             resources: &*self.resources,
             status_copy: found.status_copy,

@@ -1,4 +1,4 @@
-//! The names of the reference's controllers, under which dashboards look for the series of work (hub-behaviour 11.1).
+//! The names of KubeFleet's controllers, which dashboards use to select the series of work (hub-behaviour 11.1).
 
 use api::kinds;
 use api::resource::Resource;

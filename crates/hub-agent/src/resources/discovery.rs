@@ -1,6 +1,6 @@
 //! What APIs the hub serves.
 //!
-//! Aggregated discovery answers in two requests; a server without it is asked group by group. What cannot be learnt
+//! Aggregated discovery answers in two requests; a server without it is queried group by group. What cannot be learnt
 //! about a group (an API service that is down) is named, so that what was known of it before can be kept.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use kit::rest::Call;
 use kube::Client;
 use serde::{Deserialize, Deserializer};
 
-/// Asks for aggregated discovery, and for the plain one from servers that do not know it.
+/// Requests aggregated discovery, and the plain one from servers that do not have it.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
     application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
@@ -132,7 +132,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Asks the API server.
+/// Queries the API server.
 ///
 /// # Errors
 /// When the core group or the list of groups cannot be read. A group that fails alone is no error.
@@ -147,7 +147,7 @@ pub async fn discover(client: &Client) -> Result<Discovered, Error> {
             answer.items.into_iter().for_each(|group| found.take_group(group));
         } else if root == "/api" {
             for version in answer.versions {
-                found.ask(client, "", &version).await;
+                found.discover(client, "", &version).await;
             }
         } else {
             for group in answer.groups {
@@ -158,7 +158,7 @@ pub async fn discover(client: &Client) -> Result<Discovered, Error> {
                     .map(|v| v.version)
                     .filter(|v| Some(v) != preferred.as_ref());
                 for version in preferred.iter().cloned().chain(others.collect::<Vec<_>>()) {
-                    found.ask(client, &group.name, &version).await;
+                    found.discover(client, &group.name, &version).await;
                 }
             }
         }
@@ -187,8 +187,8 @@ impl Discovered {
         }
     }
 
-    /// Asks about one group and version the plain way.
-    async fn ask(&mut self, client: &Client, group: &str, version: &str) {
+    /// Queries one group and version by plain discovery.
+    async fn discover(&mut self, client: &Client, group: &str, version: &str) {
         let path = if group.is_empty() {
             format!("/api/{version}")
         } else {
@@ -204,7 +204,7 @@ impl Discovered {
                 }
             }
             Err(err) => {
-                tracing::info!(group, version, error = %err, "An API group does not tell what it serves.");
+                tracing::info!(group, version, error = %err, "The kinds of an API group cannot be discovered; they cannot be selected until they can.");
                 self.unknown_groups.insert(group.to_owned());
             }
         }

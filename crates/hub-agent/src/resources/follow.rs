@@ -353,7 +353,7 @@ mod tests {
             apis: apis(&[("apps", "A"), ("x.io", "X")]),
             unknown_groups,
         });
-        // The definition is gone already; discovery still tells of it.
+        // The definition is gone already; discovery still lists it.
         assert_eq!(known.merge(Apis::new()), apis(&[("apps", "A"), ("down", "D")]));
         assert!(known.unknown_groups.is_empty());
     }

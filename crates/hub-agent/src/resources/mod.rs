@@ -136,7 +136,7 @@ impl Resources {
         }
     }
 
-    /// The API under which a kind is watched. What the hub refuses to tell about is not known, whatever was known before.
+    /// The API under which a kind is watched. What the hub refuses to list is not known, whatever was known before.
     fn api(watched: &Watched) -> Api {
         Api {
             key: watched.key.clone(),

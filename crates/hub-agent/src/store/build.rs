@@ -27,7 +27,7 @@ use crate::queues::Queues;
 /// Makes a view of an object.
 type Read<T> = fn(Value, &Interner) -> Result<T, String>;
 
-/// Which of the reference's watchers are notified of a change: they only count.
+/// Which of KubeFleet's watchers would be notified of a change: only counted.
 type Notified<T> = fn(&Resource, &Change<T>) -> Vec<&'static str>;
 
 pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Store {
@@ -140,7 +140,7 @@ impl FamilyBuilder<'_> {
         }
     }
 
-    /// `also` is announced of each change before anybody is woken.
+    /// `also` is called with each change before queues are notified.
     fn index<T: Send + Sync + 'static>(
         &self,
         kind: Resource,
@@ -212,20 +212,20 @@ fn placements(
     }
 }
 
-/// The placement controller hears of new generations and of the end, the scheduler of deletions.
+/// The placement controller is notified of new generations and of the end, the scheduler of deletions.
 fn notified_of_placement(kind: &Resource, change: &Change<Placement>) -> Vec<&'static str> {
     let generation = |placement: &Option<Arc<Placement>>| placement.as_ref().map(|p| p.meta.generation);
     let is_deleting = change.new.as_ref().is_some_and(|p| p.meta.is_deleting());
     notified(kind, generation(&change.old) != generation(&change.new), is_deleting)
 }
 
-/// The placement controller hears of updates, the scheduler of all but the end.
+/// The placement controller is notified of updates, the scheduler of all but the end.
 fn notified_of_policy(kind: &Resource, change: &Change<PolicySnapshot>) -> Vec<&'static str> {
     let is_there = change.new.is_some();
     notified(kind, is_there && change.old.is_some(), is_there)
 }
 
-/// The placement controller hears of updates while the binding stays, the scheduler once it is to go.
+/// The placement controller is notified of updates while the binding stays, the scheduler once it is to go.
 fn notified_of_binding(kind: &Resource, change: &Change<Binding>) -> Vec<&'static str> {
     let Some(new) = &change.new else { return Vec::new() };
     let is_deleting = new.meta.is_deleting();
@@ -238,7 +238,7 @@ fn notified(kind: &Resource, by_placement: bool, by_scheduler: bool) -> Vec<&'st
     };
     let all = [(by_placement, watchers.placement), (by_scheduler, watchers.scheduler)];
     all.into_iter()
-        .filter(|(hears, _)| *hears)
+        .filter(|(is_notified, _)| *is_notified)
         .map(|(_, name)| name)
         .collect()
 }
@@ -332,7 +332,7 @@ fn whole(kind: Resource, queues: &Arc<Queues>) -> Arc<Index<Value>> {
         .on_change(move |change: &Change<Value>| {
             let Some(member) = member_of(&change.key) else { return };
             if kind == kinds::ROLE || kind == kinds::ROLE_BINDING {
-                // That nobody listens is no harm: whoever comes later asks anyway.
+                // Without a receiver nothing is lost: a later one reads the state first.
                 let _ = queues.rights.send(member.to_owned());
             }
             queues.members.changed(&kind, change, [member.to_owned()]);

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_holds_its_works_as_long_as_one_has_finalizer_that_stays() {
+    fn a_member_is_listed_while_one_of_its_works_has_the_finalizer_and_is_not_deleted() {
         let members = MembersWithFinalizers::default();
         let listed = |change| {
             members.apply(&change);

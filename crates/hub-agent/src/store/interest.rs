@@ -238,7 +238,7 @@ fn reach(term: &ResourceSelectorTerm) -> Reach {
 fn may_still_pick(placement: &Placement) -> bool {
     placement.placement_type() == PlacementType::PickAll || {
         let scheduled = PlacementCondition::Scheduled.on(placement.key().kind());
-        api::condition::verdict(&placement.status.conditions, scheduled, placement.meta.generation)
+        api::condition::state(&placement.status.conditions, scheduled, placement.meta.generation)
             != ConditionState::True
     }
 }

@@ -1,6 +1,6 @@
 //! What the hub agent knows of the fleet's own objects: one index per kind, and what belongs to what.
 //!
-//! Views are decoded once, when a watch delivers the object or a write is answered. Nothing here asks the API server.
+//! Views are decoded once, when a watch delivers the object or a write is answered. Nothing here sends requests to the API server.
 
 mod any;
 mod build;

@@ -63,7 +63,7 @@ async fn the_status_of_a_placed_object_reaches_its_original_once() {
         let is_there = |service: &Value| service.pointer("/status/loadBalancer/ingress") == Some(&ingress);
         services.until(&key, "as the member reports", is_there).await;
     }
-    // What comes next looks at the originals again, and finds them as they should be.
+    // The next pass reads the originals again, and finds them as they should be.
     world.config_map("app", "more", "1").await;
     let moved = |p: &Value| is_available(p) && p.pointer("/status/observedResourceIndex") == Some(&json!("1"));
     placements

@@ -1,4 +1,4 @@
-//! Leadership: nobody else leads while a pass still runs, and nothing goes on without the lease.
+//! Leadership: nobody else leads while a pass still runs, and nothing runs without the lease.
 
 use std::time::{Duration, Instant};
 

@@ -202,7 +202,7 @@ async fn every_series_of_the_contract_tells_what_happened() {
     world.stop().await;
 }
 
-/// Checks that all series of a controller are there, agree with each other, and tell of work.
+/// Checks that all series of a controller are there, agree with each other, and count work.
 fn worked(page: &Page, prefix: &str, controller: &str) {
     let value = |name: &str, more: &str| {
         let series = format!("{prefix}_{name}{{controller=\"{controller}\"{more}}}");

@@ -29,7 +29,7 @@ const IN_NAMESPACE: Resource = Resource::namespaced(
 );
 
 /// What users want, as far as they change it.
-struct Wishes {
+struct Wanted {
     value: BTreeMap<&'static str, u32>,
     more: BTreeSet<&'static str>,
     /// Members on which the override applies.
@@ -40,7 +40,7 @@ struct Wishes {
 struct Storm {
     world: World,
     random: StdRng,
-    wishes: Wishes,
+    wanted: Wanted,
     followed: Vec<Seen>,
 }
 
@@ -108,7 +108,7 @@ impl Storm {
         Self {
             world,
             random: StdRng::seed_from_u64(seed),
-            wishes: Wishes {
+            wanted: Wanted {
                 value: APPS.iter().map(|app| (*app, 1)).collect(),
                 more: BTreeSet::new(),
                 x: BTreeSet::new(),
@@ -148,7 +148,7 @@ impl Storm {
 
     async fn change_content(&mut self, app: &'static str) {
         let value = self.random.random_range(0..5);
-        self.wishes.value.insert(app, value);
+        self.wanted.value.insert(app, value);
         let content = json!({"data": {"value": value.to_string()}});
         self.world
             .patch(&CONFIG_MAP, &ObjectKey::namespaced(app, "config"), content)
@@ -156,21 +156,21 @@ impl Storm {
     }
 
     async fn change_more(&mut self, app: &'static str) {
-        if self.wishes.more.remove(app) {
+        if self.wanted.more.remove(app) {
             self.world
                 .delete(&CONFIG_MAP, &ObjectKey::namespaced(app, "more"))
                 .await;
         } else {
-            self.wishes.more.insert(app);
+            self.wanted.more.insert(app);
             self.world.config_map(app, "more", "1").await;
         }
     }
 
     async fn relabel(&mut self) {
         let member = *MEMBERS.choose(&mut self.random).unwrap();
-        let x = !self.wishes.x.remove(member);
+        let x = !self.wanted.x.remove(member);
         if x {
-            self.wishes.x.insert(member);
+            self.wanted.x.insert(member);
         }
         let labels = json!({"metadata": {"labels": {"tier": if x { "x" } else { "y" }}}});
         self.world.patch(&MEMBER, &ObjectKey::cluster(member), labels).await;
@@ -179,7 +179,7 @@ impl Storm {
     async fn change_override(&mut self) {
         let value = self.random.random_range(0..6);
         let key = ObjectKey::cluster("over");
-        match (self.wishes.over, value) {
+        match (self.wanted.over, value) {
             (None, _) => self.world.create(&OVERRIDE, None, &over(value)).await,
             (Some(_), 0) => {
                 self.world.delete(&OVERRIDE, &key).await;
@@ -187,7 +187,7 @@ impl Storm {
                 while self.world.user.get(&OVERRIDE, &key).await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                self.wishes.over = None;
+                self.wanted.over = None;
                 return;
             }
             (Some(_), _) => {
@@ -196,7 +196,7 @@ impl Storm {
                     .await
             }
         }
-        self.wishes.over = Some(value);
+        self.wanted.over = Some(value);
     }
 
     async fn patch_policy(&mut self, count: u32) {
@@ -247,15 +247,15 @@ impl Storm {
                     .map(|m| (m["metadata"]["name"].as_str().unwrap(), m))
                     .collect();
                 let ridden = self
-                    .wishes
+                    .wanted
                     .over
-                    .filter(|_| self.wishes.x.contains(member))
+                    .filter(|_| self.wanted.x.contains(member))
                     .map(|value| value.to_string());
                 let mut names: BTreeSet<&str> = BTreeSet::from(["config"]);
-                names.extend(self.wishes.more.contains(app).then_some("more"));
+                names.extend(self.wanted.more.contains(app).then_some("more"));
                 names.extend((!is_namespaced(app)).then_some(app));
                 shape.keys().copied().eq(names.iter().copied())
-                    && shape["config"]["data"]["value"].as_str() == Some(self.wishes.value[app].to_string().as_str())
+                    && shape["config"]["data"]["value"].as_str() == Some(self.wanted.value[app].to_string().as_str())
                     && manifests
                         .iter()
                         .all(|m| m["metadata"]["labels"]["over"].as_str() == ridden.as_deref())

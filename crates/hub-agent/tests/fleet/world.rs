@@ -323,7 +323,7 @@ pub fn is_available(placement: &Value) -> bool {
     has_condition(placement, "ClusterResourcePlacementAvailable", "True")
 }
 
-/// Plays all member agents: joins and leaves when asked to, applies every Work at once, cleans up at its end. The agent of
+/// Plays all member agents: joins and leaves as the hub demands, applies every Work at once, cleans up at its end. The agent of
 /// the member `silent` never answers for a Work.
 async fn play_members(client: kube::Client, stop: CancellationToken) {
     let (sender, mut received) = mpsc::unbounded_channel();

@@ -169,7 +169,7 @@ async fn watches_that_were_open_in_an_outage_end_with_it() {
     let reachability = crate::reachability::Reachability::of(&client).await.unwrap();
     let watch = Call::new(Method::GET, "/stream?watch=true", "watch stream");
     let mut body = watch.open(&client).await.unwrap().into_body();
-    // As when packets are lost for a while: the connection does not tell.
+    // As when packets are lost for a while: the connection shows no error.
     reachability.failed();
     reachability.begin_outage("no route");
     reachability.answered();

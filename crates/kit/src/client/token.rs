@@ -30,7 +30,7 @@ pub(super) struct TokenFile {
 #[derive(Debug, Default)]
 struct Cache {
     header: Option<HeaderValue>,
-    /// Until then the cached header is used without a look at the file.
+    /// Until then the cached header is used without reading the file.
     fresh_until: Option<Instant>,
 }
 
@@ -55,7 +55,7 @@ impl Bearer {
         }
     }
 
-    /// The server refused the token: look at the file again before the next request.
+    /// The server refused the token: read the file again before the next request.
     pub(super) fn refused(&self) {
         if let Self::File(file) = self {
             file.cache.lock().fresh_until = None;

@@ -32,7 +32,7 @@ use crate::reachability::{Inquiry, Outages, Probe, Reachability, Slot};
 /// Watches on one connection. API servers allow 100 to 250 streams; a stream above that would wait without end.
 const WATCHES_A_CONNECTION: usize = 80;
 
-/// A connection is asked for a sign of life after this much silence.
+/// A ping is sent on a connection after this much silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Time for a sign of life to arrive, and for what was sent to be acknowledged: then the connection is given up.
@@ -173,7 +173,7 @@ impl Inner {
         };
         let result = tokio::select! {
             result = exchange => result,
-            // Whatever was sent before is lost; the connection does not tell before its own time-outs.
+            // Whatever was sent before is lost; the connection shows that no earlier than its own time-outs.
             _ = outage_over => Err("the server could not be reached meanwhile".into()),
         };
         in_flight.is_over = true;
@@ -285,7 +285,7 @@ fn http_client(connector: &Connector) -> HyperClient<Connector, KubeBody> {
         .build(connector.clone())
 }
 
-/// Asks for the version of the server on a connection of its own. Any answer will do but those of a gateway that has no
+/// Requests the version of the server on a connection of its own. Any answer will do but those of a gateway that has no
 /// server behind it.
 fn probe(connector: Connector, server: Uri, user_agent: &str) -> Probe {
     let path = format!("{}/version", server.path().trim_end_matches('/'));
@@ -388,7 +388,7 @@ fn is_watch(request: &Request<KubeBody>) -> bool {
         .any(|pair| matches!(pair, "watch=true" | "watch=1" | "follow=true"))
 }
 
-/// TLS as kube configures it, HTTP/2 where the server speaks it, else HTTP/1.
+/// TLS as kube configures it, HTTP/2 where the server supports it, else HTTP/1.
 fn connector(config: &Config) -> Result<Connector, String> {
     let tls = config.rustls_client_config().map_err(|err| chain(&err))?;
     let mut http = HttpConnector::new();

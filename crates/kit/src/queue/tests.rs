@@ -212,7 +212,7 @@ async fn what_failed_in_an_outage_comes_again_when_it_is_over() {
                 log.lock().push((key, Instant::now()));
                 let outcome = match (key, *down.lock()) {
                     ("refused", _) => Action::Retry,
-                    ("told when", _) => Action::RetryAfter(Duration::from_secs(300)),
+                    ("with retry-after", _) => Action::RetryAfter(Duration::from_secs(300)),
                     (_, true) => Action::Retry,
                     (_, false) => Action::Done,
                 };
@@ -231,7 +231,7 @@ async fn what_failed_in_an_outage_comes_again_when_it_is_over() {
     let before = tries("refused");
     *down.lock() = true;
     queue.add("unanswered");
-    queue.add("told when");
+    queue.add("with retry-after");
     while tries("unanswered") == 0 {
         tokio::task::yield_now().await;
     }
@@ -247,7 +247,7 @@ async fn what_failed_in_an_outage_comes_again_when_it_is_over() {
     assert!(waiting.await.unwrap());
     tokio::time::sleep(Duration::from_secs(3) - back.elapsed()).await;
     assert_eq!(tries("unanswered"), count + 1);
-    assert_eq!((tries("told when"), queue.failures(&"unanswered")), (1, 0));
+    assert_eq!((tries("with retry-after"), queue.failures(&"unanswered")), (1, 0));
     stop.cancel();
     runner.await.unwrap();
 }

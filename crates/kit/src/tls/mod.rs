@@ -1,5 +1,5 @@
-//! TLS listeners: certificate files that may be rotated, client certificates where they are asked for, and bounds that
-//! keep slow or idle peers from blocking others. It knows nothing of what is spoken over the connections.
+//! TLS listeners: certificate files that may be rotated, client certificates where they are required, and bounds that
+//! keep slow or idle peers from blocking others. It does not depend on the protocol on top.
 //!
 //! - A peer must begin its handshake within a deadline, and end it within another. A bounded number of handshakes is
 //!   carried out at a time, in the order in which peers began them: when a fleet comes back at once, the first are soon
@@ -34,7 +34,7 @@ pub struct Files {
     /// Its private key.
     pub key: PathBuf,
     /// Authority of client certificates. With one, a peer may show a certificate, which must be one of its; without
-    /// one, none is asked for.
+    /// one, none is requested.
     pub client_ca: Option<PathBuf>,
 }
 

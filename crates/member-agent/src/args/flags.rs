@@ -2,7 +2,7 @@
 
 use kit::flags::FlagSet;
 
-const BACKOFF: &str = "Back-off of the periodic look at a Work.";
+const BACKOFF: &str = "Back-off of the periodic pass over a Work.";
 
 /// All flags, in the order of the help.
 pub(super) fn flags() -> FlagSet {

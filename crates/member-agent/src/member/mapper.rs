@@ -1,6 +1,6 @@
 //! Which kinds the member serves, and under which names.
 //!
-//! Learned group version by group version when a manifest needs it, and asked again for a kind that was not there before,
+//! Discovered group version by group version when a manifest needs it, and again for a kind that was not there before,
 //! because a definition installed a moment ago may serve it now.
 
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use tokio::sync::Mutex;
 pub(crate) struct Mapper {
     client: Client,
     known: RwLock<BTreeMap<GroupVersion, Kinds>>,
-    /// Held while the server is asked, so that many manifests of one group cost one request.
-    asking: Mutex<()>,
+    /// Held while a discovery request runs, so that many manifests of one group cost one request.
+    discovery: Mutex<()>,
 }
 
 type GroupVersion = (String, String);
@@ -36,7 +36,7 @@ pub(crate) enum NotServed {
         /// Group and version.
         api_version: String,
     },
-    /// The member could not be asked.
+    /// Discovery failed.
     #[error("{0}")]
     Failed(String),
 }
@@ -60,30 +60,30 @@ impl Mapper {
         Self {
             client,
             known: RwLock::default(),
-            asking: Mutex::default(),
+            discovery: Mutex::default(),
         }
     }
 
     /// The resource of a manifest's kind.
     ///
     /// # Errors
-    /// When the member does not serve the kind, or cannot be asked.
+    /// When the member does not serve the kind, or discovery fails.
     pub(crate) async fn find(&self, identity: &Identity) -> Result<Resource, NotServed> {
         let (group, version) = (identity.group.as_str(), identity.version.as_str());
         if let Some(found) = self.look_up(group, version, &identity.kind) {
             return Ok(found);
         }
         let before = self.kinds(group, version);
-        let _asking = self.asking.lock().await;
-        // Somebody else may have asked while we waited.
+        let _discovery = self.discovery.lock().await;
+        // Another task may have discovered it meanwhile.
         let now = self.kinds(group, version);
-        let asked_meanwhile = match (&before, &now) {
+        let is_discovered = match (&before, &now) {
             (None, Some(_)) => true,
             (Some(before), Some(now)) => !Arc::ptr_eq(before, now),
             (_, None) => false,
         };
-        if !asked_meanwhile {
-            self.ask(group, version).await?;
+        if !is_discovered {
+            self.discover(group, version).await?;
         }
         self.look_up(group, version, &identity.kind)
             .ok_or_else(|| NotServed::NoMatch {
@@ -104,7 +104,7 @@ impl Mapper {
         self.kinds(group, version)?.get(kind).cloned()
     }
 
-    async fn ask(&self, group: &str, version: &str) -> Result<(), NotServed> {
+    async fn discover(&self, group: &str, version: &str) -> Result<(), NotServed> {
         let path = if group.is_empty() {
             format!("/api/{version}")
         } else {

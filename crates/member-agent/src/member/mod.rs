@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::placement::v1beta1::WorkResourceIdentifier;
 use api::text::managers;
-use fairway_core::apply::{self, Answer, Ask, Failure, FailureKind, Identity, PatchFormat};
+use fairway_core::apply::{self, Answer, Failure, FailureKind, Identity, PatchFormat, Request};
 use http::Method;
 use kit::backoff::Backoff;
 use kit::rest::{Call, media};
@@ -23,7 +23,7 @@ const TRIES: u32 = 4;
 /// A server that wants to be left alone for longer has failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Keeps those apart who were told to come back at the same time.
+/// Spreads requests that were given the same time to come back.
 const JITTER: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 
 /// Sends requests for placed objects. Manifests travel as JSON, and all of it.
@@ -35,14 +35,14 @@ pub(crate) struct Member {
 
 /// Where an object is: its kind, namespace (empty for none) and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct ObjectRef {
     pub(crate) resource: apply::Resource,
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
-impl Place {
-    /// The place of a manifest's object.
+impl ObjectRef {
+    /// Addresses a manifest's object.
     pub(crate) fn new(resource: &apply::Resource, identity: &Identity) -> Self {
         Self {
             resource: resource.clone(),
@@ -51,7 +51,7 @@ impl Place {
         }
     }
 
-    /// The place of a status entry's object. `None` where the entry does not say which resource that is.
+    /// Addresses a status entry's object. `None` where the entry does not say which resource that is.
     pub(crate) fn of(identifier: &WorkResourceIdentifier) -> Option<Self> {
         let identity = Identity::of(identifier).filter(|identity| !identity.name.is_empty())?;
         let resource = apply::Resource {
@@ -111,29 +111,29 @@ impl Member {
         &self.writer
     }
 
-    /// Does what a manifest's pipeline asks for. [`Ask::Works`] concerns the hub and is refused here.
-    pub(crate) async fn ask(&self, place: &Place, ask: Ask) -> Answer {
-        let sent = match ask {
-            Ask::Read => self.read(place).await,
-            Ask::Replace(object) => self.replace(place, &object).await,
-            Ask::DryRun(manifest) => {
+    /// Sends a request of a manifest's pipeline. [`Request::Works`] concerns the hub and is refused here.
+    pub(crate) async fn send(&self, object_ref: &ObjectRef, request: Request) -> Answer {
+        let sent = match request {
+            Request::Read => self.read(object_ref).await,
+            Request::Replace(object) => self.replace(object_ref, &object).await,
+            Request::DryRun(manifest) => {
                 let query = "dryRun=All&force=true";
-                self.patch(place, query, media::APPLY_PATCH, &manifest).await
+                self.patch(object_ref, query, media::APPLY_PATCH, &manifest).await
             }
-            Ask::Create(object) => self.create(place, &object).await,
-            Ask::Patch {
+            Request::Create(object) => self.create(object_ref, &object).await,
+            Request::Patch {
                 format: PatchFormat::Strategic,
                 body,
-            } => self.patch(place, "", media::STRATEGIC_PATCH, &body).await,
-            Ask::Patch {
+            } => self.patch(object_ref, "", media::STRATEGIC_PATCH, &body).await,
+            Request::Patch {
                 format: PatchFormat::Merge,
                 body,
-            } => self.patch(place, "", media::MERGE_PATCH, &body).await,
-            Ask::Apply { body, force } => {
-                self.patch(place, &format!("force={force}"), media::APPLY_PATCH, &body)
+            } => self.patch(object_ref, "", media::MERGE_PATCH, &body).await,
+            Request::Apply { body, force } => {
+                self.patch(object_ref, &format!("force={force}"), media::APPLY_PATCH, &body)
                     .await
             }
-            Ask::Works(_) => {
+            Request::Works(_) => {
                 let message = "Works are on the hub".to_owned();
                 return Answer::Failed(Failure {
                     kind: FailureKind::Other,
@@ -151,8 +151,8 @@ impl Member {
     ///
     /// # Errors
     /// When it does not exist or the request fails.
-    pub(crate) async fn read(&self, place: &Place) -> Result<Value, Error> {
-        self.exchange(|| Call::new(Method::GET, place.object(), place.what("get")))
+    pub(crate) async fn read(&self, object_ref: &ObjectRef) -> Result<Value, Error> {
+        self.exchange(|| Call::new(Method::GET, object_ref.object(), object_ref.what("get")))
             .await
     }
 
@@ -160,10 +160,10 @@ impl Member {
     ///
     /// # Errors
     /// When it was changed in between, is gone, or the request fails.
-    pub(crate) async fn replace(&self, place: &Place, object: &Value) -> Result<Value, Error> {
-        let path = format!("{}?fieldManager={}", place.object(), managers::WORK_AGENT);
+    pub(crate) async fn replace(&self, object_ref: &ObjectRef, object: &Value) -> Result<Value, Error> {
+        let path = format!("{}?fieldManager={}", object_ref.object(), managers::WORK_AGENT);
         self.exchange(|| {
-            let call = Call::new(Method::PUT, path.clone(), place.what("update"));
+            let call = Call::new(Method::PUT, path.clone(), object_ref.what("update"));
             call.body(media::JSON, bytes(object))
         })
         .await
@@ -174,29 +174,42 @@ impl Member {
     ///
     /// # Errors
     /// A conflict when it was changed or replaced since; otherwise when the request fails.
-    pub(crate) async fn delete(&self, place: &Place, uid: &str, resource_version: &str) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, object_ref: &ObjectRef, uid: &str, resource_version: &str) -> Result<(), Error> {
         let how = Deletion {
             uid: Some(uid),
             resource_version: Some(resource_version).filter(|version| !version.is_empty()),
             propagation: Some("Background"),
         };
-        self.writer.delete(&place.api(), &place.key(), how).await.map(|_| ())
+        self.writer
+            .delete(&object_ref.api(), &object_ref.key(), how)
+            .await
+            .map(|_| ())
     }
 
-    async fn create(&self, place: &Place, object: &Value) -> Result<Value, Error> {
-        let path = format!("{}?fieldManager={}", place.collection(), managers::WORK_AGENT);
+    async fn create(&self, object_ref: &ObjectRef, object: &Value) -> Result<Value, Error> {
+        let path = format!("{}?fieldManager={}", object_ref.collection(), managers::WORK_AGENT);
         self.exchange(|| {
-            let call = Call::new(Method::POST, path.clone(), place.what("create"));
+            let call = Call::new(Method::POST, path.clone(), object_ref.what("create"));
             call.body(media::JSON, bytes(object))
         })
         .await
     }
 
-    async fn patch(&self, place: &Place, query: &str, media: &'static str, body: &Value) -> Result<Value, Error> {
+    async fn patch(
+        &self,
+        object_ref: &ObjectRef,
+        query: &str,
+        media: &'static str,
+        body: &Value,
+    ) -> Result<Value, Error> {
         let more = if query.is_empty() { "" } else { "&" };
-        let path = format!("{}?fieldManager={}{more}{query}", place.object(), managers::WORK_AGENT);
+        let path = format!(
+            "{}?fieldManager={}{more}{query}",
+            object_ref.object(),
+            managers::WORK_AGENT
+        );
         self.exchange(|| {
-            let call = Call::new(Method::PATCH, path.clone(), place.what("patch"));
+            let call = Call::new(Method::PATCH, path.clone(), object_ref.what("patch"));
             call.body(media, bytes(body))
         })
         .await
@@ -223,7 +236,7 @@ fn bytes(body: &Value) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// How long a busy server asks us to stay away, if that is soon.
+/// How long a busy server demands to wait, if that is short.
 fn asked_to_wait(err: &Error) -> Option<Duration> {
     let is_busy = err.code().is_some_and(|code| code == 429 || code >= 500);
     err.retry_after().filter(|wait| is_busy && *wait <= LONGEST_WAIT)
@@ -252,7 +265,7 @@ mod tests {
 
     #[test]
     fn paths_take_the_namespace_verbatim() {
-        let place = |group: &str, namespace: &str, namespaced| Place {
+        let object_ref = |group: &str, namespace: &str, namespaced| ObjectRef {
             resource: apply::Resource {
                 group: group.into(),
                 version: "v1".into(),
@@ -263,8 +276,11 @@ mod tests {
             namespace: namespace.into(),
             name: "a".into(),
         };
-        assert_eq!(place("", "n", true).object(), "/api/v1/namespaces/n/odds/a");
-        assert_eq!(place("", "", true).object(), "/api/v1/odds/a");
-        assert_eq!(place("x.io", "n", false).object(), "/apis/x.io/v1/namespaces/n/odds/a");
+        assert_eq!(object_ref("", "n", true).object(), "/api/v1/namespaces/n/odds/a");
+        assert_eq!(object_ref("", "", true).object(), "/api/v1/odds/a");
+        assert_eq!(
+            object_ref("x.io", "n", false).object(),
+            "/apis/x.io/v1/namespaces/n/odds/a"
+        );
     }
 }

@@ -16,7 +16,7 @@ use crate::args::AzureSettings;
 pub(super) struct Preconditions<'a> {
     /// Nodes, pods and namespaces; `None` while they are not listed yet.
     pub(super) nodes: Option<&'a [Arc<NodeFacts>]>,
-    /// Whether the server has told its version.
+    /// Whether the server's version is known.
     pub(super) has_version: bool,
     /// Why the certificate authority cannot be read.
     pub(super) ca_failure: Option<&'a str>,
@@ -34,7 +34,7 @@ struct State {
     /// The region whose prices hold; `None` until the provider runs.
     region: Option<String>,
     /// What was said last about the start.
-    told: Option<Result<(), NotStarted>>,
+    reported: Option<Result<(), NotStarted>>,
     computed: Option<Computed>,
 }
 
@@ -58,11 +58,11 @@ impl Azure {
     pub(super) fn collect(&self, cluster: &Preconditions<'_>, now: &api::Time) -> (Provider, Vec<Property>) {
         let mut state = self.state.lock();
         let started = self.start(&mut state, cluster);
-        let is_news = state.told.as_ref() != Some(&started);
-        state.told = Some(started.clone());
+        let is_new = state.reported.as_ref() != Some(&started);
+        state.reported = Some(started.clone());
         let mut provider = Provider {
             started,
-            is_news,
+            is_new,
             costs: None,
         };
         let (Ok(()), Some(nodes)) = (&provider.started, cluster.nodes) else {
@@ -206,7 +206,7 @@ mod tests {
             node("Standard_D8s_v5", ""),
         ];
         let (provider, facts) = azure("", true).collect(&at(&nodes), &now());
-        assert_eq!((provider.started, provider.is_news), (Ok(()), true));
+        assert_eq!((provider.started, provider.is_new), (Ok(()), true));
         assert_eq!(
             lines(&facts),
             [
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(
             (provider.costs, facts.len()),
             (None, 1),
-            "no costs are asked for, so no region is needed"
+            "costs are switched off, so no region is needed"
         );
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let started = |cluster: Preconditions<'_>| {
             let (provider, facts) = provider.collect(&cluster, &now());
             assert!(provider.started.is_ok() || facts.is_empty());
-            (provider.started, provider.is_news)
+            (provider.started, provider.is_new)
         };
         let lists = Preconditions {
             nodes: None,
@@ -260,12 +260,12 @@ mod tests {
                 "no such file",
             ),
         ] {
-            let (outcome, is_news) = started(cluster);
+            let (outcome, is_new) = started(cluster);
             assert!(
                 matches!(outcome, Err(NotStarted::Failed(why)) if why.contains(part)),
                 "{part}"
             );
-            assert!(is_news);
+            assert!(is_new);
         }
         assert_eq!(started(at(&here)), (Ok(()), true));
         assert_eq!(started(at(&elsewhere)), (Ok(()), false), "once it runs, it runs");

@@ -39,7 +39,7 @@ const VERSION_FRESH: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Collector {
     client: Client,
     nodes: Arc<Index<NodeFacts>>,
-    /// Followed only when it is to be told what is available.
+    /// Watched only when available resources are reported.
     pods: Option<Arc<Index<PodFacts>>>,
     /// Names of the AppliedWorks that own namespaces, when these are to be reported.
     namespaces: Option<Arc<Index<String>>>,
@@ -58,11 +58,11 @@ pub struct Address {
     pub entry_point: Option<String>,
 }
 
-/// The server's version, when it was told, and until when that is believed.
+/// The server's version, when it was read, and until when it is used.
 #[derive(Clone)]
 struct Known {
     version: String,
-    told: api::Time,
+    read_at: api::Time,
     until: Instant,
 }
 
@@ -80,7 +80,8 @@ impl Collector {
             .filter(|azure| azure.costs)
             .map(|_| Arc::new(PriceList::new(clock)));
         let follows_pods = azure.as_ref().is_none_or(|azure| azure.available);
-        let list_namespaces = || Index::builder(kinds::NAMESPACE, |namespace| Ok(Namespaces::owner_of(&namespace))).build();
+        let list_namespaces =
+            || Index::builder(kinds::NAMESPACE, |namespace| Ok(Namespaces::owner_of(&namespace))).build();
         Self {
             client,
             nodes: Index::builder(NODES, |node| Ok(Some(NodeFacts::decode(&node)))).build(),
@@ -159,7 +160,7 @@ impl Collector {
             facts.push(Property::new(properties::CA_DATA, authority.clone()));
         }
         facts.extend(version.map(|known| Property {
-            observed: Some(known.told),
+            observed: Some(known.read_at),
             ..Property::new(properties::KUBERNETES_VERSION, known.version)
         }));
         let is_built_in = findings
@@ -188,7 +189,7 @@ impl Collector {
             Ok(Version { git_version }) => {
                 let known = Known {
                     version: git_version,
-                    told: now.clone(),
+                    read_at: now.clone(),
                     until: Instant::now() + VERSION_FRESH,
                 };
                 *self.version.lock() = Some(known.clone());

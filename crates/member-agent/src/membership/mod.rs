@@ -88,7 +88,7 @@ impl Incomplete {
     }
 }
 
-/// Speaks for the member in its InternalMemberCluster.
+/// Writes the status of the member's InternalMemberCluster.
 pub(crate) struct HeartbeatReporter {
     key: ObjectKey,
     hub: Writer,
@@ -106,7 +106,7 @@ pub(crate) struct HeartbeatReporter {
     others: &'static [AgentType],
 }
 
-/// What the reporter stands on.
+/// What the reporter needs.
 pub(crate) struct Parts {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -143,7 +143,7 @@ impl HeartbeatReporter {
         let wanted = name.clone();
         let decode = move |object| Ok(Some(Membership::decode(&object)).filter(|membership| membership.name == wanted));
         let builder = Index::builder(kinds::INTERNAL_MEMBER_CLUSTER, decode).scope(scope);
-        // Statuses are our own words; only what the hub wants is news.
+        // Statuses are our own writes; only what the hub wants is a change.
         let index = builder.on_change(move |change| {
             let facts = |m: &Membership| (m.uid.clone(), m.generation);
             if change.old.as_deref().map(facts) != change.new.as_deref().map(facts) {
@@ -171,14 +171,14 @@ impl HeartbeatReporter {
         &self.index
     }
 
-    /// Speaks until `stop`.
+    /// Reports until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         stop.clone()
-            .run_until_cancelled_owned(async move { self.speak().await })
+            .run_until_cancelled_owned(async move { self.report().await })
             .await;
     }
 
-    async fn speak(&mut self) {
+    async fn report(&mut self) {
         self.index.synced().await;
         let mut failures = 0;
         loop {
@@ -224,7 +224,7 @@ impl HeartbeatReporter {
         }
     }
 
-    /// One look at what the hub wants. Answers when to look again; `None` waits for a change.
+    /// Does what the hub wants. Answers when the next heartbeat is due; `None` waits for a change.
     async fn turn(&self, membership: &Membership) -> Result<Option<Duration>, Incomplete> {
         self.set_stage(match &membership.wanted {
             Wanted::Leave if heartbeat::has_left(membership) => Stage::Left,
@@ -255,7 +255,7 @@ impl HeartbeatReporter {
             })
             .await?;
         if let Some(update) = update {
-            self.tell(membership, &update);
+            self.record_events(membership, &update);
             if update.is_transition {
                 self.counters.joined();
             }
@@ -274,7 +274,7 @@ impl HeartbeatReporter {
             })
             .await?;
         if let Some(update) = update {
-            self.tell(membership, &update);
+            self.record_events(membership, &update);
             if update.is_transition {
                 self.counters.left();
             }
@@ -312,7 +312,7 @@ impl HeartbeatReporter {
     }
 
     /// Writes what `say` makes of the object as it is. Others write into it too, so a conflict is met with a fresh look.
-    /// `None` when the object is gone or has changed its mind, which the watch tells.
+    /// `None` when the object is gone or what the hub wants has changed; the watch delivers that.
     async fn write(
         &self,
         membership: &Membership,
@@ -365,7 +365,7 @@ impl HeartbeatReporter {
         Err(last)
     }
 
-    fn tell(&self, membership: &Membership, update: &Update) {
+    fn record_events(&self, membership: &Membership, update: &Update) {
         for notice in &update.notices {
             self.events.record(Event {
                 api_version: kinds::INTERNAL_MEMBER_CLUSTER.api_version(),
@@ -391,7 +391,7 @@ fn is_passing(err: &Error) -> bool {
     matches!(err.code(), None | Some(429 | 503 | 504))
 }
 
-/// The period with up to a twentieth more or less, so that members do not speak in chorus.
+/// The period with up to a twentieth more or less, so that members do not report at the same time.
 fn jittered(period: Duration) -> Duration {
     period.mul_f64(rand::rng().random_range(0.95..1.05))
 }
@@ -426,7 +426,7 @@ mod tests {
         let wait = refused.wait(100, Duration::from_secs(60));
         assert!(
             wait >= Duration::from_secs(30),
-            "a hub that answers is asked ever less often: {wait:?}"
+            "a hub that answers gets ever fewer requests: {wait:?}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The list of prices of machines, asked for now and then (member-behaviour 3.7).
+//! The list of prices of machines, fetched periodically (member-behaviour 3.7).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// Where prices are published.
 const PUBLISHER: &str = "https://prices.azure.com";
 
-/// How often they are asked for.
+/// How often they are fetched.
 const PERIOD: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// After a failure.
@@ -61,7 +61,7 @@ impl PriceList {
         Arc::clone(prices)
     }
 
-    /// Asks for prices now and then, once the region is known, until `stop`.
+    /// Fetches prices periodically, once the region is known, until `stop`.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let _ = stop.run_until_cancelled(self.follow()).await;
     }
@@ -110,7 +110,7 @@ impl PriceList {
             if pages.len() == MAX_PAGES {
                 return Err(format!("the list has more than {MAX_PAGES} pages"));
             }
-            let call = Call::new(Method::GET, path, "ask for the prices of machines").deadline(DEADLINE);
+            let call = Call::new(Method::GET, path, "list the prices of machines").deadline(DEADLINE);
             let page: Page = call.json(&client).await.map_err(|err| err.to_string())?;
             next = page
                 .next_page_link

@@ -59,7 +59,7 @@ fn flags() -> FlagSet {
 /// Reads a command line (without the program's name). Flags may stand before and after the provider.
 ///
 /// # Errors
-/// When help is asked for, the provider is missing or unknown, or a flag is unknown or missing.
+/// When help is requested, the provider is missing or unknown, or a flag is unknown or missing.
 pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, ParseError> {
     let flags = flags();
     let mut providers = Vec::new();
@@ -136,7 +136,7 @@ mod tests {
             "switches have no value behind them"
         );
         let Provider::Azure { client_id, scope } = of("azure --clientid=me").unwrap().provider else {
-            unreachable!("azure was asked for")
+            unreachable!("azure is configured")
         };
         assert_eq!((client_id.as_str(), scope.as_str()), ("me", DEFAULT_SCOPE));
     }

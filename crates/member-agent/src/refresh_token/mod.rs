@@ -1,7 +1,7 @@
 //! The side-car that keeps the token towards the hub fresh in a file (member-behaviour 2.3).
 //!
 //! The token comes from a Secret on the member, or from the managed identity of the machine. Whatever fails is tried again:
-//! the agent goes on with the last token meanwhile.
+//! the agent keeps using the last token meanwhile.
 
 mod args;
 mod file;
@@ -123,16 +123,16 @@ mod tests {
     use std::collections::VecDeque;
     use tokio::time::Instant;
 
-    /// Answers one thing after the other, and notes when it was asked.
+    /// Gives one answer after the other, and notes the times of the requests.
     struct Scripted {
         answers: Mutex<VecDeque<Result<Token, String>>>,
-        asked: Mutex<Vec<u64>>,
+        requested_at: Mutex<Vec<u64>>,
         start: Instant,
     }
 
     impl Source for Scripted {
         async fn token(&self) -> Result<Token, String> {
-            self.asked.lock().push(self.start.elapsed().as_secs());
+            self.requested_at.lock().push(self.start.elapsed().as_secs());
             let next = self.answers.lock().pop_front();
             match next {
                 Some(answer) => answer,
@@ -168,7 +168,7 @@ mod tests {
         ];
         let source = Scripted {
             answers: Mutex::new(answers.into()),
-            asked: Mutex::default(),
+            requested_at: Mutex::default(),
             start: Instant::now(),
         };
         let folder = std::env::temp_dir().join(format!("fairway-refresh-{}", std::process::id()));
@@ -176,11 +176,14 @@ mod tests {
         let (file, stop) = (folder.join("token"), CancellationToken::new());
         let end = tokio::time::sleep(Duration::from_secs(1100));
         tokio::select! {
-            () = keep_fresh(&source, file.clone(), Clock::paused_at(base), stop.clone()) => unreachable!("it was not asked to end"),
+            () = keep_fresh(&source, file.clone(), Clock::paused_at(base), stop.clone()) => unreachable!("it ends with `stop` only"),
             () = end => {}
         }
         // 500: half of 1000. 530: after the failure. 560: that token was over, and a second try brings one. 1060: half of 1000.
-        assert_eq!(*source.asked.lock(), [0, 500, 500, 500, 500, 530, 560, 560, 1060]);
+        assert_eq!(
+            *source.requested_at.lock(),
+            [0, 500, 500, 500, 500, 530, 560, 560, 1060]
+        );
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "b");
         std::fs::remove_dir_all(&folder).unwrap();
     }

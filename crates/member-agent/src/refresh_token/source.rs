@@ -21,13 +21,13 @@ const SECRETS: Resource = Resource::namespaced("", "v1", "Secret", "secrets");
 /// Key of the token in the Secret.
 const KEY: &str = "token";
 
-/// A Secret does not tell how long its token is good: so long.
+/// How long a token from a Secret is used: a Secret does not say when it expires.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How soon a rotated Secret is noticed.
 const ROTATION: Duration = Duration::from_secs(60);
 
-/// Where a machine of the cloud asks for tokens of its identity.
+/// The address at which a machine of the cloud gets tokens of its identity.
 const METADATA_SERVICE: &str = "http://169.254.169.254";
 
 /// For one request, so that a fetch has time for several.
@@ -38,7 +38,7 @@ pub(super) trait Source {
     /// A token that is good now, or why there is none.
     async fn token(&self) -> Result<Token, String>;
 
-    /// How long a token is used at most before the next one is asked for.
+    /// How long a token is used at most before the next one is requested.
     fn look_again(&self) -> Duration;
 }
 
@@ -141,11 +141,7 @@ impl Source for Azure {
         });
         options.headers = vec![(HeaderName::from_static("metadata"), HeaderValue::from_static("true"))];
         let client = client::build(options).await.map_err(|err| err.to_string())?;
-        let call = Call::new(
-            Method::GET,
-            self.path.clone(),
-            "ask for a token of the managed identity",
-        );
+        let call = Call::new(Method::GET, self.path.clone(), "get a token of the managed identity");
         let granted: Granted = call
             .deadline(DEADLINE)
             .json(&client)

@@ -1,7 +1,7 @@
 //! The statuses of AppliedWorks, written while no Work is waiting for its turn.
 //!
 //! They repeat what is known already: the manifests were recorded before they were applied, and the Work's status says how
-//! that ended. So they are deferred while passes go on, for a few seconds at most. What is not written when the agent ends is written
+//! that ended. So they are deferred while passes run, for a few seconds at most. What is not written when the agent ends is written
 //! after its next start, because then every Work gets a pass.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ use super::{Applier, RETRY};
 
 /// Rest that shows that no Work waits.
 const REST: Duration = Duration::from_millis(100);
-/// How long statuses are deferred while passes go on.
+/// How long statuses are deferred while passes run.
 const DEFERRAL: Duration = Duration::from_secs(5);
 /// Statuses that are written at once.
 const WRITERS: usize = 2;
@@ -75,7 +75,7 @@ impl Applier {
         );
     }
 
-    /// Hands statuses over when passes rest, or when they have waited long enough, whatever goes on.
+    /// Enqueues statuses when no pass runs, or when they have waited long enough.
     async fn make_due(&self) {
         loop {
             self.pending.added.notified().await;
@@ -96,7 +96,7 @@ impl Applier {
 
     async fn write_applied(&self, work: &str) -> Result<(), Error> {
         let known = self.applied_works.get(&ObjectKey::cluster(work));
-        let Some((known, settled)) = known.zip(self.memories.settled(work)) else {
+        let Some((known, settled)) = known.zip(self.work_states.last_pass(work)) else {
             return Ok(());
         };
         if known.uid != settled.owner || known.deleted.is_some() {
@@ -106,7 +106,7 @@ impl Applier {
             .record_applied(&known, settled.subject.only_reports, &settled.entries, &settled.kept)
             .await
         {
-            // Its end has not been heard of yet.
+            // Its end has not been delivered yet.
             Err(err) if err.is_not_found() || err.is_conflict() => Ok(()),
             ended => ended,
         }
@@ -120,11 +120,11 @@ impl Applier {
         entries: &[Entry],
         kept: &[WorkResourceIdentifier],
     ) -> Result<(), Error> {
-        let news = apply::record(applied_work, only_reports, entries, kept);
-        if let Some(held) = news.held {
+        let record = apply::record(applied_work, only_reports, entries, kept);
+        if let Some(held) = record.held {
             self.hold(applied_work, &held).await?;
         }
-        if let Some(applied) = news.applied {
+        if let Some(applied) = record.applied {
             self.write_applied_list(applied_work, &applied).await?;
         }
         Ok(())

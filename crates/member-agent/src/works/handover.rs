@@ -12,10 +12,10 @@ use kit::{Error, ObjectKey};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::memory::Need;
+use super::work_state::Need;
 use super::{Applier, Item};
 
-/// How soon a Work looks again at what it waits for, should the event that it waits for be missed.
+/// How soon a Work that waits gets a pass, should the event that it waits for be missed.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The Works of all placements that have any on this member.
@@ -167,7 +167,7 @@ impl Family {
 }
 
 impl Applier {
-    /// Looks at the other Works of a Work's placement.
+    /// The other Works of a Work's placement as they are now.
     pub(super) fn family(&self, work: &Work) -> Family {
         let (names, changes) = self.handovers.others(work);
         let others: Vec<_> = names
@@ -182,7 +182,7 @@ impl Applier {
         };
         let arrival = family.siblings(work).arrival();
         family.waited = self
-            .memories
+            .work_states
             .waited(&work.name, work.generation, arrival, Instant::now());
         family
     }
@@ -208,7 +208,7 @@ impl Applier {
         Ok(claims)
     }
 
-    /// Whether a Work is on the hub. The index knows the ones it holds; the hub is asked for the others.
+    /// Whether a Work is on the hub. The index knows the ones it holds; the others are read from the hub.
     async fn exists(&self, name: &str) -> Result<bool, Error> {
         let key = ObjectKey::namespaced(&self.namespace, name);
         if self.works.get(&key).is_some() {
@@ -224,7 +224,7 @@ impl Applier {
     /// Queues those of these Works again that wait for their objects to be taken.
     pub(super) fn enqueue_waiting(&self, work: &Work, names: &BTreeSet<String>) {
         for name in self.handovers.waiting(work, names) {
-            self.memories.need(&name, Need::Pass);
+            self.work_states.need(&name, Need::Pass);
             self.queue.add(name);
         }
     }

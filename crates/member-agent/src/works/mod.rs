@@ -1,9 +1,8 @@
 //! Works: what is known of each, whose turn it is, and what they have in common.
 
 mod applied;
-mod going;
+mod deletion;
 mod handover;
-mod memory;
 mod namespaces;
 mod pass;
 mod placed;
@@ -11,6 +10,7 @@ mod preconditions;
 mod priority;
 mod refresh;
 mod unwatched;
+mod work_state;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ use tokio::sync::RwLock;
 use crate::args::{Aging, Settings};
 use crate::member::{Mapper, Member};
 use crate::metrics::Counters;
-use memory::{Memories, Need};
 use placed::{ObjectChange, Placed};
+use work_state::{Need, WorkStates};
 
 /// Name of the controller in metrics; dashboards know it.
 const CONTROLLER: &str = "work-applier";
@@ -42,7 +42,7 @@ const CONTROLLER: &str = "work-applier";
 /// Works that are processed at once.
 pub(crate) const WORKERS: usize = 5;
 
-/// Requests for manifests of one Work at once. The reference sends 4; twice as many shorten large first passes
+/// Requests for manifests of one Work at once. KubeFleet sends 4; twice as many shorten large first passes
 /// (docs/performance.md).
 const MANIFESTS_AT_ONCE: usize = 8;
 
@@ -84,7 +84,7 @@ pub(crate) struct Applier {
     works: Arc<Index<Item>>,
     applied_works: Arc<Index<AppliedWork>>,
     queue: Queue<String>,
-    memories: Arc<Memories>,
+    work_states: Arc<WorkStates>,
     placed: Arc<Placed>,
     waiting: namespaces::Waiting,
     handovers: Arc<handover::Handovers>,
@@ -97,7 +97,7 @@ pub(crate) struct Applier {
     counters: Counters,
 }
 
-/// What the applier stands on.
+/// What the applier needs.
 pub(crate) struct Parts {
     pub(crate) namespace: String,
     pub(crate) hub: Writer,
@@ -123,15 +123,20 @@ impl Applier {
             None => Queue::new(RETRY),
         };
         let aging = settings.priority;
-        let memories = Arc::new(Memories::default());
+        let work_states = Arc::new(WorkStates::default());
         let handovers = Arc::new(handover::Handovers::default());
         // What was remembered of a server that has gone back in time means nothing any more.
         let went_back = {
-            let (queue, memories) = (queue.clone(), Arc::clone(&memories));
-            move || memories.need_pass_of_all().into_iter().for_each(|work| queue.add(work))
+            let (queue, work_states) = (queue.clone(), Arc::clone(&work_states));
+            move || {
+                work_states
+                    .need_pass_of_all()
+                    .into_iter()
+                    .for_each(|work| queue.add(work))
+            }
         };
         let works = {
-            let (queue, memories, handovers) = (queue.clone(), Arc::clone(&memories), Arc::clone(&handovers));
+            let (queue, work_states, handovers) = (queue.clone(), Arc::clone(&work_states), Arc::clone(&handovers));
             let scope = Scope {
                 namespace: Some(namespace.clone()),
                 ..Scope::default()
@@ -140,24 +145,28 @@ impl Applier {
             builder
                 .on_change(move |change| {
                     for name in handovers.observe(change) {
-                        memories.need(&name, Need::Pass);
+                        work_states.need(&name, Need::Pass);
                         queue.add(name);
                     }
-                    on_work(change, &queue, &memories, aging, clock);
+                    on_work(change, &queue, &work_states, aging, clock);
                 })
                 .on_went_back(went_back.clone())
                 .build()
         };
         let applied_works = {
-            let (queue, memories) = (queue.clone(), Arc::clone(&memories));
+            let (queue, work_states) = (queue.clone(), Arc::clone(&work_states));
             let decode = |object| AppliedWork::decode(&object).map(Some).map_err(|err| err.to_string());
             let builder = Index::builder(kinds::APPLIED_WORK, decode);
             builder
-                .on_change(move |change| on_applied_work(change, &queue, &memories))
+                .on_change(move |change| on_applied_work(change, &queue, &work_states))
                 .on_went_back(went_back)
                 .build()
         };
-        let placed = Placed::new(member.writer().client().clone(), queue.clone(), Arc::clone(&memories));
+        let placed = Placed::new(
+            member.writer().client().clone(),
+            queue.clone(),
+            Arc::clone(&work_states),
+        );
         Arc::new(Self {
             namespace,
             hub,
@@ -166,7 +175,7 @@ impl Applier {
             works,
             applied_works,
             queue,
-            memories,
+            work_states,
             placed,
             waiting: namespaces::Waiting::default(),
             handovers,
@@ -205,7 +214,7 @@ impl Applier {
         if !*joined {
             *joined = true;
             for key in self.works.entries().into_keys() {
-                self.memories.need(&key.name, Need::Pass);
+                self.work_states.need(&key.name, Need::Pass);
                 self.queue.add_with(key.name, priority::URGENT);
             }
         }
@@ -248,18 +257,19 @@ impl Applier {
         let _working = self.activity.begin();
         let key = ObjectKey::namespaced(&self.namespace, &name);
         let Some(item) = self.works.get(&key) else {
-            self.memories.forget(&name);
+            self.work_states.forget(&name);
             self.placed.forget(&name);
             self.waiting.set(&name, &BTreeSet::new());
             return Action::Done;
         };
         let now = tokio::time::Instant::now();
-        if self.memories.is_due(&name, now) && self.is_calm(&item.work) {
-            self.memories.put_off(&name, now + self.settings.requeue.max_fast_delay);
+        if self.work_states.is_due(&name, now) && self.is_unchanged(&item.work) {
+            self.work_states
+                .postpone(&name, now + self.settings.requeue.max_fast_delay);
         }
         let ended = if item.work.is_deleting {
             self.clean_up(&key, &item.work).await
-        } else if self.memories.take_need(&name, now) == Need::Pass {
+        } else if self.work_states.take_need(&name, now) == Need::Pass {
             self.pass(&key, &item).await
         } else {
             self.refresh(&key, &item).await
@@ -267,7 +277,7 @@ impl Applier {
         match ended {
             Ok(outcome) => outcome,
             Err(err) => {
-                self.memories.need(&name, Need::Pass);
+                self.work_states.need(&name, Need::Pass);
                 match err.class() {
                     Class::Expected | Class::User => tracing::debug!(work = name, error = %err, "Trying again."),
                     Class::ApiServer | Class::Unexpected => {
@@ -280,8 +290,8 @@ impl Applier {
     }
 
     /// Queues a Work again when its objects are not as its last turn left them.
-    fn wake(&self, work: &str, verdict: ObjectChange) {
-        placed::wake(work, verdict, &self.queue, &self.memories);
+    fn enqueue_changed(&self, work: &str, object_change: ObjectChange) {
+        placed::enqueue_changed(work, object_change, &self.queue, &self.work_states);
     }
 
     /// The time in whole seconds, as statuses hold it.
@@ -297,7 +307,7 @@ impl Applier {
 }
 
 /// New, changed and deleted Works get a pass; our own writes of status and finalizers do not.
-fn on_work(change: &Change<Item>, queue: &Queue<String>, memories: &Memories, aging: Option<Aging>, clock: Clock) {
+fn on_work(change: &Change<Item>, queue: &Queue<String>, work_states: &WorkStates, aging: Option<Aging>, clock: Clock) {
     let facts = |item: &Item| (item.work.uid.clone(), item.work.generation, item.work.is_deleting);
     if change.old.as_deref().map(facts) == change.new.as_deref().map(facts) {
         return;
@@ -305,16 +315,16 @@ fn on_work(change: &Change<Item>, queue: &Queue<String>, memories: &Memories, ag
     let priority = aging.map_or(queue::USUAL, |aging| {
         priority::of_change(change.old.as_deref(), change.new.as_deref(), aging, clock.now())
     });
-    memories.need(&change.key.name, Need::Pass);
+    work_states.need(&change.key.name, Need::Pass);
     queue.add_with(change.key.name.clone(), priority);
 }
 
 /// An AppliedWork that goes or vanishes is what a deletion waits for; anything else is our own doing.
-fn on_applied_work(change: &Change<AppliedWork>, queue: &Queue<String>, memories: &Memories) {
+fn on_applied_work(change: &Change<AppliedWork>, queue: &Queue<String>, work_states: &WorkStates) {
     let going = |item: &AppliedWork| (item.uid.clone(), item.deleted);
     let (old, new) = (change.old.as_deref().map(going), change.new.as_deref().map(going));
     if old.is_some() && old != new {
-        memories.need(&change.key.name, Need::Pass);
+        work_states.need(&change.key.name, Need::Pass);
         queue.add_with(change.key.name.clone(), priority::URGENT);
     }
 }

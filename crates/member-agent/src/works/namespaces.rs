@@ -1,7 +1,7 @@
 //! Works whose objects wait for a namespace that another Work brings.
 //!
 //! An envelope is a Work of its own, so its objects may be tried before their namespace is there. The pass that brings
-//! the namespace wakes those who wait; nobody has to wait for a periodic pass.
+//! the namespace enqueues those Works; none has to wait for a periodic pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 

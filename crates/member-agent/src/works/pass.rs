@@ -10,8 +10,8 @@ use api::placement::v1beta1::WorkStatus;
 use api::text::conditions::work as types;
 use api::text::reasons::manifest as reasons;
 use fairway_core::apply::{
-    self, Answer, Ask, Entry, Failure, FailureKind, Finding, Identity, ManifestResult, Next, Owner, Pipeline, Record,
-    ResultType, Subject, Terms, Work, WriteHistory,
+    self, Answer, Entry, Failure, FailureKind, Finding, Identity, ManifestResult, Next, Owner, Pipeline, Record,
+    Request, ResultType, Subject, Terms, Work, WriteHistory,
 };
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
@@ -20,12 +20,12 @@ use kit::{Error, ObjectKey};
 use serde_json::Value;
 
 use super::handover::{self, Family};
-use super::memory::{Need, Settled};
 use super::namespaces;
 use super::preconditions::Preconditions;
 use super::unwatched;
+use super::work_state::{Need, PassResult};
 use super::{Applier, Item, MANIFESTS_AT_ONCE};
-use crate::member::Place;
+use crate::member::ObjectRef;
 
 /// Requests for one manifest in one pass at most; the longest way through a pipeline takes fewer than ten.
 const MAX_REQUESTS: usize = 64;
@@ -40,7 +40,7 @@ impl Applier {
             Some(manifests) => manifests,
             None => match self.fetch(key, &item.work).await? {
                 Some(manifests) => manifests,
-                // It has changed: the watch brings the news and the next turn.
+                // It has changed: the watch delivers that and causes the next turn.
                 None => return Ok(Action::Retry),
             },
         };
@@ -71,7 +71,7 @@ impl Applier {
         Ok((fresh.uid == work.uid && fresh.generation == work.generation).then_some(fresh.manifests))
     }
 
-    /// Keeps the manifests in memory while the Work needs attention, and drops them once it is fine.
+    /// Keeps the manifests in state while the Work needs attention, and drops them once it is fine.
     fn put_back(&self, key: &ObjectKey, work: &Work, records: Vec<Record>, fine: bool) {
         let Some(current) = self.works.get(key) else { return };
         if current.work.uid != work.uid || current.work.generation != work.generation {
@@ -81,7 +81,7 @@ impl Applier {
         *current.manifests.lock() = manifests;
     }
 
-    /// Finds the resources of all records that have none yet. The member is asked once for each kind.
+    /// Finds the resources of all records that have none yet. One discovery request is sent for each kind.
     async fn map_kinds(&self, records: &mut [Record]) {
         let mut missing: BTreeMap<[String; 3], String> = BTreeMap::new();
         for record in records.iter_mut().filter(|record| record.is_unmapped()) {
@@ -122,7 +122,7 @@ impl Applier {
             strategy: work.strategy.clone(),
             mirror: work.mirror,
         };
-        self.placed.register(&work.name, places(records), work.mirror);
+        self.placed.register(&work.name, object_refs(records), work.mirror);
         let mut ends = self.apply_in_waves((work, &family), &terms, &status, records).await;
         let mut entries: Vec<_> = records
             .iter()
@@ -132,8 +132,8 @@ impl Applier {
             })
             .collect();
         for (entry, record) in entries.iter_mut().zip(&*records) {
-            if let Some(place) = place_of(record) {
-                self.placed.look(entry, &place, work.mirror);
+            if let Some(object_ref) = object_ref_of(record) {
+                self.placed.refresh_entry(entry, &object_ref, work.mirror);
             }
         }
         let subject = Subject::of(work);
@@ -144,7 +144,7 @@ impl Applier {
             self.write_status(key, work, &report.status).await?;
         }
         if subject.only_reports {
-            // Nothing was recorded beforehand, so what is owned goes on record at once.
+            // Nothing was recorded beforehand, so what is owned is recorded at once.
             self.record_applied(&applied_work, true, &entries, &[]).await?;
         }
         self.counters.pass(&report.status, work.generation);
@@ -155,40 +155,40 @@ impl Applier {
             fine,
         };
         let keeps = !kept.is_empty();
-        let settled = Settled {
+        let settled = PassResult {
             subject,
             entries: entries.clone(),
             kept,
             owner: terms.owner.uid.clone(),
         };
         let mut wait = self
-            .memories
-            .settle(&work.name, settled, &self.settings.requeue, &finding);
+            .work_states
+            .finish_pass(&work.name, settled, &self.settings.requeue, &finding);
         self.pending.add(&work.name);
         if let Some(soon) = entries.iter().filter_map(|entry| entry.outcome.look_again).min() {
             wait = wait.min(soon);
-            self.memories.hurry(&work.name, wait);
+            self.work_states.bring_forward(&work.name, wait);
         }
         if defines_unmapped(records) {
             wait = wait.min(DEFINITION_PENDING);
-            self.memories.hurry(&work.name, wait);
+            self.work_states.bring_forward(&work.name, wait);
         }
         wait = wait.min(self.hand_over(work, &family, keeps, &entries));
-        self.wake_waiting(&entries);
+        self.enqueue_waiting_for_namespaces(&entries);
         if self.waits_no_longer(&work.name, &entries).await {
-            self.memories.hurry(&work.name, Duration::ZERO);
+            self.work_states.bring_forward(&work.name, Duration::ZERO);
             wait = Duration::ZERO;
         }
         // Changes that arrived while the pass was going on woke nobody.
         for (entry, record) in entries.iter_mut().zip(&*records) {
-            if let Some(place) = place_of(record) {
-                self.wake(&work.name, self.placed.look(entry, &place, work.mirror));
+            if let Some(object_ref) = object_ref_of(record) {
+                self.enqueue_changed(&work.name, self.placed.refresh_entry(entry, &object_ref, work.mirror));
             }
         }
         Ok((Action::After(wait), fine))
     }
 
-    /// Tells Works whose objects were taken, and notes whether this one waits for others. Answers when to look again.
+    /// Enqueues Works whose objects were taken, and notes whether this one waits for others. Answers when the next pass is due.
     fn hand_over(&self, work: &Work, family: &Family, keeps: bool, entries: &[Entry]) -> Duration {
         let is_owned = |entry: &Entry| entry.outcome.live.as_ref().is_some_and(|live| live.owned);
         let owned = entries.iter().enumerate().filter(|(_, entry)| is_owned(entry));
@@ -200,19 +200,19 @@ impl Applier {
             (false, true) => handover::LOOK_AGAIN,
             (false, false) => return Duration::MAX,
         };
-        self.memories.hurry(&work.name, wait);
+        self.work_states.bring_forward(&work.name, wait);
         wait
     }
 
-    /// Wakes the Works that waited for a namespace that this pass brought.
-    fn wake_waiting(&self, entries: &[Entry]) {
+    /// Enqueues the Works that waited for a namespace that this pass created.
+    fn enqueue_waiting_for_namespaces(&self, entries: &[Entry]) {
         for work in self.waiting.take(&namespaces::brought(entries)) {
-            self.memories.need(&work, Need::Pass);
+            self.work_states.need(&work, Need::Pass);
             self.queue.add(work);
         }
     }
 
-    /// Notes for which namespaces a Work waits. Answers whether one of them has come in the meantime, unheard.
+    /// Notes for which namespaces a Work waits. Answers whether one of them exists already.
     async fn waits_no_longer(&self, work: &str, entries: &[Entry]) -> bool {
         let missing = namespaces::missing(entries);
         self.waiting.set(work, &missing);
@@ -238,7 +238,7 @@ impl Applier {
         records: &mut [Record],
     ) -> BTreeMap<usize, ManifestResult> {
         let seen = seen(status);
-        let histories = self.memories.histories(&terms.owner.name);
+        let histories = self.work_states.histories(&terms.owner.name);
         let mut ends = BTreeMap::new();
         // Each round ends one record at least.
         for _ in 0..=records.len() {
@@ -262,13 +262,15 @@ impl Applier {
             let work: Vec<_> = current
                 .into_iter()
                 .filter_map(|record| {
-                    let place = place_of(record)?;
+                    let object_ref = object_ref_of(record)?;
                     let unseen = record.identity.as_ref().is_none_or(|identity| !seen.contains(identity));
                     let history = record.identity.as_ref().and_then(|identity| histories.get(identity));
                     let history = history.cloned().unwrap_or_default();
                     Some(
                         async move {
-                            let end = self.run_pipeline(among, terms, record, (&place, unseen, history)).await;
+                            let end = self
+                                .run_pipeline(among, terms, record, (&object_ref, unseen, history))
+                                .await;
                             (record.ordinal, end)
                         }
                         .boxed(),
@@ -293,12 +295,12 @@ impl Applier {
         (work, family): (&Work, &Family),
         terms: &Terms,
         record: &Record,
-        (place, unseen, history): (&Place, bool, WriteHistory),
+        (object_ref, unseen, history): (&ObjectRef, bool, WriteHistory),
     ) -> ManifestResult {
         let object = record.identity.clone().unwrap_or_default();
-        let mut pipeline = Pipeline::new(terms, &record.manifest, &place.resource, history, self.clock.now());
+        let mut pipeline = Pipeline::new(terms, &record.manifest, &object_ref.resource, history, self.clock.now());
         let first = pipeline.start(unseen);
-        let target = (record.ordinal, &object, place);
+        let target = (record.ordinal, &object, object_ref);
         let decide = |answer| pipeline.answer(answer);
         if let Some(end) = self.drive((work, family), target, first, decide).await {
             return end;
@@ -317,21 +319,21 @@ impl Applier {
     async fn drive(
         &self,
         (work, family): (&Work, &Family),
-        (ordinal, object, place): (usize, &Identity, &Place),
+        (ordinal, object, object_ref): (usize, &Identity, &ObjectRef),
         mut next: Next,
         mut decide: impl FnMut(Answer) -> Next + Send,
     ) -> Option<ManifestResult> {
         for _ in 0..MAX_REQUESTS {
             let answer = match next {
                 Next::Done(end) => return Some(end),
-                Next::Ask(Ask::Works(names)) => match self.claims(work, family, (ordinal, object), names).await {
+                Next::Send(Request::Works(names)) => match self.claims(work, family, (ordinal, object), names).await {
                     Ok(claims) => Answer::Works(claims),
                     Err(err) => Answer::Failed(Failure {
                         kind: FailureKind::Other,
                         message: err.to_string(),
                     }),
                 },
-                Next::Ask(ask) => self.member.ask(place, ask).await,
+                Next::Send(request) => self.member.send(object_ref, request).await,
             };
             next = decide(answer);
         }
@@ -339,12 +341,12 @@ impl Applier {
     }
 }
 
-fn place_of(record: &Record) -> Option<Place> {
-    Some(Place::new(record.resource.as_ref()?, record.identity.as_ref()?)).filter(|_| record.refusal.is_none())
+fn object_ref_of(record: &Record) -> Option<ObjectRef> {
+    Some(ObjectRef::new(record.resource.as_ref()?, record.identity.as_ref()?)).filter(|_| record.refusal.is_none())
 }
 
-fn places(records: &[Record]) -> BTreeSet<Place> {
-    records.iter().filter_map(place_of).collect()
+fn object_refs(records: &[Record]) -> BTreeSet<ObjectRef> {
+    records.iter().filter_map(object_ref_of).collect()
 }
 
 /// The end of a record: its pipeline's, or its refusal.
@@ -391,7 +393,7 @@ fn defines_unmapped(records: &[Record]) -> bool {
         .any(|identity| defined.contains(&(identity.group.clone(), identity.kind.clone())))
 }
 
-/// Whether nothing is left to wish for: the Work is available, or has reported its differences.
+/// Whether the Work is available, or has reported its differences.
 pub(super) fn is_fine(status: &WorkStatus, generation: i64) -> bool {
     [types::AVAILABLE, types::DIFF_REPORTED]
         .iter()
@@ -473,14 +475,16 @@ mod tests {
             plural: "configmaps".to_owned(),
             namespaced: true,
         };
-        let place = Place::new(&resource, &object);
-        let ask = || Next::Ask(Ask::Works(Vec::new()));
+        let object_ref = ObjectRef::new(&resource, &object);
+        let again = || Next::Send(Request::Works(Vec::new()));
         let mut answers = 0;
         let endless = |_| {
             answers += 1;
-            ask()
+            again()
         };
-        let end = applier.drive((&work, &family), (0, &object, &place), ask(), endless).await;
+        let end = applier
+            .drive((&work, &family), (0, &object, &object_ref), again(), endless)
+            .await;
         assert!(end.is_none(), "{end:?}");
         assert_eq!(answers, MAX_REQUESTS);
     }

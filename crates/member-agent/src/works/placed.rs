@@ -16,9 +16,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::memory::{Memories, Need};
 use super::unwatched;
-use crate::member::{Place, kit_resource};
+use super::work_state::{Need, WorkStates};
+use crate::member::{ObjectRef, kit_resource};
 
 /// Kinds that are watched at most.
 const MAX_KINDS: usize = 32;
@@ -34,7 +34,7 @@ pub(super) struct Facts {
     status: Option<Value>,
 }
 
-/// What a look at the facts says about the last pass's end for an object.
+/// What the watched facts say about an object compared with the end of the last pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ObjectChange {
     /// It still holds.
@@ -60,7 +60,7 @@ struct Kind {
 pub(crate) struct Placed {
     client: Client,
     queue: Queue<String>,
-    memories: Arc<Memories>,
+    work_states: Arc<WorkStates>,
     stop: CancellationToken,
     state: Mutex<State>,
 }
@@ -68,16 +68,16 @@ pub(crate) struct Placed {
 #[derive(Default)]
 struct State {
     kinds: BTreeMap<Resource, Kind>,
-    by_work: BTreeMap<String, BTreeSet<Place>>,
+    by_work: BTreeMap<String, BTreeSet<ObjectRef>>,
 }
 
 impl Placed {
-    pub(super) fn new(client: Client, queue: Queue<String>, memories: Arc<Memories>) -> Arc<Self> {
+    pub(super) fn new(client: Client, queue: Queue<String>, work_states: Arc<WorkStates>) -> Arc<Self> {
         let stop = CancellationToken::new();
         Arc::new(Self {
             client,
             queue,
-            memories,
+            work_states,
             stop,
             state: Mutex::default(),
         })
@@ -90,28 +90,28 @@ impl Placed {
     }
 
     /// Notes what a Work is about to place, so that nothing that happens to it afterwards is missed.
-    pub(super) fn register(&self, work: &str, places: BTreeSet<Place>, mirror: bool) {
+    pub(super) fn register(&self, work: &str, object_refs: BTreeSet<ObjectRef>, mirror: bool) {
         let mut state = self.state.lock();
         let before = state
             .by_work
-            .insert(work.to_owned(), places.clone())
+            .insert(work.to_owned(), object_refs.clone())
             .unwrap_or_default();
-        for place in before.difference(&places) {
-            state.remove(work, place);
+        for object_ref in before.difference(&object_refs) {
+            state.remove(work, object_ref);
         }
-        for place in &places {
+        for object_ref in &object_refs {
             let watched = state.kinds.len();
-            if !state.kinds.contains_key(&place.resource) {
+            if !state.kinds.contains_key(&object_ref.resource) {
                 if watched >= MAX_KINDS {
                     continue;
                 }
-                let kind = self.watch(&place.resource);
-                state.kinds.insert(place.resource.clone(), kind);
+                let kind = self.watch(&object_ref.resource);
+                state.kinds.insert(object_ref.resource.clone(), kind);
             }
-            if let Some(kind) = state.kinds.get(&place.resource) {
+            if let Some(kind) = state.kinds.get(&object_ref.resource) {
                 kind.registry
                     .write()
-                    .entry(key_of(place))
+                    .entry(key_of(object_ref))
                     .or_default()
                     .insert(work.to_owned(), mirror);
             }
@@ -121,18 +121,18 @@ impl Placed {
     /// Forgets what a Work placed.
     pub(super) fn forget(&self, work: &str) {
         let mut state = self.state.lock();
-        for place in state.by_work.remove(work).unwrap_or_default() {
-            state.remove(work, &place);
+        for object_ref in state.by_work.remove(work).unwrap_or_default() {
+            state.remove(work, &object_ref);
         }
     }
 
-    /// Looks at an entry in the light of what the watch says, and takes over what has moved.
-    pub(super) fn look(&self, entry: &mut Entry, place: &Place, mirror: bool) -> ObjectChange {
-        let Some(facts) = self.facts(place) else {
+    /// Compares an entry with what the watch delivered, and takes over changed availability and status.
+    pub(super) fn refresh_entry(&self, entry: &mut Entry, object_ref: &ObjectRef, mirror: bool) -> ObjectChange {
+        let Some(facts) = self.facts(object_ref) else {
             return ObjectChange::Holds;
         };
-        let verdict = judge(entry, Some(&facts), mirror);
-        if verdict == ObjectChange::Moved
+        let object_change = compare(entry, Some(&facts), mirror);
+        if object_change == ObjectChange::Moved
             && let Some(live) = &mut entry.outcome.live
         {
             live.resource_version = facts.version.clone();
@@ -140,12 +140,12 @@ impl Placed {
             live.status = facts.status.clone().filter(|_| mirror);
             entry.outcome.availability = facts.availability.clone();
         }
-        verdict
+        object_change
     }
 
     /// Whether a watch that is live shows the object, and as the last pass left it.
-    pub(super) fn vouches_for(&self, entry: &Entry, place: &Place, mirror: bool) -> bool {
-        let Some(index) = self.index(place).filter(|index| index.is_live()) else {
+    pub(super) fn shows_unchanged(&self, entry: &Entry, object_ref: &ObjectRef, mirror: bool) -> bool {
+        let Some(index) = self.index(object_ref).filter(|index| index.is_live()) else {
             return false;
         };
         // What is older than the last pass's end says nothing about it.
@@ -155,27 +155,30 @@ impl Placed {
                 facts.version != live.resource_version && !is_newer(&facts.version, &live.resource_version)
             })
         };
-        let facts = index.get(&key_of(place)).filter(|facts| !is_behind(facts));
-        facts.is_some_and(|facts| judge(entry, Some(&facts), mirror) == ObjectChange::Holds)
+        let facts = index.get(&key_of(object_ref)).filter(|facts| !is_behind(facts));
+        facts.is_some_and(|facts| compare(entry, Some(&facts), mirror) == ObjectChange::Holds)
     }
 
     /// Kinds among those that a Work has placed that the member does not let us watch.
     pub(super) fn refused_kinds(&self, work: &str) -> Vec<String> {
         let state = self.state.lock();
         let placed = state.by_work.get(work).into_iter().flatten();
-        let kinds: BTreeSet<_> = placed.map(|place| &place.resource).collect();
+        let kinds: BTreeSet<_> = placed.map(|object_ref| &object_ref.resource).collect();
         let indexes = kinds.into_iter().filter_map(|kind| state.kinds.get(kind));
         let refused = indexes.filter(|kind| kind.index.status().is_refused());
         refused.map(|kind| kind.index.resource().to_string()).collect()
     }
 
-    fn index(&self, place: &Place) -> Option<Arc<Index<Facts>>> {
+    fn index(&self, object_ref: &ObjectRef) -> Option<Arc<Index<Facts>>> {
         let state = self.state.lock();
-        state.kinds.get(&place.resource).map(|kind| Arc::clone(&kind.index))
+        state
+            .kinds
+            .get(&object_ref.resource)
+            .map(|kind| Arc::clone(&kind.index))
     }
 
-    fn facts(&self, place: &Place) -> Option<Arc<Facts>> {
-        self.index(place)?.get(&key_of(place))
+    fn facts(&self, object_ref: &ObjectRef) -> Option<Arc<Facts>> {
+        self.index(object_ref)?.get(&key_of(object_ref))
     }
 
     fn watch(&self, resource: &Resource) -> Kind {
@@ -192,10 +195,10 @@ impl Placed {
                 Ok(mirror.map(|mirror| facts(&resource, &object, mirror)))
             }
         };
-        let tell = {
+        let notify = {
             let (resource, registry) = (resource.clone(), Arc::clone(&registry));
-            let (queue, memories) = (self.queue.clone(), Arc::clone(&self.memories));
-            move |change: &Change<Facts>| on_change(change, &resource, &registry, &queue, &memories)
+            let (queue, work_states) = (self.queue.clone(), Arc::clone(&self.work_states));
+            move |change: &Change<Facts>| on_change(change, &resource, &registry, &queue, &work_states)
         };
         let works = {
             let registry = Arc::clone(&registry);
@@ -206,25 +209,25 @@ impl Placed {
             }
         };
         let went_back = {
-            let (works, queue, memories) = (works.clone(), self.queue.clone(), Arc::clone(&self.memories));
+            let (works, queue, work_states) = (works.clone(), self.queue.clone(), Arc::clone(&self.work_states));
             move || {
                 for work in works() {
-                    memories.need(&work, Need::Pass);
+                    work_states.need(&work, Need::Pass);
                     queue.add(work);
                 }
             }
         };
-        let builder = Index::builder(kit_resource(resource), decode).on_change(tell);
+        let builder = Index::builder(kit_resource(resource), decode).on_change(notify);
         // Passes have remembered versions that mean nothing any more.
         let index = builder.on_went_back(went_back).build();
         let stop = self.stop.child_token();
         {
             let (index, client, stop) = (Arc::clone(&index), self.client.clone(), stop.clone());
-            let (queue, memories) = (self.queue.clone(), Arc::clone(&self.memories));
+            let (queue, work_states) = (self.queue.clone(), Arc::clone(&self.work_states));
             tokio::spawn(async move {
                 tokio::select! {
                     () = index.run(client, stop) => {}
-                    () = unwatched::attend(&index, works, &queue, &memories) => {}
+                    () = unwatched::follow(&index, works, &queue, &work_states) => {}
                 }
             });
         }
@@ -234,12 +237,12 @@ impl Placed {
 
 impl State {
     /// Removes a Work's claim to an object. A kind without objects is watched no longer.
-    fn remove(&mut self, work: &str, place: &Place) {
-        let Some(kind) = self.kinds.get(&place.resource) else {
+    fn remove(&mut self, work: &str, object_ref: &ObjectRef) {
+        let Some(kind) = self.kinds.get(&object_ref.resource) else {
             return;
         };
         let mut registry = kind.registry.write();
-        let key = key_of(place);
+        let key = key_of(object_ref);
         if let Some(works) = registry.get_mut(&key) {
             works.remove(work);
             if works.is_empty() {
@@ -248,14 +251,14 @@ impl State {
         }
         let is_unused = registry.is_empty();
         drop(registry);
-        if is_unused && let Some(kind) = self.kinds.remove(&place.resource) {
+        if is_unused && let Some(kind) = self.kinds.remove(&object_ref.resource) {
             kind.stop.cancel();
         }
     }
 }
 
-fn key_of(place: &Place) -> ObjectKey {
-    ObjectKey::new(Some(&place.namespace), &place.name)
+fn key_of(object_ref: &ObjectRef) -> ObjectKey {
+    ObjectKey::new(Some(&object_ref.namespace), &object_ref.name)
 }
 
 fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
@@ -279,13 +282,13 @@ fn facts(resource: &Resource, object: &Value, mirror: bool) -> Facts {
     }
 }
 
-/// Wakes the Works whose object has changed, unless a pass of theirs is going on: that looks for itself.
+/// Enqueues the Works whose object has changed, unless a pass of theirs is running: that compares at its end.
 fn on_change(
     change: &Change<Facts>,
     resource: &Resource,
     registry: &Registry,
     queue: &Queue<String>,
-    memories: &Memories,
+    work_states: &WorkStates,
 ) {
     let works = registry.read().get(&change.key).cloned().unwrap_or_default();
     for work in works.into_keys() {
@@ -298,36 +301,41 @@ fn on_change(
                     && identity.version == resource.version
             })
         };
-        let verdict = memories.inspect(&work, |settled| {
+        let object_change = work_states.inspect(&work, |settled| {
             let entries = settled.entries.iter().filter(is_meant);
             entries
-                .map(|entry| judge(entry, change.new.as_deref(), settled.subject.mirror))
+                .map(|entry| compare(entry, change.new.as_deref(), settled.subject.mirror))
                 .max()
         });
-        if let Some(verdict) = verdict.flatten() {
-            wake(&work, verdict, queue, memories);
+        if let Some(object_change) = object_change.flatten() {
+            enqueue_changed(&work, object_change, queue, work_states);
         }
     }
 }
 
 /// Queues a Work again whose objects are not as its last turn left them.
-pub(super) fn wake(work: &str, verdict: ObjectChange, queue: &Queue<String>, memories: &Memories) {
-    match verdict {
+pub(super) fn enqueue_changed(
+    work: &str,
+    object_change: ObjectChange,
+    queue: &Queue<String>,
+    work_states: &WorkStates,
+) {
+    match object_change {
         ObjectChange::Holds => {}
-        ObjectChange::Marked => queue.add_after(work.to_owned(), memories.look_soon(work)),
+        ObjectChange::Marked => queue.add_after(work.to_owned(), work_states.bring_forward_to_backoff(work)),
         ObjectChange::Moved => {
-            memories.need(work, Need::Refresh);
+            work_states.need(work, Need::Refresh);
             queue.add(work.to_owned());
         }
         ObjectChange::Drifted => {
-            let wait = memories.need_repair(work, Instant::now());
+            let wait = work_states.need_repair(work, Instant::now());
             queue.add_after(work.to_owned(), wait);
         }
     }
 }
 
 /// Compares the last pass's end for an object with what is known of the object now; `None` when it is gone.
-fn judge(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> ObjectChange {
+fn compare(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> ObjectChange {
     let outcome = &entry.outcome;
     let (live, facts) = match (&outcome.live, facts) {
         (Some(live), Some(facts)) => (live, facts),

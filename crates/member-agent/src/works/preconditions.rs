@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::handover::Family;
 use super::{Applier, MANIFESTS_AT_ONCE};
-use crate::member::{NotServed, Place};
+use crate::member::{NotServed, ObjectRef};
 
 /// Whether a pass may apply anything.
 pub(super) enum Preconditions {
@@ -173,7 +173,10 @@ impl Applier {
     /// Writes the whole status of this incarnation of a Work. Nobody else writes it.
     pub(super) async fn write_status(&self, key: &ObjectKey, work: &Work, status: &WorkStatus) -> Result<(), Error> {
         let body = json!({"metadata": {"uid": work.uid}, "status": status});
-        let answer = self.hub.patch(&kinds::WORK, key, Some("status"), Patch::Merge, &body).await?;
+        let answer = self
+            .hub
+            .patch(&kinds::WORK, key, Some("status"), Patch::Merge, &body)
+            .await?;
         self.fold(answer);
         Ok(())
     }
@@ -197,7 +200,9 @@ impl Applier {
         match writer.create(&kinds::APPLIED_WORK, None, &object).await {
             Err(err) if err.is_already_exists() => {
                 // The index has not seen it yet. What it holds must be looked through before it is replaced.
-                let found = writer.get(&kinds::APPLIED_WORK, &ObjectKey::cluster(&work.name)).await?;
+                let found = writer
+                    .get(&kinds::APPLIED_WORK, &ObjectKey::cluster(&work.name))
+                    .await?;
                 self.fold_applied_work(found)?;
                 Err(err)
             }
@@ -289,13 +294,13 @@ impl Applier {
         left_over: &WorkResourceIdentifier,
         fate: Fate,
     ) -> Result<bool, Error> {
-        let Some(place) = self.place_of(left_over).await? else {
+        let Some(object_ref) = self.object_ref_of(left_over).await? else {
             return Ok(false);
         };
         let mut tries = 0;
         loop {
             tries += 1;
-            let live = match self.member.read(&place).await {
+            let live = match self.member.read(&object_ref).await {
                 Ok(live) => live,
                 Err(err) if err.is_not_found() => return Ok(false),
                 Err(err) => return Err(err),
@@ -303,8 +308,10 @@ impl Applier {
             let ended = match apply::release(&live, owner) {
                 Release::Leave => Ok(()),
                 Release::Disown(_) | Release::Delete { .. } if fate == Fate::Keep => return Ok(true),
-                Release::Disown(object) => self.member.replace(&place, &object).await.map(|_| ()),
-                Release::Delete { uid, resource_version } => self.member.delete(&place, &uid, &resource_version).await,
+                Release::Disown(object) => self.member.replace(&object_ref, &object).await.map(|_| ()),
+                Release::Delete { uid, resource_version } => {
+                    self.member.delete(&object_ref, &uid, &resource_version).await
+                }
             };
             match ended {
                 Err(err) if err.is_not_found() => return Ok(false),
@@ -316,15 +323,15 @@ impl Applier {
     }
 
     /// Where the object of a status entry is. `None` when the member does not serve its kind (any more), so there is none.
-    pub(super) async fn place_of(&self, identifier: &WorkResourceIdentifier) -> Result<Option<Place>, Error> {
+    pub(super) async fn object_ref_of(&self, identifier: &WorkResourceIdentifier) -> Result<Option<ObjectRef>, Error> {
         let Some(identity) = Identity::of(identifier).filter(|identity| !identity.name.is_empty()) else {
             return Ok(None);
         };
-        if let Some(place) = Place::of(identifier) {
-            return Ok(Some(place));
+        if let Some(object_ref) = ObjectRef::of(identifier) {
+            return Ok(Some(object_ref));
         }
         match self.mapper.find(&identity).await {
-            Ok(resource) => Ok(Some(Place::new(&resource, &identity))),
+            Ok(resource) => Ok(Some(ObjectRef::new(&resource, &identity))),
             Err(NotServed::NoMatch { .. }) => Ok(None),
             Err(NotServed::Failed(cause)) => Err(Error::Transport {
                 what: format!("find the resource of {}", identity.kind),

@@ -1,7 +1,7 @@
 //! How important the change of a Work is (member-behaviour 4.1).
 //!
 //! What people wait for goes first: Works that are new, gone or not yet fine. A fine Work that changes matters less the
-//! older it is. What the member's own watches ask for has the queue's usual priority, and periodic looks come last.
+//! older it is. Changes on the member have the queue's usual priority, and periodic passes come last.
 
 use std::time::Duration;
 

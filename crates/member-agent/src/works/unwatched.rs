@@ -1,5 +1,5 @@
-//! Kinds of placed objects whose watch is not live: a watch that tells nothing vouches for nothing, so their objects are
-//! looked at by the periodic passes, and where the member refuses the watch, the Work's status says so.
+//! Kinds of placed objects whose watch is not live: it does not show that nothing has changed, so their objects are
+//! checked by the periodic passes, and where the member refuses the watch, the Work's status says so.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use fairway_core::apply::Report;
 use kit::index::{Index, Status};
 use kit::queue::Queue;
 
-use super::memory::{Memories, Need};
+use super::work_state::{Need, WorkStates};
 
 /// A watch that is not live for longer than this is taken for broken. Servers end watches every few minutes, and then they
 /// are live again at once.
@@ -19,17 +19,17 @@ const GAP: Duration = Duration::from_secs(10);
 
 /// Follows whether the watch of a kind is live. `works` names the Works that have placed objects of the kind.
 ///
-/// Passes that were put off because the watch vouched for the objects come as if they had not been, once it no longer
+/// Passes that were postponed because the watch showed no change come as if they had not been, once the watch no longer
 /// does. Where the server refuses the watch, a pass writes that into the status, and another one takes it out later.
-pub(super) async fn attend<T: Send + Sync + 'static>(
+pub(super) async fn follow<T: Send + Sync + 'static>(
     index: &Index<T>,
     works: impl Fn() -> Vec<String>,
     queue: &Queue<String>,
-    memories: &Memories,
+    work_states: &WorkStates,
 ) {
     let pass = || {
         for work in works() {
-            memories.need(&work, Need::Pass);
+            work_states.need(&work, Need::Pass);
             queue.add(work);
         }
     };
@@ -44,7 +44,7 @@ pub(super) async fn attend<T: Send + Sync + 'static>(
             continue;
         }
         for work in works() {
-            queue.add_after(work.clone(), memories.look_soon(&work));
+            queue.add_after(work.clone(), work_states.bring_forward_to_backoff(&work));
         }
         let is_refused = changes.wait_for(|status| status.is_live() || status.is_refused()).await;
         if is_refused.is_ok_and(|status| status.is_live()) {
@@ -96,10 +96,10 @@ mod tests {
             let refused: Vec<_> = refused.iter().map(|kind| (*kind).to_owned()).collect();
             report.must_write = false;
             note(&mut report, &refused, generation, &now);
-            let told = condition::find(&report.status.conditions, WATCHED).map(|c| c.message.clone());
+            let message = condition::find(&report.status.conditions, WATCHED).map(|c| c.message.clone());
             (
                 report.must_write,
-                told.is_some_and(|told| told.contains("list and watch")),
+                message.is_some_and(|message| message.contains("list and watch")),
             )
         };
         assert_eq!(note_again(&[], 1), (false, false));

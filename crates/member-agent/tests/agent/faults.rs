@@ -211,7 +211,11 @@ async fn a_work_that_was_created_anew_keeps_its_finalizer() {
     world.wait_for("w", "Available", "True").await;
     assert_eq!(world.config("a").await.as_deref(), Some("2"));
     let finalizers_written = writes(&world.hub).into_iter().filter(|what| what == "PATCH works");
-    assert_eq!(finalizers_written.count(), 0, "the new Work has kept its finalizer all the time");
+    assert_eq!(
+        finalizers_written.count(),
+        0,
+        "the new Work has kept its finalizer all the time"
+    );
 }
 
 #[tokio::test]
@@ -232,7 +236,10 @@ async fn conflicts_that_last_keep_no_other_work_waiting() {
     let left_overs = Matcher::resource("configmaps").verbs(&[Verb::Delete]);
     let deletions = world.member.faults().add(left_overs, conflict());
     let finalizers = |name: &String| {
-        let patches = Matcher::resource("works").name(name).subresource("").verbs(&[Verb::Patch]);
+        let patches = Matcher::resource("works")
+            .name(name)
+            .subresource("")
+            .verbs(&[Verb::Patch]);
         world.hub.faults().add(patches, conflict())
     };
     let removals: Vec<_> = leaving.iter().map(finalizers).collect();

@@ -63,7 +63,11 @@ async fn a_first_placement_takes_few_requests_and_then_all_is_quiet() {
     world.hub.metrics().reset();
     world.member.metrics().reset();
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(reads_of_config_maps(&world), 0, "the watch vouches for it");
+    assert_eq!(
+        reads_of_config_maps(&world),
+        0,
+        "the watch shows that it has not changed"
+    );
     assert_eq!((writes(&world.hub), writes(&world.member)), (vec![], vec![]));
 }
 
@@ -275,11 +279,11 @@ async fn bad_manifests_do_not_keep_the_others_from_being_applied() {
         ]
     );
     assert_eq!(world.config("a").await.as_deref(), Some("1"));
-    let asked = world
+    let requests = world
         .member
         .metrics()
         .total(|labels, agent| agent == AGENT && labels.resource == "secrets");
-    assert_eq!(asked, 0, "without a name the request would mean all Secrets");
+    assert_eq!(requests, 0, "without a name the request would mean all Secrets");
 }
 
 #[tokio::test]
@@ -350,11 +354,11 @@ async fn a_kind_that_is_not_served_is_asked_for_once_a_pass() {
             .iter()
             .all(|entry| condition(&entry["conditions"], "Applied") == "False DecodingErred")
     );
-    let asked = world
+    let requests = world
         .member
         .metrics()
         .total(|labels, agent| agent == AGENT && labels.verb == "GET" && labels.resource.is_empty());
-    assert!(asked < 20, "{asked} requests that name no resource");
+    assert!(requests < 20, "{requests} requests that name no resource");
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ async fn the_azure_provider_counts_machines_and_says_how_it_does() {
         create(&world.member, "/api/v1/nodes", &node).await.unwrap();
     }
     world.start_agent_with(Settings {
-        // Prices would be asked for over the network.
+        // Prices would be fetched over the network.
         azure: Some(AzureSettings {
             region: String::new(),
             costs: false,

@@ -247,7 +247,7 @@ async fn ports_that_share_a_number_come_to_rest() {
     };
     let first = read().await;
     assert_eq!(first.0, 2);
-    // The Deployment is never available, so that passes go on.
+    // The Deployment is never available, so that passes are repeated.
     let passes = || {
         let counts = world.member.metrics().counts();
         counts

@@ -1,4 +1,4 @@
-//! Watches that tell nothing any more, and servers that go back in time.
+//! Watches that deliver nothing any more, and servers that go back in time.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn a_drift_is_repaired_in_time_although_the_right_to_watch_was_revoked() {
     world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
     world.wait_for("w", "Available", "True").await;
     world.wait_for_applied("w", 1).await;
-    // The watch vouches for the object: the periodic pass is put off.
+    // The watch shows no change of the object: the periodic pass is postponed.
     tokio::time::sleep(Duration::from_secs(30)).await;
 
     let revoked = world.member.faults().revoke_watch(Matcher::resource("configmaps"));

@@ -143,7 +143,7 @@ impl World {
         let _ = task.await;
     }
 
-    /// Asks the agent to end, and does not wait for that.
+    /// Stops the agent, and does not wait for that.
     pub fn ask_to_end(&self) {
         self.agent.as_ref().unwrap().1.cancel();
     }

@@ -66,7 +66,7 @@ impl ManagedFields {
         Self(result)
     }
 
-    /// Whether the object asks to forget all entries: an empty list, or one empty entry.
+    /// Whether the object requests the removal of all entries: an empty list, or one empty entry.
     pub(super) fn is_reset(object: &Value) -> bool {
         match object
             .pointer("/metadata/managedFields")

@@ -79,7 +79,7 @@ impl FieldSet {
         })
     }
 
-    /// The part of `value` of which the set speaks.
+    /// The part of `value` that the set covers.
     pub fn extract(&self, value: &Value) -> Value {
         let mut result = like(value);
         for (step, entry) in self.entries() {
@@ -109,7 +109,7 @@ impl FieldSet {
 }
 
 impl Entry {
-    /// The part of `value`, to which `step` leads, of which the entry speaks.
+    /// The part of `value`, to which `step` leads, that the entry covers.
     fn part_of(&self, step: &PathElement, value: &Value) -> Value {
         if self.below.is_empty() {
             return value.clone();

@@ -7,7 +7,7 @@ use crate::types::{ListKind, TypeInfo};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The paths that a configuration speaks of.
+/// The paths that a configuration sets.
 ///
 /// # Errors
 /// Fields that the schema does not declare, list elements without keys, and two elements with the same keys.

@@ -63,7 +63,7 @@ pub fn apply(api_version: &str, kind: &str, doc: &Value, patch: &Value) -> Resul
     apply::map(doc.clone(), patch, root).map(Value::Object)
 }
 
-/// The patch that brings `current` to `modified` and leaves alone what neither `original` nor `modified` speaks of.
+/// The patch that brings `current` to `modified` and leaves alone what neither `original` nor `modified` contains.
 ///
 /// `original` is what was applied last time (`Value::Null` if nothing was). Conflicting changes of others are overwritten. The
 /// result is an empty map when there is nothing to do.

@@ -3,7 +3,7 @@
 use super::identity::{Identified, Identity};
 use serde_json::Value;
 
-/// What tells elements of a list apart.
+/// What identifies elements of a list.
 pub(super) enum Key<'a> {
     /// Their value as a whole.
     Whole,
@@ -26,7 +26,7 @@ pub(super) fn arrange(
     sorted(merged)
 }
 
-/// The same for elements that `key` tells apart.
+/// The same for elements that `key` identifies.
 pub(super) fn arrange_by(merged: Vec<Value>, wanted: &[Value], live: &[Value], key: &Key<'_>) -> Vec<Value> {
     let placed = merged.into_iter().map(|element| {
         let places = (position(wanted, &element, key), position(live, &element, key));

@@ -87,7 +87,7 @@ fn at(path: &[&str]) -> TypeInfo<'static> {
     )
 }
 
-/// Elements that `key` tells apart.
+/// Elements that `key` identifies.
 fn unique(list: Vec<Value>, key: impl Fn(&Value) -> String) -> Vec<Value> {
     let mut seen = BTreeMap::new();
     for (place, item) in list.into_iter().enumerate() {

@@ -210,7 +210,7 @@ fn three_way_handles_scalar_lists_and_strategy_unions() {
     assert_eq!(after["metadata"]["finalizers"], json!(["b", "c", "x"]));
 }
 
-/// Lists in which the merge key does not tell all elements apart: case g2 and its siblings.
+/// Lists in which the merge key does not identify all elements: case g2 and its siblings.
 #[test]
 fn elements_that_share_their_merge_key_stay_apart() {
     let (tcp, udp) = (

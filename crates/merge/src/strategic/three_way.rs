@@ -149,7 +149,7 @@ fn keyed(
     Ok(())
 }
 
-/// The change of a list in which the merge key does not tell all elements apart: the list is merged here, and replaced as a whole.
+/// The change of a list in which the merge key does not identify all elements: the list is merged here, and replaced as a whole.
 fn whole(
     field: &str,
     original: &[Value],

@@ -169,7 +169,7 @@ impl<'a> TypeInfo<'a> {
         }
     }
 
-    /// Whether the server cannot tell the zero value here from its absence.
+    /// Whether the server cannot distinguish the zero value here from its absence.
     pub(crate) fn zero_is_absent(self) -> bool {
         matches!(self, TypeInfo::Builtin(Builtin { field: Some(field), .. }) if field.zero_is_absent)
     }

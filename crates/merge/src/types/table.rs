@@ -35,7 +35,7 @@ pub(crate) enum Union {
 pub(crate) struct Field {
     pub(crate) form: Form,
     pub(crate) atomic: bool,
-    /// Whether the server cannot tell the field's zero value from its absence.
+    /// Whether the server cannot distinguish the field's zero value from its absence.
     pub(crate) zero_is_absent: bool,
     list: List,
     pub(crate) patch: Patch,

@@ -1,7 +1,7 @@
 //! When two values mean the same to the API server, however they are written.
 //!
 //! For built-in kinds the tables say which fields are quantities, numbers that may be text, or base64, and where the server
-//! cannot tell an empty value from an absent one. Of other kinds only this is known: numbers count by their value, and null is
+//! cannot distinguish an empty value from an absent one. Of other kinds only this is known: numbers count by their value, and null is
 //! as good as absent.
 
 mod quantity;

@@ -4,13 +4,13 @@ use super::*;
 use merge::ssa::{self, FieldSet, SsaError, Writer};
 use serde_json::json;
 
-/// Changes an object on its way in, as an admission webhook does; it is told how many writes there were.
+/// Changes an object on its way in, as an admission webhook does; its argument is the number of writes so far.
 type Webhook = fn(&mut Value, u64);
 
 #[derive(Default)]
 pub struct Server {
     pub live: Option<Value>,
-    /// What was asked since the last look, without reads and dry runs.
+    /// The writes since they were last taken.
     pub writes: Vec<&'static str>,
     pub webhook: Option<Webhook>,
     pub version: u64,
@@ -44,7 +44,7 @@ impl Server {
                     self.history = (*outcome.history).clone();
                     return outcome;
                 }
-                Next::Ask(ask) => next = pipeline.answer(self.serve(ask)),
+                Next::Send(request) => next = pipeline.answer(self.serve(request)),
             }
         }
     }
@@ -72,24 +72,24 @@ impl Server {
             .unwrap_or_default()
     }
 
-    fn serve(&mut self, ask: Ask) -> Answer {
-        let word = match &ask {
-            Ask::Read | Ask::DryRun(_) | Ask::Works(_) => "",
-            Ask::Replace(_) => "replace",
-            Ask::Create(_) => "create",
-            Ask::Patch { body, .. } if body.pointer("/metadata/managedFields").is_some() => "patch with fields",
-            Ask::Patch { .. } => "patch",
-            Ask::Apply { .. } => "apply",
+    fn serve(&mut self, request: Request) -> Answer {
+        let word = match &request {
+            Request::Read | Request::DryRun(_) | Request::Works(_) => "",
+            Request::Replace(_) => "replace",
+            Request::Create(_) => "create",
+            Request::Patch { body, .. } if body.pointer("/metadata/managedFields").is_some() => "patch with fields",
+            Request::Patch { .. } => "patch",
+            Request::Apply { .. } => "apply",
         };
         if !word.is_empty() {
             self.writes.push(word);
         }
-        let done = match ask {
-            Ask::Works(_) => return Answer::Works(BTreeMap::new()),
-            Ask::Read => self.live.clone().ok_or((FailureKind::NotFound, "gone".to_owned())),
-            Ask::Create(_) if self.live.is_some() => Err((FailureKind::AlreadyExists, "exists".to_owned())),
-            Ask::Create(body) | Ask::Replace(body) => self.store(body, "work-api-agent", ""),
-            Ask::Patch { format, body } => {
+        let done = match request {
+            Request::Works(_) => return Answer::Works(BTreeMap::new()),
+            Request::Read => self.live.clone().ok_or((FailureKind::NotFound, "gone".to_owned())),
+            Request::Create(_) if self.live.is_some() => Err((FailureKind::AlreadyExists, "exists".to_owned())),
+            Request::Create(body) | Request::Replace(body) => self.store(body, "work-api-agent", ""),
+            Request::Patch { format, body } => {
                 let live = self.live.clone().unwrap();
                 let (api_version, kind) = (owners::field(&live, "apiVersion"), owners::field(&live, "kind"));
                 let new = match format {
@@ -98,8 +98,8 @@ impl Server {
                 };
                 self.store(new, "work-api-agent", "")
             }
-            Ask::Apply { body, force } => self.apply(&body, force, true),
-            Ask::DryRun(body) => self.apply(&body, true, false),
+            Request::Apply { body, force } => self.apply(&body, force, true),
+            Request::DryRun(body) => self.apply(&body, true, false),
         };
         match done {
             Ok(object) => Answer::Object(object),

@@ -6,12 +6,12 @@ use crate::apply::outcome::ResultType::*;
 use crate::apply::request::PatchFormat;
 use serde_json::json;
 
-/// A member with at most one object. It merges as an API server does and notes what it was asked.
+/// A member with at most one object. It merges as an API server does and notes each request.
 #[derive(Default)]
 struct Member {
     live: Option<Value>,
     works: Vec<(&'static str, WorkClaim)>,
-    asked: Vec<&'static str>,
+    requests: Vec<&'static str>,
     dry_run: Option<FailureKind>,
     refuse: Option<(&'static str, FailureKind, &'static str)>,
 }
@@ -31,53 +31,53 @@ impl Member {
         })
     }
 
-    fn serve(&mut self, ask: Ask) -> Answer {
-        let word = match &ask {
-            Ask::Read => "read",
-            Ask::Works(_) => "works",
-            Ask::Replace(_) => "replace",
-            Ask::DryRun(_) => "dry-run",
-            Ask::Create(_) => "create",
-            Ask::Patch { .. } => "patch",
-            Ask::Apply { force: false, .. } => "apply",
-            Ask::Apply { force: true, .. } => "apply-force",
+    fn serve(&mut self, request: Request) -> Answer {
+        let word = match &request {
+            Request::Read => "read",
+            Request::Works(_) => "works",
+            Request::Replace(_) => "replace",
+            Request::DryRun(_) => "dry-run",
+            Request::Create(_) => "create",
+            Request::Patch { .. } => "patch",
+            Request::Apply { force: false, .. } => "apply",
+            Request::Apply { force: true, .. } => "apply-force",
         };
-        self.asked.push(word);
+        self.requests.push(word);
         if let Some((what, kind, message)) = self.refuse
             && what == word
         {
             return Self::failed(kind, message);
         }
-        match ask {
-            Ask::Works(names) => {
+        match request {
+            Request::Works(names) => {
                 let claim = |name: String| {
                     let found = self.works.iter().find(|(work, _)| *work == name);
                     found.map(|(_, claim)| (name, *claim))
                 };
                 Answer::Works(names.into_iter().filter_map(claim).collect())
             }
-            Ask::Read => self
+            Request::Read => self
                 .live
                 .clone()
                 .map_or_else(|| Self::failed(FailureKind::NotFound, "gone"), Answer::Object),
-            Ask::DryRun(manifest) => match self.dry_run {
+            Request::DryRun(manifest) => match self.dry_run {
                 Some(kind) => Self::failed(kind, "no dry run"),
                 None => Answer::Object(merge::merge_patch(
                     self.live.as_ref().unwrap_or(&Value::Null),
                     &manifest,
                 )),
             },
-            Ask::Create(_) if self.live.is_some() => Self::failed(FailureKind::AlreadyExists, "exists"),
-            Ask::Create(body) | Ask::Replace(body) => self.store(body),
-            Ask::Patch {
+            Request::Create(_) if self.live.is_some() => Self::failed(FailureKind::AlreadyExists, "exists"),
+            Request::Create(body) | Request::Replace(body) => self.store(body),
+            Request::Patch {
                 format: PatchFormat::Strategic,
                 body,
             }
-            | Ask::Apply { body, .. } => {
+            | Request::Apply { body, .. } => {
                 let live = self.live.clone().unwrap_or_else(|| json!({}));
                 self.store(merge::strategic::apply("v1", "ConfigMap", &live, &body).unwrap())
             }
-            Ask::Patch {
+            Request::Patch {
                 format: PatchFormat::Merge,
                 ..
             } => panic!("a ConfigMap is a built-in kind"),
@@ -108,8 +108,8 @@ impl Member {
         loop {
             match next {
                 Next::Done(outcome) => return outcome,
-                Next::Ask(ask) => {
-                    let answer = self.serve(ask);
+                Next::Send(request) => {
+                    let answer = self.serve(request);
                     next = pipeline.answer(answer);
                 }
             }
@@ -304,7 +304,7 @@ fn references_of_vanished_works_are_dropped_in_a_takeover() {
         (outcome.result, member.owners().join(" ")),
         (Applied, "ours".to_owned())
     );
-    assert_eq!(member.asked, ["read", "works", "replace", "patch"]);
+    assert_eq!(member.requests, ["read", "works", "replace", "patch"]);
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_takeover_that_meets_another_write_is_tried_again_a_few_times() {
         "{}",
         outcome.error
     );
-    assert_eq!(member.asked, ["read", "replace"].repeat(4));
+    assert_eq!(member.requests, ["read", "replace"].repeat(4));
 }
 
 #[test]
@@ -367,10 +367,10 @@ fn unseen_objects_are_created_with_one_request() {
         (outcome.result, outcome.availability),
         (Applied, Availability::Available)
     );
-    assert_eq!(member.asked, ["create"]);
+    assert_eq!(member.requests, ["create"]);
     let again = member.run(&terms(json!({})), &manifest("1"), false);
     assert_eq!(
-        (again.result, &member.asked[1..]),
+        (again.result, &member.requests[1..]),
         (Applied, &["read"][..]),
         "nothing changed, nothing sent"
     );
@@ -381,7 +381,7 @@ fn an_unseen_object_that_exists_goes_the_long_way() {
     let mut member = Member::with(live("2", &[]));
     let outcome = member.run(&terms(json!({"whenToTakeOver": "IfNoDiff"})), &manifest("1"), true);
     assert_eq!(outcome.result, FailedToTakeOver);
-    assert_eq!(member.asked, ["create", "read", "dry-run"]);
+    assert_eq!(member.requests, ["create", "read", "dry-run"]);
     let mut refusing = Member {
         refuse: Some(("create", FailureKind::Invalid, "bad")),
         ..Member::default()
@@ -394,7 +394,7 @@ fn an_unseen_object_that_exists_goes_the_long_way() {
             "failed to apply the manifest: failed to create manifest object: error returned by the API server: bad"
         )
     );
-    assert_eq!(refusing.asked, ["create", "read"]);
+    assert_eq!(refusing.requests, ["create", "read"]);
 }
 
 /// A member that holds what was applied before, with a foreign change.
@@ -404,7 +404,7 @@ fn drifted(terms: &Terms, path: &str) -> Member {
     let live = member.live.as_mut().unwrap();
     live["metadata"]["resourceVersion"] = json!("9");
     live["data"][path] = json!("drift");
-    member.asked.clear();
+    member.requests.clear();
     member
 }
 
@@ -426,7 +426,7 @@ fn drifts_stop_or_are_overwritten_or_only_told() {
         (outcome.result, outcome.drifts[0].path.as_str()),
         (FoundDrifts, "/data/k")
     );
-    assert_eq!(member.asked, ["read", "dry-run"]);
+    assert_eq!(member.requests, ["read", "dry-run"]);
     assert_eq!(
         member.run(&careful, &manifest("2"), false).result,
         Applied,
@@ -483,7 +483,7 @@ fn large_objects_fall_back_to_server_side_apply_and_come_back() {
     let mut member = Member::default();
     let large = manifest(&"x".repeat(prepare::ANNOTATION_BUDGET));
     assert_eq!(member.run(&terms, &large, true).result, Applied);
-    assert_eq!(member.asked, ["read", "apply"]);
+    assert_eq!(member.requests, ["read", "apply"]);
     let remembered =
         |member: &Member| annotation(member.live.as_ref().unwrap(), api::text::annotations::LAST_APPLIED).map(str::len);
     assert_eq!(remembered(&member), Some(0));
@@ -504,7 +504,7 @@ fn server_side_conflicts() {
     member.refuse = Some(("apply", FailureKind::Conflict, "conflict with \"kubectl\": .data"));
     let outcome = member.run(&server_side, &manifest("2"), false);
     assert_eq!(
-        (outcome.result, member.asked.as_slice()),
+        (outcome.result, member.requests.as_slice()),
         (ManifestApplyFailed, &["read", "apply"][..])
     );
     let mut member = Member::with(managed("kubectl"));
@@ -515,17 +515,21 @@ fn server_side_conflicts() {
     ));
     assert_eq!(member.run(&server_side, &manifest("2"), false).result, Applied);
     assert_eq!(
-        member.asked,
+        member.requests,
         ["read", "apply", "apply-force"],
         "an Update entry of our own is no obstacle"
     );
     let mut member = Member::with(managed("before-first-apply"));
     member.run(&server_side, &manifest("2"), false);
-    assert_eq!(member.asked, ["read", "apply-force"], "nobody else manages the object");
+    assert_eq!(
+        member.requests,
+        ["read", "apply-force"],
+        "nobody else manages the object"
+    );
     let forced = terms(json!({"type": "ServerSideApply", "serverSideApplyConfig": {"force": true}}));
     let mut member = Member::with(managed("kubectl"));
     member.run(&forced, &manifest("2"), false);
-    assert_eq!(member.asked, ["read", "apply-force"]);
+    assert_eq!(member.requests, ["read", "apply-force"]);
 }
 
 #[test]
@@ -613,8 +617,8 @@ fn what_servers_write_is_not_sent_to_be_compared() {
         let mut next = pipeline.start(false);
         let sent = loop {
             next = match next {
-                Next::Ask(Ask::Read | Ask::Replace(_)) => pipeline.answer(Answer::Object(object.clone())),
-                Next::Ask(Ask::DryRun(body)) => break body,
+                Next::Send(Request::Read | Request::Replace(_)) => pipeline.answer(Answer::Object(object.clone())),
+                Next::Send(Request::DryRun(body)) => break body,
                 other => panic!("a comparison was due, not {other:?}"),
             };
         };

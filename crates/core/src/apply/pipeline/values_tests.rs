@@ -188,11 +188,11 @@ fn an_object_that_changes_while_fields_are_carried_over_is_read_again() {
         let end = loop {
             next = match next {
                 Next::Done(outcome) => break outcome,
-                Next::Ask(Ask::Read) => {
+                Next::Send(Request::Read) => {
                     reads += 1;
                     pipeline.answer(Answer::Object(server.live.clone().unwrap()))
                 }
-                Next::Ask(_) => pipeline.answer(Answer::Failed(Failure {
+                Next::Send(_) => pipeline.answer(Answer::Failed(Failure {
                     kind: FailureKind::Conflict,
                     message: "modified".into(),
                 })),

@@ -74,7 +74,7 @@ impl Loader {
                 unreadable_bindings: BTreeSet::new(),
                 unreadable_works: BTreeSet::new(),
                 works: Vec::new(),
-                holders: BTreeSet::new(),
+                members_with_finalizers: BTreeSet::new(),
                 overrides: Vec::new(),
                 resources: ResourceTable::default(),
                 status_copy: None,
@@ -161,7 +161,7 @@ impl Loader {
                 }
             })?;
             if work.meta.has_finalizer(finalizers::WORK) {
-                self.slice.holders.extend(work.meta.namespace.clone());
+                self.slice.members_with_finalizers.extend(work.meta.namespace.clone());
             }
             if work.placement().as_ref() == Some(&key) {
                 self.slice.works.push(Arc::new(work));
@@ -272,7 +272,7 @@ fn push_own<T>(list: &mut Vec<Arc<T>>, object: T, meta: impl Fn(&T) -> &Meta, ke
     }
 }
 
-/// The name of a kind's resource where no definition tells it, by the rule of Kubernetes' clients.
+/// The name of a kind's resource where no definition gives it, by the rule of Kubernetes' clients.
 fn guessed_plural(kind: &str) -> String {
     let kind = kind.to_lowercase();
     match kind.as_bytes().last() {

@@ -31,7 +31,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Plans, and records what the pass went by: of the selectable resources only what it asked for.
+    /// Plans, and records what the pass went by: of the selectable resources only what it read.
     pub fn of(slice: &Slice<'_>, settings: &Settings, now: Timestamp, nonce: u64) -> (Pass, Self) {
         let view = RecordingView::new(slice.resources);
         let recorded = Slice {

@@ -37,7 +37,7 @@ pub struct OwnedSlice {
     pub works: Vec<Arc<Work>>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unreadable_works: BTreeSet<Target>,
-    pub holders: BTreeSet<String>,
+    pub members_with_finalizers: BTreeSet<String>,
     #[serde(with = "serde_arc::list")]
     pub overrides: Vec<Arc<OverrideSnapshot>>,
     pub resources: ResourceTable,
@@ -62,7 +62,7 @@ impl OwnedSlice {
             unreadable_bindings: slice.unreadable_bindings.clone(),
             works: slice.works.clone(),
             unreadable_works: slice.unreadable_works.clone(),
-            holders: slice.holders.clone(),
+            members_with_finalizers: slice.members_with_finalizers.clone(),
             overrides: slice.overrides.to_vec(),
             resources,
             status_copy: slice.status_copy.clone(),
@@ -84,7 +84,7 @@ impl OwnedSlice {
             unreadable_bindings: &self.unreadable_bindings,
             works: self.works.clone(),
             unreadable_works: &self.unreadable_works,
-            holders: &self.holders,
+            members_with_finalizers: &self.members_with_finalizers,
             overrides: &self.overrides,
             resources: &self.resources,
             status_copy: self.status_copy.clone(),

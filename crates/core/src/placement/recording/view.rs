@@ -1,4 +1,4 @@
-//! Notes which selectable resources a pass asks for.
+//! Notes which selectable resources a pass reads.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ impl<'a> RecordingView<'a> {
         }
     }
 
-    /// What was asked for.
+    /// What was read.
     pub(super) fn into_table(self) -> ResourceTable {
         self.table.into_inner()
     }

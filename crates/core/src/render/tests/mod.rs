@@ -72,7 +72,7 @@ struct World {
     labels: BTreeMap<String, String>,
     refused: Refusals,
     unreadable: BTreeSet<Target>,
-    is_held: bool,
+    adds_finalizer: bool,
     report_back: Option<ReportBackStrategy>,
 }
 
@@ -86,7 +86,7 @@ impl World {
             labels: BTreeMap::new(),
             refused: Refusals::new(),
             unreadable: BTreeSet::new(),
-            is_held: false,
+            adds_finalizer: false,
             report_back: None,
         }
     }
@@ -112,7 +112,7 @@ impl World {
             unreadable: &self.unreadable,
             overrides: &self.overrides,
             refused: &self.refused,
-            is_held: self.is_held,
+            adds_finalizer: self.adds_finalizer,
         };
         render(&input, &mut Groups::new(&self.key, &self.snapshots))
     }
@@ -509,7 +509,7 @@ fn a_faulty_envelope_stops_itself_and_not_its_neighbours() {
         "ServerSideApply"
     );
     assert_eq!(world.pass(&bound).writes, [], "nothing more happens while it stays bad");
-    // It goes when the envelope goes, and goes on when the envelope is mended.
+    // It is deleted with the envelope, and changed again once the envelope is mended.
     let mended = snapshot("crp-1-snapshot", 1, &good, "2");
     world.snapshots = vec![mended];
     assert!(matches!(world.pass(&bound).result, RenderResult::Synchronized { .. }));

@@ -16,7 +16,7 @@ fn a_missing_snapshot_matters_only_to_works_that_were_not_made_from_it() {
         "{moved:?}"
     );
     assert_eq!(moved.requeue, Some(Duration::from_secs(30)));
-    // Works of old releases have no annotation; their index tells.
+    // Works of old releases have no annotation; their index says it.
     world.work("crp-work")["metadata"]["annotations"] = json!({});
     assert_eq!(world.pass(&bound).result, synced(false, &["crp-work"]));
     // The apply strategy is pushed all the same.

@@ -178,7 +178,7 @@ fn rows_of_apply() -> Vec<Row> {
 #[test]
 fn applied_and_available_by_the_answers_of_the_works() {
     for (name, [one, two], wanted, [failed, diffed, drifted]) in rows_of_apply() {
-        // Each Work has a failed, a drifted and a differing manifest; the row tells which of them are listed.
+        // Each Work has a failed, a drifted and a differing manifest; the row says which of them are listed.
         let manifests = |work: &str| {
             vec![
                 manifest(&format!("{work}-failed"), &[("Applied", "False")], ""),

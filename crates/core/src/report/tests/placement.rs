@@ -92,7 +92,7 @@ fn entries_follow_the_binding_of_their_cluster() {
             "1",
         ),
         (
-            "older resources, verdict stale",
+            "older resources, condition stale",
             vec![bound("m1", 0, stale)],
             unknown,
             "1",

@@ -108,40 +108,40 @@ fn downscaling_takes_scheduled_before_bound_and_low_scores_first() {
     for (number, expected) in cases {
         let outcome = Case::new(pick_n(number), members(), bindings.clone()).run();
         assert_eq!(short(&outcome), expected, "{number}");
-        let verdict = outcome.decisions.unwrap();
-        assert!(verdict.fulfilled);
-        assert_eq!(verdict.selected, usize::try_from(number).unwrap());
+        let decisions = outcome.decisions.unwrap();
+        assert!(decisions.fulfilled);
+        assert_eq!(decisions.selected, usize::try_from(number).unwrap());
     }
 }
 
 #[test]
-fn verdicts() {
+fn decisions_of_each_policy() {
     let sick = json!({"agentStatus": []});
     let mut members = three();
     members.push(member_with("sick", json!({}), json!([]), sick));
-    let verdict = |policy: Value| Case::new(policy, members.clone(), vec![]).run().decisions;
-    let fixed = verdict(json!({"placementType": "PickFixed", "clusterNames": ["nowhere", "sick", "m1"]})).unwrap();
+    let decide = |policy: Value| Case::new(policy, members.clone(), vec![]).run().decisions;
+    let fixed = decide(json!({"placementType": "PickFixed", "clusterNames": ["nowhere", "sick", "m1"]})).unwrap();
     assert!(!fixed.fulfilled);
-    let told: Vec<_> = fixed
+    let found: Vec<_> = fixed
         .decisions
         .iter()
         .map(|d| (d.cluster_name.as_str(), d.selected, d.cluster_score.is_some()))
         .collect();
     assert_eq!(
-        told,
+        found,
         [("m1", true, false), ("sick", false, false), ("nowhere", false, false)]
     );
-    assert_eq!(verdict(json!({"placementType": "PickFixed"})), None);
+    assert_eq!(decide(json!({"placementType": "PickFixed"})), None);
 
-    let all = verdict(json!({"placementType": "PickAll"})).unwrap();
+    let all = decide(json!({"placementType": "PickAll"})).unwrap();
     assert!(all.fulfilled);
     assert_eq!(all.decisions.len(), 4);
     assert_eq!(all.decisions[0].cluster_score.as_ref().unwrap().affinity_score, Some(0));
     assert!(all.decisions[3].reason.starts_with("ClusterUnschedulable, "));
 
-    let few = verdict(pick_n(5)).unwrap();
+    let few = decide(pick_n(5)).unwrap();
     assert_eq!((few.fulfilled, few.selected), (false, 3));
-    let one = verdict(pick_n(1)).unwrap();
+    let one = decide(pick_n(1)).unwrap();
     assert_eq!((one.fulfilled, one.selected, one.decisions.len()), (true, 1, 4));
     assert_eq!(one.decisions[1].cluster_name, "m2", "best of the rest first");
 }

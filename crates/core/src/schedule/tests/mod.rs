@@ -2,8 +2,8 @@
 
 mod affinity;
 mod cycle;
-mod oracle;
 mod parts;
+mod reference;
 
 use std::sync::Arc;
 

@@ -88,7 +88,7 @@ fn names(clusters: &[&str]) -> BTreeSet<String> {
     clusters.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Picked clusters, the judged member, and the verdict of a hard and of a soft constraint.
+/// Picked clusters, the judged member, and the answer of a hard and of a soft constraint.
 type Spreading = (&'static [&'static str], usize, Result<i64, Violation>, i64);
 
 #[test]
@@ -160,16 +160,16 @@ fn a_domain_without_eligible_members_limits_the_others() {
     );
     let outcome = case.run();
     assert_eq!(short(&outcome), ["+c"]);
-    let verdict = outcome.decisions.unwrap();
-    assert!(!verdict.fulfilled);
-    let reasons: Vec<_> = verdict
+    let decisions = outcome.decisions.unwrap();
+    assert!(!decisions.fulfilled);
+    let reasons: Vec<_> = decisions
         .decisions
         .iter()
         .map(|d| (d.cluster_name.as_str(), d.selected))
         .collect();
     assert_eq!(reasons, [("c", true), ("a", false), ("b", false), ("d", false)]);
     assert!(
-        verdict.decisions[1]
+        decisions.decisions[1]
             .reason
             .starts_with("ClusterUnschedulable, violates the topology spread")
     );

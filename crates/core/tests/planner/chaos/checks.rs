@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::life::{Cluster, Life};
 use super::{Apply, Envelope, Mode};
 
-/// Conditions come in order, speak of the current generation, and end with the first that is not True.
+/// Conditions come in order, are about the current generation, and end with the first that is not True.
 /// Those that show the status in the namespace are taken out first.
 fn well_formed(conditions: &Value, generation: &Value, prefix: &str, placeholder: bool) -> Result<(), TestCaseError> {
     let order = [
@@ -31,7 +31,7 @@ fn well_formed(conditions: &Value, generation: &Value, prefix: &str, placeholder
         prop_assert!(rank > last && !ended, "{conditions:#}");
         prop_assert_eq!(&condition["observedGeneration"], generation, "{:#}", conditions);
         last = rank;
-        // A placement that lacks clusters goes on with those that it has.
+        // A placement that lacks clusters is rolled out to those that it has.
         ended = condition["status"] != "True" && (type_ != "Scheduled" || placeholder);
     }
     Ok(())

@@ -140,11 +140,11 @@ proptest! {
         for (i, place) in fleet.iter().enumerate().filter(|(_, place)| place.held == 2) {
             prop_assert!(picked.contains(&i) != given_up.contains(&i), "{:?}", place);
         }
-        let verdict = outcome.decisions.unwrap();
-        let selected = verdict.decisions.iter().filter(|d| d.selected).count();
-        prop_assert_eq!(selected, verdict.selected);
-        prop_assert_eq!(verdict.fulfilled, selected >= number);
-        let names: BTreeSet<_> = verdict.decisions.iter().map(|d| &d.cluster_name).collect();
-        prop_assert_eq!(names.len(), verdict.decisions.len());
+        let decisions = outcome.decisions.unwrap();
+        let selected = decisions.decisions.iter().filter(|d| d.selected).count();
+        prop_assert_eq!(selected, decisions.selected);
+        prop_assert_eq!(decisions.fulfilled, selected >= number);
+        let names: BTreeSet<_> = decisions.decisions.iter().map(|d| &d.cluster_name).collect();
+        prop_assert_eq!(names.len(), decisions.decisions.len());
     }
 }

@@ -13,7 +13,7 @@ use kit::{Error, ObjectKey};
 use serde_json::Value;
 
 use super::{Applier, MANIFESTS_AT_ONCE};
-use crate::member::Place;
+use crate::member::ObjectRef;
 
 /// When a deletion is first looked at again: most are over by then.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
@@ -25,9 +25,9 @@ const LONGEST_LOOK: Duration = Duration::from_secs(60);
 impl Applier {
     pub(super) async fn clean_up(&self, key: &ObjectKey, work: &Work) -> Result<Action, Error> {
         let applied_work = self.applied_works.get(&ObjectKey::cluster(&work.name));
-        let patience = self.settings.deletion_wait;
+        let longest = self.settings.deletion_wait;
         match (
-            deletion::next(work, applied_work.as_deref(), self.clock.now(), patience),
+            deletion::next(work, applied_work.as_deref(), self.clock.now(), longest),
             applied_work,
         ) {
             (Step::Done, _) => {}
@@ -50,7 +50,7 @@ impl Applier {
                 return Ok(Action::After(self.next_look(&owner)));
             }
         }
-        self.memories.forget(&work.name);
+        self.work_states.forget(&work.name);
         self.placed.forget(&work.name);
         Ok(Action::Done)
     }
@@ -77,17 +77,17 @@ impl Applier {
     }
 
     async fn holder(&self, identifier: &WorkResourceIdentifier) -> Result<Option<String>, Error> {
-        let Some(place) = self.place_of(identifier).await? else {
+        let Some(object_ref) = self.object_ref_of(identifier).await? else {
             return Ok(None);
         };
-        match self.member.read(&place).await {
+        match self.member.read(&object_ref).await {
             Ok(live) => Ok(apply::holder(identifier, &live)),
             Err(err) if err.is_not_found() => Ok(None),
             Err(err) => Err(err),
         }
     }
 
-    /// When to look again at what is being deleted; the longer it takes the later.
+    /// When to check again what is being deleted; the longer it takes the later.
     fn next_look(&self, owner: &AppliedWork) -> Duration {
         let since = owner.deleted.map(|since| self.clock.now().duration_since(since));
         let waited = since
@@ -125,10 +125,10 @@ impl Applier {
     }
 
     async fn is_owned(&self, identifier: &WorkResourceIdentifier, owner: &Owner) -> Result<bool, Error> {
-        let Some(place) = self.place_of(identifier).await? else {
+        let Some(object_ref) = self.object_ref_of(identifier).await? else {
             return Ok(false);
         };
-        match self.member.read(&place).await {
+        match self.member.read(&object_ref).await {
             Ok(live) => Ok(owner.owns(&live)),
             Err(err) if err.is_not_found() => Ok(false),
             Err(err) => Err(err),
@@ -147,7 +147,7 @@ impl Applier {
             return Ok(Action::After(FIRST_LOOK));
         }
         self.remove_finalizer(key, Some(&work.uid)).await?;
-        self.memories.forget(&work.name);
+        self.work_states.forget(&work.name);
         self.placed.forget(&work.name);
         Ok(Action::Done)
     }
@@ -169,9 +169,9 @@ impl Applier {
             if !done.insert(Identity::of(identifier)) {
                 continue;
             }
-            let ended = match self.place_of(identifier).await {
+            let ended = match self.object_ref_of(identifier).await {
                 Ok(None) => continue,
-                Ok(Some(place)) => self.change_one(&place, &reference, change).await,
+                Ok(Some(object_ref)) => self.change_one(&object_ref, &reference, change).await,
                 Err(err) => Err(err),
             };
             if let Err(err) = ended {
@@ -184,17 +184,17 @@ impl Applier {
 
     async fn change_one(
         &self,
-        place: &Place,
+        object_ref: &ObjectRef,
         owner: &Owner,
         change: fn(&Value, &Owner) -> Option<Value>,
     ) -> Result<(), Error> {
-        let live = match self.member.read(place).await {
+        let live = match self.member.read(object_ref).await {
             Ok(live) => live,
             Err(err) if err.is_not_found() => return Ok(()),
             Err(err) => return Err(err),
         };
         match change(&live, owner) {
-            Some(object) => match self.member.replace(place, &object).await {
+            Some(object) => match self.member.replace(object_ref, &object).await {
                 Err(err) if err.is_not_found() => Ok(()),
                 changed => changed.map(|_| ()),
             },

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// What a Work needs at its next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
-    /// A look at what the watches say of its objects.
+    /// An update of its entries from the watches.
     Refresh,
     /// A pass over all manifests.
     Pass,
@@ -19,7 +19,7 @@ pub(super) enum Need {
 
 /// How the last pass over a Work ended.
 #[derive(Debug, Clone)]
-pub(super) struct Settled {
+pub(super) struct PassResult {
     pub(super) subject: Subject,
     pub(super) entries: Vec<Entry>,
     /// Objects that another Work of the placement is to take.
@@ -29,83 +29,83 @@ pub(super) struct Settled {
 }
 
 #[derive(Default)]
-struct Memory {
+struct WorkState {
     need: Option<Need>,
     /// When the periodic pass is due.
     due: Option<Instant>,
     backoff: Backoff,
-    settled: Option<Settled>,
-    /// Earliest next pass that a change on the member may ask for.
+    settled: Option<PassResult>,
+    /// Earliest next pass that a change on the member may cause.
     repair_after: Option<Instant>,
     /// Since when other Works of the placement are awaited, and at which generation of this one.
     awaits_others: Option<(i64, Instant)>,
-    /// Whether a pass is going on: it looks at changes itself when it ends.
+    /// Whether a pass is running: it takes in changes itself when it ends.
     passing: bool,
 }
 
-/// Passes that changes on the member ask for are at least this far apart, so that no storm of them outruns the periodic ones.
+/// Passes that changes on the member cause are at least this far apart, so that many changes do not cause as many passes.
 const REPAIR_SPACING: Duration = Duration::from_secs(2);
 
-/// Memories of all Works, by name.
+/// WorkStates of all Works, by name.
 #[derive(Default)]
-pub(super) struct Memories {
-    all: Mutex<BTreeMap<String, Memory>>,
+pub(super) struct WorkStates {
+    all: Mutex<BTreeMap<String, WorkState>>,
 }
 
-impl Memories {
-    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Memory) -> T) -> T {
+impl WorkStates {
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut WorkState) -> T) -> T {
         act(self.all.lock().entry(name.to_owned()).or_default())
     }
 
     /// Notes what the next turn is for; a pass includes a refresh.
     pub(super) fn need(&self, name: &str, need: Need) {
-        self.with(name, |memory| memory.need = memory.need.max(Some(need)));
+        self.with(name, |state| state.need = state.need.max(Some(need)));
     }
 
     /// Notes that every Work needs a pass. Answers which there are.
     pub(super) fn need_pass_of_all(&self) -> Vec<String> {
         let mut all = self.all.lock();
-        all.values_mut().for_each(|memory| memory.need = Some(Need::Pass));
+        all.values_mut().for_each(|state| state.need = Some(Need::Pass));
         all.keys().cloned().collect()
     }
 
-    /// Notes that a change on the member asks for a pass. Answers how long that has to wait.
+    /// Notes that a change on the member needs a pass. Answers how long that has to wait.
     pub(super) fn need_repair(&self, name: &str, now: Instant) -> Duration {
-        self.with(name, |memory| match memory.repair_after.filter(|after| *after > now) {
+        self.with(name, |state| match state.repair_after.filter(|after| *after > now) {
             Some(after) => {
-                memory.due = Some(memory.due.map_or(after, |due| due.min(after)));
+                state.due = Some(state.due.map_or(after, |due| due.min(after)));
                 after - now
             }
             None => {
-                memory.repair_after = Some(now + REPAIR_SPACING);
-                memory.need = Some(Need::Pass);
+                state.repair_after = Some(now + REPAIR_SPACING);
+                state.need = Some(Need::Pass);
                 Duration::ZERO
             }
         })
     }
 
     /// Brings the periodic pass forward to where the back-off would have it. Answers how long that is.
-    pub(super) fn look_soon(&self, name: &str) -> Duration {
-        self.with(name, |memory| {
+    pub(super) fn bring_forward_to_backoff(&self, name: &str) -> Duration {
+        self.with(name, |state| {
             let now = Instant::now();
-            let at = now + memory.backoff.last();
-            let due = memory.due.map_or(at, |due| due.min(at));
-            memory.due = Some(due);
+            let at = now + state.backoff.last();
+            let due = state.due.map_or(at, |due| due.min(at));
+            state.due = Some(due);
             due.saturating_duration_since(now)
         })
     }
 
     /// What this turn is for.
     pub(super) fn take_need(&self, name: &str, now: Instant) -> Need {
-        self.with(name, |memory| {
-            let need = memory.need.take();
-            let is_due = memory.due.is_none_or(|due| due <= now);
-            if need == Some(Need::Pass) || is_due || memory.settled.is_none() {
-                memory.due = None;
-                memory.passing = true;
+        self.with(name, |state| {
+            let need = state.need.take();
+            let is_due = state.due.is_none_or(|due| due <= now);
+            if need == Some(Need::Pass) || is_due || state.settled.is_none() {
+                state.due = None;
+                state.passing = true;
                 // A repair that had to wait comes as a periodic pass, and the next one keeps its distance from that as well.
-                if memory.repair_after.is_some_and(|after| after + REPAIR_SPACING > now) {
-                    memory.repair_after = Some(now + REPAIR_SPACING);
+                if state.repair_after.is_some_and(|after| after + REPAIR_SPACING > now) {
+                    state.repair_after = Some(now + REPAIR_SPACING);
                 }
                 return Need::Pass;
             }
@@ -113,34 +113,34 @@ impl Memories {
         })
     }
 
-    /// Whether the periodic pass is due and nothing else asked for one.
+    /// Whether the periodic pass is due and nothing else needs one.
     pub(super) fn is_due(&self, name: &str, now: Instant) -> bool {
-        self.with(name, |memory| {
-            memory.need < Some(Need::Pass) && memory.due.is_some_and(|due| due <= now)
+        self.with(name, |state| {
+            state.need < Some(Need::Pass) && state.due.is_some_and(|due| due <= now)
         })
     }
 
     /// Moves the periodic pass to another time.
-    pub(super) fn put_off(&self, name: &str, due: Instant) {
-        self.with(name, |memory| memory.due = Some(due));
+    pub(super) fn postpone(&self, name: &str, due: Instant) {
+        self.with(name, |state| state.due = Some(due));
     }
 
-    /// Looks at the last pass's end, unless there was none or another pass is going on.
-    pub(super) fn inspect<T>(&self, name: &str, look: impl FnOnce(&Settled) -> T) -> Option<T> {
+    /// Reads the last pass's result, unless there was none or another pass is running.
+    pub(super) fn inspect<T>(&self, name: &str, look: impl FnOnce(&PassResult) -> T) -> Option<T> {
         let all = self.all.lock();
-        let memory = all.get(name).filter(|memory| !memory.passing)?;
-        memory.settled.as_ref().map(look)
+        let state = all.get(name).filter(|state| !state.passing)?;
+        state.settled.as_ref().map(look)
     }
 
     /// The last pass's end.
-    pub(super) fn settled(&self, name: &str) -> Option<Settled> {
+    pub(super) fn last_pass(&self, name: &str) -> Option<PassResult> {
         self.all.lock().get(name)?.settled.clone()
     }
 
     /// What the last pass knew of our writes to each object.
     pub(super) fn histories(&self, name: &str) -> BTreeMap<Identity, WriteHistory> {
         let all = self.all.lock();
-        let settled = all.get(name).and_then(|memory| memory.settled.as_ref());
+        let settled = all.get(name).and_then(|state| state.settled.as_ref());
         let mut found = BTreeMap::new();
         for entry in settled.into_iter().flat_map(|settled| &settled.entries) {
             if let Some(identity) = Identity::of(&entry.identifier) {
@@ -154,38 +154,44 @@ impl Memories {
     }
 
     /// Remembers a pass's end. Answers when the next periodic pass is due.
-    pub(super) fn settle(&self, name: &str, settled: Settled, settings: &Settings, finding: &Finding) -> Duration {
-        self.with(name, |memory| {
-            let wait = memory.backoff.next(settings, finding);
-            memory.due = Some(Instant::now() + wait);
-            memory.settled = Some(settled);
-            memory.passing = false;
+    pub(super) fn finish_pass(
+        &self,
+        name: &str,
+        settled: PassResult,
+        settings: &Settings,
+        finding: &Finding,
+    ) -> Duration {
+        self.with(name, |state| {
+            let wait = state.backoff.next(settings, finding);
+            state.due = Some(Instant::now() + wait);
+            state.settled = Some(settled);
+            state.passing = false;
             wait
         })
     }
 
     /// Brings the periodic pass forward.
-    pub(super) fn hurry(&self, name: &str, wait: Duration) {
-        self.with(name, |memory| {
+    pub(super) fn bring_forward(&self, name: &str, wait: Duration) {
+        self.with(name, |state| {
             let at = Instant::now() + wait;
-            memory.due = Some(memory.due.map_or(at, |due| due.min(at)));
+            state.due = Some(state.due.map_or(at, |due| due.min(at)));
         });
     }
 
     /// Remembers what a refresh found. Changed results start the back-off anew.
-    pub(super) fn refreshed(&self, name: &str, settled: Settled, settings: &Settings, finding: &Finding) {
-        self.with(name, |memory| {
-            if memory.backoff.is_changed_by(finding) {
-                memory.due = Some(Instant::now() + memory.backoff.next(settings, finding));
+    pub(super) fn record_refresh(&self, name: &str, settled: PassResult, settings: &Settings, finding: &Finding) {
+        self.with(name, |state| {
+            if state.backoff.is_changed_by(finding) {
+                state.due = Some(Instant::now() + state.backoff.next(settings, finding));
             }
-            memory.settled = Some(settled);
+            state.settled = Some(settled);
         });
     }
 
     /// How long it is until the periodic pass.
     pub(super) fn until_due(&self, name: &str) -> Duration {
-        self.with(name, |memory| {
-            memory
+        self.with(name, |state| {
+            state
                 .due
                 .map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
         })
@@ -193,13 +199,13 @@ impl Memories {
 
     /// How long a Work has waited for the other Works of its placement, and notes that it waits.
     pub(super) fn waited(&self, name: &str, generation: i64, arrival: Arrival, now: Instant) -> Duration {
-        self.with(name, |memory| {
+        self.with(name, |state| {
             if arrival == Arrival::Complete {
-                memory.awaits_others = None;
+                state.awaits_others = None;
                 return Duration::ZERO;
             }
-            let since = memory.awaits_others.filter(|(known, _)| *known == generation);
-            let (_, since) = *memory.awaits_others.insert(since.unwrap_or((generation, now)));
+            let since = state.awaits_others.filter(|(known, _)| *known == generation);
+            let (_, since) = *state.awaits_others.insert(since.unwrap_or((generation, now)));
             now.saturating_duration_since(since)
         })
     }
@@ -214,8 +220,8 @@ impl Memories {
 mod tests {
     use super::*;
 
-    fn settled() -> Settled {
-        Settled {
+    fn settled() -> PassResult {
+        PassResult {
             subject: Subject {
                 generation: 1,
                 only_reports: false,
@@ -230,25 +236,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_is_a_pass_when_asked_for_or_due() {
-        let memories = Memories::default();
+        let work_states = WorkStates::default();
         let now = Instant::now();
-        assert_eq!(memories.take_need("w", now), Need::Pass, "nothing is known yet");
+        assert_eq!(work_states.take_need("w", now), Need::Pass, "nothing is known yet");
         let finding = Finding {
             generation: 1,
             results: 1,
             fine: true,
         };
-        let wait = memories.settle("w", settled(), &Settings::default(), &finding);
-        memories.put_off("w", now + Duration::from_secs(900));
-        assert_eq!(memories.look_soon("w"), wait, "as if it had not been put off");
-        memories.need("w", Need::Refresh);
-        assert_eq!(memories.take_need("w", now), Need::Refresh);
-        memories.need("w", Need::Pass);
-        memories.need("w", Need::Refresh);
-        assert_eq!(memories.take_need("w", now), Need::Pass);
-        memories.settle("w", settled(), &Settings::default(), &finding);
+        let wait = work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        work_states.postpone("w", now + Duration::from_secs(900));
         assert_eq!(
-            memories.take_need("w", now + wait),
+            work_states.bring_forward_to_backoff("w"),
+            wait,
+            "as if it had not been put off"
+        );
+        work_states.need("w", Need::Refresh);
+        assert_eq!(work_states.take_need("w", now), Need::Refresh);
+        work_states.need("w", Need::Pass);
+        work_states.need("w", Need::Refresh);
+        assert_eq!(work_states.take_need("w", now), Need::Pass);
+        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        assert_eq!(
+            work_states.take_need("w", now + wait),
             Need::Pass,
             "the periodic pass is due"
         );
@@ -256,10 +266,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_others_begins_anew_with_a_generation_and_ends_when_all_have_come() {
-        let memories = Memories::default();
+        let work_states = WorkStates::default();
         let now = Instant::now();
         let waited = |generation, arrival, seconds| {
-            memories
+            work_states
                 .waited("w", generation, arrival, now + Duration::from_secs(seconds))
                 .as_secs()
         };
@@ -272,25 +282,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn repairs_keep_their_distance() {
-        let memories = Memories::default();
+        let work_states = WorkStates::default();
         let finding = Finding {
             generation: 1,
             results: 1,
             fine: true,
         };
-        memories.settle("w", settled(), &Settings::default(), &finding);
+        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
         let now = Instant::now();
-        assert_eq!(memories.need_repair("w", now), Duration::ZERO);
-        assert_eq!(memories.take_need("w", now), Need::Pass);
-        memories.settle("w", settled(), &Settings::default(), &finding);
+        assert_eq!(work_states.need_repair("w", now), Duration::ZERO);
+        assert_eq!(work_states.take_need("w", now), Need::Pass);
+        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
         let soon = now + Duration::from_millis(500);
-        assert_eq!(memories.need_repair("w", soon), Duration::from_millis(1500));
-        assert_eq!(memories.take_need("w", soon), Need::Refresh);
+        assert_eq!(work_states.need_repair("w", soon), Duration::from_millis(1500));
+        assert_eq!(work_states.take_need("w", soon), Need::Refresh);
         let next = now + REPAIR_SPACING;
-        assert_eq!(memories.take_need("w", next), Need::Pass);
-        memories.settle("w", settled(), &Settings::default(), &finding);
+        assert_eq!(work_states.take_need("w", next), Need::Pass);
+        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
         assert_eq!(
-            memories.need_repair("w", next),
+            work_states.need_repair("w", next),
             REPAIR_SPACING,
             "one that was put off counts as well"
         );
