@@ -131,7 +131,11 @@ pub fn verify(packages: &BTreeMap<String, Package>) -> Result<()> {
         }),
     );
     if !breaches.is_empty() {
-        bail!("dependency rules are broken:\n  {}", breaches.join("\n  "));
+        bail!(
+            "dependency rules are broken; remove the dependency, or change the table in docs/architecture.md together \
+             with xtask/src/rules.rs:\n  {}",
+            breaches.join("\n  ")
+        );
     }
     Ok(())
 }
@@ -140,7 +144,13 @@ fn breaches_of(rule: &Rule, package: &Package, below: &BTreeSet<String>) -> Vec<
     let name = rule.package;
     let ours = package.ours.iter().filter(|used| !rule.ours.contains(&used.as_str()));
     let never = rule.never.iter().filter(|never| below.contains(**never));
-    let mut breaches: Vec<String> = ours.map(|used| format!("{name} may not use {used}")).collect();
+    let may_use = match rule.ours {
+        [] => "none of our crates".to_owned(),
+        allowed => format!("{} alone", allowed.join(", ")),
+    };
+    let mut breaches: Vec<String> = ours
+        .map(|used| format!("{name} may not use {used}, but {may_use}"))
+        .collect();
     breaches
         .extend(never.map(|never| format!("{name} may not have {never} below it: `cargo tree -p {name} -i {never}`")));
     breaches
@@ -184,7 +194,7 @@ mod tests {
         assert_eq!(
             breaches_of(&rule, &package, &set(&["api", "kit", "tokio"])),
             [
-                "fairway-core may not use kit",
+                "fairway-core may not use kit, but api alone",
                 "fairway-core may not have tokio below it: `cargo tree -p fairway-core -i tokio`"
             ]
         );
