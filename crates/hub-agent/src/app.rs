@@ -59,7 +59,7 @@ pub struct Clients {
     pub election: Client,
     /// Counts requests; shown with the metrics.
     pub counter: Option<IntCounterVec>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
 }
 
@@ -81,7 +81,7 @@ pub enum Failure {
 }
 
 impl Clients {
-    /// Builds the clients that the command line asks for.
+    /// Builds the clients that the command line selects.
     ///
     /// # Errors
     /// When a kubeconfig or certificate cannot be used.
@@ -266,7 +266,7 @@ impl Agent {
         Some(leading)
     }
 
-    /// Tells members that this replica does not lead, until the token is cancelled.
+    /// Answers members that this replica does not lead, until the token is cancelled.
     fn stand_by(&self, stop: &CancellationToken) -> (CancellationToken, JoinHandle<()>) {
         let (waiting, config) = (stop.child_token(), self.config.link.clone());
         let (metrics, until) = (self.sessions.clone(), waiting.clone());

@@ -78,16 +78,16 @@ pub struct Outages {
     pub last_began: Option<Instant>,
 }
 
-/// Where a request of ours is told whose server it goes to. It travels in the request's extensions.
+/// Where a request of ours records whose server it goes to. It travels in the request's extensions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Slot(Arc<OnceLock<Reachability>>);
 
-/// Marks a request that asks a client for its [`Reachability`] and is not sent to the server.
+/// Marks a request that returns a client's [`Reachability`] and is not sent to the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inquiry;
 
 impl Reachability {
-    /// For a server of this name (for the log), which the probe asks for an answer.
+    /// For a server of this name (for the log), to which the probe sends a request.
     pub fn new(server: impl Into<String>, probe: Probe) -> Self {
         Self {
             inner: Arc::new(Inner {

@@ -28,9 +28,9 @@ pub trait MemberTopic: Topic {
     fn greet(hello: &mut pb::Hello, last_acked: u64);
     /// The number that a greeting names.
     fn last_acked(hello: &pb::Hello) -> u64;
-    /// Puts into the welcome how the topic goes on: with this number, or by a full sync.
+    /// Puts into the welcome how the topic continues: with this number, or by a full sync.
     fn welcome(welcome: &mut pb::Welcome, next_seq: Option<u64>);
-    /// How a welcome says that the topic goes on: with this number, or by a full sync.
+    /// How a welcome says that the topic continues: with this number, or by a full sync.
     fn next_seq(welcome: &pb::Welcome) -> Option<u64>;
 
     /// What a member sends.

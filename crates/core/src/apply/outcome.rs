@@ -10,6 +10,7 @@ use super::availability::Availability;
 use super::history::WriteHistory;
 use super::owners::Owner;
 use super::print::Print;
+use crate::meta;
 
 /// How the processing of a manifest ended (member-behaviour 4.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,13 +146,7 @@ impl ManifestResult {
 impl Live {
     /// What later steps need of an object; its status only where it is reported back.
     pub fn of(object: &Value, owner: &Owner, mirror: bool) -> Self {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |path: &str| meta::text(object, path).to_owned();
         Self {
             uid: text("/metadata/uid"),
             generation: object

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::strategy::Strategy;
 use super::work_group::{ObjectSet, WorkGroup};
+use crate::meta;
 
 /// What a pass needs of a Work. Unknown words of its strategy are kept, because they end as failures of manifests.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,13 +62,7 @@ impl Work {
     /// # Errors
     /// When its status or finalizers do not have the shape of the API.
     pub fn decode(mut object: Value) -> Result<Self, Unreadable> {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |path: &str| meta::text(&object, path).to_owned();
         let (name, namespace, uid) = (
             text("/metadata/name"),
             text("/metadata/namespace"),
@@ -160,13 +155,7 @@ impl AppliedWork {
     /// # Errors
     /// When its status does not have the shape of the API.
     pub fn decode(object: &Value) -> Result<Self, Unreadable> {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |path: &str| meta::text(object, path).to_owned();
         let name = text("/metadata/name");
         let unreadable = |cause: String| Unreadable {
             kind: "AppliedWork",

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::identity::{Identity, Record};
 use super::owners::{self, Owner};
 use super::work::{AppliedWork, Work, json_size};
+use crate::meta;
 
 /// Longest record that is kept as an annotation, in bytes of JSON: half of what the API allows all annotations together.
 pub(super) const RECORD_LIMIT: usize = 128 * 1024;
@@ -200,12 +201,7 @@ pub fn release(live: &Value, owner: &Owner) -> Release {
     }
     let others = owner.others(live);
     if others.is_empty() {
-        let text = |path: &str| {
-            live.pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |path: &str| meta::text(live, path).to_owned();
         return Release::Delete {
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use describe::describe;
 
 use crate::difference::tree;
+use crate::meta;
 
 pub use costs::{Costs, Item, Page, Prices, costs};
 pub use describe::{NotStarted, Property, Provider};
@@ -68,13 +69,7 @@ const PERIOD_BOUNDS: (u64, u64) = (1, 600);
 impl Membership {
     /// Reads an InternalMemberCluster.
     pub fn decode(object: &Value) -> Self {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |path: &str| meta::text(object, path).to_owned();
         let period = object
             .pointer("/spec/heartbeatPeriodSeconds")
             .and_then(Value::as_u64)

@@ -56,7 +56,7 @@ struct Removed<T: Topic> {
     order: VecDeque<T::Key>,
 }
 
-/// What the end of a full sync asks for.
+/// What is to be done at the end of a full sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SyncResult<K> {
     /// What is recorded of these keys was not mentioned: it is to be deleted.
@@ -183,7 +183,7 @@ impl<T: Topic> Inbox<T> {
         self.records.keys().chain(&self.removed.keys)
     }
 
-    /// The sender is asked for everything again. Until it has answered the session cannot continue after a break.
+    /// A full sync is requested from the sender. Until it has answered the session cannot continue after a break.
     pub fn distrust(&mut self) {
         self.synced = false;
         self.forget_records();
@@ -253,7 +253,7 @@ impl<T: Topic> Inbox<T> {
         }
     }
 
-    /// What the end of a full sync asked for is done.
+    /// What was to be done at the end of a full sync is done.
     pub fn sync_done(&mut self) {
         self.synced = true;
     }

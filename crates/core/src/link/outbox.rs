@@ -19,7 +19,7 @@ pub struct Outbox<T: Topic> {
     unacked: BTreeMap<u64, (T::Key, Change<T>)>,
     /// Refused for now by the receiver; back in line when [`Outbox::release`] is called.
     held: BTreeMap<T::Key, Change<T>>,
-    /// Keys that exist and whose state is not known yet: a full sync asks the receiver to leave their records alone.
+    /// Keys that exist and whose state is not known yet: a full sync leaves their records alone.
     kept: BTreeSet<T::Key>,
     /// Removals that the receiver has acknowledged and that nothing followed.
     removed: BTreeSet<T::Key>,
@@ -44,12 +44,12 @@ struct Sync {
 /// How a session continues what was before (networking 16.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// The receiver knows nothing: everything is sent again under this sync id.
+    /// The receiver has no state: everything is sent again under this sync id.
     FullSync {
         /// Fresh id of the sync.
         sync_id: String,
     },
-    /// The receiver knows nothing, and everything is sent again later ([`Outbox::start_sync`]), because many senders are in
+    /// The receiver has no state, and everything is sent again later ([`Outbox::start_sync`]), because many senders are in
     /// this position at once. What has changed and is not acknowledged goes out now.
     ChangesFirst,
     /// The receiver still holds the session and has carried out everything before this sequence number.
@@ -185,7 +185,7 @@ impl<T: Topic> Outbox<T> {
         }
     }
 
-    /// The receiver asks for everything again.
+    /// The receiver requests a full sync.
     pub fn start_sync(&mut self, sync_id: String) {
         self.release();
         let unacked = std::mem::take(&mut self.unacked);

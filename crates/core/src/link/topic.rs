@@ -40,6 +40,6 @@ pub struct SyncEnd<T: Topic> {
     pub count: u64,
     /// Digest over them, see [`super::digest`].
     pub digest: Vec<u8>,
-    /// Keys that exist and whose state the sender cannot tell now: what the receiver has recorded of them stays.
+    /// Keys that exist and whose state the sender does not know now: what the receiver has recorded of them stays.
     pub kept: BTreeSet<T::Key>,
 }

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::effects::{self, Event, Target, Write};
+use crate::meta::text;
 
 /// The objects of one member, as the indexes hold them. Whole objects, because patches are made from differences.
 #[derive(Debug, Clone, Copy)]
@@ -107,10 +108,6 @@ fn about(member: &Value, warning: bool, reason: &'static str, note: String) -> E
         reason,
         note,
     }
-}
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn name(object: &Value) -> &str {

@@ -30,7 +30,7 @@ pub struct ExportReport {
     pub service_type: String,
     /// Weight 1 to 1000; absent counts as 1.
     pub weight: Option<i64>,
-    /// The Service asks for an internal load balancer.
+    /// The Service requests an internal load balancer.
     pub internal_load_balancer: bool,
     /// What is known of the public address.
     pub public_ip: PublicIp,

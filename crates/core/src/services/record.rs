@@ -34,7 +34,7 @@ pub struct Record {
     pub generation: i64,
     /// When it was created.
     pub created: Option<Timestamp>,
-    /// Deletion was asked for.
+    /// Deletion was requested.
     pub deleting: bool,
     /// Uid of the recorded Service.
     pub service_uid: String,
@@ -49,7 +49,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Reads an InternalServiceExport. `managed` tells from its managed fields, before they are trimmed, whether the
+    /// Reads an InternalServiceExport. `managed` determines from its managed fields, before they are trimmed, whether the
     /// reader's own manager owns the spec.
     pub fn from_value(value: &Value, managed: bool) -> Self {
         let created = value.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
@@ -103,7 +103,7 @@ impl Record {
 }
 
 /// Name of the record of an export. Two keys can share the plain name (`a-b`/`c` and `a`/`b-c`); `taken` says that the
-/// plain name belongs to another export, and then a hash tells them apart (networking 9.3).
+/// plain name belongs to another export, and then a hash distinguishes them (networking 9.3).
 pub fn record_name(key: &ExportKey, taken: bool) -> String {
     let plain = api::names::internal_service(&key.namespace, &key.name);
     if !taken {

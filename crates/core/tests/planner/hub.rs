@@ -261,15 +261,15 @@ impl Hub {
         self.now = self.now.checked_add(SignedDuration::try_from(time).unwrap()).unwrap();
     }
 
+    /// All Works on the hub.
+    pub fn works(&self) -> Vec<Target> {
+        let works = self.objects.keys().filter(|target| target.resource == kinds::WORK);
+        works.cloned().collect()
+    }
+
     /// All members with a new Work generation answer.
     pub fn answer(&mut self, applied: bool, available: Option<&str>) {
-        let works: Vec<Target> = self
-            .objects
-            .keys()
-            .filter(|t| t.resource == kinds::WORK)
-            .cloned()
-            .collect();
-        for target in works {
+        for target in self.works() {
             self.answer_work(&target, applied, available);
         }
     }

@@ -15,6 +15,14 @@ fn available(hub: &mut Hub) {
     hub.answer(true, Some("AllManifestsAvailable"));
 }
 
+/// Rolls the placement out until it is available everywhere.
+fn roll_out(hub: &mut Hub, spec: Value) {
+    hub.place(spec);
+    hub.settle();
+    available(hub);
+    hub.settle();
+}
+
 /// Clusters whose binding is in a state, or points to a snapshot.
 fn clusters(hub: &Hub, field: &str, value: &str) -> Vec<&'static str> {
     let says = |cluster: &&&str| hub.binding(cluster).is_some_and(|b| b["spec"][field] == json!(value));
@@ -24,10 +32,7 @@ fn clusters(hub: &Hub, field: &str, value: &str) -> Vec<&'static str> {
 #[test]
 fn one_of_four_moves_at_a_time() {
     let mut hub = Hub::new(&CLUSTERS[..4]);
-    hub.place(spec(json!({"placementType": "PickAll"})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickAll"})));
     hub.index.put(config_map("one", "2"));
     for moved in 1..=4 {
         hub.settle();
@@ -65,10 +70,7 @@ fn moving_to_other_clusters_keeps_within_both_budgets() {
         let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"clusterSelectorTerms": terms}});
         spec(json!({"placementType": "PickN", "numberOfClusters": 4, "affinity": {"clusterAffinity": required}}))
     };
-    hub.place(on("first"));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, on("first"));
     hub.place(on("second"));
     let mut serving: Vec<&str> = CLUSTERS[..4].to_vec();
     for _ in 0..4 {
@@ -119,10 +121,7 @@ fn untrackable_resources_count_as_available_after_a_while() {
 #[test]
 fn a_failed_rollout_stops_and_a_repair_passes_the_budget() {
     let mut hub = Hub::new(&CLUSTERS[..4]);
-    hub.place(spec(json!({"placementType": "PickAll"})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickAll"})));
     hub.index.put(config_map("one", "broken"));
     hub.settle();
     let work = Target::new(kinds::WORK, Some("fleet-member-a"), "web-work");
@@ -142,10 +141,7 @@ fn a_failed_rollout_stops_and_a_repair_passes_the_budget() {
 #[test]
 fn an_apply_strategy_reaches_all_clusters_at_once() {
     let mut hub = Hub::new(&CLUSTERS[..4]);
-    hub.place(spec(json!({"placementType": "PickAll"})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickAll"})));
     let mut changed = spec(json!({"placementType": "PickAll"}));
     changed["strategy"]["applyStrategy"] = json!({"type": "ServerSideApply"});
     hub.place(changed);
@@ -169,10 +165,7 @@ fn an_apply_strategy_reaches_all_clusters_at_once() {
 #[test]
 fn scaling_to_zero_cleans_all_members() {
     let mut hub = Hub::new(&CLUSTERS[..3]);
-    hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 3})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickN", "numberOfClusters": 3})));
     hub.place(spec(json!({"placementType": "PickN", "numberOfClusters": 0})));
     hub.settle();
     hub.finish_works();
@@ -203,10 +196,7 @@ fn a_deleted_override_leaves_the_clusters_one_by_one() {
         }},
     });
     hub.put(target.clone(), over);
-    hub.place(spec(json!({"placementType": "PickAll"})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickAll"})));
     assert_eq!(hub.condition("Overridden").unwrap().1, "OverriddenSucceeded");
     hub.objects.remove(&target);
     for moved in 1..=4 {
@@ -230,10 +220,7 @@ fn a_deleted_override_leaves_the_clusters_one_by_one() {
 #[test]
 fn clusters_for_which_nothing_changes_need_not_wait_for_each_other() {
     let mut hub = Hub::new(&CLUSTERS[..4]);
-    hub.place(spec(json!({"placementType": "PickAll"})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickAll"})));
     // A content that comes back at once has reached one of them; the others get a new index and nothing else.
     hub.index.put(config_map("one", "2"));
     hub.settle();
@@ -252,10 +239,7 @@ fn a_work_that_goes_is_a_change_until_the_member_has_removed_it() {
         "metadata": {"name": "e", "namespace": "app"}, "data": {"w": config_map("wrapped", "1")}});
     let mut hub = Hub::new(&CLUSTERS[..2]);
     hub.index.put(envelope);
-    hub.place(spec(json!({"placementType": "PickAll"})));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, spec(json!({"placementType": "PickAll"})));
     assert_eq!(hub.count(kinds::WORK), 4);
     hub.index.remove("ResourceEnvelope", "e");
     for cluster in &CLUSTERS[..2] {
@@ -317,22 +301,13 @@ fn a_report_of_differences_that_failed_holds_no_later_snapshot_up() {
 fn a_member_that_never_answers_does_not_hold_up_the_others() {
     let mut hub = Hub::new(&CLUSTERS);
     let on = |names: &[&str]| spec(json!({"placementType": "PickFixed", "clusterNames": names}));
-    hub.place(on(&CLUSTERS[..4]));
-    hub.settle();
-    available(&mut hub);
-    hub.settle();
+    roll_out(&mut hub, on(&CLUSTERS[..4]));
     hub.place(on(&CLUSTERS[4..]));
     // The members of `e` and `f` are silent.
     for _ in 0..12 {
         hub.settle();
         hub.finish_works();
-        let works: Vec<Target> = hub
-            .objects
-            .keys()
-            .filter(|t| t.resource == kinds::WORK)
-            .cloned()
-            .collect();
-        for target in works {
+        for target in hub.works() {
             if !["fleet-member-e", "fleet-member-f"].contains(&target.namespace.as_deref().unwrap()) {
                 hub.answer_work(&target, true, Some("AllManifestsAvailable"));
             }

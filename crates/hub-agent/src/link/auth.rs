@@ -23,7 +23,7 @@ const MOST_REFUSED: usize = 1024;
 /// How long a refused token stays refused without a question: long enough that a member with a broken one does not keep
 /// the API server busy, short enough that one whose account comes a moment later is soon let in.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
-/// Time for an answer, with the wait for the turn to ask.
+/// Time for an answer, with the wait for a free slot.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Questions to the API server at a time: callers that nobody knows yet must not delay the others for long.
 const QUESTIONS: usize = 16;
@@ -33,7 +33,7 @@ const VERBS: [&str; 3] = ["create", "update", "delete"];
 /// Whoever may do anything may do that too. The Role of a member says so, which makes it one question instead of three.
 const ANYTHING: &str = "*";
 
-/// Asks the API server about identities and rights.
+/// Checks identities and rights with the API server.
 pub(super) struct Auth {
     client: Client,
     /// How long an answer of the API server is believed.
@@ -170,7 +170,7 @@ impl Auth {
         Ok(allowed)
     }
 
-    /// How a caller with an open session stands, as far as the API server was asked in the time that answers are
+    /// The rights of a caller with an open session, as far as the API server was queried in the time that answers are
     /// believed.
     pub(super) async fn standing(&self, caller: &Caller, cluster: &str) -> Result<Standing, kit::Error> {
         self.stands(caller, cluster, self.believed).await
@@ -298,7 +298,7 @@ mod tests {
         let (auth, _) = server();
         let auth = Arc::new(auth);
         let begun = tokio::time::Instant::now();
-        // More than may ask at a time: the last of them waits for a turn.
+        // More than may be in flight at a time: the last of them waits for a slot.
         let all: Vec<_> = (0..3 * QUESTIONS)
             .map(|_| {
                 let auth = Arc::clone(&auth);

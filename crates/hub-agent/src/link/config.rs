@@ -22,7 +22,7 @@ pub struct Config {
     pub client_ca_file: Option<PathBuf>,
     /// Bounds of connections and handshakes.
     pub limits: Limits,
-    /// Idle time after which the hub asks whether the member is still there.
+    /// Idle time after which the hub sends a ping.
     pub ping_interval: Duration,
     /// Reports that a member may have unacknowledged.
     pub window: u32,

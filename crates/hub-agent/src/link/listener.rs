@@ -16,7 +16,7 @@ use wire::member::member_hub_server::{MemberHub, MemberHubServer};
 use super::config::Config;
 use super::metrics::Metrics;
 
-/// A connection is asked for a sign of life after this much silence.
+/// A ping is sent on a connection after this much silence.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// And given up when none comes within this time.
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);

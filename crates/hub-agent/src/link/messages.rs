@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use wire::member::{self as pb, hub_message};
 
-/// A cluster that is no member asks again after this time.
+/// A cluster that is no member connects again after this time.
 const NOT_A_MEMBER_RETRY: Duration = Duration::from_secs(30);
-/// A member whose hub agent ends, does not lead, or cannot reach its API server asks again after this time.
+/// A member whose hub agent ends, does not lead, or cannot reach its API server connects again after this time.
 const AWAY_RETRY: Duration = Duration::from_secs(1);
 
 /// A message around a body.

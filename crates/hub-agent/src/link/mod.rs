@@ -4,7 +4,7 @@
 //! [`server`] lets a member in or refuses it, [`sessions`] knows which stream is the session of which cluster, and [`session`]
 //! runs an open stream. What travels is up to the topics ([`topics`]): each has a channel of its own on the stream, and a
 //! handler that carries out its changes. A change is acknowledged only after it is recorded (networking 16.1). Sessions
-//! are served by the leader; another replica tells members that it does not lead ([`stand_by`]), and they look for the
+//! are served by the leader; another replica answers that it does not lead ([`stand_by`]), and they look for the
 //! one that does.
 
 mod answers;

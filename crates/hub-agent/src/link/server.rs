@@ -1,4 +1,4 @@
-//! The gRPC service: lets a member in, or tells it why not.
+//! The gRPC service: accepts a member's stream, or answers why not.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use super::sessions::{SessionSlot, Sessions};
 use super::topics;
 use crate::services::Services;
 
-/// The protocol version that this hub speaks.
+/// The protocol version of this hub.
 const PROTOCOL: u32 = 1;
 /// A member says who it is within this time.
 pub(super) const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -111,7 +111,7 @@ impl Server {
         self.metrics.ended.with_label_values(&[reason.as_str_name()]).inc();
     }
 
-    /// Waits for the first message and checks that this caller may speak for that cluster now.
+    /// Waits for the first message and checks that this caller may report for that cluster now.
     async fn greet(
         &self,
         user: &User,
@@ -184,7 +184,7 @@ impl Server {
         }
     }
 
-    /// Completes a welcome that says how each topic goes on.
+    /// Completes a welcome that says how each topic continues.
     fn welcome(&self, hello: &pb::Hello, topics: pb::Welcome) -> pb::Welcome {
         pb::Welcome {
             protocol: hello.protocol.min(PROTOCOL),

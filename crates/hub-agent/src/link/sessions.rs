@@ -81,7 +81,7 @@ impl Sessions {
         })
     }
 
-    /// Makes a stream the session of its cluster; the one before must go. Returns how each topic goes on; `None` when the
+    /// Makes a stream the session of its cluster; the one before must go. Returns how each topic continues; `None` when the
     /// stream is outdated itself.
     pub(super) fn enter(self: &Arc<Self>, hello: &pb::Hello, now: Timestamp) -> Option<(SessionSlot, pb::Welcome)> {
         self.sweep();
@@ -127,7 +127,7 @@ impl Sessions {
         Some((slot, welcome))
     }
 
-    /// Has open streams ask about the rights of their clusters when those may have changed, until `stop`.
+    /// Has open streams check the rights of their clusters when those may have changed, until `stop`.
     pub(super) async fn follow_rights(self: Arc<Self>, mut rights: Rights, stop: CancellationToken) {
         while let Some(change) = stop.run_until_cancelled(rights.recv()).await {
             let concerned = match change {

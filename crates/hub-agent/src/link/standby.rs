@@ -1,4 +1,4 @@
-//! What a replica that does not lead tells members: to look for the one that does (networking 16.5).
+//! The answer of a replica that does not lead: members are to connect to the one that does (networking 16.5).
 
 use std::pin::Pin;
 use std::time::Duration;

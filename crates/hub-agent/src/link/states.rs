@@ -19,7 +19,7 @@ pub(super) struct TopicStates {
 
 impl TopicStates {
     /// The cluster has connected; `returning` says that it is the process of the session before, and that it knows this hub.
-    /// Fills in how each topic goes on.
+    /// Fills in how each topic continues.
     pub(super) fn connected(&mut self, returning: bool, hello: &pb::Hello, welcome: &mut pb::Welcome) {
         let next_seq = self.exports.connected(returning, Exports::last_acked(hello));
         Exports::welcome(welcome, next_seq);

@@ -41,7 +41,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// The controller, which knows nothing until it runs. `traffic_manager` says whether type, weight and public address
+    /// The controller, whose indexes are empty until it runs. `traffic_manager` says whether type, weight and public address
     /// of exports are recorded.
     pub fn new(environment: &Environment, series: Series, traffic_manager: bool) -> Arc<Self> {
         let environment = Environment {

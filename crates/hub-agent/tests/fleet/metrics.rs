@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use api::kinds;
 use jiff::Timestamp;
 use kit::{ObjectKey, Resource};
 use serde_json::json;
@@ -10,12 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::world::{MEMBER, OVERRIDE, PLACEMENT, World, has_condition, is_available};
 
-const IN_NAMESPACE: Resource = Resource::namespaced(
-    "placement.kubernetes-fleet.io",
-    "v1beta1",
-    "ResourcePlacement",
-    "resourceplacements",
-);
+const IN_NAMESPACE: Resource = kinds::RESOURCE_PLACEMENT;
 
 const PLACEMENT_STATUS: &str = "fleet_workload_placement_status_last_timestamp_seconds";
 

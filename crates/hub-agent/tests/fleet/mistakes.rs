@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::kinds;
 use api::text::labels;
 use kit::{ObjectKey, Resource};
 use serde_json::{Value, json};
@@ -9,18 +10,8 @@ use tokio::time::Instant;
 
 use crate::world::{BINDING, OVERRIDE, PLACEMENT, WORK, World, has_condition, is_available};
 
-const OVERRIDE_SNAPSHOT: Resource = Resource::cluster(
-    "placement.kubernetes-fleet.io",
-    "v1beta1",
-    "ClusterResourceOverrideSnapshot",
-    "clusterresourceoverridesnapshots",
-);
-const IN_NAMESPACE: Resource = Resource::namespaced(
-    "placement.kubernetes-fleet.io",
-    "v1beta1",
-    "ResourcePlacement",
-    "resourceplacements",
-);
+const OVERRIDE_SNAPSHOT: Resource = kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT;
+const IN_NAMESPACE: Resource = kinds::RESOURCE_PLACEMENT;
 
 /// Placements that wait for a member that never answers.
 const WAITING: usize = 200;

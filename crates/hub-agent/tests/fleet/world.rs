@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::kinds;
 use api::text::reasons;
 use apiserver::{ApiServer, User};
 use hub_agent::{Clients, Config};
@@ -17,26 +18,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const NAMESPACE: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
+pub const NAMESPACE: Resource = kinds::NAMESPACE;
 pub const CONFIG_MAP: Resource = Resource::namespaced("", "v1", "ConfigMap", "configmaps");
-pub const PLACEMENT: Resource = fleet("ClusterResourcePlacement", "clusterresourceplacements");
-pub const BINDING: Resource = fleet("ClusterResourceBinding", "clusterresourcebindings");
-pub const POLICY_SNAPSHOT: Resource = fleet("ClusterSchedulingPolicySnapshot", "clusterschedulingpolicysnapshots");
-pub const SNAPSHOT: Resource = fleet("ClusterResourceSnapshot", "clusterresourcesnapshots");
-pub const OVERRIDE: Resource = fleet("ClusterResourceOverride", "clusterresourceoverrides");
-pub const WORK: Resource = Resource::namespaced("placement.kubernetes-fleet.io", "v1beta1", "Work", "works");
-pub const MEMBER: Resource = Resource::cluster(
-    "cluster.kubernetes-fleet.io",
-    "v1beta1",
-    "MemberCluster",
-    "memberclusters",
-);
-const INTERNAL_MEMBER: Resource = Resource::namespaced(
-    "cluster.kubernetes-fleet.io",
-    "v1beta1",
-    "InternalMemberCluster",
-    "internalmemberclusters",
-);
+pub const PLACEMENT: Resource = kinds::CLUSTER_RESOURCE_PLACEMENT;
+pub const BINDING: Resource = kinds::CLUSTER_RESOURCE_BINDING;
+pub const POLICY_SNAPSHOT: Resource = kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT;
+pub const SNAPSHOT: Resource = kinds::CLUSTER_RESOURCE_SNAPSHOT;
+pub const OVERRIDE: Resource = kinds::CLUSTER_RESOURCE_OVERRIDE;
+pub const WORK: Resource = kinds::WORK;
+pub const MEMBER: Resource = kinds::MEMBER_CLUSTER;
+const INTERNAL_MEMBER: Resource = kinds::INTERNAL_MEMBER_CLUSTER;
 pub const DEFINITION: Resource = Resource::cluster(
     "apiextensions.k8s.io",
     "v1",
@@ -50,10 +41,6 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const AGENT: &str = "hub-agent";
 /// The agent as a user, for faults.
 pub const AGENT_USER: &str = "system:serviceaccount:fleet-system:hub-agent-sa";
-
-const fn fleet(kind: &'static str, plural: &'static str) -> Resource {
-    Resource::cluster("placement.kubernetes-fleet.io", "v1beta1", kind, plural)
-}
 
 pub struct World {
     pub server: ApiServer,

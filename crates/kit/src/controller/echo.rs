@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 /// Changes of one object that are kept back at most; one more, and all are delivered. A delivered echo costs a pass.
 const KEPT_BACK: usize = 64;
 
-/// Tells changes that others have made from echoes of one controller's own writes.
+/// Distinguishes changes that others have made from echoes of one controller's own writes.
 ///
-/// A change of an object that is being written cannot be told apart before the write is answered. It is kept back until
+/// A change of an object that is being written cannot be classified before the write is answered. It is kept back until
 /// no write of that object is on its way any more; then it is dropped when its version is one that was answered, and
 /// delivered otherwise. That holds however a write ends: with an answer, with an error, by a panic or by cancellation.
 #[derive(Default)]

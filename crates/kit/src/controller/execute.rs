@@ -1,4 +1,4 @@
-//! Executes steps of writes. It knows nothing of their meaning: it sends them and folds the answers into the indexes.
+//! Executes steps of writes. It does not depend on their meaning: it sends them and folds the answers into the indexes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,13 +66,13 @@ impl Execution {
         self.written.contains(target) && !self.failures.iter().any(|failure| failure.target == *target)
     }
 
-    /// How long the server asks us to stay away.
+    /// How long the server demands to wait.
     pub fn retry_after(&self) -> Duration {
         let waits = self.failures.iter().filter_map(|failure| failure.error.retry_after());
         waits.max().unwrap_or_default()
     }
 
-    /// Tells the log about failed writes: conflicts are everyday, the rest is not.
+    /// Logs failed writes: conflicts at debug level, the rest as warnings.
     pub(super) fn log(&self, controller: &str, key: &dyn std::fmt::Display) {
         if self.sent > 0 {
             let failed = self.failures.len();

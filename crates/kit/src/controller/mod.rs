@@ -59,7 +59,7 @@ pub trait Controller: Send + Sync + 'static {
     /// Decides what to do.
     fn plan(&self, key: &Self::Key, slice: Self::Slice, now: Timestamp) -> Plan<Self::Facts>;
 
-    /// Told of each plan before anything is written.
+    /// Called with each plan before anything is written.
     fn planned(&self, _key: &Self::Key, _plan: &Plan<Self::Facts>) {}
 
     /// How much longer the plan's deferrable writes are put off; `None` when it is their turn. A later pass plans them
@@ -68,7 +68,7 @@ pub trait Controller: Send + Sync + 'static {
         None
     }
 
-    /// Told of each plan and what came of it.
+    /// Called with each plan and its result.
     fn executed(&self, _key: &Self::Key, _done: &Executed<'_, Self::Facts>) {}
 }
 
@@ -93,7 +93,7 @@ pub struct Environment {
     pub indexes: Arc<Indexes>,
     /// Records events.
     pub recorder: Recorder,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
     /// Wait before a pass is repeated that met a broken invariant.
     pub longest_wait: Duration,

@@ -98,7 +98,7 @@ impl<C: Controller> Runner<C> {
         Action::RetryAfter(execution.retry_after().max(self.repetitions.reserve()))
     }
 
-    /// When to look again. A user's problem waits for the user; what the server refuses for good waits for whatever
+    /// When the next pass is due. A user's problem waits for the user; what the server refuses for good waits for whatever
     /// causes the next pass, where nothing depends on it.
     fn outcome(&self, key: &C::Key, plan: &Plan<C::Facts>, execution: &Execution, best_effort: &Execution) -> Action {
         if !execution.is_fine() {

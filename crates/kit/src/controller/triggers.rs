@@ -1,4 +1,4 @@
-//! What makes a controller look at a key.
+//! What puts a key into a controller's queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl<K: Ord + Clone + Send + 'static> Triggers<K> {
         }
     }
 
-    /// The queue, for who works on it or looks at it.
+    /// The queue, for its workers and for metrics.
     pub fn queue(&self) -> &Queue<K> {
         &self.queue
     }

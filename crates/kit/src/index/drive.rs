@@ -30,7 +30,7 @@ use crate::rest::Call;
 use crate::trim::Trimmed;
 use crate::version::is_older;
 
-/// Pages of one list at most. A server that goes on beyond that sends the same pages again and again.
+/// Pages of one list at most. A server with more than that sends the same pages again and again.
 pub(super) const MAX_PAGES: u32 = 10_000;
 
 /// A watch that lived this long was healthy: the next one that ends early starts the back-off anew.

@@ -58,7 +58,7 @@ impl Status {
         self.liveness == Liveness::Refused
     }
 
-    /// Whether the server says that it will not tell us anything, so that what is known may be outdated for long.
+    /// Whether the server refuses to list or watch, so that what is known may be outdated for long.
     pub fn is_blind(&self) -> bool {
         matches!(self.liveness, Liveness::Refused | Liveness::NotServed)
     }

@@ -10,7 +10,7 @@ use crate::version::is_older;
 /// Longer than any write of ours takes: what was known so long ago was known before the write was sent.
 const OLDER_THAN_WRITES: Duration = Duration::from_secs(60);
 
-/// The newest collection version that a list or watch has told.
+/// The newest collection version that a list or watch has delivered.
 #[derive(Default)]
 pub(super) struct Position {
     inner: Mutex<Inner>,
@@ -42,7 +42,7 @@ impl Position {
         };
     }
 
-    /// A watch has told of a version. Older ones change nothing.
+    /// A watch has delivered a version. Older ones change nothing.
     pub(super) fn raise(&self, version: &str) {
         let mut inner = self.inner.lock();
         if version.is_empty() || is_older(version, &inner.version) {
@@ -73,7 +73,7 @@ impl Position {
         if is_answer { &inner.answered } else { &inner.version }.clone()
     }
 
-    /// Whether a version of the collection proves that the server is behind what it has told before.
+    /// Whether a version of the collection proves that the server is behind what it has delivered before.
     pub(super) fn is_ahead_of(&self, version: &str) -> bool {
         is_older(version, &self.inner.lock().version)
     }

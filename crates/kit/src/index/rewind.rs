@@ -104,8 +104,8 @@ impl Rewinds {
 }
 
 impl<T: Send + Sync + 'static> Index<T> {
-    /// Whether the server is older than what is known of it. A watch would not tell: servers wait for the version that
-    /// they are asked to watch from.
+    /// Whether the server is older than what is known of it. A watch would not show it: servers wait for the version that
+    /// a watch begins at.
     pub(super) async fn has_gone_back(&self, client: &Client, rewinds: &Rewinds) -> Result<bool, Error> {
         // What is learned while the server answers proves nothing.
         let (known, furthest) = (self.position.furthest(), rewinds.furthest());

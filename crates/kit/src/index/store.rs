@@ -35,11 +35,11 @@ struct Entry<T> {
     item: Arc<T>,
     version: Box<str>,
     uid: Box<str>,
-    /// Versions in which our own writes were answered and of which the watch has not told yet, in order.
+    /// Versions in which our own writes were answered and which the watch has not delivered yet, in order.
     folded: Vec<Box<str>>,
 }
 
-/// A list that is being taken in. It was asked for after everything that is known, so it is right where it differs, but
+/// A list that is being taken in. It was requested after everything that is known, so it is right where it differs, but
 /// for what our own writes have changed since.
 struct Listing {
     /// Objects of which an answer to a write of ours was taken in meanwhile.
@@ -121,7 +121,7 @@ impl<T> State<T> {
             .map_or_else(String::new, |entry| entry.version.to_string())
     }
 
-    /// A list is about to be asked for. `went_back` says whether the server's history is known to have gone back.
+    /// A list is about to be requested. `went_back` says whether the server's history is known to have gone back.
     pub(super) fn begin_list(&mut self, went_back: bool) {
         self.listing = Some(Listing {
             answered: BTreeSet::new(),
@@ -189,7 +189,7 @@ impl<T> State<T> {
             return Update::Known;
         }
         let is_echo = entry.folded.iter().any(|folded| **folded == *version);
-        // A list may have passed over versions of which a watch would have told, so after one nothing that was folded is
+        // A list may have passed over versions that a watch would have delivered, so after one nothing that was folded is
         // taken for the only change.
         entry.folded.retain(|folded| is_newer(folded, version) && !is_listed);
         if is_echo && !is_listed {
@@ -199,7 +199,7 @@ impl<T> State<T> {
         }
     }
 
-    /// Judges an item of a list that was asked for after everything that is known of it: the list is right.
+    /// Judges an item of a list that was requested after everything that is known of it: the list is right.
     fn judge_listed(&mut self, key: &ObjectKey, uid: &str, version: &str) -> Update<T> {
         self.gone.remove(uid);
         let Some(entry) = self.items.get_mut(key) else {

@@ -21,7 +21,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// Tells whoever owns the object.
+    /// Reports it to whoever owns the object.
     pub(super) fn event(&self, resource: &Resource, key: &ObjectKey, component: &'static str) -> Event {
         Event {
             api_version: resource.api_version(),

@@ -29,7 +29,7 @@ pub(super) trait Channel: Send + Sync {
     /// to do with a new hub.
     fn welcomed(&mut self, _welcome: &pb::Welcome, _spread: Option<Duration>) {}
 
-    /// The next message that may be sent now. A member that was asked to connect elsewhere sends nothing that would have
+    /// The next message that may be sent now. A member that received a Drain sends nothing that would have
     /// to be answered.
     fn next(&mut self, leaving: bool) -> Option<member_message::Body>;
 
@@ -206,7 +206,7 @@ impl<S: Sender> Channel for SenderChannel<S> {
             }) => self.refused(seq, key, (code, &message), retry_after),
             Offered::Taken(Answer::Resync { reason }) => {
                 tracing::info!(reason, "The hub asks for a full sync.");
-                // One that is yet to come is the one that is asked for.
+                // One that is yet to come is the one that is requested.
                 if self.sync_at.is_none() {
                     self.sender.outbox().lock().start_sync(sync_id());
                 }

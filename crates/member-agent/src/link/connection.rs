@@ -33,7 +33,7 @@ struct ResumeState {
     incarnation: String,
     /// Since when the present stream is open.
     opened: Option<Instant>,
-    /// Where the hub asked to connect to, for the next try only.
+    /// The address that the hub's Drain names, for the next try only.
     target: Option<String>,
     /// The reason that was logged last, and when.
     logged: Option<(&'static str, Instant)>,

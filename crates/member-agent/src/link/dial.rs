@@ -17,13 +17,13 @@ use super::ended::{Cause, Ended};
 const REACH_WITHIN: Duration = Duration::from_millis(1500);
 /// Time for the encryption to be agreed on.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// The hub is asked for a sign of life after this much silence, and given up when none comes.
+/// A ping is sent to the hub after this much silence, and the connection is closed when no answer comes.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A way to the hub.
 pub(super) trait Dial: Send + Sync {
-    /// Opens a connection, to another address than the usual one where the hub asked for that.
+    /// Opens a connection, to another address than the usual one where the hub's Drain names one.
     fn connect(&self, target: Option<String>) -> impl Future<Output = Result<Channel, Ended>> + Send;
 
     /// What goes into the `authorization` metadata, if anything.

@@ -15,7 +15,7 @@ pub(super) struct Ended {
     /// What happened, as a full sentence.
     pub text: String,
     pub cause: Cause,
-    /// Where the hub asked to connect to.
+    /// The address that the hub's Drain names.
     pub target: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Ended {
         Self::new(reason, text, Cause::Busy)
     }
 
-    /// This member is refused, or cannot even ask.
+    /// This member is refused, or cannot connect.
     pub(super) fn refused(reason: &'static str, text: impl Into<String>) -> Self {
         Self::new(reason, text, Cause::Refused)
     }
@@ -90,7 +90,7 @@ impl Ended {
         }
     }
 
-    /// The hub asked to connect elsewhere, or again.
+    /// The hub sent a Drain: connect elsewhere, or again.
     pub(super) fn drained(target: String) -> Self {
         Self {
             target: (!target.is_empty()).then_some(target),

@@ -33,7 +33,7 @@ const WORKERS: usize = 4;
 /// Name of the controller in metrics; dashboards know it.
 const CONTROLLER: &str = "serviceexport";
 
-/// The queue of exports to look at.
+/// The queue of exports.
 pub(super) fn queue() -> Queue<ExportKey> {
     Queue::new(Backoff::new(Duration::from_millis(50), Duration::from_secs(60)))
 }
@@ -454,7 +454,7 @@ fn indexes(queue: &Queue<ExportKey>) -> Seen {
     let known = Arc::clone(&exports);
     let services = Index::builder(SERVICES, |value| Ok(Some(ServiceView::from_value(&value))))
         .on_change(move |change| {
-            // Most Services are not exported; a look at them would find nothing to do.
+            // Most Services are not exported; a pass over them would find nothing to do.
             if known.get(&change.key).is_some() {
                 of_service.add(key(&change.key));
             }

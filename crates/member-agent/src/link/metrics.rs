@@ -19,7 +19,7 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Ended or failed connections by reason.
     pub reconnects: IntCounterVec,
-    /// Counts the looks at ServiceExports with those at everything else, where there is somebody who does.
+    /// Counts passes over ServiceExports together with all others, where those are counted.
     pub(crate) looks: Option<Counters>,
     /// Milliseconds from the first sight of a Service's version to the hub's verdict on it (networking 13.6).
     pub exported: HistogramVec,

@@ -4,7 +4,7 @@
 //! [`exports`] follows ServiceExports and Services and fills the outbox; [`connection`] keeps a stream to the hub open,
 //! over which a [`session`] empties it. They share nothing but the [`Shared`] state, so a broken stream never blocks a
 //! status and an unready cache never opens a stream. What travels over a stream is up to its topics: each has a
-//! [`channel`] of its own ([`topics`]). Where it is asked for, [`objects`] replaces connection and session and
+//! [`channel`] of its own ([`topics`]). Where it is configured, [`objects`] replaces connection and session and
 //! writes the InternalServiceExports itself.
 
 mod channel;
@@ -35,7 +35,7 @@ pub(crate) use dial::is_https;
 pub use metrics::Metrics;
 use shared::Shared;
 
-/// Reports exports until `stop`. `departure` tells when the cluster leaves the fleet, which withdraws them all.
+/// Reports exports until `stop`. `departure` says when the cluster leaves the fleet, which withdraws them all.
 pub async fn run(
     way: impl Into<Way>,
     member: Client,

@@ -8,8 +8,8 @@ use super::ended::Cause;
 
 /// A stream that lasted this long was healthy: the back-off starts anew.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// Members that were all asked to come back at the same time do so over the first of these times, and over the second
-/// when they were asked again and again.
+/// Members that were all sent away at the same time do so over the first of these times, and over the second
+/// when they were sent away again and again.
 const SPREAD: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// Longest wait for a hub that is away: whether it is back costs one connection to find out, and users wait for it. Each
 /// member takes a random part, so that not all come back at once.
@@ -124,7 +124,7 @@ mod tests {
             (second * 30..=second * 31).contains(&half_a_minute),
             "{half_a_minute:?}"
         );
-        // Who is asked again and again to look for another replica comes soon after one does.
+        // A member that is sent to another replica again and again connects soon after one leads.
         let late: Vec<Duration> = (0..50).map(|_| given(20, second)).collect();
         assert!(late.iter().all(|wait| (second..second * 5).contains(wait)), "{late:?}");
     }

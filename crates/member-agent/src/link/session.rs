@@ -16,7 +16,7 @@ use super::ended::Ended;
 
 /// Silence of this many ping intervals ends a stream.
 const MISSED_PINGS: u32 = 3;
-/// A member that is asked to go does so within this part of the time that it is given: the rest is for what is late.
+/// A member that receives a Drain disconnects within this part of the time that it is given: the rest is for what is late.
 const LEAVE_WITHIN: f64 = 0.75;
 /// Time for the hub to read that the member goes.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub(super) struct Session<'a> {
     leaving: Option<Leaving>,
 }
 
-/// The hub has asked to connect elsewhere: no more changes are sent.
+/// The hub has sent a Drain: no more changes are sent.
 struct Leaving {
     /// When the member goes, if everything is acknowledged by then.
     at: Instant,
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
         Some(if settled { leaving.at } else { leaving.deadline })
     }
 
-    /// Tells the hub that the member goes, and waits a moment for it to close the stream.
+    /// Sends the hub that the member disconnects, and waits a moment for it to close the stream.
     async fn leave(self, mut inbound: Streaming<pb::HubMessage>) -> Ended {
         let bye = pb::Bye {
             message: "The member connects elsewhere, as it was asked to.".to_owned(),

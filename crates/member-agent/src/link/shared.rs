@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) answers: Mutex<BTreeMap<ExportKey, HubAnswer>>,
     /// Verdicts that users see, by the number to acknowledge.
     pub(super) shown: Mutex<BTreeMap<ExportKey, u64>>,
-    /// Exports to look at again.
+    /// Exports that need another pass.
     pub(super) revisit: Box<dyn Fn(ExportKey) + Send + Sync>,
     /// Since when each change waits for the hub.
     pub(super) waiting_since: Mutex<BTreeMap<ExportKey, Timestamp>>,

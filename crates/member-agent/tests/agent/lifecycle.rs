@@ -100,13 +100,7 @@ async fn changes_are_applied_and_dropped_manifests_removed() {
         .await;
     world.wait_for("w", "Available", "True").await;
     // Somebody else's key stays, ours changes.
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/a"),
-        &json!({"data": {"foreign": "x"}}),
-    )
-    .await
-    .unwrap();
+    world.change_config("a", json!({"data": {"foreign": "x"}})).await;
     world.change_work("w", spec(&[config_map("a", "2")], Value::Null)).await;
     world.wait_for_config("a", Some("2")).await;
     world.wait_for_config("b", None).await;
@@ -123,13 +117,7 @@ async fn drift_is_repaired_at_once() {
     world.wait_for("w", "Available", "True").await;
     delete(&world.member, &format!("{CONFIG_MAPS}/a")).await.unwrap();
     world.wait_for_config("a", Some("1")).await;
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/a"),
-        &json!({"data": {"k": "drift"}}),
-    )
-    .await
-    .unwrap();
+    world.change_config("a", json!({"data": {"k": "drift"}})).await;
     world.wait_for_config("a", Some("1")).await;
 }
 
@@ -176,13 +164,7 @@ async fn careful_works_report_drift_and_leave_it() {
         .create_work("w", spec(&[config_map("a", "1")], careful.clone()))
         .await;
     world.wait_for("w", "Available", "True").await;
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/a"),
-        &json!({"data": {"k": "drift"}}),
-    )
-    .await
-    .unwrap();
+    world.change_config("a", json!({"data": {"k": "drift"}})).await;
     let entry = world.wait_for_manifest("w", 0, "FoundDrifts").await;
     assert_eq!(
         entry["driftDetails"]["observedDrifts"],
@@ -369,13 +351,9 @@ async fn a_deletion_that_waits_names_the_object_and_its_finalizer() {
         .await;
     world.wait_for("w", "Available", "True").await;
     let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/a"),
-        &hold(json!(["example.com/hold", "example.com/other"])),
-    )
-    .await
-    .unwrap();
+    world
+        .change_config("a", hold(json!(["example.com/hold", "example.com/other"])))
+        .await;
     world.delete_work("w").await;
     let work = world.wait_for("w", "Applied", "False DeletionBlocked").await;
     let message = work["status"]["conditions"][0]["message"].as_str().unwrap();
@@ -385,13 +363,7 @@ async fn a_deletion_that_waits_names_the_object_and_its_finalizer() {
     );
     assert_eq!(condition(&work["status"]["conditions"], "Available"), "");
     world.hub.metrics().reset();
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/a"),
-        &hold(json!(["example.com/other"])),
-    )
-    .await
-    .unwrap();
+    world.change_config("a", hold(json!(["example.com/other"]))).await;
     eventually("the finalizer that remains is named", || async {
         let work = world.work("w").await.unwrap_or_default();
         let message = work["status"]["conditions"][0]["message"].to_string();
@@ -399,8 +371,6 @@ async fn a_deletion_that_waits_names_the_object_and_its_finalizer() {
     })
     .await;
     assert_eq!(writes(&world.hub), ["PATCH works/status"], "once for each change");
-    patch(&world.member, &format!("{CONFIG_MAPS}/a"), &hold(Value::Null))
-        .await
-        .unwrap();
+    world.change_config("a", hold(Value::Null)).await;
     eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
 }

@@ -30,13 +30,7 @@ async fn existing_objects_are_taken_or_left_as_the_strategy_says() {
     assert_eq!(world.config("never").await.as_deref(), Some("theirs"));
     assert_eq!(world.config("nodiff").await.as_deref(), Some("theirs"));
     // Once there is no difference any more, it is ours.
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/nodiff"),
-        &json!({"data": {"k": "ours"}}),
-    )
-    .await
-    .unwrap();
+    world.change_config("nodiff", json!({"data": {"k": "ours"}})).await;
     world.wait_for_manifest("nodiff", 0, "Applied").await;
 }
 

@@ -171,13 +171,7 @@ async fn a_lasting_drift_is_written_once_a_minute() {
     let strategy = json!({"comparisonOption": "FullComparison"});
     world.create_work("w", spec(&[config_map("a", "1")], strategy)).await;
     world.wait_for("w", "Available", "True").await;
-    patch(
-        &world.member,
-        &format!("{CONFIG_MAPS}/a"),
-        &json!({"data": {"theirs": "1"}}),
-    )
-    .await
-    .unwrap();
+    world.change_config("a", json!({"data": {"theirs": "1"}})).await;
     eventually("the drift is reported", || async {
         world.work("w").await.unwrap()["status"]["manifestConditions"][0]
             .get("driftDetails")

@@ -258,6 +258,12 @@ impl World {
         object.pointer("/data/k").and_then(Value::as_str).map(str::to_owned)
     }
 
+    /// Changes the placed ConfigMap on the member, as somebody else would.
+    pub async fn change_config(&self, name: &str, change: Value) {
+        let path = format!("{CONFIG_MAPS}/{name}");
+        patch(&self.member, &path, &change).await.unwrap();
+    }
+
     pub async fn wait_for_config(&self, name: &str, value: Option<&str>) {
         eventually(&format!("the ConfigMap {name} holds {value:?}"), || async {
             self.config(name).await.as_deref() == value

@@ -163,20 +163,7 @@ impl World {
 }
 
 fn merge_into(object: &mut Value, patch: &Value) {
-    let Some(fields) = patch.as_object() else {
-        *object = patch.clone();
-        return;
-    };
-    if !object.is_object() {
-        *object = json!({});
-    }
-    for (key, value) in fields {
-        if value.is_null() {
-            object.as_object_mut().unwrap().remove(key);
-        } else {
-            merge_into(&mut object[key], value);
-        }
-    }
+    *object = merge::merge_patch(object, patch);
 }
 
 fn synced(changed: bool, works: &[&str]) -> RenderResult {

@@ -37,7 +37,7 @@ const ACK_DELAY: Duration = Duration::from_millis(10);
 /// the outage has nothing to do with it. For any other reason the member waits longer each time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Waits before the member is asked for everything again, and the time without trouble after which they begin anew.
+/// Waits before a full sync is requested again, and the time without trouble after which they begin anew.
 const RESYNC: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
 const RESYNC_FORGIVEN: Duration = Duration::from_secs(300);
 
@@ -94,7 +94,7 @@ pub(in super::super) struct Changes<H: Handler> {
     refused_leaving: bool,
     /// A record is not what this session wrote.
     doubt: Arc<Notify>,
-    /// When the member is asked to send everything again.
+    /// When a full sync is requested from the member.
     pub(super) resync: RepairTimer,
     event: Option<Event<H>>,
 }
@@ -128,7 +128,7 @@ enum Failed {
     Refused(Refusal),
     /// The hub does not accept the caller's token any more.
     Unauthenticated,
-    /// The caller may no longer speak for the cluster.
+    /// The caller may no longer report for the cluster.
     Forbidden,
 }
 
@@ -416,7 +416,7 @@ impl<H: Handler> Channel for Changes<H> {
     }
 }
 
-/// Checks that the caller still speaks for the cluster. An API server that does not answer must not hold up the change
+/// Checks that the caller may still report for the cluster. An API server that does not answer must not hold up the change
 /// for longer than a write may take.
 async fn may_report(auth: &Auth, caller: &Caller, cluster: &str) -> Result<(), Failed> {
     let unavailable = |why: &str| {

@@ -23,7 +23,7 @@ const SEND_WITHIN: Duration = Duration::from_secs(30);
 /// Messages to a member.
 pub(in super::super) type Outbound = mpsc::Sender<Result<pb::HubMessage, Status>>;
 
-/// The end of a session, with the message that tells the member, if one is due.
+/// The end of a session, with the message to the member, if one is due.
 pub(in super::super) type End = Option<pb::Bye>;
 
 /// One open session.
@@ -58,7 +58,7 @@ impl Context {
         }
     }
 
-    /// Whether the hub agent goes on: nothing new is begun once it ends.
+    /// Whether the hub agent keeps running: nothing new is begun once it ends.
     pub(super) fn goes_on(&self) -> bool {
         self.drained_at.is_none()
     }

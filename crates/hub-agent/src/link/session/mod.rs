@@ -26,7 +26,7 @@ use context::{Context, End};
 
 /// Unanswered pings after which a member counts as gone.
 const MISSED_PINGS: u32 = 3;
-/// Wait before an API server that could not be asked about the caller's rights is asked again.
+/// Wait before a failed check of the caller's rights is repeated.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// An open session.
@@ -38,7 +38,7 @@ pub(super) struct Session {
     unanswered: u32,
     nonce: u64,
     ping_at: Option<Instant>,
-    /// When the API server is asked again about the caller, because it could not be asked.
+    /// When the check of the caller's rights is repeated, because it failed.
     ask_at: Option<Instant>,
     /// The question, while it is open.
     asking: JoinSet<Result<Standing, kit::Error>>,
@@ -101,7 +101,7 @@ impl Session {
         end
     }
 
-    /// Tells the member that the session ends, as far as there is room.
+    /// Sends the member the end of the session, as far as there is room.
     fn end(&self, end: End) -> End {
         if let Some(bye) = &end {
             let bye = hub_message::Body::Bye(bye.clone());
@@ -153,7 +153,7 @@ impl Session {
         }
     }
 
-    /// Tells the member that the hub agent ends, and gives it time to settle what is under way and to leave.
+    /// Sends the member that the hub agent ends, and gives it time to settle what is under way and to leave.
     async fn drain(&mut self) -> Result<(), End> {
         let (config, open) = (&self.context.config, self.context.sessions.open());
         let each = config
@@ -170,7 +170,7 @@ impl Session {
         self.context.send(hub_message::Body::Drain(drain)).await
     }
 
-    /// Takes in how the caller stands. An API server that cannot be asked is no reason to end a session.
+    /// Takes in the result of a check of the caller's rights. A check that fails is no reason to end a session.
     fn stands(&mut self, standing: Result<Result<Standing, kit::Error>, JoinError>) -> Result<(), End> {
         let cluster = &self.context.cluster;
         match standing {

@@ -85,14 +85,14 @@ impl<H: Handler> Changes<H> {
         context.metrics.syncs.with_label_values(&[label]).inc();
     }
 
-    /// Asks the member for everything again, soon, and later each time that it does not help.
+    /// Requests a full sync from the member, soon, and later each time that it does not help.
     pub(super) fn resync_soon(&mut self, context: &Context) {
         if self.resync.ask() {
             self.inbox(context, |inbox| inbox.distrust());
         }
     }
 
-    /// Asks the member for everything again, now.
+    /// Requests a full sync from the member, now.
     pub(super) async fn ask_for_sync(&mut self, context: &Context) -> Result<(), End> {
         self.resync.done();
         self.inbox(context, |inbox| inbox.distrust());

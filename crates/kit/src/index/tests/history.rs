@@ -6,7 +6,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An index that logs changes, and how often it was told that the history has gone back.
+/// An index that logs changes, and counts how often the history has gone back.
 fn counted() -> (Arc<Index<Value>>, Log, Arc<AtomicU32>) {
     let (log, times) = (Log::default(), Arc::new(AtomicU32::new(0)));
     let (changes, count) = (Arc::clone(&log), Arc::clone(&times));
@@ -61,7 +61,7 @@ async fn a_server_that_comes_back_with_an_older_state_is_listed_anew() {
         "older versions, what was deleted since, and what did not exist yet"
     );
     assert!(index.is_live() && times.load(Ordering::Relaxed) == 1);
-    // Versions that were used before are news now.
+    // Versions that were used before are new now.
     watch.send(event("MODIFIED", &object("a", "102"))).unwrap();
     watch.send(event("DELETED", &object("c", "103"))).unwrap();
     settle().await;

@@ -1,4 +1,4 @@
-//! The index against a scripted server: what it stores, delivers, ignores and asks for.
+//! The index against a scripted server: what it stores, delivers, ignores and requests.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -230,7 +230,7 @@ async fn lists_by_page_follows_and_relists_when_the_history_is_gone() {
 
     // The watch resumes where the bookmark was; then the server has forgotten, and a relist finds what was missed.
     let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410}});
-    // It is asked first how far it is, because it ended the watch before its time.
+    // A list comes first that shows its version, because it ended the watch before its time.
     server.list("9", None, &[]);
     let second = server.watch();
     second.send(format!("{gone}\n")).unwrap();
@@ -340,7 +340,7 @@ fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
     heard("3");
     assert!(take(&log).is_empty(), "an echo, and a repetition");
 
-    // A list does not tell what it passes over.
+    // A list does not show what it passes over.
     index.fold(object("a", "6")).unwrap();
     take(&log);
     index.put(object("a", "6"), Source::List).unwrap();

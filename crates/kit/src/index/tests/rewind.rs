@@ -128,7 +128,7 @@ impl Etcd {
     }
 }
 
-/// An index of an API, and how often it was told that the history has gone back.
+/// An index of an API, and counts how often the history has gone back.
 fn index_of(plural: &'static str) -> (Arc<Index<Value>>, Arc<AtomicU32>) {
     let times = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&times);
