@@ -51,7 +51,10 @@ pub fn verify(root: &Path) -> Result<()> {
         }
     }
     if !broken.is_empty() {
-        bail!("citations or links lead nowhere:\n  {}", broken.join("\n  "));
+        bail!(
+            "citations or links lead nowhere; correct them, or add what they name:\n  {}",
+            broken.join("\n  ")
+        );
     }
     Ok(())
 }

@@ -88,11 +88,12 @@ impl Display for Cycle {
         write!(f, "modules of {parent} use each other in a circle: {names}")?;
         for ((user, used), places) in &self.uses {
             write!(f, "\n    {user} uses {used}:")?;
-            for place in places.iter().take(SHOWN) {
-                write!(f, " {}:{}", place.file, place.line)?;
+            for (number, place) in places.iter().take(SHOWN).enumerate() {
+                let comma = if number == 0 { "" } else { "," };
+                write!(f, "{comma} {}:{}", place.file, place.line)?;
             }
             if places.len() > SHOWN {
-                write!(f, " and {} more", places.len() - SHOWN)?;
+                write!(f, ", and {} more", places.len() - SHOWN)?;
             }
         }
         Ok(())

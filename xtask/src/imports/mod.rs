@@ -33,8 +33,7 @@ pub fn verify(workspace: &Path) -> Result<()> {
     }
     if !found.is_empty() {
         bail!(
-            "{} import cycles; move what both sides need below both:\n  {}",
-            found.len(),
+            "there are import cycles; move what both sides need into a module below both:\n  {}",
             found.join("\n  ")
         );
     }
