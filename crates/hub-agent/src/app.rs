@@ -399,10 +399,14 @@ impl Agent {
         let (queues, stop, leading) = (Arc::clone(&self.queues), tasks.stop().clone(), Arc::clone(leading));
         tasks.spawn_endless("members' sessions", async move {
             let serve = || {
-                let (members, metrics) = (Arc::clone(&members), metrics.clone());
-                let known = (members, queues.rights.subscribe());
-                let (client, services) = (client.clone(), Arc::clone(&services));
-                link::run(config.clone(), client, services, known, metrics, clock, stop.clone())
+                let parts = link::Parts {
+                    services: Arc::clone(&services),
+                    members: Arc::clone(&members),
+                    rights: queues.rights.subscribe(),
+                    topics: link::Topics::default(),
+                };
+                let (client, metrics) = (client.clone(), metrics.clone());
+                link::run(config.clone(), client, parts, metrics, clock, stop.clone())
             };
             link::serve_again("Until then no member can report exports.", &stop, serve).await;
             drop(leading);

@@ -16,6 +16,7 @@ pub mod flags;
 mod history;
 pub mod index;
 pub mod lease;
+pub mod link;
 pub mod managed;
 pub mod metrics;
 pub mod queue;

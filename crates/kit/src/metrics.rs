@@ -71,6 +71,8 @@ pub struct Runtime {
     pub handler_panics: IntCounterVec,
     /// What a full queue has dropped, by queue.
     pub dropped: IntCounterVec,
+    /// Changes that were replaced by a later one of their key before they were sent, by topic of a session.
+    pub coalesced: IntCounterVec,
 }
 
 /// The counters of this process; `None` never in practice, because their names and labels are valid.
@@ -114,6 +116,11 @@ impl Runtime {
                 "What bounded queues have dropped because they were full.",
                 &["queue"],
             )?,
+            coalesced: counter(
+                "fairway_link_coalesced_total",
+                "Changes that were replaced by a later one of their key before they were sent.",
+                &["topic"],
+            )?,
         })
     }
 
@@ -121,7 +128,14 @@ impl Runtime {
         for gauge in [&self.watches, &self.live, &self.unreadable] {
             registry.register(Box::new(gauge.clone()))?;
         }
-        for counter in [&self.restarts, &self.relists, &self.handler_panics, &self.dropped] {
+        let counters = [
+            &self.restarts,
+            &self.relists,
+            &self.handler_panics,
+            &self.dropped,
+            &self.coalesced,
+        ];
+        for counter in counters {
             registry.register(Box::new(counter.clone()))?;
         }
         Ok(())

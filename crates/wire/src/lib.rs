@@ -11,6 +11,8 @@ pub mod member {
 }
 pub mod convert;
 mod exports;
+pub mod messages;
 pub mod topic;
 
 pub use exports::{Verdicts, key};
+pub use messages::WireTopic;

@@ -1,6 +1,6 @@
-//! How topics of the session are written as messages. A topic of `core` becomes one that travels by implementing
-//! [`MemberTopic`] or [`HubFeedback`] with messages of its own; the session on either side hands each message to the
-//! topic that knows it.
+//! How topics with messages of their own are written: exports are the one that there is (networking 16), by implementing
+//! [`MemberTopic`] and [`HubFeedback`]. Any other topic implements [`crate::WireTopic`]. The session on either side hands
+//! each message to the topic that knows it.
 
 use std::time::Duration;
 

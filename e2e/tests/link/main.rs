@@ -20,4 +20,5 @@ mod objects;
 mod raw;
 mod stub;
 mod thousand;
+mod topics;
 mod world;

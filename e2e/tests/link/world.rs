@@ -89,6 +89,8 @@ pub struct World {
     pub config: hub_link::Config,
     /// Tells the hub's half that the rights of a cluster may have changed.
     pub rights: broadcast::Sender<String>,
+    /// Topics beside exports.
+    pub topics: hub_link::Topics,
     /// What the hub's half takes for the time.
     pub clock: Clock,
     /// Those of the half that runs or ran last.
@@ -220,6 +222,7 @@ impl World {
             memberships: Arc::default(),
             config,
             rights: broadcast::Sender::new(16),
+            topics: hub_link::Topics::default(),
             clock: Clock::System,
             metrics: None,
             half: None,
@@ -249,20 +252,18 @@ impl World {
             Arc::new(move |name| known.lock().get(name).copied().unwrap_or(Membership::None));
         let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
-        let known = (members, self.rights.subscribe());
+        let (rights, topics) = (self.rights.subscribe(), self.topics.clone());
         let (config, clock, stop) = (self.config.clone(), self.clock, CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
             let services = services(client.clone(), clock);
-            let sessions = hub_link::run(
-                config,
-                client,
-                Arc::clone(&services),
-                known,
-                metrics,
-                clock,
-                ended.clone(),
-            );
+            let parts = hub_link::Parts {
+                services: Arc::clone(&services),
+                members,
+                rights,
+                topics,
+            };
+            let sessions = hub_link::run(config, client, parts, metrics, clock, ended.clone());
             // The records are followed until the last session has ended.
             let follow = CancellationToken::new();
             let sessions = async {

@@ -6,6 +6,9 @@
 //! carried out, which number is acknowledged, and what the end of a full sync removes. [`feedback`] goes the other way:
 //! the newest answer about each key, until it is acknowledged. [`fence`] decides which process may hold the session of a cluster.
 //!
+//! What the two sides say to each other about a topic is [`FromSender`] and [`FromReceiver`], the same whether a member
+//! or the hub sends the changes.
+//!
 //! A topic is a type that implements [`Topic`]; numbers, acknowledgements and full syncs of one topic are independent of
 //! those of another. All of it is plain data with methods: a shell feeds messages in and sends what comes out. Nothing
 //! here does IO, reads a clock, or knows what a topic is about.
@@ -15,10 +18,12 @@ pub mod digester;
 pub mod feedback;
 pub mod fence;
 pub mod inbox;
+mod message;
 pub mod outbox;
 mod refusal;
 mod topic;
 
+pub use message::{FromReceiver, FromSender};
 pub use refusal::{NackCode, Refusal};
 pub use topic::{Change, SyncEnd, Topic};
 

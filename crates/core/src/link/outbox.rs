@@ -26,6 +26,8 @@ pub struct Outbox<T: Topic> {
     resend: VecDeque<u64>,
     last_seq: u64,
     last_acked: u64,
+    /// Changes that were replaced before they were sent.
+    coalesced: u64,
     session: Option<Session>,
 }
 
@@ -117,6 +119,7 @@ impl<T: Topic> Outbox<T> {
             resend: VecDeque::new(),
             last_seq: 0,
             last_acked: 0,
+            coalesced: 0,
             session: None,
         }
     }
@@ -318,6 +321,24 @@ impl<T: Topic> Outbox<T> {
         self.last_acked
     }
 
+    /// The number that was given last; 0 when none was.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Number of changes that were replaced by a later one of their key before they were sent.
+    pub fn coalesced(&self) -> u64 {
+        self.coalesced
+    }
+
+    /// The state of a key cannot be brought to the receiver: until it is another one, what the receiver has recorded of
+    /// the key stays, also after a full sync.
+    pub fn give_up(&mut self, key: &T::Key) {
+        if !self.is_open(key) && self.desired.remove(key).is_some() {
+            self.kept.insert(key.clone());
+        }
+    }
+
     /// Number of changes sent and not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.unacked.len()
@@ -386,6 +407,8 @@ impl<T: Topic> Outbox<T> {
         self.held.remove(&key);
         if self.waiting.insert(key.clone(), change).is_none() {
             self.order.push_back(key);
+        } else {
+            self.coalesced += 1;
         }
     }
 }

@@ -288,3 +288,27 @@ fn changes_go_before_a_full_sync_that_comes_later() {
         ["begin s2", "11 c gone", "12 a v2", "13 b v2", "14 d v1", "end s2 3"]
     );
 }
+
+#[test]
+fn changes_that_replace_one_that_waits_are_counted() {
+    let mut outbox = Outbox::new();
+    for version in ["1", "2", "3"] {
+        outbox.set(key("a"), export(version));
+    }
+    outbox.connected(Resume::ChangesFirst, 1);
+    assert_eq!((drain(&mut outbox), outbox.coalesced()), (vec!["1 a v3".to_owned()], 2));
+    assert_eq!(outbox.last_seq(), 1);
+}
+
+#[test]
+fn a_state_that_cannot_be_sent_is_left_out_of_full_syncs_and_its_record_stays() {
+    let mut outbox = Outbox::new();
+    outbox.set(key("a"), export("1"));
+    outbox.connected(Resume::ChangesFirst, 1);
+    drain(&mut outbox);
+    assert_eq!(outbox.nack(1, NackCode::TooLarge), Refused::Final);
+    outbox.give_up(&key("a"));
+    outbox.start_sync("s".to_owned());
+    assert_eq!(drain(&mut outbox), ["begin s", "end s 0 keep a"]);
+    assert!(outbox.set(key("a"), export("2")), "the next state is sent again");
+}

@@ -14,6 +14,8 @@ use super::{Change, Topic};
 struct Addresses;
 
 impl Topic for Addresses {
+    const NAME: &'static str = "addresses";
+
     type Key = String;
     type State = Vec<u32>;
     type Removal = ();

@@ -7,6 +7,9 @@ use super::digester::Digester;
 
 /// A kind of state that one side of a session keeps known to the other, key by key.
 pub trait Topic: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// Its name on the wire, in metrics and in the log.
+    const NAME: &'static str;
+
     /// What a state is known by.
     type Key: Clone + Ord + fmt::Debug + fmt::Display + Send + Sync;
     /// Everything about one key: what is absent has its default.

@@ -12,6 +12,8 @@ pub struct Exports;
 pub type ExportChange = Change<Exports>;
 
 impl Topic for Exports {
+    const NAME: &'static str = "exports";
+
     type Key = ExportKey;
     type State = ExportReport;
     type Removal = Withdrawal;

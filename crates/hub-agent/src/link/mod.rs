@@ -34,10 +34,23 @@ pub use config::{Config, LONGEST_DRAIN, Members, Membership, Rights};
 pub use metrics::Metrics;
 pub use retry::serve_again;
 pub use standby::stand_by;
+pub use topics::Topics;
 
 use crate::services::Services;
 
-/// Serves sessions until `stop`, for changes of what `services` records.
+/// What sessions are about.
+pub struct Parts {
+    /// Records what members export.
+    pub services: Arc<Services>,
+    /// Which clusters are members.
+    pub members: Members,
+    /// Whose rights may have changed.
+    pub rights: Rights,
+    /// Topics beside exports.
+    pub topics: Topics,
+}
+
+/// Serves sessions until `stop`.
 ///
 /// # Errors
 /// When the address cannot be listened on or the certificate files cannot be used; the text says what to do. Nothing is
@@ -45,12 +58,17 @@ use crate::services::Services;
 pub async fn run(
     config: Config,
     client: Client,
-    services: Arc<Services>,
-    (members, rights): (Members, Rights),
+    parts: Parts,
     metrics: Metrics,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), String> {
+    let Parts {
+        services,
+        members,
+        rights,
+        topics,
+    } = parts;
     // A full sync is compared with the records, so no session may begin before they are known.
     if stop.run_until_cancelled(services.synced()).await.is_none() {
         return Ok(());
@@ -60,7 +78,9 @@ pub async fn run(
     let ending = stop.child_token();
     let _ends = ending.clone().drop_guard();
     let tasks = TaskTracker::new();
-    let sessions = sessions::Sessions::new(Arc::clone(&members), metrics.clone());
+    let others = topics.clone();
+    let departed = Box::new(move |cluster: &str| others.forget(cluster));
+    let sessions = sessions::Sessions::new(Arc::clone(&members), departed, metrics.clone());
     services.observe(&sessions);
     tasks.spawn(Arc::clone(&sessions).follow_rights(rights, ending.clone()));
     let server = server::Server {
@@ -68,6 +88,7 @@ pub async fn run(
         members,
         sessions,
         services,
+        topics,
         metrics,
         clock,
         config: config.clone(),

@@ -26,7 +26,7 @@ use super::metrics::Metrics;
 use super::session::Session;
 use super::session::context::{Context, Outbound};
 use super::sessions::{SessionSlot, Sessions};
-use super::topics;
+use super::topics::{self, Topics};
 use crate::services::Services;
 
 /// The protocol version of this hub.
@@ -47,6 +47,7 @@ pub(super) struct Server {
     pub members: Members,
     pub sessions: Arc<Sessions>,
     pub services: Arc<Services>,
+    pub topics: Topics,
     pub metrics: Metrics,
     pub clock: Clock,
     pub config: Config,
@@ -82,7 +83,8 @@ impl Server {
                 return;
             }
         };
-        let channels = topics::channels(&self.services, &self.metrics, &slot.signals.topics, &welcome);
+        let mut channels = topics::exports(&self.services, &self.metrics, &slot.signals.topics, &welcome);
+        channels.extend(self.topics.channels(&hello.cluster, slot.returning));
         let welcome = hub_message::Body::Welcome(self.welcome(&hello, welcome));
         if outbound.send(Ok(message(welcome))).await.is_err() {
             return;

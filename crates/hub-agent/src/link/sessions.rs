@@ -30,6 +30,8 @@ pub(super) struct Sessions {
     /// When clusters that have left were looked for last.
     swept: Mutex<Instant>,
     members: Members,
+    /// Is called with each cluster that is forgotten.
+    departed: Box<dyn Fn(&str) + Send + Sync>,
     metrics: Metrics,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct SessionSlot {
     sessions: Arc<Sessions>,
     cluster: String,
     number: u64,
+    /// The member's process is that of the stream before, and it knows this hub.
+    pub returning: bool,
     /// What is signalled to the stream.
     pub signals: Signals,
     /// To be held while changes are written: the stream before may still have a write on its way.
@@ -71,12 +75,14 @@ pub(super) struct SessionSlot {
 }
 
 impl Sessions {
-    pub(super) fn new(members: Members, metrics: Metrics) -> Arc<Self> {
+    /// No sessions yet. `departed` is called with each cluster that has left the fleet.
+    pub(super) fn new(members: Members, departed: Box<dyn Fn(&str) + Send + Sync>, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             incarnation: uuid::Uuid::new_v4().to_string(),
             clusters: Mutex::default(),
             swept: Mutex::new(Instant::now()),
             members,
+            departed,
             metrics,
         })
     }
@@ -121,6 +127,7 @@ impl Sessions {
             sessions: Arc::clone(self),
             cluster: cluster.to_owned(),
             number,
+            returning,
             signals,
             turn: Arc::clone(&entry.turn),
         };
@@ -167,6 +174,7 @@ impl Sessions {
         let stays = entry.stream.is_some() || (self.members)(name) != Membership::None;
         if !stays {
             self.metrics.count_verdicts(entry.topics.verdicts.open(), 0);
+            (self.departed)(name);
         }
         stays
     }
@@ -265,7 +273,13 @@ mod tests {
             false => Membership::None,
         });
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let sessions = Sessions::new(members, metrics.clone());
+        let departed = Arc::<Mutex<Vec<String>>>::default();
+        let names = Arc::clone(&departed);
+        let sessions = Sessions::new(
+            members,
+            Box::new(move |name| names.lock().push(name.to_owned())),
+            metrics.clone(),
+        );
         let now = Timestamp::UNIX_EPOCH;
         let key = ExportKey {
             namespace: "app".into(),
@@ -287,12 +301,14 @@ mod tests {
         tokio::time::advance(SWEEP_PAUSE).await;
         let _c = enter("c");
         assert_eq!((names(), metrics.open_verdicts.get()), (vec!["c".to_owned()], 1));
+        assert_eq!(*departed.lock(), ["b", "a"], "once each");
     }
 
     #[tokio::test]
     async fn changes_of_rights_that_are_lost_are_counted_and_all_streams_ask() {
         let members: Members = Arc::new(|_| Membership::Member);
-        let sessions = Sessions::new(members, Metrics::register(&Registry::new()).unwrap());
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let sessions = Sessions::new(members, Box::new(|_| {}), metrics);
         let enter = |name: &str| sessions.enter(&hello(name), Timestamp::UNIX_EPOCH).unwrap().0;
         let (a, b) = (enter("a"), enter("b"));
         let (sender, rights) = tokio::sync::broadcast::channel(2);

@@ -1,4 +1,4 @@
-//! What the hub keeps of each topic of a cluster. Another topic adds its state and its signal here, and its channel in
+//! What the hub keeps of the exports of a cluster and of the verdicts on them. Other topics keep theirs in
 //! [`super::topics`].
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use wire::member as pb;
 use wire::topic::MemberTopic;
 
-/// What is known of one cluster, topic by topic, kept across its streams.
+/// What is known of one cluster, kept across its streams.
 #[derive(Default)]
 pub(super) struct TopicStates {
     pub exports: Inbox<Exports>,

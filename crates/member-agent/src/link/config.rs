@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use kube::Client;
 
+use super::topics::Topics;
+
 /// How exports reach the hub (networking 16.1).
 #[derive(Clone)]
 pub enum Way {
@@ -64,6 +66,8 @@ pub struct Config {
     pub reconnect: [Duration; 2],
     /// Full syncs are spread over this time when the hub has a new leader (networking 16.5).
     pub spread: Duration,
+    /// Topics beside exports.
+    pub topics: Topics,
 }
 
 impl Config {
@@ -78,6 +82,7 @@ impl Config {
             epoch: 0,
             reconnect: [Duration::from_millis(500), Duration::from_secs(30)],
             spread: Duration::from_secs(10),
+            topics: Topics::default(),
         }
     }
 }

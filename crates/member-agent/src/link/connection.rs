@@ -11,7 +11,7 @@ use tonic::{Request, Streaming};
 use wire::member::member_hub_client::MemberHubClient;
 use wire::member::{self as pb, hub_message, member_message};
 
-use super::channel::Channel;
+use super::channel::{Channel, WelcomedBy};
 use super::config::Config;
 use super::dial::Dial;
 use super::ended::Ended;
@@ -61,12 +61,14 @@ pub(super) async fn run<D: Dial>(
     };
     let mut retry = Retry::new(config.reconnect);
     loop {
-        let mut channels = topics::channels(&shared);
+        let mut channels = topics::channels(&shared, &config.topics);
         let session = session(&config, &dial, &shared, &mut channels, &mut state);
         let ended = stop.run_until_cancelled(session).await;
         shared.metrics.connected.set(0);
+        for channel in &mut channels {
+            channel.closed().await;
+        }
         let Some(ended) = ended else { return };
-        channels.iter_mut().for_each(|channel| channel.closed());
         shared.metrics.reconnects.with_label_values(&[ended.reason]).inc();
         let open = state.opened.take().map(|opened| opened.elapsed());
         let wait = retry.after(open, ended.cause);
@@ -105,12 +107,12 @@ async fn session<D: Dial>(
         Ok((outbound, inbound, welcome)) => {
             shared.metrics.connected.set(1);
             tracing::info!(address = config.address, "The session with the hub is open.");
-            // The whole fleet has to do with a new hub: members report everything again one after the other.
-            let is_new = !state.incarnation.is_empty() && state.incarnation != welcome.hub_incarnation;
-            let spread = is_new.then_some(config.spread);
-            channels
-                .iter_mut()
-                .for_each(|channel| channel.welcomed(&welcome, spread));
+            let by = match state.incarnation.as_str() {
+                "" => WelcomedBy::First,
+                same if same == welcome.hub_incarnation => WelcomedBy::Same,
+                _ => WelcomedBy::New(config.spread),
+            };
+            channels.iter_mut().for_each(|channel| channel.welcomed(&welcome, by));
             state.incarnation.clone_from(&welcome.hub_incarnation);
             state.opened = Some(Instant::now());
             state.logged = None;

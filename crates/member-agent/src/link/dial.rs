@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -10,7 +11,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{self, Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::config::{Config, Identity};
-use super::ended::{Cause, Ended};
+use super::ended::Ended;
+use super::first_byte::FirstByte;
 
 /// Time for somebody to answer at the address. A hub that is away may swallow what is sent to it, and once it is back it
 /// should be found soon; one lost packet is made up for.
@@ -75,6 +77,8 @@ impl Dial for Dialer {
         let endpoint = Endpoint::from_shared(address.clone()).and_then(|endpoint| endpoint.tls_config(tls));
         let endpoint = endpoint.map_err(|err| self.unusable(&kit::error::chain(&err)))?;
         // The connection is used once: what comes after its end is a new one with files read anew.
+        let socket = FirstByte::of(socket);
+        let is_answered = socket.received();
         let mut socket = Some(TokioIo::new(socket));
         let once = tower::service_fn(move |_: http::Uri| {
             let socket = socket.take().ok_or(io::ErrorKind::NotConnected);
@@ -89,10 +93,15 @@ impl Dial for Dialer {
             Ok(Ok(channel)) => Ok(channel),
             Ok(Err(error)) => {
                 let text = format!("The hub at {address} cannot be reached: {}.", kit::error::chain(&error));
-                Err(match of_handshake(&error) {
-                    Cause::Away => Ended::away("connect", text),
-                    Cause::Refused => Ended::refused("connect", text),
-                    Cause::Busy | Cause::ComeBack(_) => Ended::busy("connect", text),
+                Err(if is_refusal(&error) {
+                    // A certificate that does not fit stays so; a connection that breaks may not.
+                    Ended::refused("connect", text)
+                } else if is_answered.load(Ordering::Relaxed) {
+                    Ended::busy("connect", text)
+                } else {
+                    // Who takes the connection and hangs up without a word is no hub: a load balancer does so for as long
+                    // as it has none.
+                    Ended::away("connect", text)
                 })
             }
             Err(_) => Err(Ended::busy(
@@ -132,20 +141,17 @@ async fn reach(address: &str) -> Result<TcpStream, Ended> {
     Ok(socket)
 }
 
-/// Why no encryption was agreed on. A certificate that does not fit, on either side, stays so. Who hangs up instead of
-/// answering is no hub: a load balancer does so for as long as it has none.
-fn of_handshake(error: &(dyn std::error::Error + 'static)) -> Cause {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
+/// Whether somebody answered whose certificate this member does not accept, or who does not accept ours.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            // The kind that TLS libraries give their own errors.
-            Some(InvalidData) => return Cause::Refused,
-            Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) => return Cause::Away,
-            _ => next = error.source(),
+        // The kind that TLS libraries give their own errors.
+        if error.downcast_ref::<io::Error>().map(io::Error::kind) == Some(io::ErrorKind::InvalidData) {
+            return true;
         }
+        next = error.source();
     }
-    Cause::Busy
+    false
 }
 
 async fn read(reason: &'static str, file: &Path) -> Result<Vec<u8>, Ended> {
@@ -177,6 +183,7 @@ pub(crate) fn is_https(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ended::Cause;
     use super::*;
 
     #[test]

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use kit::link::LONGEST_WAIT;
 use tonic::{Code, Status};
 use wire::member as pb;
-
-use super::channel::LONGEST_WAIT;
 
 /// The end of a session, or of a try to open one.
 #[derive(Debug)]
@@ -22,11 +21,12 @@ pub(super) struct Ended {
 /// Who is to blame, which decides how soon another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The hub is away: nothing answers at its address, what answers there hangs up at once, as a load balancer does, or
-    /// an open stream broke.
+    /// The hub is away: nothing answers at its address, what takes the connection hangs up without a word, as a load
+    /// balancer does, or an open stream broke.
     Away,
-    /// Somebody answers at the hub's address, and no session comes about: the hub may be overloaded, or not ready, or a
-    /// proxy answers for it.
+    /// Somebody says that the hub is not there or not ready: a proxy in its place, or the hub itself.
+    Unavailable,
+    /// Somebody begins to answer at the hub's address, and no session comes about: the hub may be overloaded.
     Busy,
     /// The hub, or what stands before it, refuses this member: trying again helps only once something has changed.
     Refused,
@@ -82,10 +82,10 @@ impl Ended {
     pub(super) fn by_status(status: &Status) -> Self {
         match status.code() {
             Code::Unauthenticated => Self::refused("unauthenticated", status.message()),
-            // The hub cannot check the token now.
-            Code::Unavailable => Self::busy("refused", status.message()),
             // The transport failed.
             _ if std::error::Error::source(status).is_some() => Self::busy("refused", status.message()),
+            // The hub cannot check the token now, or somebody says so in its place.
+            Code::Unavailable => Self::new("refused", status.message(), Cause::Unavailable),
             _ => Self::refused("refused", status.message()),
         }
     }

@@ -3,9 +3,9 @@
 //!
 //! [`exports`] follows ServiceExports and Services and fills the outbox; [`connection`] keeps a stream to the hub open,
 //! over which a [`session`] empties it. They share nothing but the [`Shared`] state, so a broken stream never blocks a
-//! status and an unready cache never opens a stream. What travels over a stream is up to its topics: each has a
-//! [`channel`] of its own ([`topics`]). Where it is configured, [`objects`] replaces connection and session and
-//! writes the InternalServiceExports itself.
+//! status and an unready cache never opens a stream. What travels over a stream is up to its [`topics`]: each has a
+//! [`channel`] of its own, in whichever direction its changes go. Where it is configured, [`objects`] replaces connection and
+//! session and writes the InternalServiceExports itself.
 
 mod channel;
 mod config;
@@ -14,11 +14,13 @@ mod departure;
 mod dial;
 mod ended;
 mod exports;
+mod first_byte;
 mod metrics;
 mod objects;
 mod retry;
 mod session;
 mod shared;
+mod topic;
 mod topics;
 
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub use departure::{Departure, Stage};
 pub(crate) use dial::is_https;
 pub use metrics::Metrics;
 use shared::Shared;
+pub use topics::Topics;
 
 /// Reports exports until `stop`. `departure` says when the cluster leaves the fleet, which withdraws them all.
 pub async fn run(

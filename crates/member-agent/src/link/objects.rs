@@ -19,6 +19,7 @@ use kit::ObjectKey;
 use kit::backoff::Backoff;
 use kit::clock::until;
 use kit::index::{self, Index, Origin};
+use kit::link::{sync_id, wait_to_repeat};
 use kit::managed::Managed;
 use kit::repair::RepairTimer;
 use kit::writer::Writer;
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Sender as _, sync_id, wait_to_repeat};
+use super::channel::Sender as _;
 use super::config::Objects;
 use super::shared::Shared;
 

@@ -14,10 +14,12 @@ const SPREAD: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// Longest wait for a hub that is away: whether it is back costs one connection to find out, and users wait for it. Each
 /// member takes a random part, so that not all come back at once.
 const AWAY: Duration = Duration::from_millis(1500);
-/// Longest wait while somebody answers and no session comes about. Each try costs a handshake, and the whole fleet may
-/// try: a thousand members make some hundred tries a second at the most. And it may be a load balancer that answers for a
-/// hub that is away, so whether the hub is back has to be found out within three seconds, the handshake included.
-const BUSY: Duration = Duration::from_millis(2500);
+/// Longest wait where somebody says that there is no hub, or that it is not ready. It may be a proxy that answers for a
+/// hub that is away, so whether that is back has to be found out within three seconds, the handshake included.
+const UNAVAILABLE: Duration = Duration::from_millis(2500);
+/// Longest wait for a hub that does not get so far as to say anything: each try costs it a handshake, and the whole fleet
+/// may try.
+const BUSY: Duration = Duration::from_secs(4);
 
 /// Tries that failed in a row.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ impl Retry {
         match cause {
             Cause::Refused => jittered(self.exponential()),
             Cause::Away => jittered(self.exponential().min(AWAY)),
+            Cause::Unavailable => jittered(self.exponential().min(UNAVAILABLE)),
             Cause::Busy => jittered(self.exponential().min(BUSY)),
             // A hub that names a wait can be reached, so the wait hardly grows; but many members get the same one, and
             // each adds a part of its own.
@@ -104,8 +107,9 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= AWAY), "{waits:?}");
         let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
         assert!(*most - *least > AWAY / 4, "{waits:?}");
-        let busy: Vec<_> = (0..50).map(|failures| after(failures, None, Cause::Busy).0).collect();
-        assert!(busy.iter().all(|wait| *wait <= BUSY), "{busy:?}");
+        for (cause, longest) in [(Cause::Unavailable, UNAVAILABLE), (Cause::Busy, BUSY)] {
+            assert!((0..50).all(|failures| after(failures, None, cause).0 <= longest));
+        }
     }
 
     #[test]

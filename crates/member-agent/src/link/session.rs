@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures::future::select_all;
 use jiff::Timestamp;
 use kit::clock::until;
+use kit::link::LONGEST_WAIT;
 use rand::Rng as _;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -11,7 +13,7 @@ use tonic::Streaming;
 use wire::convert;
 use wire::member::{self as pb, hub_message, member_message};
 
-use super::channel::{Channel, LONGEST_WAIT};
+use super::channel::Channel;
 use super::ended::Ended;
 
 /// Silence of this many ping intervals ends a stream.
@@ -79,8 +81,9 @@ impl<'a> Session<'a> {
             if self.next.is_none() {
                 self.next = self.next_message();
             }
-            let stays = self.leaving.is_none();
-            let due = self.channels.iter().filter_map(|channel| channel.due()).min();
+            let (leaving, leaves_at) = (self.leaving.is_some(), self.leaves_at());
+            let all = self.channels.iter_mut().map(|channel| channel.ready(leaving));
+            let ready = async { select_all(all).await.1 };
             tokio::select! {
                 room = outbound.reserve(), if self.next.is_some() => match (room, self.next.take()) {
                     (Ok(room), Some(message)) => room.send(message),
@@ -101,8 +104,12 @@ impl<'a> Session<'a> {
                 () = tokio::time::sleep_until(self.last_received + self.silence) => {
                     return Ended::away("silent", "The hub was silent for too long.");
                 }
-                () = until(self.leaves_at()) => return self.leave(inbound).await,
-                () = until(due), if stays => self.channels.iter_mut().for_each(|channel| channel.act()),
+                () = until(leaves_at) => return self.leave(inbound).await,
+                which = ready, if self.next.is_none() => {
+                    if let Some(Err(ended)) = self.channels.get_mut(which).map(|channel| channel.act()) {
+                        return ended;
+                    }
+                }
             }
         }
     }
@@ -136,7 +143,11 @@ impl<'a> Session<'a> {
             of_a_topic => of_a_topic,
         };
         for channel in self.channels.iter_mut() {
-            body = channel.take(body)?;
+            match channel.take(body) {
+                Ok(None) => return None,
+                Ok(Some(other)) => body = other,
+                Err(ended) => return Some(ended),
+            }
         }
         None
     }

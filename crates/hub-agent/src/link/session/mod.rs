@@ -5,6 +5,7 @@ pub(super) mod channel;
 pub(super) mod context;
 pub(super) mod feedback;
 mod syncs;
+pub(super) mod topic;
 
 use std::sync::Arc;
 use std::time::Duration;

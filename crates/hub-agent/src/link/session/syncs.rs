@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fairway_core::link::SyncEnd;
 use fairway_core::link::inbox::SyncResult;
-use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
+use kit::link::remove_all;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,6 @@ use wire::topic::{Answer, MemberTopic};
 use super::super::messages::superseded;
 use super::changes::{Changes, Handler, Key};
 use super::context::{Context, End};
-
-/// Removals of one member at a time.
-const REMOVALS: usize = 16;
-/// Time for the removals of a full sync; the next one takes up what is left.
-const REMOVE_WITHIN: Duration = Duration::from_secs(60);
 
 impl<H: Handler> Changes<H> {
     /// Ends a full sync: waits for its changes, then removes what it did not mention.
@@ -103,20 +98,14 @@ impl<H: Handler> Changes<H> {
 
 /// Removes records until one of the tokens is cancelled. Returns whether all are gone.
 async fn remove<H: Handler>(handler: &H, keys: BTreeSet<Key<H>>, cluster: &str, ends: &[CancellationToken]) -> bool {
-    let deadline = Instant::now() + REMOVE_WITHIN;
-    let removals = stream::iter(keys).map(|key| async move {
-        if ends.iter().any(CancellationToken::is_cancelled) || Instant::now() >= deadline {
-            return false;
-        }
+    let ends = || ends.iter().any(CancellationToken::is_cancelled);
+    let remove = |key: Key<H>| async move {
         let removed = handler.remove(cluster, &key).await;
         if let Err(refusal) = &removed {
             tracing::warn!(cluster, %key, message = refusal.message,
                 "A record of something that is no longer reported could not be removed; the next full sync tries again.");
         }
         removed.is_ok()
-    });
-    removals
-        .buffer_unordered(REMOVALS)
-        .fold(true, |all, one| std::future::ready(all & one))
-        .await
+    };
+    remove_all(keys, ends, remove).await
 }
