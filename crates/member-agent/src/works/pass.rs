@@ -140,10 +140,19 @@ impl Applier {
         let mut report = apply::report(&subject, &status, &entries, &self.now());
         let refused = self.placed.refused_kinds(&work.name);
         unwatched::note(&mut report, &refused, subject.generation, &self.now());
+        let only_reports = subject.only_reports;
+        let keeps = !kept.is_empty();
+        let result = PassResult {
+            subject,
+            entries: entries.clone(),
+            kept,
+            owner: terms.owner.uid.clone(),
+        };
+        self.work_states.note_result(&work.name, result);
         if report.must_write {
             self.write_status(key, work, &report.status).await?;
         }
-        if subject.only_reports {
+        if only_reports {
             // Nothing was recorded beforehand, so what is owned is recorded at once.
             self.record_applied(&applied_work, true, &entries, &[]).await?;
         }
@@ -154,16 +163,9 @@ impl Applier {
             results: digest(&entries),
             fine,
         };
-        let keeps = !kept.is_empty();
-        let settled = PassResult {
-            subject,
-            entries: entries.clone(),
-            kept,
-            owner: terms.owner.uid.clone(),
-        };
         let mut wait = self
             .work_states
-            .finish_pass(&work.name, settled, &self.settings.requeue, &finding);
+            .finish_pass(&work.name, &self.settings.requeue, &finding);
         self.pending.add(&work.name);
         if let Some(soon) = entries.iter().filter_map(|entry| entry.outcome.look_again).min() {
             wait = wait.min(soon);

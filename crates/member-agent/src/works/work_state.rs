@@ -153,18 +153,17 @@ impl WorkStates {
         found
     }
 
-    /// Remembers a pass's end. Answers when the next periodic pass is due.
-    pub(super) fn finish_pass(
-        &self,
-        name: &str,
-        settled: PassResult,
-        settings: &Settings,
-        finding: &Finding,
-    ) -> Duration {
+    /// Remembers what a pass did, before its end is certain: a status that cannot be written must not cost what is known of
+    /// our writes, which bounds how often they are repeated.
+    pub(super) fn note_result(&self, name: &str, result: PassResult) {
+        self.with(name, |state| state.settled = Some(result));
+    }
+
+    /// Notes that a pass has come to its end. Answers when the next periodic pass is due.
+    pub(super) fn finish_pass(&self, name: &str, settings: &Settings, finding: &Finding) -> Duration {
         self.with(name, |state| {
             let wait = state.backoff.next(settings, finding);
             state.due = Some(Instant::now() + wait);
-            state.settled = Some(settled);
             state.passing = false;
             wait
         })
@@ -234,6 +233,11 @@ mod tests {
         }
     }
 
+    fn end_of_pass(work_states: &WorkStates, finding: &Finding) -> Duration {
+        work_states.note_result("w", settled());
+        work_states.finish_pass("w", &Settings::default(), finding)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_turn_is_a_pass_when_asked_for_or_due() {
         let work_states = WorkStates::default();
@@ -244,7 +248,7 @@ mod tests {
             results: 1,
             fine: true,
         };
-        let wait = work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        let wait = end_of_pass(&work_states, &finding);
         work_states.postpone("w", now + Duration::from_secs(900));
         assert_eq!(
             work_states.bring_forward_to_backoff("w"),
@@ -256,7 +260,7 @@ mod tests {
         work_states.need("w", Need::Pass);
         work_states.need("w", Need::Refresh);
         assert_eq!(work_states.take_need("w", now), Need::Pass);
-        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        end_of_pass(&work_states, &finding);
         assert_eq!(
             work_states.take_need("w", now + wait),
             Need::Pass,
@@ -288,17 +292,17 @@ mod tests {
             results: 1,
             fine: true,
         };
-        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        end_of_pass(&work_states, &finding);
         let now = Instant::now();
         assert_eq!(work_states.need_repair("w", now), Duration::ZERO);
         assert_eq!(work_states.take_need("w", now), Need::Pass);
-        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        end_of_pass(&work_states, &finding);
         let soon = now + Duration::from_millis(500);
         assert_eq!(work_states.need_repair("w", soon), Duration::from_millis(1500));
         assert_eq!(work_states.take_need("w", soon), Need::Refresh);
         let next = now + REPAIR_SPACING;
         assert_eq!(work_states.take_need("w", next), Need::Pass);
-        work_states.finish_pass("w", settled(), &Settings::default(), &finding);
+        end_of_pass(&work_states, &finding);
         assert_eq!(
             work_states.need_repair("w", next),
             REPAIR_SPACING,

@@ -1,6 +1,7 @@
 //! Values: what was applied in another way before, branches of unions, and fields that somebody else writes as well.
 
 use super::world::*;
+use apiserver::{Action, ApiError, Matcher, Verb};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -163,6 +164,38 @@ async fn a_fight_over_a_field_slows_down_and_names_the_other_writer() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(world.config("a").await.as_deref(), Some("ours"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fight_over_a_field_slows_down_although_the_status_cannot_be_written() {
+    let world = World::start().await;
+    world
+        .create_work("w", spec(&[config_map("a", "ours")], Value::Null))
+        .await;
+    world.wait_for("w", "Available", "True").await;
+    // From now on there is something to report that the hub does not take.
+    let statuses = Matcher::resource("works").subresource("status").verbs(&[Verb::Patch]);
+    world
+        .hub
+        .faults()
+        .add(statuses, Action::Error(ApiError::internal("broken")));
+    world
+        .change_work("w", spec(&[config_map("a", "ours"), config_map("b", "1")], Value::Null))
+        .await;
+    world.wait_for_config("b", Some("1")).await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let mut rounds = 0;
+    let end = tokio::time::Instant::now() + Duration::from_secs(12);
+    while tokio::time::Instant::now() < end {
+        if world.config("a").await.as_deref() == Some("ours") {
+            patch(&world.member, &path, &json!({"data": {"k": "theirs"}}))
+                .await
+                .unwrap();
+            rounds += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!((2..=5).contains(&rounds), "{rounds} writes in 12 s");
 }
 
 #[tokio::test(start_paused = true)]
