@@ -96,25 +96,25 @@ impl Placed {
             .by_work
             .insert(work.to_owned(), object_refs.clone())
             .unwrap_or_default();
+        // A kind whose only object gets another name keeps its watch: what is new of it counts before what has gone.
+        let (watched, new): (Vec<_>, Vec<_>) = object_refs
+            .iter()
+            .partition(|object_ref| state.kinds.contains_key(&object_ref.resource));
+        for object_ref in watched {
+            state.add(work, object_ref, mirror);
+        }
         for object_ref in before.difference(&object_refs) {
             state.remove(work, object_ref);
         }
-        for object_ref in &object_refs {
-            let watched = state.kinds.len();
+        for object_ref in new {
             if !state.kinds.contains_key(&object_ref.resource) {
-                if watched >= MAX_KINDS {
+                if state.kinds.len() >= MAX_KINDS {
                     continue;
                 }
                 let kind = self.watch(&object_ref.resource);
                 state.kinds.insert(object_ref.resource.clone(), kind);
             }
-            if let Some(kind) = state.kinds.get(&object_ref.resource) {
-                kind.registry
-                    .write()
-                    .entry(key_of(object_ref))
-                    .or_default()
-                    .insert(work.to_owned(), mirror);
-            }
+            state.add(work, object_ref, mirror);
         }
     }
 
@@ -236,6 +236,15 @@ impl Placed {
 }
 
 impl State {
+    /// Notes a Work's claim to an object of a kind that is watched.
+    fn add(&self, work: &str, object_ref: &ObjectRef, mirror: bool) {
+        if let Some(kind) = self.kinds.get(&object_ref.resource) {
+            let mut registry = kind.registry.write();
+            let works = registry.entry(key_of(object_ref)).or_default();
+            works.insert(work.to_owned(), mirror);
+        }
+    }
+
     /// Removes a Work's claim to an object. A kind without objects is watched no longer.
     fn remove(&mut self, work: &str, object_ref: &ObjectRef) {
         let Some(kind) = self.kinds.get(&object_ref.resource) else {
@@ -363,5 +372,51 @@ fn compare(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> ObjectChange {
         ObjectChange::Marked
     } else {
         ObjectChange::Holds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::backoff::Backoff;
+    use std::time::Duration;
+
+    fn config_map(name: &str) -> Place {
+        let resource = Resource {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            plural: "configmaps".into(),
+            namespaced: true,
+        };
+        let identity = Identity {
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: "default".into(),
+            name: name.into(),
+            ..Identity::default()
+        };
+        Place::new(&resource, &identity)
+    }
+
+    #[tokio::test]
+    async fn a_kind_whose_only_object_gets_another_name_keeps_its_watch() {
+        let never = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            std::future::pending::<Result<http::Response<kube::client::Body>, std::convert::Infallible>>().await
+        });
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_secs(1));
+        let placed = Placed::new(Client::new(never, "default"), Queue::new(backoff), Arc::default());
+        let (a, b) = (config_map("a"), config_map("b"));
+        placed.register("w", BTreeSet::from([a.clone()]), false);
+        let before = placed.index(&a).unwrap();
+        placed.register("w", BTreeSet::from([b.clone()]), false);
+        assert!(Arc::ptr_eq(&before, &placed.index(&b).unwrap()));
+        {
+            let state = placed.state.lock();
+            let registry = state.kinds[&b.resource].registry.read();
+            assert_eq!(registry.keys().collect::<Vec<_>>(), [&key_of(&b)]);
+        }
+        placed.forget("w");
+        assert!(placed.index(&b).is_none());
     }
 }
