@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::unwatched;
 use super::work_state::{Need, WorkStates};
@@ -62,6 +63,8 @@ pub(crate) struct Placed {
     queue: Queue<String>,
     work_states: Arc<WorkStates>,
     stop: CancellationToken,
+    /// The watches.
+    tasks: TaskTracker,
     state: Mutex<State>,
 }
 
@@ -79,14 +82,17 @@ impl Placed {
             queue,
             work_states,
             stop,
+            tasks: TaskTracker::new(),
             state: Mutex::default(),
         })
     }
 
-    /// Runs until `stop`, then ends all watches.
+    /// Runs until `stop`, then ends all watches and waits for that.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         stop.cancelled().await;
         self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Notes what a Work is about to place, so that nothing that happens to it afterwards is missed.
@@ -224,7 +230,7 @@ impl Placed {
         {
             let (index, client, stop) = (Arc::clone(&index), self.client.clone(), stop.clone());
             let (queue, work_states) = (self.queue.clone(), Arc::clone(&self.work_states));
-            tokio::spawn(async move {
+            self.tasks.spawn(async move {
                 tokio::select! {
                     () = index.run(client, stop) => {}
                     () = unwatched::follow(&index, works, &queue, &work_states) => {}
@@ -381,7 +387,7 @@ mod tests {
     use kit::backoff::Backoff;
     use std::time::Duration;
 
-    fn config_map(name: &str) -> Place {
+    fn config_map(name: &str) -> ObjectRef {
         let resource = Resource {
             group: String::new(),
             version: "v1".into(),
@@ -396,7 +402,7 @@ mod tests {
             name: name.into(),
             ..Identity::default()
         };
-        Place::new(&resource, &identity)
+        ObjectRef::new(&resource, &identity)
     }
 
     #[tokio::test]

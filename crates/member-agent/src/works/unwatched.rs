@@ -1,6 +1,7 @@
 //! Kinds of placed objects whose watch is not live: it does not show that nothing has changed, so their objects are
 //! checked by the periodic passes, and where the member refuses the watch, the Work's status says so.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use api::condition;
@@ -8,6 +9,8 @@ use api::text::conditions::work::WATCHED;
 use api::text::reasons::work::WATCH_REFUSED;
 use api::{Condition, ConditionStatus, Time};
 use fairway_core::apply::Report;
+use futures::FutureExt as _;
+use kit::backoff::{Backoff, Retry};
 use kit::index::{Index, Status};
 use kit::queue::Queue;
 
@@ -17,7 +20,7 @@ use super::work_state::{Need, WorkStates};
 /// are live again at once.
 const GAP: Duration = Duration::from_secs(10);
 
-/// Follows whether the watch of a kind is live. `works` names the Works that have placed objects of the kind.
+/// Follows whether the watch of a kind is live, for good; after a panic it begins anew. `works` names the Works that have placed objects of the kind.
 ///
 /// Passes that were postponed because the watch showed no change come as if they had not been, once the watch no longer
 /// does. Where the server refuses the watch, a pass writes that into the status, and another one takes it out later.
@@ -26,6 +29,23 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     works: impl Fn() -> Vec<String>,
     queue: &Queue<String>,
     work_states: &WorkStates,
+) {
+    let mut retry = Retry::new(Backoff::connection());
+    loop {
+        let following = AssertUnwindSafe(follow(index, &works, queue, memories));
+        if following.catch_unwind().await.is_err() {
+            let resource = index.resource();
+            tracing::error!(%resource, "Following whether a watch is live panicked; it begins anew.");
+        }
+        tokio::time::sleep(retry.failed()).await;
+    }
+}
+
+async fn follow<T: Send + Sync + 'static>(
+    index: &Index<T>,
+    works: impl Fn() -> Vec<String>,
+    queue: &Queue<String>,
+    memories: &Memories,
 ) {
     let pass = || {
         for work in works() {
@@ -84,6 +104,8 @@ pub(super) fn note(report: &mut Report, refused: &[String], generation: i64, now
 mod tests {
     use super::*;
     use api::placement::v1beta1::WorkStatus;
+    use serde_json::Value;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn the_condition_is_written_when_it_changes_only() {
@@ -108,5 +130,20 @@ mod tests {
         assert_eq!(note_again(&["v1 ConfigMap", "v1 Secret"], 1), (true, true));
         assert_eq!(note_again(&["v1 ConfigMap", "v1 Secret"], 2), (true, true));
         assert_eq!(note_again(&[], 2), (true, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_does_not_end_the_look_at_a_watch() {
+        // Its watch was never live.
+        let index = Index::<Value>::builder(super::super::WORKS, |value| Ok(Some(value))).build();
+        let queue: Queue<String> = Queue::new(Backoff::connection());
+        let (memories, asked) = (Memories::default(), AtomicUsize::new(0));
+        let works = || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("a bug"),
+            _ => vec!["w".to_owned()],
+        };
+        let attended = attend(&index, works, &queue, &memories);
+        assert!(tokio::time::timeout(GAP * 4, attended).await.is_err());
+        assert!(asked.load(Ordering::Relaxed) > 1, "it is asked again");
     }
 }
