@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::Method;
-use jiff::Timestamp;
+
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
@@ -126,8 +126,10 @@ impl Elector {
                 return Ok(());
             }
             let left = self.options.renew_deadline.saturating_sub(renewed.elapsed());
+            // Others count from when the renewal was stored, which may be long before its answer is here.
+            let asked = Instant::now();
             match tokio::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => renewed = asked,
                 Ok(Ok(false)) => return Err(self.lost("it belongs to another process now")),
                 Ok(Err(err)) => {
                     tracing::warn!(lease = self.options.name, error = %err, "Cannot renew the lease.");
@@ -284,11 +286,6 @@ fn holder(lease: &Lease) -> &str {
         .as_ref()
         .and_then(|spec| spec.holder_identity.as_deref())
         .unwrap_or_default()
-}
-
-/// Time of the last sign of life of a lease, for people.
-pub fn renewed_at(lease: &Lease) -> Option<Timestamp> {
-    lease.spec.as_ref()?.renew_time.as_ref().map(|time| time.0)
 }
 
 #[cfg(test)]
