@@ -10,26 +10,24 @@
 //! A queue made by [`Queue::by_priority`] hands out keys of a higher priority first, and those of one priority in the
 //! order they came. A key that is added again keeps the higher of its priorities.
 //!
-//! [`work`] lets updates that have arrived already go first: a key that ends the queue's rest is handed out once they are
-//! taken in, so that one pass answers them all.
+//! [`work`] hands the keys out. A key that ends the queue's rest is handed out a moment later, so that one pass answers all
+//! updates that arrive together.
+
+mod outages;
+mod work;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::reachability::{Reachability, moment};
+use crate::reachability::Reachability;
+pub use work::work;
 
 /// A handle to the queue; clones share it.
 pub struct Queue<K> {
@@ -176,19 +174,6 @@ impl<K: Ord + Clone> Queue<K> {
             .map_or(0, |failed| failed.count)
     }
 
-    /// Tries keys again at once that failed while the server of this client could not be reached. Call it before
-    /// [`work`]. A client that [`crate::client::build`] has not made changes nothing.
-    pub async fn retry_after_outages_of(&self, client: &Client) {
-        if let Some(server) = Reachability::of(client).await {
-            self.retry_after_outages(server);
-        }
-    }
-
-    /// As [`Self::retry_after_outages_of`].
-    pub fn retry_after_outages(&self, server: Reachability) {
-        self.inner.servers.lock().push(server);
-    }
-
     /// Keys that wait to be worked on now.
     pub fn len(&self) -> usize {
         self.inner.state.lock().ready.len()
@@ -257,38 +242,6 @@ impl<K: Ord + Clone> Queue<K> {
                 None => notified.await,
             }
         }
-    }
-
-    /// Makes what failed since then come again in a moment, as if it had not failed.
-    fn release(&self, since: Instant) {
-        let mut state = self.inner.state.lock();
-        let failed = state.failures.iter();
-        let failed = failed.filter(|(_, failed)| failed.at >= since && !failed.is_told_when);
-        let keys: Vec<K> = failed.map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            state.failures.remove(&key);
-            if let Some((_, priority)) = state.due.get(&key).copied() {
-                state.delay(key, Instant::now() + moment(), priority);
-            }
-        }
-        drop(state);
-        self.inner.notify.notify_one();
-    }
-
-    /// Releases what failed in an outage when that is over, for good.
-    async fn release_after_outages(&self) -> Infallible {
-        let over = |server: Reachability| async move {
-            let outages = server.outage_over().await;
-            (server, outages)
-        };
-        let mut outages: FuturesUnordered<_> = self.inner.servers.lock().iter().cloned().map(over).collect();
-        while let Some((server, ended)) = outages.next().await {
-            if let Some(began) = ended.last_began {
-                self.release(began);
-            }
-            outages.push(over(server));
-        }
-        std::future::pending().await
     }
 
     fn finish(&self, key: K, priority: i32, outcome: Action) {
@@ -433,76 +386,6 @@ impl<K: Ord + Clone> Task<K> {
 impl<K: Ord + Clone> Drop for Task<K> {
     fn drop(&mut self) {
         self.queue.finish(self.key.clone(), self.priority, self.outcome);
-    }
-}
-
-/// Turns of the runtime for which a key that ends the queue's rest gives precedence to updates: one for the runtime to
-/// look at its sockets, one for connections to read them, one for watches to take in what they were sent, and one for
-/// handlers that hand it on to others.
-const TURNS: usize = 4;
-
-/// Lets updates that have arrived be taken in. It waits for nothing: a turn of a runtime that has nothing to do is over
-/// at once.
-async fn take_in_arrived() {
-    for _ in 0..TURNS {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Works on the keys of a queue, at most `workers` at once, until `stop`; then finishes what is running and returns.
-///
-/// One task hands out the keys; a key that waits costs no task.
-pub async fn work<K, F, Fut>(queue: &Queue<K>, workers: usize, stop: &CancellationToken, handle: F)
-where
-    K: Ord + Clone + Send + 'static,
-    F: Fn(K) -> Fut,
-    Fut: Future<Output = Action> + Send + 'static,
-{
-    let mut running = JoinSet::new();
-    let hand_out = async {
-        loop {
-            while let Some(ended) = running.try_join_next() {
-                report(ended);
-            }
-            if running.len() >= workers.max(1) {
-                if let Some(ended) = running.join_next().await {
-                    report(ended);
-                }
-                continue;
-            }
-            let next = async {
-                if queue.is_empty() {
-                    queue.ready().await;
-                    take_in_arrived().await;
-                }
-                queue.next().await
-            };
-            let Some(next) = stop.run_until_cancelled(next).await else {
-                break;
-            };
-            let Some(task) = next else { break };
-            let future = handle(task.key().clone());
-            running.spawn(async move {
-                let outcome = future.await;
-                task.done(outcome);
-            });
-        }
-    };
-    tokio::select! {
-        () = hand_out => {}
-        never = queue.release_after_outages() => match never {},
-    }
-    queue.close();
-    while let Some(ended) = running.join_next().await {
-        report(ended);
-    }
-}
-
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(err) = ended
-        && err.is_panic()
-    {
-        tracing::error!(error = %err, "A worker broke off; its key is retried.");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Order, priorities, times and retries of keys.
 
 use super::*;
+use tokio_util::sync::CancellationToken;
 
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
 
@@ -141,44 +142,33 @@ async fn failures_back_off_per_key_and_success_forgets_them() {
     assert_eq!(queue.failures(&"a"), 0);
 }
 
-#[tokio::test]
-async fn one_look_answers_all_updates_that_have_arrived() {
+#[tokio::test(start_paused = true)]
+async fn one_pass_answers_all_updates_that_arrive_together() {
     let queue = Queue::new(BACKOFF);
     let stop = CancellationToken::new();
-    let (sender, mut updates) = tokio::sync::mpsc::unbounded_channel();
-    let (seen, looks) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (stored, seen) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
     let runner = {
-        let (queue, stop, seen, looks) = (queue.clone(), stop.clone(), Arc::clone(&seen), Arc::clone(&looks));
+        let (queue, stop, stored, seen) = (queue.clone(), stop.clone(), Arc::clone(&stored), Arc::clone(&seen));
         tokio::spawn(async move {
             work(&queue, 2, &stop, |_: &str| {
-                looks.lock().push(*seen.lock());
+                seen.lock().push(*stored.lock());
                 std::future::ready(Action::Done)
             })
             .await;
         })
     };
-    let watch = {
-        let (queue, seen) = (queue.clone(), Arc::clone(&seen));
-        tokio::spawn(async move {
-            while let Some(count) = updates.recv().await {
-                *seen.lock() += count;
-                queue.add("a");
-                tokio::task::yield_now().await;
-            }
-        })
-    };
-    tokio::task::yield_now().await;
-    for _ in 0..3 {
-        sender.send(1).unwrap();
-    }
-    drop(sender);
-    watch.await.unwrap();
-    while !queue.is_idle() {
-        tokio::task::yield_now().await;
+    for updates in [3, 1] {
+        for _ in 0..updates {
+            // Other tasks run between the updates, as between those of several watches.
+            tokio::task::yield_now().await;
+            *stored.lock() += 1;
+            queue.add("a");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     stop.cancel();
     runner.await.unwrap();
-    assert_eq!(*looks.lock(), [3]);
+    assert_eq!(*seen.lock(), [3, 4]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +223,7 @@ async fn what_failed_in_an_outage_comes_again_when_it_is_over() {
     queue.add("unanswered");
     queue.add("with retry-after");
     while tries("unanswered") == 0 {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(ms(1)).await;
     }
     let waiting = tokio::spawn({
         let server = server.clone();

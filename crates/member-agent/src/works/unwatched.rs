@@ -32,7 +32,7 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
 ) {
     let mut retry = Retry::new(Backoff::connection());
     loop {
-        let following = AssertUnwindSafe(follow(index, &works, queue, memories));
+        let following = AssertUnwindSafe(follow_changes(index, &works, queue, work_states));
         if following.catch_unwind().await.is_err() {
             let resource = index.resource();
             tracing::error!(%resource, "Following whether a watch is live panicked; it begins anew.");
@@ -41,11 +41,11 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     }
 }
 
-async fn follow<T: Send + Sync + 'static>(
+async fn follow_changes<T: Send + Sync + 'static>(
     index: &Index<T>,
     works: impl Fn() -> Vec<String>,
     queue: &Queue<String>,
-    memories: &Memories,
+    work_states: &WorkStates,
 ) {
     let pass = || {
         for work in works() {
@@ -133,17 +133,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_does_not_end_the_look_at_a_watch() {
+    async fn a_panic_does_not_end_the_following_of_a_watch() {
         // Its watch was never live.
-        let index = Index::<Value>::builder(super::super::WORKS, |value| Ok(Some(value))).build();
+        let index = Index::<Value>::builder(crate::member::WORKS, |value| Ok(Some(value))).build();
         let queue: Queue<String> = Queue::new(Backoff::connection());
-        let (memories, asked) = (Memories::default(), AtomicUsize::new(0));
+        let (work_states, asked) = (WorkStates::default(), AtomicUsize::new(0));
         let works = || match asked.fetch_add(1, Ordering::Relaxed) {
             0 => panic!("a bug"),
             _ => vec!["w".to_owned()],
         };
-        let attended = attend(&index, works, &queue, &memories);
-        assert!(tokio::time::timeout(GAP * 4, attended).await.is_err());
+        let following = follow(&index, works, &queue, &work_states);
+        assert!(tokio::time::timeout(GAP * 4, following).await.is_err());
         assert!(asked.load(Ordering::Relaxed) > 1, "it is asked again");
     }
 }
