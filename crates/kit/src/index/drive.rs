@@ -13,14 +13,12 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::Index;
 use super::liveness::{Liveness, Running};
 use super::requests::read_page;
 use super::rewind::Rewinds;
-use super::store::Source;
 use super::unreadable::Unreadable;
+use super::watch::{Objects, Source, Watch};
 use super::wire::{End, Event, Relist, failure, head};
 use crate::backoff::{Backoff, Retry};
 use crate::error::{Error, chain, panic_text};
@@ -54,6 +52,7 @@ const KEPT_BUFFER: usize = 32 * 1024;
 /// What the task that follows an API knows of its own course.
 struct Course<'a> {
     client: &'a Client,
+    objects: &'a dyn Objects,
     running: &'a Running<'a>,
     /// What is known of rewinds of the server's history.
     rewinds: &'a mut Rewinds,
@@ -67,27 +66,17 @@ struct Course<'a> {
     was_cut_off: bool,
 }
 
-impl<T: Send + Sync + 'static> Index<T> {
-    /// Lists and watches until `stop`. It never gives up: failures and panics are met with back-off.
-    pub async fn run(&self, client: Client, stop: CancellationToken) {
-        let following = async {
-            tokio::select! {
-                never = self.supervise(&client) => never,
-                never = self.deliver_again() => never,
-            }
-        };
-        stop.run_until_cancelled(following).await;
-    }
-
+impl Watch {
     /// Starts the work again when it panics.
-    async fn supervise(&self, client: &Client) -> Infallible {
+    pub(super) async fn supervise(&self, objects: &dyn Objects, client: &Client) -> Infallible {
         let running = self.liveness.begin();
         let mut panics = Retry::new(Backoff::connection());
         let mut rewinds = Rewinds::of(client, self.base_path()).await;
         let mut relist = None;
         loop {
             let start = Instant::now();
-            let followed = AssertUnwindSafe(self.follow(client, &running, &mut rewinds, relist)).catch_unwind();
+            let followed =
+                AssertUnwindSafe(self.follow(objects, client, &running, &mut rewinds, relist)).catch_unwind();
             let panic = match followed.await {
                 Ok(never) => match never {},
                 Err(panic) => panic_text(&*panic),
@@ -108,6 +97,7 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     async fn follow(
         &self,
+        objects: &dyn Objects,
         client: &Client,
         running: &Running<'_>,
         rewinds: &mut Rewinds,
@@ -115,6 +105,7 @@ impl<T: Send + Sync + 'static> Index<T> {
     ) -> Infallible {
         let mut course = Course {
             client,
+            objects,
             running,
             rewinds,
             requests: Retry::new(Backoff::connection()),
@@ -268,14 +259,15 @@ impl<T: Send + Sync + 'static> Index<T> {
     /// Takes in all objects and drops those that are no longer there.
     async fn list(&self, course: &mut Course<'_>) -> Result<(), Error> {
         let (is_due, known) = (course.rewinds.is_due(), self.position.furthest());
-        self.state.write().begin_list(is_due);
+        course.objects.begin_list(is_due);
         let listed = self.list_pages(course, &known).await;
-        let went_back = self.state.write().end_list();
+        let went_back = course.objects.end_list();
+        if went_back && !is_due {
+            // Remembered until everything is listed: the server may have overtaken the old history by then.
+            course.rewinds.proven();
+        }
         listed?;
         if went_back {
-            if !is_due {
-                course.rewinds.proven();
-            }
             course.rewinds.listed();
             tracing::warn!(
                 resource = %self.resource,
@@ -301,19 +293,20 @@ impl<T: Send + Sync + 'static> Index<T> {
             let body = Call::new(Method::GET, path, what()).send(course.client).await?;
             let page = read_page(&body, what)?;
             if is_older(&page.metadata.resource_version, known) {
-                self.state.write().go_back();
+                course.objects.go_back();
             }
             for raw in page.items.unwrap_or_default() {
                 // An unreadable object counts as seen: what is known of it stays.
                 if let Some(head) = head(raw) {
                     seen.insert(ObjectKey::new(head.namespace.as_deref(), &head.name));
                 }
-                self.take(raw, Source::List);
+                self.take(course.objects, raw, Source::List);
             }
             match page.metadata.next.filter(|token| !token.is_empty()) {
                 Some(token) => next = Some(token.into_owned()),
                 None => {
-                    self.drop_missed(&seen, &page.metadata.resource_version);
+                    self.unreadable.retain(&seen);
+                    course.objects.drop_missed(&seen, &page.metadata.resource_version);
                     self.position.reset(&page.metadata.resource_version);
                     course.rewinds.saw(&page.metadata.resource_version);
                     return Ok(());
@@ -324,14 +317,6 @@ impl<T: Send + Sync + 'static> Index<T> {
             what: what(),
             cause: format!("the server goes on after {MAX_PAGES} pages"),
         })
-    }
-
-    fn drop_missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) {
-        self.unreadable.retain(seen);
-        let missed = self.state.read().missed(seen, version);
-        for key in missed {
-            self.remove(&key, Source::List, |_, _| true);
-        }
     }
 
     async fn read(&self, mut body: Body, deadline: Instant, course: &mut Course<'_>) -> End {
@@ -394,10 +379,10 @@ impl<T: Send + Sync + 'static> Index<T> {
             return None;
         };
         match event.kind.as_ref() {
-            "ADDED" | "MODIFIED" => self.take(event.object, Source::Watch),
+            "ADDED" | "MODIFIED" => self.take(course.objects, event.object, Source::Watch),
             "DELETED" => {
                 let key = ObjectKey::new(head.namespace.as_deref(), &head.name);
-                self.deleted(&key, &head.uid, &head.resource_version);
+                course.objects.deleted(&key, &head.uid, &head.resource_version);
             }
             "BOOKMARK" => {
                 course.silence = SILENCE;
@@ -413,14 +398,14 @@ impl<T: Send + Sync + 'static> Index<T> {
     }
 
     /// Stores one object. What cannot be read is noted and left as it was known before.
-    fn take(&self, raw: &RawValue, source: Source) {
+    fn take(&self, objects: &dyn Objects, raw: &RawValue, source: Source) {
         let read = match self.managers {
             true => serde_json::from_str(raw.get()),
             false => serde_json::from_str(raw.get()).map(|Trimmed(object)| object),
         };
         match read {
             Ok(object) => {
-                let _ = self.put(object, source);
+                let _ = objects.put(object, source);
             }
             Err(err) => match head(raw) {
                 Some(head) => self.unreadable.add(

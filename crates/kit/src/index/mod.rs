@@ -17,27 +17,28 @@ mod requests;
 mod rewind;
 mod store;
 mod unreadable;
+mod watch;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use kube::Client;
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, watch as changes};
+use tokio_util::sync::CancellationToken;
 
 use crate::events::Recorder;
 use crate::resource::{ObjectKey, Resource};
 pub use crate::version::is_newer;
-use liveness::Tracker;
 pub use liveness::{Liveness, Status};
-use position::Position;
-use store::{Source, State};
+use store::State;
 pub use unreadable::Unreadable;
-use unreadable::UnreadableSet;
+use watch::{Objects as _, Source, Watch};
 
 /// Turns an object as the server sends it (without managed fields) into what the index keeps.
 /// `None` leaves the object out. An error (or a panic) is reported and the object skipped.
@@ -52,23 +53,12 @@ type WentBack = Box<dyn Fn() + Send + Sync>;
 
 /// The in-memory copy of one API's objects.
 pub struct Index<T> {
-    resource: Resource,
-    scope: Scope,
-    managers: bool,
+    watch: Watch,
     decode: Decode<T>,
     handlers: Vec<Handler<T>>,
-    went_back: Vec<WentBack>,
     /// Held while a change is stored and delivered, so that handlers see changes in the order of the store.
     order: Mutex<()>,
     state: RwLock<State<T>>,
-    synced: watch::Sender<bool>,
-    revision: watch::Sender<u64>,
-    lists: AtomicU64,
-    liveness: Tracker,
-    position: Position,
-    /// Notified when an answer proves that the server has gone back.
-    disproved: Notify,
-    unreadable: UnreadableSet,
     /// Objects whose latest change panicked in a handler, as they were before it.
     undelivered: Mutex<BTreeMap<ObjectKey, Option<Arc<T>>>>,
     has_undelivered: Notify,
@@ -85,6 +75,13 @@ pub struct Scope {
     pub fields: Option<String>,
     /// Objects on one page of a list, for APIs with large objects; 200 unless set.
     pub page: Option<u32>,
+}
+
+impl Scope {
+    /// Whether objects can leave it without being deleted, and come back.
+    fn is_selective(&self) -> bool {
+        self.labels.is_some() || self.fields.is_some()
+    }
 }
 
 /// What happened to one object. At least one of `old` and `new` is there.
@@ -140,7 +137,7 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     /// The API.
     pub fn resource(&self) -> &Resource {
-        &self.resource
+        &self.watch.resource
     }
 
     /// One object.
@@ -179,49 +176,50 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     /// Whether the first list is complete. It says nothing about now: see [`Self::is_live`].
     pub fn is_synced(&self) -> bool {
-        *self.synced.borrow()
+        *self.watch.synced.borrow()
     }
 
     /// Waits for the first list to be complete.
     pub async fn synced(&self) {
-        let mut synced = self.synced.subscribe();
+        let mut synced = self.watch.synced.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = synced.wait_for(|done| *done).await;
     }
 
     /// A number that rises with every change and with the end of the first list, for those who wait for either.
-    pub fn revision(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
+    pub fn revision(&self) -> changes::Receiver<u64> {
+        self.watch.revision.subscribe()
     }
 
     /// Whether the watch is established now, so that what is known is what there is, but for what is on its way.
     pub fn is_live(&self) -> bool {
-        self.liveness.is_live()
+        self.watch.liveness.is_live()
     }
 
     /// How the API is followed at this moment, and why not better.
     pub fn status(&self) -> Status {
-        self.liveness.status()
+        self.watch.liveness.status()
     }
 
     /// The status for those who wait for it to change.
-    pub fn status_changes(&self) -> watch::Receiver<Status> {
-        self.liveness.changes()
+    pub fn status_changes(&self) -> changes::Receiver<Status> {
+        self.watch.liveness.changes()
     }
 
     /// What is wrong with the watch, as a sentence for probes. `None` while it is live, and in short gaps.
     pub fn trouble(&self) -> Option<String> {
-        self.status().trouble(&self.resource.to_string(), self.is_synced())
+        self.status()
+            .trouble(&self.watch.resource.to_string(), self.is_synced())
     }
 
     /// The objects that cannot be read now. What was known of such an object before stays.
     pub fn unreadable(&self) -> BTreeMap<ObjectKey, Unreadable> {
-        self.unreadable.all()
+        self.watch.unreadable.all()
     }
 
     /// How many objects cannot be read now.
     pub fn unreadable_count(&self) -> usize {
-        self.unreadable.len()
+        self.watch.unreadable.len()
     }
 
     /// Records a Warning event on each object that cannot be read, once per version of it, for good.
@@ -233,7 +231,7 @@ impl<T: Send + Sync + 'static> Index<T> {
             let unreadable = self.unreadable();
             for (key, why) in &unreadable {
                 if reported.get(key) != Some(why) {
-                    recorder.record(why.event(&self.resource, key, component));
+                    recorder.record(why.event(&self.watch.resource, key, component));
                 }
             }
             reported = unreadable;
@@ -243,13 +241,24 @@ impl<T: Send + Sync + 'static> Index<T> {
     }
 
     /// A number that rises when the set of unreadable objects changes.
-    pub fn unreadable_changes(&self) -> watch::Receiver<u64> {
-        self.unreadable.changes()
+    pub fn unreadable_changes(&self) -> changes::Receiver<u64> {
+        self.watch.unreadable.changes()
     }
 
     /// Complete lists so far: one at the start, and one for each time that resuming the watch was not enough.
     pub fn lists(&self) -> u64 {
-        self.lists.load(Ordering::Relaxed)
+        self.watch.lists.load(Ordering::Relaxed)
+    }
+
+    /// Lists and watches until `stop`. It never gives up: failures and panics are met with back-off.
+    pub async fn run(&self, client: Client, stop: CancellationToken) {
+        let following = async {
+            tokio::select! {
+                never = self.watch.supervise(self, &client) => never,
+                never = self.deliver_again() => never,
+            }
+        };
+        stop.run_until_cancelled(following).await;
     }
 
     /// Takes in the answer to a write of ours. Older than what is known: nothing happens.
@@ -310,21 +319,11 @@ impl<T: Send + Sync + 'static> Builder<T> {
             went_back,
         } = self;
         Arc::new(Index {
-            liveness: Tracker::new(resource.qualified()),
-            unreadable: UnreadableSet::new(resource.clone()),
-            resource,
-            scope,
-            managers,
+            watch: Watch::new(resource, scope, managers, went_back),
             decode,
             handlers,
-            went_back,
             order: Mutex::default(),
             state: RwLock::default(),
-            synced: watch::Sender::new(false),
-            revision: watch::Sender::new(0),
-            lists: AtomicU64::new(0),
-            position: Position::default(),
-            disproved: Notify::new(),
             undelivered: Mutex::default(),
             has_undelivered: Notify::new(),
         })
@@ -334,8 +333,8 @@ impl<T: Send + Sync + 'static> Builder<T> {
 impl<T> fmt::Debug for Index<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index")
-            .field("resource", &self.resource)
-            .field("scope", &self.scope)
+            .field("resource", &self.watch.resource)
+            .field("scope", &self.watch.scope)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use kube::client::Body;
 use rand::Rng as _;
 use tokio::time::Instant;
 
-use super::Index;
+use super::watch::Watch;
 use super::wire::Page;
 use crate::error::Error;
 use crate::rest::{Call, query_value};
@@ -16,7 +16,7 @@ use crate::rest::{Call, query_value};
 /// Objects on one page of a list: bounds the memory that reading takes.
 const PAGE: u32 = 200;
 
-impl<T: Send + Sync + 'static> Index<T> {
+impl Watch {
     /// Opens a watch. Answers also when it must have ended.
     pub(super) async fn open(&self, client: &Client, version: &str) -> Result<(Body, Instant), Error> {
         let timeout = rand::rng().random_range(300..600);

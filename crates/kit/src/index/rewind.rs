@@ -8,8 +8,8 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Index;
 use super::requests::read_page;
+use super::watch::Watch;
 use crate::backoff::{Backoff, Retry};
 use crate::error::Error;
 use crate::history::{Furthest, History};
@@ -103,7 +103,7 @@ impl Rewinds {
     }
 }
 
-impl<T: Send + Sync + 'static> Index<T> {
+impl Watch {
     /// Whether the server is older than what is known of it. A watch would not show it: servers wait for the version that
     /// a watch begins at.
     pub(super) async fn has_gone_back(&self, client: &Client, rewinds: &Rewinds) -> Result<bool, Error> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::unreadable::Unreadable;
+use super::watch::{Objects, Source};
 use super::{Change, Index, Origin};
 use crate::backoff::{Backoff, Retry};
 use crate::error::panic_text;
@@ -48,17 +49,6 @@ struct Listing {
     went_back: bool,
 }
 
-/// Where an object comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The answer to a write of ours.
-    Answer,
-    /// A watch.
-    Watch,
-    /// A list.
-    List,
-}
-
 /// What an update of an object is worth.
 enum Update<T> {
     /// It brings something new; with the folded versions to remember from now on.
@@ -68,15 +58,6 @@ enum Update<T> {
     /// Somebody else wrote the object, and the answer to a write of ours has brought the outcome before the watch did.
     /// The item is known, but nobody has been notified.
     Overtaken(Arc<T>),
-}
-
-impl Source {
-    fn origin(self) -> Origin {
-        match self {
-            Self::Answer => Origin::Fold,
-            Self::Watch | Self::List => Origin::Watch,
-        }
-    }
 }
 
 impl<T> Default for State<T> {
@@ -122,7 +103,7 @@ impl<T> State<T> {
     }
 
     /// A list is about to be requested. `went_back` says whether the server's history is known to have gone back.
-    pub(super) fn begin_list(&mut self, went_back: bool) {
+    fn begin_list(&mut self, went_back: bool) {
         self.listing = Some(Listing {
             answered: BTreeSet::new(),
             went_back,
@@ -130,26 +111,28 @@ impl<T> State<T> {
     }
 
     /// The list proves that the server's history has gone back.
-    pub(super) fn go_back(&mut self) {
+    fn go_back(&mut self) {
         if let Some(listing) = &mut self.listing {
             listing.went_back = true;
         }
     }
 
     /// The list is over. Answers whether the server's history has gone back.
-    pub(super) fn end_list(&mut self) -> bool {
+    fn end_list(&mut self) -> bool {
         self.listing.take().is_some_and(|listing| listing.went_back)
     }
 
-    /// Keys of items that a list of `version` should have held but did not.
-    pub(super) fn missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) -> Vec<ObjectKey> {
+    /// Items, with their uids and versions, that a list of `version` should have held but did not.
+    fn missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) -> Vec<(ObjectKey, Box<str>, Box<str>)> {
         let answered = self.listing.as_ref().map(|listing| &listing.answered);
         let is_later = |key, entry: &Entry<T>| {
             answered.is_some_and(|answered| answered.contains(key)) && is_newer(&entry.version, version)
         };
         let missed = self.items.iter().filter(|(key, _)| !seen.contains(key));
         let missed = missed.filter(|(key, entry)| !is_later(key, entry));
-        missed.map(|(key, _)| key.clone()).collect()
+        let incarnation =
+            |(key, entry): (&ObjectKey, &Entry<T>)| (key.clone(), entry.uid.clone(), entry.version.clone());
+        missed.map(incarnation).collect()
     }
 
     /// Judges what came about an incarnation at a version.
@@ -158,8 +141,11 @@ impl<T> State<T> {
             (Source::List, Some(listing)) if !listing.answered.contains(key) => {
                 return self.judge_listed(key, uid, version);
             }
-            (Source::Answer, Some(listing)) => {
+            // It was written after whatever is known of the history that is lost, whatever the versions say.
+            (Source::Answer, Some(listing)) if listing.went_back && !listing.answered.contains(key) => {
                 listing.answered.insert(key.clone());
+                self.forget_gone(uid);
+                return Update::New(vec![version.into()]);
             }
             _ => {}
         }
@@ -167,24 +153,23 @@ impl<T> State<T> {
         if !uid.is_empty() && self.gone.contains(uid) {
             return Update::Known;
         }
-        let Some(entry) = self.items.get_mut(key) else {
-            return Update::New(match source {
-                Source::Answer => vec![version.into()],
-                Source::Watch | Source::List => Vec::new(),
-            });
-        };
-        if is_newer(version, &entry.version) {
-            return Update::New(match source {
-                Source::Answer => {
-                    let mut folded = std::mem::take(&mut entry.folded);
-                    folded.push(version.into());
-                    let surplus = folded.len().saturating_sub(AWAITED);
-                    folded.drain(..surplus);
-                    folded
-                }
-                Source::Watch | Source::List => Vec::new(),
-            });
+        let entry = self.items.get_mut(key);
+        if entry.as_ref().is_none_or(|entry| is_newer(version, &entry.version)) {
+            if source != Source::Answer {
+                return Update::New(Vec::new());
+            }
+            if let Some(listing) = &mut self.listing {
+                listing.answered.insert(key.clone());
+            }
+            let mut folded = entry.map_or_else(Vec::new, |entry| std::mem::take(&mut entry.folded));
+            folded.push(version.into());
+            let surplus = folded.len().saturating_sub(AWAITED);
+            folded.drain(..surplus);
+            return Update::New(folded);
         }
+        let Some(entry) = entry else {
+            return Update::Known;
+        };
         if source == Source::Answer || entry.folded.is_empty() || *entry.uid != *uid {
             return Update::Known;
         }
@@ -201,7 +186,7 @@ impl<T> State<T> {
 
     /// Judges an item of a list that was requested after everything that is known of it: the list is right.
     fn judge_listed(&mut self, key: &ObjectKey, uid: &str, version: &str) -> Update<T> {
-        self.gone.remove(uid);
+        self.forget_gone(uid);
         let Some(entry) = self.items.get_mut(key) else {
             return Update::New(Vec::new());
         };
@@ -219,6 +204,12 @@ impl<T> State<T> {
         }
     }
 
+    fn forget_gone(&mut self, uid: &str) {
+        if self.gone.remove(uid) {
+            self.gone_order.retain(|gone| **gone != *uid);
+        }
+    }
+
     fn remember_gone(&mut self, uid: &str) {
         if uid.is_empty() || !self.gone.insert(uid.into()) {
             return;
@@ -232,9 +223,30 @@ impl<T> State<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Index<T> {
-    /// Stores an object unless something newer is known, and notifies the handlers.
-    pub(super) fn put(&self, mut object: Value, source: Source) -> Result<(), String> {
+impl<T: Send + Sync + 'static> Objects for Index<T> {
+    fn begin_list(&self, went_back: bool) {
+        self.state.write().begin_list(went_back);
+    }
+
+    fn go_back(&self) {
+        self.state.write().go_back();
+    }
+
+    fn end_list(&self) -> bool {
+        self.state.write().end_list()
+    }
+
+    fn drop_missed(&self, seen: &BTreeSet<ObjectKey>, version: &str) {
+        let missed = self.state.read().missed(seen, version);
+        for (key, uid, version) in missed {
+            // What an answer to a write of ours has brought meanwhile stays.
+            self.remove(&key, Source::List, |entry_uid, entry_version| {
+                *entry_uid == *uid && *entry_version == *version
+            });
+        }
+    }
+
+    fn put(&self, mut object: Value, source: Source) -> Result<(), String> {
         let key = ObjectKey::of(&object);
         let text = |pointer: &str| {
             object
@@ -251,12 +263,12 @@ impl<T: Send + Sync + 'static> Index<T> {
         if let Some(map) = object.as_object_mut()
             && !map.contains_key("kind")
         {
-            map.insert("apiVersion".to_owned(), self.resource.api_version().into());
-            map.insert("kind".to_owned(), self.resource.kind.as_ref().into());
+            map.insert("apiVersion".to_owned(), self.watch.resource.api_version().into());
+            map.insert("kind".to_owned(), self.watch.resource.kind.as_ref().into());
         }
         let origin = source.origin();
         if source == Source::Answer {
-            self.position.answered(&version);
+            self.watch.position.answered(&version);
         }
         let _order = self.order.lock();
         let update = self.state.write().judge(&key, &uid, &version, source);
@@ -282,12 +294,12 @@ impl<T: Send + Sync + 'static> Index<T> {
         let item = match self.decode(object) {
             Ok(item) => item.map(Arc::new),
             Err(reason) => {
-                let message = format!("{} {key}: {reason}", self.resource.kind);
-                self.unreadable.add(&key, Unreadable { uid, version, reason });
+                let message = format!("{} {key}: {reason}", self.watch.resource.kind);
+                self.watch.unreadable.add(&key, Unreadable { uid, version, reason });
                 return Err(message);
             }
         };
-        self.unreadable.remove(&key);
+        self.watch.unreadable.remove(&key);
         let old = {
             let mut state = self.state.write();
             match &item {
@@ -314,6 +326,20 @@ impl<T: Send + Sync + 'static> Index<T> {
         Ok(())
     }
 
+    fn deleted(&self, key: &ObjectKey, uid: &str, version: &str) {
+        // An unknown incarnation may still be on its way in as the answer to a write of ours. An object that has only
+        // left what is selected may come back.
+        if !self.watch.scope.is_selective() {
+            self.state.write().remember_gone(uid);
+        }
+        self.watch.unreadable.remove(key);
+        self.remove(key, Source::Watch, |entry_uid, entry_version| {
+            entry_uid == uid || uid.is_empty() || !is_newer(entry_version, version)
+        });
+    }
+}
+
+impl<T: Send + Sync + 'static> Index<T> {
     /// Reads an object. A panic is an error like any other: it concerns this object alone.
     fn decode(&self, object: Value) -> Result<Option<T>, String> {
         catch_unwind(AssertUnwindSafe(|| (self.decode)(object)))
@@ -323,8 +349,8 @@ impl<T: Send + Sync + 'static> Index<T> {
     /// An answer that is older than what is known is mostly one that the watch has overtaken.
     fn check_answer(&self, key: &ObjectKey, version: &str) {
         let known = self.state.read().version(key);
-        if self.position.is_disproved_by(version, &known) {
-            self.disproved.notify_one();
+        if self.watch.position.is_disproved_by(version, &known) {
+            self.watch.disproved.notify_one();
         }
     }
 
@@ -339,7 +365,9 @@ impl<T: Send + Sync + 'static> Index<T> {
             match state.items.get(key) {
                 Some(entry) if applies(&entry.uid, &entry.version) => {
                     let uid = entry.uid.clone();
-                    state.remember_gone(&uid);
+                    if source == Source::Answer || !self.watch.scope.is_selective() {
+                        state.remember_gone(&uid);
+                    }
                     state.items.remove(key)
                 }
                 _ => None,
@@ -356,16 +384,6 @@ impl<T: Send + Sync + 'static> Index<T> {
         }
     }
 
-    /// Takes in from the watch that an incarnation is gone.
-    pub(super) fn deleted(&self, key: &ObjectKey, uid: &str, version: &str) {
-        // An unknown incarnation may still be on its way in as the answer to a write of ours.
-        self.state.write().remember_gone(uid);
-        self.unreadable.remove(key);
-        self.remove(key, Source::Watch, |entry_uid, entry_version| {
-            entry_uid == uid || uid.is_empty() || !is_newer(entry_version, version)
-        });
-    }
-
     /// Notifies the handlers. One that panics keeps the others from nothing; the change is delivered again.
     fn notify(&self, change: Change<T>) {
         if change.old.is_none() && change.new.is_none() {
@@ -377,11 +395,11 @@ impl<T: Send + Sync + 'static> Index<T> {
                 panic = Some(panic_text(&*caught));
             }
         }
-        self.revision.send_modify(|revision| *revision += 1);
+        self.watch.revision.send_modify(|revision| *revision += 1);
         if let Some(panic) = panic {
-            tracing::error!(resource = %self.resource, object = %change.key, panic, "A handler of changes panicked; the change is delivered again.");
+            tracing::error!(resource = %self.watch.resource, object = %change.key, panic, "A handler of changes panicked; the change is delivered again.");
             if let Some(runtime) = runtime() {
-                let labels = [&self.resource.qualified()];
+                let labels = [&self.watch.resource.qualified()];
                 runtime.handler_panics.with_label_values(&labels).inc();
             }
             self.undelivered.lock().entry(change.key).or_insert(change.old);

@@ -135,7 +135,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_does_not_end_the_following_of_a_watch() {
         // Its watch was never live.
-        let index = Index::<Value>::builder(crate::member::WORKS, |value| Ok(Some(value))).build();
+        let index = Index::<Value>::builder(api::kinds::WORK, |value| Ok(Some(value))).build();
         let queue: Queue<String> = Queue::new(Backoff::connection());
         let (work_states, asked) = (WorkStates::default(), AtomicUsize::new(0));
         let works = || match asked.fetch_add(1, Ordering::Relaxed) {

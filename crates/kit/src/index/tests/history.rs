@@ -233,3 +233,65 @@ async fn answers_that_arrive_while_a_list_is_read_are_kept() {
     assert_eq!(take(&log), expected);
     assert_eq!((index.len(), times.load(Ordering::Relaxed)), (3, 0));
 }
+
+#[test]
+fn while_the_history_goes_back_answers_are_right_whatever_their_versions() {
+    let (index, log) = index();
+    for (name, version) in [("a", "100"), ("b", "110"), ("c", "120")] {
+        index.put(object(name, version), Source::List).unwrap();
+    }
+    take(&log);
+    index.begin_list(false);
+    // Nobody knows yet that the history has gone back, so this passes for an answer that the watch has overtaken.
+    index.fold(object("a", "60")).unwrap();
+    index.go_back();
+    index.fold(object("b", "61")).unwrap();
+    index.fold(object("b", "62")).unwrap();
+    for (name, version) in [("a", "60"), ("b", "50"), ("c", "50")] {
+        index.put(object(name, version), Source::List).unwrap();
+    }
+    assert!(index.end_list());
+    let versions: Vec<_> = index.all().iter().map(|item| item["data"]["v"].clone()).collect();
+    assert_eq!(versions, ["60", "62", "50"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_half_way_does_not_forget_that_the_history_has_gone_back() {
+    let server = Server::default();
+    server.list("100", None, &[object("a", "90")]);
+    let watch = server.watch();
+    let (index, log, times) = counted();
+    let _running = start(&index, &server);
+    settle().await;
+    take(&log);
+    let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410}});
+    server.list("50", Some("more"), &[object("a", "40")]);
+    server.refuse(500, "InternalError");
+    // By now the server has passed the version that was known.
+    server.list("130", None, &[object("a", "40")]);
+    let _watch = server.watch();
+    watch.send(format!("{gone}\n")).unwrap();
+    tokio::time::sleep(5 * SECOND).await;
+    // What is listed while the history is known to have gone back is delivered whatever was known.
+    assert_eq!(take(&log), ["a 90->40", "a 40->40"]);
+    assert!(index.is_live() && times.load(Ordering::Relaxed) == 1);
+}
+
+#[test]
+fn an_object_that_leaves_the_selection_may_come_back() {
+    let resource = Resource::namespaced("", "v1", "ConfigMap", "configmaps");
+    let scope = |labels: Option<&str>| Scope {
+        labels: labels.map(str::to_owned),
+        ..Scope::default()
+    };
+    for (labels, expected) in [(Some("app=web"), 1), (None, 0)] {
+        let index = Index::builder(resource.clone(), |object| Ok(Some(object)))
+            .scope(scope(labels))
+            .build();
+        index.put(object("a", "10"), Source::Watch).unwrap();
+        index.deleted(&ObjectKey::namespaced("n", "a"), "u-a", "11");
+        assert!(index.is_empty());
+        index.put(object("a", "12"), Source::Watch).unwrap();
+        assert_eq!(index.len(), expected, "{labels:?}");
+    }
+}

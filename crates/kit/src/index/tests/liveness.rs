@@ -142,6 +142,7 @@ async fn what_cannot_be_read_is_a_set_that_shrinks() {
     let changes = index.unreadable_changes();
     let _running = start(&index, &server);
     let events = Server::default();
+    (0..4).for_each(|_| events.answer(Answer::Json(201, json!({}))));
     let (recorder, writer) = crate::events::channel(
         crate::writer::Writer::new(events.client(), SECOND),
         crate::clock::Clock::System,
