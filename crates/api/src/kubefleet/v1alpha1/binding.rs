@@ -36,7 +36,6 @@ pub struct PlacementBindingSpec {
 pub struct BindingClusterSelector {
     /// The terms.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "super::selector::unbounded_terms")]
     pub terms: Vec<ClusterSelectorTerm>,
 }
 

@@ -18,7 +18,6 @@ pub struct ClusterRequestSpec {
     pub placement_policy_ref: ObjectReference,
     /// What the cluster must be like. Immutable once set.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "super::selector::unbounded_terms")]
     #[schemars(extend("x-kubernetes-validations" = rules(&[("self == oldSelf", "the clusterSelectorTerms field is immutable")])))]
     pub cluster_selector_terms: Vec<ClusterSelectorTerm>,
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::transform::transform_subschemas;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::rules;
@@ -47,19 +46,6 @@ pub struct ClusterSelectorTerm {
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub match_cluster_property_expressions: Vec<SelectorExpression>,
-}
-
-/// A list of terms without a bound. The API server refuses a definition whose rules could cost too much, which those of
-/// expressions would in a list without a bound, so that they hold in policies only.
-pub(super) fn unbounded_terms(generator: &mut SchemaGenerator) -> Schema {
-    let mut terms = generator.subschema_for::<Vec<ClusterSelectorTerm>>();
-    drop_rules(&mut terms);
-    terms
-}
-
-fn drop_rules(schema: &mut Schema) {
-    schema.remove("x-kubernetes-validations");
-    transform_subschemas(&mut drop_rules, schema);
 }
 
 string_enum! {
