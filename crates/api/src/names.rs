@@ -60,6 +60,11 @@ pub fn policy_snapshot(placement: &str, index: u64) -> String {
     format!("{placement}-{index}")
 }
 
+/// The index in the name of a policy snapshot of the placement; `None` when the name has another form.
+pub fn policy_snapshot_index(placement: &str, snapshot: &str) -> Option<u64> {
+    snapshot.strip_prefix(placement)?.strip_prefix('-')?.parse().ok()
+}
+
 /// The master of a group of resource snapshots.
 pub fn master_snapshot(placement: &str, index: u64) -> String {
     format!("{placement}-{index}-snapshot")
@@ -68,6 +73,16 @@ pub fn master_snapshot(placement: &str, index: u64) -> String {
 /// A further part of a group of resource snapshots, `sub` from 0.
 pub fn sub_snapshot(placement: &str, index: u64, sub: u64) -> String {
     format!("{placement}-{index}-{sub}")
+}
+
+/// The index in the name of a resource snapshot of the placement, master or further part; `None` when the name has
+/// another form.
+pub fn resource_snapshot_index(placement: &str, snapshot: &str) -> Option<u64> {
+    let (index, part) = snapshot.strip_prefix(placement)?.strip_prefix('-')?.split_once('-')?;
+    if part != "snapshot" {
+        part.parse::<u64>().ok()?;
+    }
+    index.parse().ok()
 }
 
 /// An override snapshot.
@@ -397,6 +412,18 @@ mod tests {
         ] {
             assert_eq!(is_binding_of(name, placement, cluster), wanted, "{name}");
             assert!(!wanted || begins_binding(placement, name), "{name}");
+        }
+        for (name, policy, resource) in [
+            ("p-3", Some(3), None),
+            ("p-3-snapshot", None, Some(3)),
+            ("p-3-0", None, Some(3)),
+            ("p-3-0-snapshot", None, None),
+            ("p-x-snapshot", None, None),
+            ("pq-3", None, None),
+            ("p", None, None),
+        ] {
+            assert_eq!(policy_snapshot_index("p", name), policy, "{name}");
+            assert_eq!(resource_snapshot_index("p", name), resource, "{name}");
         }
         assert!(begins_work(None, "p", "p-work") && begins_work(Some("ns"), "p", "ns.p-3"));
         assert!(!begins_work(None, "p", "pq-work") && !begins_work(None, "p", "ns.p-3"));

@@ -6,6 +6,7 @@
 mod cleanup;
 mod facts;
 mod finish;
+mod obstacles;
 mod plan;
 pub mod recording;
 mod slice;

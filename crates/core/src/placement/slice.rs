@@ -29,6 +29,9 @@ pub struct Slice<'a> {
     pub policy_snapshots: Vec<Arc<PolicySnapshot>>,
     /// Resource snapshots whose parent label names the placement (in its namespace).
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
+    /// Policy and resource snapshots that exist, cannot be read as they are now, and have names as this placement's have.
+    /// Of one that was readable before, `policy_snapshots` and `resource_snapshots` have that version.
+    pub unreadable_snapshots: &'a BTreeSet<Target>,
     /// Bindings whose parent label names the placement (in its namespace).
     pub bindings: Vec<Arc<Binding>>,
     /// Names of bindings (in its namespace) that exist and cannot be read as they are now. Any may be of this placement:
@@ -47,7 +50,7 @@ pub struct Slice<'a> {
     pub resources: &'a dyn ResourceView,
     /// The copy of the placement's status in a namespace (`sourceStatus` of its ClusterResourcePlacementStatus), if any.
     pub status_copy: Option<Arc<PlacementStatus>>,
-    /// Writes of Works that the API server refused for good. The shell records a refusal (invalid, forbidden, too large)
+    /// Writes of Works and snapshots that the API server refused for good. The shell records a refusal (invalid, forbidden, too large, a name that is taken)
     /// instead of repeating the pass, and forgets it once a write to the same object succeeds.
     pub refused: &'a Refusals,
     /// Since when earlier passes of this placement have answered [`super::Facts::withheld`] without interruption.

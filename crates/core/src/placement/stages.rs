@@ -9,6 +9,7 @@ use api::placement::v1beta1::ResourceIdentifier;
 use api::text::events::warning as events;
 
 use super::SchedulingFact;
+use super::obstacles::{self, REFUSED};
 use super::works::Works;
 use super::world::World;
 use crate::problem::{Class, Problem};
@@ -22,6 +23,8 @@ pub(super) enum Selected {
     Invalid(String),
     /// The selection has moved to another namespace than the one that shows the status (hub-behaviour 8.7).
     Moved(String),
+    /// A snapshot that is needed cannot be read or created; the message says which and why.
+    Blocked(String),
     /// Not known now; it will be tried again.
     Unknown,
 }
@@ -59,14 +62,24 @@ pub(super) fn select_and_snapshot(world: &mut World<'_>) -> Selected {
         }
     };
     let selected = report::identifiers(&manifests);
+    if let Some(message) = obstacles::unreadable(world) {
+        world.fail(Problem::expected(message.clone()));
+        return Selected::Blocked(message);
+    }
+    let (mut policies, mut resources) = (world.policies.clone(), world.resources.clone());
     let held = snapshot::take(
-        &mut world.policies,
-        &mut world.resources,
+        &mut policies,
+        &mut resources,
         &placement,
         manifests,
         (world.settings.snapshots(), world.now),
         world.trace.part(|trace| &mut trace.snapshots),
     );
+    if let Some(message) = obstacles::refused(world, &policies, &resources) {
+        world.pass.look_again(REFUSED);
+        return Selected::Blocked(message);
+    }
+    (world.policies, world.resources) = (policies, resources);
     match held {
         Ok(held) => {
             if let Some(wait) = held.wait {

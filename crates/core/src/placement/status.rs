@@ -57,6 +57,7 @@ fn compute(world: &mut World<'_>, selected: &Selected) -> Option<Report> {
         Selected::Invalid(message) | Selected::Moved(message) => {
             report::invalid_selectors(&placement, message, world.now)
         }
+        Selected::Blocked(message) => report::unscheduled(&placement, message, world.now),
         Selected::Known(_) if world.unschedulable.is_some() => {
             let message = world.unschedulable.clone().unwrap_or_default();
             world.warn_once(events::INVALID_POLICY, &message);

@@ -34,6 +34,8 @@ pub struct Hub {
     pub others_awaited: usize,
     pub unreadable_bindings: BTreeSet<String>,
     pub unreadable_works: BTreeSet<Target>,
+    pub unreadable_snapshots: BTreeSet<Target>,
+    pub refused: Refusals,
     pub members_with_finalizers: BTreeSet<String>,
     version: u64,
     nonce: u64,
@@ -77,6 +79,8 @@ impl Hub {
             others_awaited: 0,
             unreadable_bindings: BTreeSet::new(),
             unreadable_works: BTreeSet::new(),
+            unreadable_snapshots: BTreeSet::new(),
+            refused: Refusals::new(),
             members_with_finalizers: BTreeSet::new(),
             version: 0,
             nonce: 0,
@@ -183,7 +187,6 @@ impl Hub {
             ],
             OverrideSnapshot::from_value,
         );
-        let refused = Refusals::new();
         f(&Slice {
             key,
             placement: self
@@ -210,12 +213,13 @@ impl Hub {
             ),
             unreadable_bindings: &self.unreadable_bindings,
             unreadable_works: &self.unreadable_works,
+            unreadable_snapshots: &self.unreadable_snapshots,
             works: self.all(&[kinds::WORK], Work::from_value),
             members_with_finalizers: &self.members_with_finalizers,
             overrides: &overrides,
             resources: &self.index,
             status_copy: self.status_copy(),
-            refused: &refused,
+            refused: &self.refused,
             withheld_since: self.withheld_since,
             others_awaited: self.others_awaited,
         })

@@ -255,3 +255,61 @@ fn a_binding_that_cannot_be_read_is_named_and_its_cluster_left_alone() {
         assert_eq!(hub.condition("Available").unwrap().0, "True");
     }
 }
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_named_and_not_made_again() {
+    for (kind, name) in [
+        (kinds::CLUSTER_RESOURCE_SNAPSHOT, "web-0-snapshot"),
+        (kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT, "web-0"),
+    ] {
+        let mut hub = Hub::new(&["a"]);
+        hub.place(spec(json!({"placementType": "PickAll"})));
+        hub.settle();
+        hub.answer(true, Some("AllManifestsAvailable"));
+        hub.settle();
+        let target = Target::new(kind, None, name);
+        let stored = hub.objects.remove(&target).unwrap();
+        hub.unreadable_snapshots.insert(target.clone());
+        hub.index.put(config_map("one", "2"));
+        let pass = hub.settle();
+        assert!(!hub.objects.contains_key(&target), "it is not created again");
+        assert_eq!(hub.condition("Scheduled").unwrap().0, "False");
+        let said = message(&hub, "Scheduled");
+        assert!(said.contains(&format!("{name:?} exists and cannot be read")), "{said}");
+        assert_eq!(pass.problems.len(), 1, "the pass is repeated");
+        assert_eq!(hub.count(kinds::WORK), 1, "what is placed stays");
+        hub.objects.insert(target, stored);
+        // An unreadable snapshot of which an earlier version is known stops nothing.
+        for _ in 0..2 {
+            hub.settle();
+            hub.answer(true, Some("AllManifestsAvailable"));
+        }
+        hub.settle();
+        assert_eq!(hub.condition("Available").unwrap().0, "True");
+    }
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_created_is_named_and_stops_no_other_write() {
+    let mut hub = Hub::new(&["a"]);
+    hub.place(spec(json!({"placementType": "PickAll"})));
+    hub.settle();
+    hub.answer(true, Some("AllManifestsAvailable"));
+    hub.settle();
+    hub.index.put(config_map("one", "2"));
+    let target = Target::new(kinds::CLUSTER_RESOURCE_SNAPSHOT, None, "web-1-snapshot");
+    let planned = hub.plan();
+    let create = planned.writes().find(|write| *write.target() == target).unwrap();
+    hub.refused
+        .insert(target.clone(), (create.fingerprint(), "it exists already.".to_owned()));
+    let pass = hub.settle();
+    assert!(!hub.objects.contains_key(&target));
+    assert_eq!(
+        message(&hub, "Scheduled"),
+        "The API server refuses the ClusterResourceSnapshot \"web-1-snapshot\": it exists already."
+    );
+    assert!(pass.requeue.is_some(), "it is tried again");
+    hub.refused.clear();
+    hub.settle();
+    assert!(hub.objects.contains_key(&target));
+}

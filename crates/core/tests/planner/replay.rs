@@ -137,6 +137,18 @@ fn what_cannot_be_read_is_named_and_a_lost_binding_makes_the_slice_incomplete() 
     work["metadata"] = json!({"name": "web-work", "namespace": "fleet-member-m"});
     let loaded = load::from_objects(&key, [work, broken("Work")], &[]);
     assert_eq!(loaded.slice.unreadable_works.len(), 1);
+    let named = |kind: &str, name: &str| {
+        let mut object = broken(kind);
+        object["metadata"] = json!({ "name": name });
+        object
+    };
+    let snapshots = [
+        named("ClusterSchedulingPolicySnapshot", "web-1"),
+        named("ClusterResourceSnapshot", "web-1-snapshot"),
+        named("ClusterResourceSnapshot", "other-1-snapshot"),
+    ];
+    let loaded = load::from_objects(&key, snapshots, &[]);
+    assert_eq!(loaded.slice.unreadable_snapshots.len(), 2);
 }
 
 #[test]

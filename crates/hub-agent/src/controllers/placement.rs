@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::kinds;
+use api::resource::Resource;
 use fairway_core::objects::PlacementKey;
 use fairway_core::placement::{Facts, Moment, Pass, Settings, Slice, plan_observed};
 use fairway_core::render::Refusals;
@@ -80,6 +81,7 @@ impl Controller for PlacementController {
             members: &found.members,
             policy_snapshots: found.policy_snapshots,
             resource_snapshots: found.resource_snapshots,
+            unreadable_snapshots: &found.unreadable_snapshots,
             bindings: found.bindings,
             unreadable_bindings: &found.unreadable_bindings,
             works: found.works,
@@ -179,13 +181,26 @@ impl PassState {
     }
 }
 
+/// Kinds whose names follow from the placement, so that another object may have the name of one that is to be created.
+const WITH_FIXED_NAMES: [Resource; 5] = [
+    kinds::WORK,
+    kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+    kinds::SCHEDULING_POLICY_SNAPSHOT,
+    kinds::CLUSTER_RESOURCE_SNAPSHOT,
+    kinds::RESOURCE_SNAPSHOT,
+];
+
 /// Why a write is not repeated for now: the API server's words, or that an object has the name which does not count as the
-/// placement's. One Work that cannot be written must not keep the whole placement's status and other clusters waiting.
+/// placement's. One Work or snapshot that cannot be written must not keep the whole placement's status and other clusters
+/// waiting.
 fn refusal(failure: &Failure) -> Option<String> {
-    if failure.error.is_already_exists() && failure.target.resource.kind == kinds::WORK.kind {
-        let words = "it exists already, but its labels do not say that it belongs to this placement. Put them back, or \
-                     delete the Work.";
-        return Some(words.to_owned());
+    if failure.error.is_already_exists() && WITH_FIXED_NAMES.contains(&failure.target.resource) {
+        let words = format!(
+            "it exists already, but it is being deleted, or its labels do not say that it belongs to this placement. \
+             Put them back, or delete the {}.",
+            failure.target.resource.kind
+        );
+        return Some(words);
     }
     failure.is_final().then(|| failure.error.to_string())
 }
@@ -198,10 +213,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_work_that_exists_unseen_is_refused_and_other_conflicts_are_repeated() {
+    fn a_work_or_snapshot_that_exists_unseen_is_refused_and_other_conflicts_are_repeated() {
         let now = Timestamp::UNIX_EPOCH;
         for (code, reason, kind, refused) in [
             (409, "AlreadyExists", kinds::WORK, true),
+            (409, "AlreadyExists", kinds::CLUSTER_RESOURCE_SNAPSHOT, true),
+            (409, "AlreadyExists", kinds::SCHEDULING_POLICY_SNAPSHOT, true),
             (409, "AlreadyExists", kinds::CLUSTER_RESOURCE_BINDING, false),
             (409, "Conflict", kinds::WORK, false),
             (422, "Invalid", kinds::WORK, true),

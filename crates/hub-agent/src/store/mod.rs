@@ -85,6 +85,8 @@ pub struct Gathered {
     pub policy_snapshots: Vec<Arc<PolicySnapshot>>,
     /// Its resource snapshots.
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
+    /// Snapshots that cannot be read, with names as its own have.
+    pub unreadable_snapshots: BTreeSet<Target>,
     /// Its bindings.
     pub bindings: Vec<Arc<Binding>>,
     /// Names of bindings in its namespace that cannot be read.
@@ -190,6 +192,7 @@ impl Store {
             members: self.all_members.list(),
             policy_snapshots: self.policy_snapshots.groups.of(key),
             resource_snapshots: self.resource_snapshots.groups.of(key),
+            unreadable_snapshots: self.unreadable_snapshots(key),
             bindings: self.bindings.groups.of(key),
             unreadable_bindings: self.bindings.unreadable(key.namespace.as_deref()),
             works: self.works.groups.of(key),

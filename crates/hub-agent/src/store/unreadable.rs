@@ -1,4 +1,4 @@
-//! Bindings and Works that cannot be read: their placements say so, and are worked on again when that changes.
+//! Bindings, Works and snapshots that cannot be read: their placements say so, and are worked on again when that changes.
 
 use std::collections::BTreeSet;
 
@@ -53,6 +53,29 @@ impl Store {
             .filter(|work| names::begins_work(namespace.as_deref(), name, &work.name))
             .map(|work| Target::new(kinds::WORK, work.namespace.as_deref(), &work.name))
             .collect()
+    }
+
+    /// Snapshots that are the placement's by the form of their names.
+    pub(super) fn unreadable_snapshots(&self, placement: &PlacementKey) -> BTreeSet<Target> {
+        let namespace = placement.namespace.as_deref();
+        let policies = self.policy_snapshots.unreadable(namespace).into_iter();
+        let policies = policies
+            .filter(|name| names::policy_snapshot_index(&placement.name, name).is_some())
+            .map(|name| {
+                let kind = placement.pick(
+                    kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+                    kinds::SCHEDULING_POLICY_SNAPSHOT,
+                );
+                Target::new(kind, namespace, &name)
+            });
+        let resources = self.resource_snapshots.unreadable(namespace).into_iter();
+        let resources = resources
+            .filter(|name| names::resource_snapshot_index(&placement.name, name).is_some())
+            .map(|name| {
+                let kind = placement.pick(kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT);
+                Target::new(kind, namespace, &name)
+            });
+        policies.chain(resources).collect()
     }
 
     fn unreadable_bindings(&self) -> BTreeSet<ObjectKey> {

@@ -8,7 +8,7 @@ use kit::{ObjectKey, Resource};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::world::{BINDING, OVERRIDE, PLACEMENT, WORK, World, has_condition, is_available};
+use crate::world::{BINDING, OVERRIDE, PLACEMENT, SNAPSHOT, WORK, World, has_condition, is_available};
 
 const OVERRIDE_SNAPSHOT: Resource = kinds::CLUSTER_RESOURCE_OVERRIDE_SNAPSHOT;
 const IN_NAMESPACE: Resource = kinds::RESOURCE_PLACEMENT;
@@ -175,6 +175,29 @@ async fn a_work_that_lost_its_label_is_named_by_its_placement_until_it_has_it_ag
         })
         .await;
     world.patch(&WORK, &work, label(json!("crp"))).await;
+    placements.until(&placement, "available again", is_available).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_lost_its_label_is_named_by_its_placement_until_it_has_it_again() {
+    let mut world = World::new().await;
+    world.start(&[]);
+    let placements = world.follow(PLACEMENT);
+    let (placement, snapshot) = (ObjectKey::cluster("crp"), ObjectKey::cluster("crp-0-snapshot"));
+    world.join(&["m1"]).await;
+    world.application("app").await;
+    world.place("crp", "app").await;
+    placements.until(&placement, "available", is_available).await;
+    let label = |value: Value| json!({"metadata": {"labels": {labels::PARENT_PLACEMENT: value}}});
+    world.patch(&SNAPSHOT, &snapshot, label(Value::Null)).await;
+    placements
+        .until(&placement, "the snapshot that stops it is named", |placement| {
+            let status = placement["status"].to_string();
+            status.contains("crp-0-snapshot") && status.contains("its labels do not say")
+        })
+        .await;
+    world.patch(&SNAPSHOT, &snapshot, label(json!("crp"))).await;
     placements.until(&placement, "available again", is_available).await;
     world.stop().await;
 }

@@ -70,6 +70,7 @@ impl Loader {
                 members: Vec::new(),
                 policy_snapshots: Vec::new(),
                 resource_snapshots: Vec::new(),
+                unreadable_snapshots: BTreeSet::new(),
                 bindings: Vec::new(),
                 unreadable_bindings: BTreeSet::new(),
                 unreadable_works: BTreeSet::new(),
@@ -141,10 +142,12 @@ impl Loader {
             &kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
             &kinds::SCHEDULING_POLICY_SNAPSHOT,
         ) {
-            let snapshot = PolicySnapshot::from_value(value())?;
+            let snapshot = PolicySnapshot::from_value(value())
+                .inspect_err(|_| self.unreadable_snapshot(id, names::policy_snapshot_index(&key.name, &id.name)))?;
             push_own(&mut self.slice.policy_snapshots, snapshot, |s| &s.meta, &key);
         } else if is(&kinds::CLUSTER_RESOURCE_SNAPSHOT, &kinds::RESOURCE_SNAPSHOT) {
-            let snapshot = ResourceSnapshot::from_value(value())?;
+            let snapshot = ResourceSnapshot::from_value(value())
+                .inspect_err(|_| self.unreadable_snapshot(id, names::resource_snapshot_index(&key.name, &id.name)))?;
             push_own(&mut self.slice.resource_snapshots, snapshot, |s| &s.meta, &key);
         } else if is(&kinds::CLUSTER_RESOURCE_BINDING, &kinds::RESOURCE_BINDING) {
             let binding = Binding::from_value(value()).inspect_err(|_| {
@@ -183,6 +186,24 @@ impl Loader {
             self.copies.insert(id.namespace.clone(), status.unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// Notes a snapshot that cannot be read, if the index in its name makes it one of the placement.
+    fn unreadable_snapshot(&mut self, id: &ObjectId, index: Option<u64>) {
+        let kinds = [
+            kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
+            kinds::SCHEDULING_POLICY_SNAPSHOT,
+            kinds::CLUSTER_RESOURCE_SNAPSHOT,
+            kinds::RESOURCE_SNAPSHOT,
+        ];
+        let namespace = self.slice.key.namespace.as_deref();
+        if index.is_some()
+            && id.namespace == namespace.unwrap_or_default()
+            && let Some(kind) = kinds.into_iter().find(|kind| kind.kind == id.kind)
+        {
+            let target = Target::new(kind, namespace, &id.name);
+            self.slice.unreadable_snapshots.insert(target);
+        }
     }
 
     /// Notes the API that a definition serves.

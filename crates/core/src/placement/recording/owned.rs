@@ -30,6 +30,8 @@ pub struct OwnedSlice {
     pub policy_snapshots: Vec<Arc<PolicySnapshot>>,
     #[serde(with = "serde_arc::list")]
     pub resource_snapshots: Vec<Arc<ResourceSnapshot>>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unreadable_snapshots: BTreeSet<Target>,
     #[serde(with = "serde_arc::list")]
     pub bindings: Vec<Arc<Binding>>,
     pub unreadable_bindings: BTreeSet<String>,
@@ -58,6 +60,7 @@ impl OwnedSlice {
             members: slice.members.to_vec(),
             policy_snapshots: slice.policy_snapshots.clone(),
             resource_snapshots: slice.resource_snapshots.clone(),
+            unreadable_snapshots: slice.unreadable_snapshots.clone(),
             bindings: slice.bindings.clone(),
             unreadable_bindings: slice.unreadable_bindings.clone(),
             works: slice.works.clone(),
@@ -80,6 +83,7 @@ impl OwnedSlice {
             members: &self.members,
             policy_snapshots: self.policy_snapshots.clone(),
             resource_snapshots: self.resource_snapshots.clone(),
+            unreadable_snapshots: &self.unreadable_snapshots,
             bindings: self.bindings.clone(),
             unreadable_bindings: &self.unreadable_bindings,
             works: self.works.clone(),
