@@ -24,6 +24,7 @@ mod states;
 mod topics;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kit::clock::Clock;
 use kube::Client;
@@ -50,7 +51,10 @@ pub struct Parts {
     pub topics: Topics,
 }
 
-/// Serves sessions until `stop`.
+/// How long the records of exports may take to be known before the log says why sessions wait.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+
+/// Serves sessions until `stop`. While the records of exports are not known it waits, and says so once.
 ///
 /// # Errors
 /// When the address cannot be listened on or the certificate files cannot be used; the text says what to do. Nothing is
@@ -70,7 +74,11 @@ pub async fn run(
         topics,
     } = parts;
     // A full sync is compared with the records, so no session may begin before they are known.
-    if stop.run_until_cancelled(services.synced()).await.is_none() {
+    let known = until_known(services.synced(), |waited| {
+        let reason = services.trouble().unwrap_or_default();
+        tracing::warn!("The members' sessions have waited {waited:?} for the records of exports: {reason}");
+    });
+    if stop.run_until_cancelled(known).await.is_none() {
         return Ok(());
     }
     let listener = listener::Listener::bind(&config, &metrics, &stop).await?;
@@ -102,4 +110,29 @@ pub async fn run(
     tasks.close();
     tasks.wait().await;
     served.map_err(|cause| format!("The members' sessions are no longer served: {cause}."))
+}
+
+/// Waits for `known`, and calls `warn` once if that takes long.
+async fn until_known(known: impl Future<Output = ()>, warn: impl FnOnce(Duration)) {
+    let mut known = std::pin::pin!(known);
+    if tokio::time::timeout(KNOWN_WITHIN, &mut known).await.is_err() {
+        warn(KNOWN_WITHIN);
+        known.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_for_the_records_is_reported_once() {
+        for (takes, reports) in [(1, 0), (29, 0), (31, 1), (3600, 1)] {
+            let reported = Cell::new(0);
+            let known = tokio::time::sleep(Duration::from_secs(takes));
+            until_known(known, |_| reported.set(reported.get() + 1)).await;
+            assert_eq!(reported.get(), reports, "after {takes} s");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod records;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fairway_core::link::Refusal;
@@ -38,6 +39,8 @@ pub struct Services {
     triggers: Triggers<ExportKey>,
     runner: Arc<Runner<ServiceController>>,
     writer: Writer,
+    /// Whether the records' kind is waited for.
+    is_kind_missing: AtomicBool,
 }
 
 impl Services {
@@ -61,6 +64,7 @@ impl Services {
             runner: Runner::new(controller, triggers.clone(), &environment),
             triggers,
             writer: environment.writer,
+            is_kind_missing: AtomicBool::new(false),
         })
     }
 
@@ -73,7 +77,9 @@ impl Services {
                 let is_records = |definition: &Arc<Definition>| {
                     definition.established && definition.group == RECORDS.group && definition.kind == RECORDS.kind
                 };
-                if definitions.all().iter().any(is_records) {
+                let is_missing = !definitions.all().iter().any(is_records);
+                self.is_kind_missing.store(is_missing, Ordering::Relaxed);
+                if !is_missing {
                     return;
                 }
                 if changes.changed().await.is_err() {
@@ -110,6 +116,22 @@ impl Services {
         self.records.index().synced().await;
     }
 
+    /// Why the records are not known, and what to do, as a sentence. `None` once they are.
+    pub fn trouble(&self) -> Option<String> {
+        let index = self.records.index();
+        if index.is_synced() {
+            return None;
+        }
+        if self.is_kind_missing.load(Ordering::Relaxed) {
+            return Some(format!(
+                "The kind {} ({}) is not installed on the hub; apply the networking definitions under deploy/crds, or \
+                 set --member-link-bind-address=0 where no services are exported.",
+                RECORDS.kind, RECORDS.group
+            ));
+        }
+        index.trouble()
+    }
+
     /// The version of a cluster's record of an export; none when there is no record or it is being deleted.
     pub fn version(&self, cluster: &str, key: &ExportKey) -> Option<Version> {
         self.records.version(cluster, key)
@@ -140,5 +162,56 @@ impl Services {
     /// Why that is not done.
     pub async fn remove(&self, cluster: &str, key: &ExportKey) -> Result<(), Refusal> {
         self.records.remove(cluster, key).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::client::RateLimit;
+    use kit::clock::Clock;
+    use kit::controller::Reconciles;
+    use kit::events;
+
+    use kube::Client;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_missing_kind_is_named_until_it_is_installed() {
+        let never = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            std::future::pending::<Result<http::Response<kube::client::Body>, std::convert::Infallible>>().await
+        });
+        let writer = Writer::new(Client::new(never, "default"), WRITE_DEADLINE);
+        let (recorder, _events) = events::channel(writer.clone(), Clock::System);
+        let environment = Environment {
+            writer,
+            indexes: Arc::default(),
+            recorder,
+            clock: Clock::System,
+            longest_wait: WRITE_DEADLINE,
+            repetitions: RateLimit { qps: 1.0, burst: 1 },
+        };
+        let metrics = Reconciles::register(&kit::metrics::Metrics::new().unwrap(), "test").unwrap();
+        let services = Services::new(&environment, metrics.of("export"), false);
+        let definitions = crate::resources::crds::index(&Arc::default());
+        let mut running = Box::pin(services.run_once_installed(&definitions, CancellationToken::new()));
+        assert!(futures::poll!(&mut running).is_pending());
+        let trouble = services.trouble().unwrap();
+        assert!(
+            trouble.contains("InternalServiceExport (networking.fleet.azure.com) is not installed"),
+            "{trouble}"
+        );
+        assert!(trouble.contains("deploy/crds"), "{trouble}");
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "internalserviceexports.networking.fleet.azure.com", "uid": "u", "resourceVersion": "1"},
+            "spec": {"group": RECORDS.group, "scope": "Namespaced", "versions": [{"name": "v1alpha1", "served": true}],
+                     "names": {"kind": RECORDS.kind, "plural": RECORDS.plural}},
+            "status": {"conditions": [{"type": "Established", "status": "True"}]},
+        });
+        definitions.fold(definition).unwrap();
+        assert!(futures::poll!(&mut running).is_pending());
+        let trouble = services.trouble().unwrap();
+        assert!(trouble.contains("is not complete yet"), "{trouble}");
     }
 }
