@@ -29,10 +29,7 @@ const OF_NAMESPACES: [&str; 4] = [
 pub fn holder(identifier: &WorkResourceIdentifier, live: &Value) -> Option<String> {
     live.pointer("/metadata/deletionTimestamp")
         .filter(|time| !time.is_null())?;
-    let name = match identifier.namespace.as_str() {
-        "" => identifier.name.clone(),
-        namespace => format!("{namespace}/{}", identifier.name),
-    };
+    let name = full_name(identifier);
     let finalizers = live.pointer("/metadata/finalizers").and_then(Value::as_array);
     let finalizers: Vec<_> = finalizers
         .into_iter()
@@ -75,6 +72,42 @@ pub fn blocked(work: &Work, holders: &[String], now: &Time) -> Option<WorkStatus
          takes it off; remove it by hand only where that no longer exists.",
         listed(&names, NAMED)
     );
+    said(work, &message, now)
+}
+
+/// The status of a Work that is being deleted while other Works of the placement have yet to take these objects, the parts of
+/// [`untaken`]. `None` when it says so already, or when there are none.
+pub fn waits_for_takers(work: &Work, untaken: &[String], now: &Time) -> Option<WorkStatus> {
+    if untaken.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = untaken.iter().map(String::as_str).collect();
+    let message = format!(
+        "The Work is being deleted, and these objects on the member are still to be taken over by other Works of the \
+         placement: {}. The conditions of those Works say what keeps them from it.",
+        listed(&names, NAMED)
+    );
+    said(work, &message, now)
+}
+
+/// An object and the Work that is to take it over (`None`: one that the hub has yet to write), as part of a sentence.
+pub fn untaken(identifier: &WorkResourceIdentifier, taker: Option<&str>) -> String {
+    let object = format!("{} {}", identifier.kind, full_name(identifier));
+    match taker {
+        Some(taker) => format!("{object} by {taker}"),
+        None => format!("{object} by one that the hub has yet to write"),
+    }
+}
+
+fn full_name(identifier: &WorkResourceIdentifier) -> String {
+    match identifier.namespace.as_str() {
+        "" => identifier.name.clone(),
+        namespace => format!("{namespace}/{}", identifier.name),
+    }
+}
+
+/// The status with a message of what holds the deletion up; `None` when it says so already.
+fn said(work: &Work, message: &str, now: &Time) -> Option<WorkStatus> {
     let mut status = work.status.clone();
     for kind in [types::AVAILABLE, types::DIFF_REPORTED] {
         condition::remove(&mut status.conditions, kind);
@@ -83,7 +116,7 @@ pub fn blocked(work: &Work, holders: &[String], now: &Time) -> Option<WorkStatus
         types::APPLIED,
         ConditionStatus::False,
         reasons::DELETION_BLOCKED,
-        &message,
+        message,
         work.generation,
         now.clone(),
     );
@@ -181,5 +214,25 @@ mod tests {
         assert_eq!(work.status.conditions.len(), 1, "it is no longer available");
         assert_eq!(blocked(&work, &holders, &now()), None, "nothing has changed");
         assert!(blocked(&work, &holders[1..], &now()).is_some());
+    }
+
+    #[test]
+    fn objects_that_others_are_to_take_are_named_with_these() {
+        let mut work = Work::decode(json!({"metadata": {"name": "w", "generation": 2}})).unwrap();
+        assert_eq!(waits_for_takers(&work, &[], &now()), None);
+        let objects = [
+            untaken(&identifier("ConfigMap", "app", "a"), Some("crp-0")),
+            untaken(&identifier("Namespace", "", "app"), None),
+        ];
+        work.status = waits_for_takers(&work, &objects, &now()).unwrap();
+        let said = &work.status.conditions[0];
+        assert_eq!(said.reason, "DeletionBlocked");
+        assert!(
+            said.message
+                .contains(": ConfigMap app/a by crp-0, Namespace app by one that the hub has yet to write. The"),
+            "{}",
+            said.message
+        );
+        assert_eq!(waits_for_takers(&work, &objects, &now()), None, "nothing has changed");
     }
 }

@@ -38,10 +38,52 @@ pub fn next(work: &Work, applied_work: Option<&AppliedWork>, now: Timestamp, lon
         None if work.abandon => Step::Abandon,
         None => Step::DeleteOwner,
         Some(since) => {
-            let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-            if waited >= longest { Step::Unblock } else { Step::Wait }
+            if waited(Some(since), now) >= longest {
+                Step::Unblock
+            } else {
+                Step::Wait
+            }
         }
     }
+}
+
+/// How a deletion waits for other Works of the placement that have yet to take objects over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// Most are over within moments.
+    Wait,
+    /// The status says which objects are waited for.
+    Report,
+    /// It takes too long: let go of the objects, so that they stay whether or not they are taken.
+    Release,
+}
+
+/// After which time a deletion says that it waits for other Works.
+const REPORTED_AFTER: Duration = Duration::from_secs(5);
+
+/// Decides about a Work that is being deleted and whose objects are to be taken over. `longest` is how long others get.
+pub fn handover(work: &Work, now: Timestamp, longest: Duration) -> Handover {
+    let waited = waited(work.deleted, now);
+    if waited >= longest {
+        Handover::Release
+    } else if waited >= REPORTED_AFTER {
+        Handover::Report
+    } else {
+        Handover::Wait
+    }
+}
+
+/// How long ago something was deleted.
+pub fn waited(since: Option<Timestamp>, now: Timestamp) -> Duration {
+    let waited = since.and_then(|since| Duration::try_from(now.duration_since(since)).ok());
+    waited.unwrap_or_default()
+}
+
+/// The object without our reference, for another Work to take; `None` when it is not ours.
+pub fn released(live: &Value, owner: &Owner) -> Option<Value> {
+    owner
+        .owns(live)
+        .then(|| owners::with_references(live, owner.others(live)))
 }
 
 /// The object with `blockOwnerDeletion: false` on our reference; `None` when it does not block, or nobody else owns it.
@@ -115,6 +157,31 @@ mod tests {
         assert_eq!(step(work(true, true), Some(&going), soon), Step::Wait);
         assert_eq!(step(work(true, false), Some(&going), soon), Step::Wait);
         assert_eq!(step(work(true, false), Some(&going), late), Step::Unblock);
+    }
+
+    #[test]
+    fn a_deletion_waits_for_takers_then_says_so_and_then_lets_go() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let decide = |now: &str| handover(&work(true, false), at(now), Duration::from_secs(300));
+        assert_eq!(decide("2024-12-31T23:59:59Z"), Handover::Wait, "clocks differ");
+        assert_eq!(decide("2025-01-01T00:00:04Z"), Handover::Wait);
+        assert_eq!(decide("2025-01-01T00:00:05Z"), Handover::Report);
+        assert_eq!(decide("2025-01-01T00:04:59Z"), Handover::Report);
+        assert_eq!(decide("2025-01-01T00:05:00Z"), Handover::Release);
+        let owner = Owner {
+            name: "w".into(),
+            uid: "u".into(),
+        };
+        let foreign = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "p"});
+        let object = json!({"metadata": {"annotations": {"kubernetes-fleet.io/spec-hash": "h"},
+            "ownerReferences": [foreign, owner.reference()]}});
+        let left = released(&object, &owner).unwrap();
+        assert_eq!(left["metadata"]["ownerReferences"], json!([foreign]));
+        assert_eq!(
+            left["metadata"]["annotations"], object["metadata"]["annotations"],
+            "whoever takes it needs them"
+        );
+        assert_eq!(released(&left, &owner), None);
     }
 
     #[test]

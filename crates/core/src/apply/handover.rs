@@ -68,7 +68,13 @@ impl<'a> Siblings<'a> {
 
     /// Whether another Work that stays lists the object.
     pub fn list(&self, object: &Identity) -> bool {
-        self.live().any(|other| other.objects.contains(object))
+        self.taker(object).is_some()
+    }
+
+    /// A Work that stays and lists the object.
+    pub fn taker(&self, object: &Identity) -> Option<&str> {
+        let taker = self.live().find(|other| other.objects.contains(object));
+        taker.map(|taker| taker.name.as_str())
     }
 
     /// Whether all Works of the binding have been seen. One that is being deleted is not waited for, nor is one of an older

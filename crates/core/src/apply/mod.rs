@@ -40,7 +40,7 @@ mod write_ahead;
 
 pub use applied::{Record as AppliedRecord, record};
 pub use availability::{Availability, availability, depends_on_content};
-pub use blocked::{blocked, holder};
+pub use blocked::{blocked, holder, untaken, waits_for_takers};
 pub use canonical::canonical;
 pub use comparable::{is_reserved, manifest_hash};
 pub use details::{MAX_DETAILS, differences};

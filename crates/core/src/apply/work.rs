@@ -24,6 +24,8 @@ pub struct Work {
     pub resource_version: String,
     /// Whether its deletion was requested.
     pub is_deleting: bool,
+    /// When its deletion was requested.
+    pub deleted: Option<jiff::Timestamp>,
     /// All finalizers.
     pub finalizers: Vec<String>,
     /// Whether the placed objects stay behind when it is deleted.
@@ -76,6 +78,7 @@ impl Work {
         let is_deleting = object
             .pointer("/metadata/deletionTimestamp")
             .is_some_and(|time| !time.is_null());
+        let deleted = text("/metadata/deletionTimestamp").parse().ok();
         let finalizers = object
             .pointer("/metadata/finalizers")
             .and_then(Value::as_array)
@@ -112,6 +115,7 @@ impl Work {
             generation,
             resource_version,
             is_deleting,
+            deleted,
             finalizers,
             abandon,
             objects: ObjectSet::of(&manifests),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use api::placement::v1beta1::WorkResourceIdentifier;
+use api::placement::v1beta1::{WorkResourceIdentifier, WorkStatus};
 use fairway_core::apply::deletion::{self, Step};
-use fairway_core::apply::{self, AppliedWork, Fate, Identity, Owner, Work};
+use fairway_core::apply::{self, AppliedWork, Identity, Owner, Work};
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
 use kit::queue::Action;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
@@ -32,8 +33,8 @@ impl Applier {
         ) {
             (Step::Done, _) => {}
             (Step::RemoveFinalizer, _) | (_, None) => self.remove_finalizer(key, Some(&work.uid)).await?,
-            (Step::DeleteOwner, Some(owner)) if self.waits_for_takers(work, &owner).await? => {
-                return Ok(Action::After(LOOK_AGAIN));
+            (Step::DeleteOwner, Some(owner)) if self.waits_for_takers(key, work, &owner).await? => {
+                return Ok(Action::After(self.next_look(work.deleted)));
             }
             (Step::DeleteOwner, Some(owner)) => return self.delete_owner(key, work, &owner, "Foreground").await,
             (Step::Abandon, Some(owner)) => {
@@ -42,12 +43,12 @@ impl Applier {
             }
             (Step::Wait, Some(owner)) => {
                 self.report_holders(key, work, &owner).await?;
-                return Ok(Action::After(self.next_look(&owner)));
+                return Ok(Action::After(self.next_look(owner.deleted)));
             }
             (Step::Unblock, Some(owner)) => {
                 self.change_each(work, &owner, deletion::unblocked).await?;
                 self.report_holders(key, work, &owner).await?;
-                return Ok(Action::After(self.next_look(&owner)));
+                return Ok(Action::After(self.next_look(owner.deleted)));
             }
         }
         self.work_states.forget(&work.name);
@@ -67,12 +68,21 @@ impl Applier {
             .into_iter()
             .flatten()
             .collect();
-        match apply::blocked(work, &holders, &self.now()) {
-            Some(status) => match self.write_status(key, work, &status).await {
-                Err(err) if err.is_not_found() => Ok(()),
-                written => written,
-            },
-            None => Ok(()),
+        self.report_blocked(key, work, apply::blocked(work, &holders, &self.now()))
+            .await
+    }
+
+    /// Writes what holds up a deletion, if it is new.
+    pub(super) async fn report_blocked(
+        &self,
+        key: &ObjectKey,
+        work: &Work,
+        status: Option<WorkStatus>,
+    ) -> Result<(), Error> {
+        let Some(status) = status else { return Ok(()) };
+        match self.write_status(key, work, &status).await {
+            Err(err) if err.is_not_found() => Ok(()),
+            written => written,
         }
     }
 
@@ -87,52 +97,9 @@ impl Applier {
         }
     }
 
-    /// When to check again what is being deleted; the longer it takes the later.
-    fn next_look(&self, owner: &AppliedWork) -> Duration {
-        let since = owner.deleted.map(|since| self.clock.now().duration_since(since));
-        let waited = since
-            .and_then(|waited| Duration::try_from(waited).ok())
-            .unwrap_or_default();
-        waited.clamp(LOOK_AGAIN, LONGEST_LOOK)
-    }
-
-    /// Whether other Works of the placement have yet to take objects that they list now. Deleting the AppliedWork before
-    /// would make the garbage collector delete them.
-    async fn waits_for_takers(&self, work: &Work, owner: &AppliedWork) -> Result<bool, Error> {
-        let family = self.family(work);
-        let siblings = family.siblings(work);
-        let mut waits = false;
-        if siblings.any_stays() {
-            let reference = Owner {
-                name: owner.name.clone(),
-                uid: owner.uid.clone(),
-            };
-            for identifier in apply::recorded(work, owner) {
-                let Some(object) = Identity::of(identifier) else {
-                    continue;
-                };
-                if siblings.fate(&object, family.waited) == Fate::Keep && self.is_owned(identifier, &reference).await? {
-                    waits = true;
-                    break;
-                }
-            }
-        }
-        let has_changed = self.handovers.wait(work, waits, family.changes);
-        if has_changed {
-            self.queue.add(work.name.clone());
-        }
-        Ok(waits)
-    }
-
-    async fn is_owned(&self, identifier: &WorkResourceIdentifier, owner: &Owner) -> Result<bool, Error> {
-        let Some(object_ref) = self.object_ref_of(identifier).await? else {
-            return Ok(false);
-        };
-        match self.member.read(&object_ref).await {
-            Ok(live) => Ok(owner.owns(&live)),
-            Err(err) if err.is_not_found() => Ok(false),
-            Err(err) => Err(err),
-        }
+    /// When to check again what was deleted then; the longer it takes the later.
+    fn next_look(&self, since: Option<Timestamp>) -> Duration {
+        deletion::waited(since, self.clock.now()).clamp(LOOK_AGAIN, LONGEST_LOOK)
     }
 
     async fn delete_owner(
@@ -182,7 +149,7 @@ impl Applier {
         result
     }
 
-    async fn change_one(
+    pub(super) async fn change_one(
         &self,
         object_ref: &ObjectRef,
         owner: &Owner,

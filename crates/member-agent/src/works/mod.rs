@@ -9,6 +9,7 @@ mod placed;
 mod preconditions;
 mod priority;
 mod refresh;
+mod takers;
 mod unwatched;
 mod work_state;
 

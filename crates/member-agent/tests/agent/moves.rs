@@ -1,6 +1,8 @@
 //! Objects that move from one Work of a placement to another: they are handed over, with the garbage collector at work.
 
 use super::world::*;
+use apiserver::{Action, ApiError, Matcher, Verb};
+use member_agent::args::Settings;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -222,5 +224,58 @@ async fn a_work_of_another_placement_takes_nothing() {
     world.put_part("crp-work", (1, 1), &moving()).await;
     world.wait_for_config("stays", None).await;
     assert_eq!(owner(&world, &format!("{CONFIG_MAPS}/x")).await, "crp-work");
+    assert_eq!(uids(&world).await, before);
+}
+
+#[tokio::test]
+async fn a_deletion_that_waits_for_another_work_names_it_and_what_it_is_to_take() {
+    let (world, before) = placed().await;
+    world.put_part("crp-0", (1, 1), &moving()).await;
+    let writes = Matcher::resource("configmaps")
+        .name("x")
+        .verbs(&[Verb::Update, Verb::Patch]);
+    let refused = Action::Error(ApiError::internal("broken"));
+    let fault = world.member.faults().add(writes, refused);
+    world.delete_work("crp-work").await;
+    let work = world.wait_for("crp-work", "Applied", "False DeletionBlocked").await;
+    let message = work["status"]["conditions"][0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("other Works of the placement: ConfigMap default/x by crp-0. The"),
+        "{message}"
+    );
+    world.member.faults().remove(fault);
+    eventually("the first Work is gone", || async {
+        world.work("crp-work").await.is_none()
+    })
+    .await;
+    assert_eq!(uids(&world).await, before);
+}
+
+#[tokio::test]
+async fn a_deletion_that_has_waited_too_long_for_another_work_leaves_it_the_objects() {
+    let (mut world, before) = placed().await;
+    world.stop_agent().await;
+    world.put_part("crp-0", (1, 1), &moving()).await;
+    world.delete_work("crp-work").await;
+    // The other Work gets nowhere: its status cannot be written, so that nothing is announced and taken.
+    let reports = Matcher::resource("works")
+        .name("crp-0")
+        .subresource("status")
+        .verbs(&[Verb::Patch]);
+    let fault = world
+        .hub
+        .faults()
+        .add(reports, Action::Error(ApiError::internal("broken")));
+    world.start_agent_with(Settings {
+        deletion_wait: Duration::ZERO,
+        ..Settings::default()
+    });
+    eventually("the first Work is gone", || async {
+        world.work("crp-work").await.is_none()
+    })
+    .await;
+    assert_eq!(uids(&world).await, before);
+    world.hub.faults().remove(fault);
+    wait_for_owner(&world, "crp-0").await;
     assert_eq!(uids(&world).await, before);
 }
