@@ -56,8 +56,23 @@ impl Applier {
         Ok(Action::Done)
     }
 
+    /// Has events of the recorded objects bring the next look forward, where this process has made no pass over the Work.
+    pub(super) async fn follow_recorded(&self, work: &Work, owner: &AppliedWork) -> Result<(), Error> {
+        if self.placed.is_registered(&work.name) {
+            return Ok(());
+        }
+        let mut object_refs = BTreeSet::new();
+        for identifier in apply::recorded(work, owner) {
+            object_refs.extend(self.object_ref_of(identifier).await?);
+        }
+        self.work_states.follow_deletion(&work.name);
+        self.placed.register(&work.name, object_refs, false);
+        Ok(())
+    }
+
     /// Says in the Work's status which objects hold its deletion up, once and when that changes.
     async fn report_holders(&self, key: &ObjectKey, work: &Work, owner: &AppliedWork) -> Result<(), Error> {
+        self.follow_recorded(work, owner).await?;
         let mut seen = BTreeSet::new();
         let objects = apply::recorded(work, owner).filter(|identifier| seen.insert(Identity::of(identifier)));
         let reads: Vec<_> = objects.map(|identifier| self.holder(identifier).boxed()).collect();

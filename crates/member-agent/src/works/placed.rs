@@ -124,6 +124,11 @@ impl Placed {
         }
     }
 
+    /// Whether it is known what a Work has placed.
+    pub(super) fn is_registered(&self, work: &str) -> bool {
+        self.state.lock().by_work.contains_key(work)
+    }
+
     /// Forgets what a Work placed.
     pub(super) fn forget(&self, work: &str) {
         let mut state = self.state.lock();
@@ -324,6 +329,8 @@ fn on_change(
         });
         if let Some(object_change) = object_change.flatten() {
             enqueue_changed(&work, object_change, queue, work_states);
+        } else if work_states.is_in_deletion(&work) {
+            enqueue_changed(&work, ObjectChange::Drifted, queue, work_states);
         }
     }
 }
@@ -385,6 +392,7 @@ fn compare(entry: &Entry, facts: Option<&Facts>, mirror: bool) -> ObjectChange {
 mod tests {
     use super::*;
     use kit::backoff::Backoff;
+    use kit::index::Origin;
     use std::time::Duration;
 
     fn config_map(name: &str) -> ObjectRef {
@@ -403,6 +411,29 @@ mod tests {
             ..Identity::default()
         };
         ObjectRef::new(&resource, &identity)
+    }
+
+    #[tokio::test]
+    async fn events_of_a_work_in_deletion_without_a_pass_bring_its_next_look_forward() {
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_secs(1));
+        let (queue, work_states) = (Queue::new(backoff), WorkStates::default());
+        let a = config_map("a");
+        let registry = Registry::default();
+        registry
+            .write()
+            .insert(key_of(&a), BTreeMap::from([("w".to_owned(), false)]));
+        let change = Change {
+            key: key_of(&a),
+            old: None,
+            new: None,
+            version: "1".into(),
+            origin: Origin::Watch,
+        };
+        on_change(&change, &a.resource, &registry, &queue, &work_states);
+        assert!(queue.is_empty(), "its first pass is to come");
+        work_states.follow_deletion("w");
+        on_change(&change, &a.resource, &registry, &queue, &work_states);
+        assert_eq!(queue.next().await.unwrap().key(), "w");
     }
 
     #[tokio::test]

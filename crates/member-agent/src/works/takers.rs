@@ -30,7 +30,11 @@ impl Applier {
                 uid: owner.uid.clone(),
             };
             let kept = kept(work, owner, &family);
-            waits = match deletion::handover(work, self.clock.now(), self.settings.deletion_wait) {
+            let step = deletion::handover(work, self.clock.now(), self.settings.deletion_wait);
+            if step != Handover::Wait && !kept.is_empty() {
+                self.follow_recorded(work, owner).await?;
+            }
+            waits = match step {
                 Handover::Wait => self.owns_any(&kept, &reference).await?,
                 Handover::Report => !self.report_untaken(key, work, &kept, &reference).await?.is_empty(),
                 Handover::Release => {

@@ -41,6 +41,8 @@ struct WorkState {
     awaits_others: Option<(i64, Instant)>,
     /// Whether a pass is running: it takes in changes itself when it ends.
     passing: bool,
+    /// Whether the Work is being deleted and every event of its objects matters.
+    in_deletion: bool,
 }
 
 /// Passes that changes on the member cause are at least this far apart, so that many changes do not cause as many passes.
@@ -82,6 +84,16 @@ impl WorkStates {
                 Duration::ZERO
             }
         })
+    }
+
+    /// Notes that a Work is being deleted, of which no pass has told how its objects were.
+    pub(super) fn follow_deletion(&self, name: &str) {
+        self.with(name, |state| state.in_deletion = true);
+    }
+
+    /// Whether every event of an object of the Work matters, because it is being deleted.
+    pub(super) fn is_in_deletion(&self, name: &str) -> bool {
+        self.all.lock().get(name).is_some_and(|state| state.in_deletion)
     }
 
     /// Brings the periodic pass forward to where the back-off would have it. Answers how long that is.

@@ -374,3 +374,27 @@ async fn a_deletion_that_waits_names_the_object_and_its_finalizer() {
     world.change_config("a", hold(Value::Null)).await;
     eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
 }
+
+#[tokio::test]
+async fn a_deletion_that_waits_is_followed_after_a_restart() {
+    let mut world = World::start().await;
+    world.create_work("w", spec(&[config_map("a", "1")], Value::Null)).await;
+    world.wait_for("w", "Available", "True").await;
+    let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
+    world.change_config("a", hold(json!(["example.com/hold"]))).await;
+    world.delete_work("w").await;
+    world.wait_for("w", "Applied", "False DeletionBlocked").await;
+    world.crash_agent().await;
+    world.member.metrics().reset();
+    world.start_agent();
+    eventually("the kind of what is to go is watched", || async {
+        let watches = world
+            .member
+            .metrics()
+            .total(|labels, agent| agent == AGENT && labels.verb == "WATCH" && labels.resource == "configmaps");
+        watches > 0
+    })
+    .await;
+    world.change_config("a", hold(Value::Null)).await;
+    eventually("the Work is gone", || async { world.work("w").await.is_none() }).await;
+}
