@@ -309,11 +309,12 @@ impl Agent {
         if on.overrides {
             self.work_on_overrides(tasks, &shared, leading);
         }
-        if on.any_stage() {
-            self.work_on_placements(tasks, &shared, leading);
-        }
         let services = self.work_on_services(tasks, &shared, leading);
         self.serve_members(tasks, services, leading);
+        // Placements alone read what users may select; nobody else waits for it.
+        if on.any_stage() && tasks.prepare(self.resources_known()).await.is_some() {
+            self.work_on_placements(tasks, &shared, leading);
+        }
         tracing::info!("Working.");
     }
 
@@ -341,12 +342,15 @@ impl Agent {
         self.queues.overrides.queue().retry_after_outages_of(hub).await;
     }
 
-    /// Waits until the indexes are complete.
+    /// Waits until the indexes of the fleet's own kinds are complete.
     async fn synced(&self) {
-        let indexes = self.store.indexes();
-        for index in indexes.values() {
+        for index in self.store.indexes().values() {
             index.wait_synced().await;
         }
+    }
+
+    /// Waits until the kinds that users may select are completely known, or long enough.
+    async fn resources_known(&self) {
         if tokio::time::timeout(RESOURCES_TIMEOUT, self.resources.wait_ready())
             .await
             .is_err()

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::view::View;
 use super::{NAMESPACE, PLACEMENT};
+use crate::agents::Agent;
 use crate::follow::{Seen, conditions, until};
 use crate::manifests::{apply_file, known};
 use crate::world::{JOIN_WITHIN, World, source_tree};
@@ -47,6 +48,14 @@ pub async fn joined(world: &World, member: &str) -> Result<()> {
         }
     })
     .await
+    .with_context(|| {
+        let lines = |agent: Result<&Agent>| agent.map_or_else(|err| err.to_string(), |agent| agent.last_lines(10));
+        format!(
+            "the hub agent's log ends with\n{}\nand that of {member} with\n{}\n",
+            lines(world.hub_agent()),
+            lines(world.member_agent(member))
+        )
+    })
 }
 
 /// Applies everything of the application but its placement.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairway_core::select::{ApiKey, Selectable};
+use kit::backoff::{Backoff, Retry};
 use kit::controller::Fold;
 use kit::index::Index;
 use kube::Client;
@@ -16,6 +17,10 @@ use super::{Resources, Watched, crds};
 
 /// Time between two discoveries; definitions of custom resources are known at once anyway.
 const PERIOD: Duration = Duration::from_secs(30);
+
+/// How soon to ask again while placements wait for an answer: discovery failed, or a group has not answered since the start, as
+/// happens for seconds after an API server's own start.
+const INCOMPLETE: Backoff = Backoff::new(Duration::from_secs(1), PERIOD);
 
 type Apis = BTreeMap<(String, String), ServedApi>;
 
@@ -46,12 +51,26 @@ impl Resources {
     async fn follow(self: &Arc<Self>, client: &Client, stop: &CancellationToken, tracker: &TaskTracker) {
         self.definitions.synced().await;
         let mut known = Known::default();
+        let mut incomplete = Retry::new(INCOMPLETE);
         loop {
-            match discover(client).await {
-                Ok(found) => known.take_and_tell(found),
-                Err(err) => tracing::warn!(error = %err, "Discovery failed; what was known before stays."),
-            }
-            let next = tokio::time::Instant::now() + PERIOD;
+            let is_complete = match discover(client).await {
+                Ok(found) => {
+                    known.take_and_tell(found);
+                    known.unknown_groups.is_empty()
+                }
+                Err(err) => {
+                    tracing::warn!(error = %err, "Discovery failed; what was known before stays.");
+                    false
+                }
+            };
+            let wait = match is_complete {
+                true => {
+                    incomplete.reset();
+                    PERIOD
+                }
+                false => incomplete.failed(),
+            };
+            let next = tokio::time::Instant::now() + wait;
             loop {
                 let wanted = known.merge(crds::served(&self.definitions));
                 if !known.discovered.is_empty() {
