@@ -18,6 +18,18 @@ async fn a_placement_becomes_available_with_few_requests_follows_changes_and_lea
     let policies = world.follow(POLICY_SNAPSHOT);
     let crp = ObjectKey::cluster("crp");
 
+    // Placements begin once everything that can be selected is known.
+    world.application("first").await;
+    world.place("first", "first").await;
+    placements
+        .until(&ObjectKey::cluster("first"), "available", is_available)
+        .await;
+    world.delete(&PLACEMENT, &ObjectKey::cluster("first")).await;
+    works.until_all("gone", <[_]>::is_empty).await;
+    bindings.until_all("gone", <[_]>::is_empty).await;
+    snapshots.until_all("gone", <[_]>::is_empty).await;
+    placements.until_all("gone", <[_]>::is_empty).await;
+
     let (lists, before) = (world.lists(), world.written());
     world.place("crp", "app").await;
     let placed = placements.until(&crp, "available", is_available).await;
