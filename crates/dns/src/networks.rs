@@ -243,7 +243,7 @@ mod tests {
             let address = (address << 24) & mask;
             let found = table.lookup(IpAddr::V4(address.into()), known);
             let wanted = expected(&networks, address, known);
-            prop_assert_eq!(found.locations.first(), wanted.map(|key| networks[&key].to_string()).as_ref());
+            prop_assert_eq!(found.locations.first().cloned(), wanted.map(|key| networks[&key].to_string()));
             prop_assert!(found.scope <= 32);
             if found.scope <= known {
                 let scope = if found.scope == 0 { 0 } else { u32::MAX << (32 - u32::from(found.scope)) };

@@ -120,8 +120,8 @@ pub enum ZoneError {
     #[error("The name {0} is fully qualified; give the name below the origin.")]
     NotRelative(Name),
     /// The name is longer than 255 octets with its origin.
-    #[error("The name {0} is too long below {1}; names have at most 255 octets.")]
-    TooLong(Name, Name),
+    #[error("The name {0} is too long below its zone's origin; names have at most 255 octets.")]
+    TooLong(Name),
     /// Wildcards are not served.
     #[error("The name {0} has a wildcard label; wildcards are not served, give every name an entry.")]
     Wildcard(Name),
@@ -154,12 +154,10 @@ impl Zone {
         }
         let mut seen = BTreeSet::new();
         for (name, entry) in &self.names {
-            match self.full_name(name) {
-                Ok(full) if !seen.insert(full.to_lowercase()) => problems.push(ZoneError::NameTwice(name.clone())),
-                Ok(_) => {}
-                Err(problem) => problems.push(problem),
-            }
             problems.extend(self.check(name, entry).err());
+            if self.full_name(name).is_ok_and(|full| !seen.insert(full.to_lowercase())) {
+                problems.push(ZoneError::NameTwice(name.clone()));
+            }
         }
         for server in self
             .name_servers
@@ -206,7 +204,7 @@ impl Zone {
         if name.is_fqdn() {
             return Err(ZoneError::NotRelative(name.clone()));
         }
-        let too_long = |_| ZoneError::TooLong(name.clone(), self.origin.clone());
+        let too_long = |_| ZoneError::TooLong(name.clone());
         name.clone().append_domain(&self.origin).map_err(too_long)
     }
 }

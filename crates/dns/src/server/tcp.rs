@@ -219,6 +219,7 @@ impl Connection {
             drop(catalog);
             if !send {
                 // Who sends what no client sends gets no further.
+                self.output.truncate(begin);
                 self.flush().await?;
                 return Err(io::ErrorKind::InvalidData.into());
             }
