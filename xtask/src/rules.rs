@@ -75,6 +75,11 @@ const RULES: &[Rule] = &[
         never: &["tonic"],
     },
     Rule {
+        package: "dns",
+        ours: &[],
+        never: &["kube-client", "kube-runtime", "hyper", "tonic"],
+    },
+    Rule {
         package: "hub-agent",
         ours: &["api", "merge", "schema", "fairway-core", "wire", "kit"],
         never: NO_OTHER_AGENT,
@@ -106,6 +111,7 @@ const EVERYTHING: &[&str] = &[
     "apiserver",
     "workloads",
     "control-plane",
+    "dns",
     "hub-agent",
     "member-agent",
 ];

@@ -214,3 +214,45 @@ fn push_name(name: &PreparedName, origin: usize, out: &mut Vec<u8>) {
         None => out.extend_from_slice(&name.wire),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_as_far_as_the_packet_has_a_header() {
+        let mut out = Vec::new();
+        respond_failure(&[1, 2, 0x01, 0x30, 9, 9], &mut out);
+        assert_eq!(out, [1, 2, 0x81, 0x12, 0, 0, 0, 0, 0, 0, 0, 0]);
+        out.clear();
+        respond_failure(&[1, 2, 3], &mut out);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_truncated_answer_keeps_the_question_alone() {
+        let packet = b"\x01\x02\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
+        let context = Context {
+            source: [192, 0, 2, 1].into(),
+            transport: Transport::Udp { max_payload: 1232 },
+            draw: 0,
+        };
+        let mut out = Vec::new();
+        let Outcome::Answered {
+            question_end, rcode, ..
+        } = respond(&Catalog::default(), packet, &context, &mut out)
+        else {
+            panic!("no answer");
+        };
+        assert_eq!((rcode, question_end, out.len()), (Rcode::Refused, 19, 30));
+        truncate(&mut out, question_end);
+        assert_eq!(out, b"\x01\x02\x83\x05\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01");
+    }
+
+    #[test]
+    fn rotation_keeps_all_items() {
+        let rotated = |begin| rotated(&[1, 2, 3], begin).copied().collect::<Vec<_>>();
+        assert_eq!((rotated(0), rotated(4)), (vec![1, 2, 3], vec![2, 3, 1]));
+        assert_eq!(super::rotated::<u8>(&[], 5).count(), 0);
+    }
+}

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -247,6 +248,26 @@ impl Shared {
                 false
             }
         }
+    }
+}
+
+/// How long a socket rests after a failure of the system: longer with each in a row, with a random part.
+#[derive(Debug, Default)]
+struct BackOff {
+    failures: u32,
+}
+
+impl BackOff {
+    const LONGEST: u64 = 1000;
+
+    fn after_failure(&mut self, random: &mut impl Rng) -> Duration {
+        let longest = (10 << self.failures.min(7)).min(Self::LONGEST);
+        self.failures += 1;
+        Duration::from_millis(random.random_range(longest / 2..=longest))
+    }
+
+    fn after_success(&mut self) {
+        self.failures = 0;
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::{BackOff, Shared};
 use crate::respond::{Context, Transport};
 
 /// Limits of connections.
@@ -113,18 +113,26 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let mut random = SmallRng::from_os_rng();
+    let mut back_off = BackOff::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            Ok(accepted) => {
+                back_off.after_success();
+                accepted
+            }
             Err(error) => {
                 // A connection that ended before it was accepted, or a lack of descriptors or memory.
                 shared.metrics.receive_errors.add(1);
                 tracing::warn!(%error, "Accepting a DNS connection failed; trying again.");
-                tokio::time::sleep(Duration::from_millis(random.random_range(10..50))).await;
+                let rest = tokio::time::sleep(back_off.after_failure(&mut random));
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = rest => {}
+                }
                 continue;
             }
         };

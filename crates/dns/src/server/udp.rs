@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::{BackOff, Shared};
 use crate::respond::{Context, Transport};
 
 /// Datagrams per system call.
@@ -42,10 +42,12 @@ pub(super) fn run_thread(shared: Arc<Shared>, socket: std::net::UdpSocket, stop:
 async fn serve(shared: &Shared, socket: &UdpSocket) -> io::Result<()> {
     let mut batch = Batch::new();
     let mut random = SmallRng::from_os_rng();
+    let mut back_off = BackOff::default();
     loop {
         socket.readable().await?;
         match batch.receive(socket) {
             Ok(()) => {
+                back_off.after_success();
                 batch.answer(shared, &mut random);
                 batch.send(shared, socket).await?;
                 // Lets the token and timers of this thread have their turn under load.
@@ -55,7 +57,7 @@ async fn serve(shared: &Shared, socket: &UdpSocket) -> io::Result<()> {
                 // Such as a lack of memory; errors of peers do not arrive at a socket without a connection.
                 shared.metrics.receive_errors.add(1);
                 tracing::warn!(%error, "Receiving DNS queries failed; trying again.");
-                tokio::time::sleep(Duration::from_millis(random.random_range(10..50))).await;
+                tokio::time::sleep(back_off.after_failure(&mut random)).await;
             }
         }
     }
