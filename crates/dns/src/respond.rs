@@ -71,15 +71,17 @@ pub fn respond(catalog: &Catalog, packet: &[u8], context: &Context, out: &mut Ve
         Ok(query) => respond_to(catalog, &query, context, out),
         Err(Unanswerable::TooShort) => Outcome::Dropped(Dropped::TooShort),
         Err(Unanswerable::Response) => Outcome::Dropped(Dropped::Response),
-        Err(Unanswerable::Opcode { head, question }) => refuse(head, question, Rcode::NotImp, out),
-        Err(Unanswerable::Malformed { head, question, .. }) => refuse(head, question, Rcode::FormErr, out),
+        Err(Unanswerable::Opcode { head, question, edns }) => refuse(head, question, edns, Rcode::NotImp, out),
+        Err(Unanswerable::Malformed {
+            head, question, edns, ..
+        }) => refuse(head, question, edns, Rcode::FormErr, out),
     }
 }
 
 /// Appends the answer that says that answering failed, as far as the packet has a header.
 pub(crate) fn respond_failure(packet: &[u8], out: &mut Vec<u8>) {
     if let Some(head) = packet.first_chunk::<4>() {
-        refuse(*head, &[], Rcode::ServFail, out);
+        refuse(*head, &[], None, Rcode::ServFail, out);
     }
 }
 
@@ -92,8 +94,9 @@ pub(crate) fn truncate(answer: &mut Vec<u8>, question_end: usize) {
     }
 }
 
-fn refuse(head: [u8; 4], question: &[u8], rcode: Rcode, out: &mut Vec<u8>) -> Outcome {
-    Writer::new(out, head, question, TCP, None).finish(rcode, false, None, 0);
+fn refuse(head: [u8; 4], question: &[u8], edns: Option<Edns>, rcode: Rcode, out: &mut Vec<u8>) -> Outcome {
+    let edns = edns.as_ref();
+    Writer::new(out, head, question, TCP, edns).finish(rcode, false, edns, 0);
     Outcome::Answered {
         record_type: None,
         rcode,

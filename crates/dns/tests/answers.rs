@@ -302,6 +302,15 @@ fn what_is_not_a_query() {
         (ResponseCode::NotImp, 1)
     );
     assert_eq!(outcome(&notify).1[2], 0x80 | 4 << 3, "the opcode");
+    let notify = with_edns(notify, 1232, 0, 0, &[]);
+    assert!(ask(&catalog, &notify, &context("192.0.2.1", 0)).edns.is_some());
+    let mut none = with_edns(vec![0; 12], 1232, 0, 0, &[]);
+    none[3] = 0x10;
+    let answer = ask(&catalog, &none, &context("192.0.2.1", 0));
+    assert_eq!(
+        (answer.metadata.response_code, answer.edns.is_some()),
+        (ResponseCode::FormErr, true)
+    );
     let cut = query("app.tm.example", A);
     let answer = ask(&catalog, &cut[..cut.len() - 1], &context("192.0.2.1", 0));
     assert_eq!(
@@ -361,6 +370,8 @@ fn malformed_options_are_a_format_error() {
         let packet = with_edns(query("app.tm.example", A), 4096, 0, 0, options);
         let answer = ask(&catalog(), &packet, &context("192.0.2.1", 0));
         assert_eq!(answer.metadata.response_code, ResponseCode::FormErr, "{options:?}");
+        // Without an OPT record a resolver would take it that EDNS is not understood at all.
+        assert_eq!(answer.edns.unwrap().options().as_ref(), [], "{options:?}");
     }
 }
 

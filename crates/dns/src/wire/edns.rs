@@ -35,16 +35,20 @@ pub struct ClientSubnet {
 }
 
 impl Edns {
-    /// Reads an OPT record from its class, its time to live and its data.
-    pub(super) fn read(class: u16, ttl: u32, data: &[u8]) -> Result<Self, Malformed> {
-        let mut edns = Self {
+    /// What the class and the time to live of an OPT record say.
+    pub(super) fn new(class: u16, ttl: u32) -> Self {
+        Self {
             udp_size: class,
             version: (ttl >> 16) as u8,
             dnssec_ok: ttl & 0x8000 != 0,
             client_subnet: None,
-        };
-        if edns.version != 0 {
-            return Ok(edns);
+        }
+    }
+
+    /// Reads the record's data.
+    pub(super) fn read_options(&mut self, data: &[u8]) -> Result<(), Malformed> {
+        if self.version != 0 {
+            return Ok(());
         }
         let mut rest = data;
         while !rest.is_empty() {
@@ -53,13 +57,13 @@ impl Edns {
             let length = usize::from(u16::from_be_bytes([length_high, length_low]));
             let (value, after) = after.split_at_checked(length).ok_or(Malformed::Edns)?;
             if u16::from_be_bytes([code_high, code_low]) == CLIENT_SUBNET
-                && edns.client_subnet.replace(ClientSubnet::read(value)?).is_some()
+                && self.client_subnet.replace(ClientSubnet::read(value)?).is_some()
             {
                 return Err(Malformed::ClientSubnet);
             }
             rest = after;
         }
-        Ok(edns)
+        Ok(())
     }
 }
 
@@ -125,6 +129,11 @@ fn octets_of(prefix: u8) -> usize {
 mod tests {
     use super::*;
 
+    fn read(class: u16, ttl: u32, data: &[u8]) -> Result<Edns, Malformed> {
+        let mut edns = Edns::new(class, ttl);
+        edns.read_options(data).map(|()| edns)
+    }
+
     fn option(code: u16, value: &[u8]) -> Vec<u8> {
         let mut bytes = code.to_be_bytes().to_vec();
         bytes.extend((value.len() as u16).to_be_bytes());
@@ -137,7 +146,7 @@ mod tests {
         let mut data = option(10, &[1; 8]);
         data.extend(option(65001, &[]));
         data.extend(option(CLIENT_SUBNET, &[0, 1, 24, 0, 192, 0, 2]));
-        let edns = Edns::read(1232, 0x8000, &data).unwrap();
+        let edns = read(1232, 0x8000, &data).unwrap();
         assert!(edns.dnssec_ok);
         assert_eq!(
             edns.client_subnet.unwrap().network(),
@@ -149,13 +158,13 @@ mod tests {
     fn options_that_end_too_early_are_malformed() {
         let whole = option(10, &[1; 8]);
         for end in 1..whole.len() {
-            assert_eq!(Edns::read(1232, 0, &whole[..end]), Err(Malformed::Edns), "{end}");
+            assert_eq!(read(1232, 0, &whole[..end]), Err(Malformed::Edns), "{end}");
         }
     }
 
     #[test]
     fn options_of_another_version_are_not_read() {
-        assert_eq!(Edns::read(1232, 1 << 16, &[1]).unwrap().version, 1);
+        assert_eq!(read(1232, 1 << 16, &[1]).unwrap().version, 1);
     }
 
     #[test]
@@ -188,6 +197,6 @@ mod tests {
             assert_eq!(ClientSubnet::read(bad), Err(Malformed::ClientSubnet), "{why}");
         }
         let twice = [option(CLIENT_SUBNET, none), option(CLIENT_SUBNET, none)].concat();
-        assert_eq!(Edns::read(1232, 0, &twice), Err(Malformed::ClientSubnet));
+        assert_eq!(read(1232, 0, &twice), Err(Malformed::ClientSubnet));
     }
 }

@@ -34,6 +34,8 @@ pub enum Unanswerable<'p> {
         head: [u8; 4],
         /// The question, if it has one that can be read.
         question: &'p [u8],
+        /// The OPT record, if one can be read: it makes one go back, too.
+        edns: Option<Edns>,
     },
     /// FORMERR.
     Malformed {
@@ -41,6 +43,8 @@ pub enum Unanswerable<'p> {
         head: [u8; 4],
         /// The question, as far as it could be read.
         question: &'p [u8],
+        /// The OPT record, as far as it could be read, without the client's network.
+        edns: Option<Edns>,
         /// What is wrong.
         why: Malformed,
     },
@@ -133,44 +137,66 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Unanswerable<'_>> {
         return Err(Unanswerable::Response);
     }
     let head = [id_high, id_low, flags_high, flags_low];
-    let [questions, answers, authorities, additionals] = counts_of(counts);
-    let question = if questions == 1 { read_question(body) } else { None };
+    let counts = counts_of(counts);
+    let question = if counts[0] == 1 { read_question(body) } else { None };
     let echo = question.as_ref().map_or(&[][..], |question| question.wire);
-    if flags_high & 0x78 != 0 {
-        return Err(Unanswerable::Opcode { head, question: echo });
-    }
-    let malformed = |why| Unanswerable::Malformed {
-        head,
-        question: echo,
-        why,
-    };
-    if questions != 1 {
-        return Err(malformed(Malformed::QuestionCount));
-    }
-    let question = question.ok_or(malformed(Malformed::Question))?;
-    let mut records = Records(body.get(question.wire.len()..).unwrap_or_default());
-    for _ in 0..u32::from(answers) + u32::from(authorities) {
-        records.next().ok_or(malformed(Malformed::Record))?;
-    }
     let mut edns = None;
+    let records = match (&question, counts[0]) {
+        (None, 1..) => Err(Malformed::Question),
+        _ => read_records(body.get(echo.len()..).unwrap_or_default(), counts, &mut edns),
+    };
+    if flags_high & 0x78 != 0 {
+        return Err(Unanswerable::Opcode {
+            head,
+            question: echo,
+            edns,
+        });
+    }
+    let complete = if counts[0] == 1 {
+        records
+    } else {
+        Err(Malformed::QuestionCount)
+    };
+    match (question, complete) {
+        (Some(question), Ok(())) => Ok(Query {
+            head,
+            question: question.wire,
+            name: question.name,
+            record_type: question.record_type,
+            class: question.class,
+            edns,
+        }),
+        (_, complete) => Err(Unanswerable::Malformed {
+            head,
+            question: echo,
+            edns: edns.map(|edns| Edns {
+                client_subnet: None,
+                ..edns
+            }),
+            why: complete.err().unwrap_or(Malformed::Question),
+        }),
+    }
+}
+
+/// Passes over the records behind the question and reads the OPT record.
+fn read_records(bytes: &[u8], counts: [u16; 4], edns: &mut Option<Edns>) -> Result<(), Malformed> {
+    let [_, answers, authorities, additionals] = counts;
+    let mut records = Records(bytes);
+    for _ in 0..u32::from(answers) + u32::from(authorities) {
+        records.next().ok_or(Malformed::Record)?;
+    }
     for _ in 0..additionals {
-        let record = records.next().ok_or(malformed(Malformed::Record))?;
+        let record = records.next().ok_or(Malformed::Record)?;
         if record.record_type != RecordType::OPT {
             continue;
         }
         if !record.at_root || edns.is_some() {
-            return Err(malformed(Malformed::Edns));
+            return Err(Malformed::Edns);
         }
-        edns = Some(Edns::read(record.class, record.ttl, record.data).map_err(malformed)?);
+        edns.insert(Edns::new(record.class, record.ttl))
+            .read_options(record.data)?;
     }
-    Ok(Query {
-        head,
-        question: question.wire,
-        name: question.name,
-        record_type: question.record_type,
-        class: question.class,
-        edns,
-    })
+    Ok(())
 }
 
 fn counts_of(bytes: [u8; 8]) -> [u16; 4] {
@@ -306,14 +332,19 @@ mod tests {
             parse(&notify).unwrap_err(),
             Unanswerable::Opcode {
                 head,
-                question: QUESTION
+                question: QUESTION,
+                edns: None
             }
         );
         let update = packet(0x28, [1, 0, 0, 0], &[]);
         let head = [0xAB, 0xCD, 0x28, 0];
         assert_eq!(
             parse(&update).unwrap_err(),
-            Unanswerable::Opcode { head, question: &[] }
+            Unanswerable::Opcode {
+                head,
+                question: &[],
+                edns: None
+            }
         );
     }
 
