@@ -5,6 +5,26 @@
 //! The decision and the encoding of the answer are pure: [`respond`] and [`answer::answer`] take the packet, the
 //! client's address and the draw as arguments.
 //!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use dns::{Catalog, Config, Metrics, Server, Zone, Zones};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn serve(first: Zone, next: Zone) -> Result<(), Box<dyn std::error::Error>> {
+//! let zones = Arc::new(Zones::new(Catalog::new(&[first])?));
+//! let metrics = Arc::new(Metrics::default());
+//! let server = Server::bind(&Config::default(), zones.clone(), metrics.clone())?;
+//! let stop = CancellationToken::new();
+//! let serving = tokio::spawn(server.run(stop.clone()));
+//! // Any time later, as often as needed:
+//! zones.publish(Catalog::new(&[next])?);
+//! stop.cancel();
+//! serving.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The library knows nothing of health: who publishes a zone leaves out the endpoints that must not be answered.
 //!
 //! Each address family is a set of its own, as A and AAAA records are: an endpoint that has no address of the family

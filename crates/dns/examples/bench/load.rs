@@ -96,12 +96,15 @@ impl Load {
             totals.wrong,
             totals.lost,
         );
-        if let (Some(before), Some(after)) = (processor_began, processor()?) {
-            let used = (after - before).as_secs_f64();
-            let per_query = used * 1e6 / totals.answered as f64;
+        if let (Some((user, system)), Some((user_end, system_end))) = (processor_began, processor()?) {
+            let of = |used: Duration| used.as_secs_f64() * 1e6 / totals.answered as f64;
+            let (user, system) = (user_end - user, system_end - system);
+            let share = 100.0 * (user + system).as_secs_f64() / took.as_secs_f64();
             line += &format!(
-                ", {per_query:.2} us of the server's processor time a query ({:.0} %)",
-                100.0 * used / took.as_secs_f64()
+                ", {:.2} us of the server's processor time a query (user {:.2}, system {:.2}; {share:.0} % of one core)",
+                of(user + system),
+                of(user),
+                of(system),
             );
         }
         Ok(line)
@@ -238,11 +241,15 @@ pub fn question(name: &str) -> Vec<u8> {
     packet
 }
 
-/// Processor time of all threads of a process so far.
-fn processor_time(pid: u32) -> Result<Duration, Box<dyn std::error::Error>> {
+/// Processor time of all threads of a process so far: in the program and in the system.
+pub fn processor_time(pid: u32) -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // Behind the program's name in parentheses: user time is field 14, system time field 15, in hundredths of a second.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * 10))
+    let time = |field: usize| {
+        fields[field]
+            .parse()
+            .map(|ticks: u64| Duration::from_millis(ticks * 10))
+    };
+    Ok((time(11)?, time(12)?))
 }
