@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::query::Malformed;
+use super::malformed::Malformed;
 
 /// Option code of the client's network.
 pub(super) const CLIENT_SUBNET: u16 = 8;

@@ -1,16 +1,19 @@
 //! The wire format of DNS messages: queries are parsed by hand and answers written from prepared parts, because
-//! decoding and encoding whole messages costs more than everything else a query needs (`docs/performance.md`).
+//! decoding and encoding whole messages takes several times the processor time of all other work on a query
+//! (`docs/performance.md`).
 //!
 //! Tests and fuzz targets hold both directions against `hickory-proto`.
 
 mod codes;
 mod edns;
+mod malformed;
 mod query;
 mod writer;
 
 pub use codes::{Rcode, RecordType};
 pub use edns::{ClientSubnet, Edns};
-pub use query::{LowerName, Malformed, Query, Unanswerable, parse};
+pub use malformed::Malformed;
+pub use query::{LowerName, Query, Unanswerable, parse};
 pub(crate) use writer::{NameAt, Section, Writer};
 
 /// Length of the header of every message.

@@ -2,6 +2,7 @@
 
 use super::codes::RecordType;
 use super::edns::Edns;
+use super::malformed::Malformed;
 use super::{HEADER, MAX_NAME};
 
 /// A query that can be answered.
@@ -48,21 +49,6 @@ pub enum Unanswerable<'p> {
         /// What is wrong.
         why: Malformed,
     },
-}
-
-/// What is wrong with a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
-    /// Not exactly one question (RFC 9619).
-    QuestionCount,
-    /// The question's name, type or class.
-    Question,
-    /// A record after the question does not fit into the packet.
-    Record,
-    /// The OPT record: twice, not at the root, or its options.
-    Edns,
-    /// The option with the client's network.
-    ClientSubnet,
 }
 
 /// A name in wire format and lower case, with the places where its labels begin.
