@@ -1,0 +1,54 @@
+//! The thread that writes: a transaction waits for the disk, which must not hold up what the runtime does.
+
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Store, StoreError};
+use crate::state::Change;
+
+/// What is stored in one transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// In order.
+    pub changes: Vec<Change>,
+    /// Everything that a damaged store had lost is there again.
+    pub recovered: bool,
+}
+
+/// Hands batches to the thread. Dropping it closes the store once what was handed over is stored.
+#[derive(Debug)]
+pub struct Writer {
+    batches: mpsc::Sender<(Batch, oneshot::Sender<Result<(), StoreError>>)>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub fn start(store: Store) -> std::io::Result<Self> {
+        // There is one caller, which waits for each batch.
+        let (batches, mut queue) = mpsc::channel::<(Batch, oneshot::Sender<_>)>(1);
+        thread::Builder::new().name("store".to_owned()).spawn(move || {
+            while let Some((batch, done)) = queue.blocking_recv() {
+                // Nobody waits any more when the process ends.
+                let _ = done.send(store.write(&batch));
+            }
+        })?;
+        Ok(Self { batches })
+    }
+
+    /// Stores a batch.
+    ///
+    /// # Errors
+    /// When it is not stored.
+    pub async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let ended = || StoreError::Write {
+            cause: "the thread that writes has ended".to_owned(),
+        };
+        let (done, result) = oneshot::channel();
+        self.batches.send((batch, done)).await.map_err(|_| ended())?;
+        result.await.map_err(|_| ended())?
+    }
+}
