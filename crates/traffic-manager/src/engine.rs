@@ -48,7 +48,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Request>,
     writer: Writer,
-    observer: Box<dyn Fn(&Transition) + Send>,
+    observer: Box<dyn Fn(&Transition) + Send + Sync>,
 }
 
 /// An engine that starts at a state, and the way to it. The observer is told each change of an endpoint's status.
@@ -58,7 +58,7 @@ pub fn new(
     state: State,
     recovery: Recovery,
     writer: Writer,
-    observer: impl Fn(&Transition) + Send + 'static,
+    observer: impl Fn(&Transition) + Send + Sync + 'static,
 ) -> (Engine, Handle) {
     let (operations, queue) = mpsc::channel(QUEUE);
     let state = Arc::new(state);

@@ -7,9 +7,12 @@
 //!
 //! It knows nothing of Kubernetes, and holds nothing that two instances fed by the same hub agent would answer differently.
 
+pub mod app;
+pub mod args;
 pub mod arm;
 pub mod auth;
 pub mod decide;
+pub mod dns_metrics;
 pub mod engine;
 pub mod error;
 pub mod faults;
@@ -23,3 +26,4 @@ pub mod state;
 pub mod store;
 pub mod throttle;
 pub mod transitions;
+pub mod zone;

@@ -11,7 +11,7 @@ use crate::arm::path::EndpointId;
 use crate::arm::{ADDRESSES, PROFILES, body, checks, render};
 use crate::error::ArmError;
 use crate::model::{Endpoint, EndpointKind, Health, Profile, Routing, SyntheticAddress, Target};
-use crate::state::{Change, State};
+use crate::state::{Change, Destination, State};
 
 pub(super) fn get(state: &State, settings: &Settings, id: &EndpointId) -> Result<Decision, ArmError> {
     let profile = parent(state, id)?;
@@ -131,6 +131,7 @@ pub(super) fn settle(
     }
     assign_priorities(profile)?;
     check_unique(state, profile)?;
+    check_loop(state, settings, profile)?;
     check_routing(profile)
 }
 
@@ -215,6 +216,18 @@ fn check_unique(state: &State, profile: &Profile) -> Result<(), ArmError> {
         }
     }
     Ok(())
+}
+
+/// A name must not lead to itself.
+fn check_loop(state: &State, settings: &Settings, profile: &Profile) -> Result<(), ArmError> {
+    let own = format!("{}.{}", profile.relative_name, settings.origin).to_ascii_lowercase();
+    let leads_back = |endpoint: &&Endpoint| state.destination(endpoint) == Destination::Name(own.clone());
+    profile.endpoints.iter().find(leads_back).map_or(Ok(()), |endpoint| {
+        Err(ArmError::bad_request(format!(
+            "The target of endpoint '{}' is the profile's own name.",
+            endpoint.name
+        )))
+    })
 }
 
 fn check_routing(profile: &Profile) -> Result<(), ArmError> {
