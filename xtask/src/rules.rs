@@ -80,6 +80,11 @@ const RULES: &[Rule] = &[
         never: &["kube-client", "kube-runtime", "hyper", "tonic"],
     },
     Rule {
+        package: "traffic-manager",
+        ours: &["dns", "kit"],
+        never: &["tonic"],
+    },
+    Rule {
         package: "hub-agent",
         ours: &["api", "merge", "schema", "fairway-core", "wire", "kit"],
         never: NO_OTHER_AGENT,
@@ -114,6 +119,7 @@ const EVERYTHING: &[&str] = &[
     "dns",
     "hub-agent",
     "member-agent",
+    "traffic-manager",
 ];
 
 /// Crates that nobody may need: the one crypto provider is ring.

@@ -21,7 +21,7 @@ use crate::metrics::{AppMetrics, EndpointMetrics};
 use crate::probe::{Limits, Prober};
 use crate::recovery::Recovery;
 use crate::state::State;
-use crate::store::{Opened, Source, Store, StoreError, Writer};
+use crate::store::{Closed, Opened, Source, Store, StoreError, Writer};
 use crate::throttle::Throttle;
 use crate::transitions::Transition;
 use crate::zone::{ZoneSettings, zone};
@@ -114,6 +114,7 @@ pub struct App {
     endpoints: EndpointMetrics,
     /// Entries of the zone that cannot be served.
     unserved: IntGauge,
+    closed: Closed,
     stop: CancellationToken,
 }
 
@@ -142,12 +143,13 @@ impl App {
         };
         let auth = Authenticator::new(config.clients.clone(), key, config.token_lifetime)?;
         let transitions = own.endpoints.clone();
+        let (writer, closed) = Writer::start(opened.store).map_err(Failure::Thread)?;
         let (engine, handle) = engine::new(
             settings(&config),
             Clock::System,
             opened.state,
             Recovery::settling_after(recovering, config.recovery_pause),
-            Writer::start(opened.store).map_err(Failure::Thread)?,
+            writer,
             move |transition| {
                 transitions.changed(transition);
                 log(transition);
@@ -178,6 +180,7 @@ impl App {
             servers: Vec::new(),
             endpoints: own.endpoints,
             unserved,
+            closed,
             stop,
         };
         // A zone that cannot be served at all shows at the start.
@@ -229,10 +232,16 @@ impl App {
         };
         tasks.spawn("engine", until_stop(stop.clone(), Box::pin(self.engine.run())));
         let prober = self.prober;
-        tasks.spawn("prober", until_stop(stop.clone(), Box::pin(async move {
-            prober.run().await;
-            Ok(())
-        })));
+        tasks.spawn(
+            "prober",
+            until_stop(
+                stop.clone(),
+                Box::pin(async move {
+                    prober.run().await;
+                    Ok(())
+                }),
+            ),
+        );
         let publisher = Publisher {
             handle: self.handle,
             zones: self.zones,
@@ -244,11 +253,19 @@ impl App {
         tasks.spawn("arm", self.arm.run());
         let dns = self.dns;
         let dns_stop = stop.clone();
-        tasks.spawn("dns", async move { dns.run(dns_stop).await.map_err(|err| err.to_string()) });
+        tasks.spawn(
+            "dns",
+            async move { dns.run(dns_stop).await.map_err(|err| err.to_string()) },
+        );
         for (name, server) in self.servers {
             tasks.spawn(name, server.run(stop.clone()));
         }
-        Ok(tasks.join(GRACE).await?)
+        let ended = tasks.join(GRACE).await;
+        // Whoever starts another one with the same store may do so when this returns.
+        if tokio::time::timeout(GRACE, self.closed.wait()).await.is_err() {
+            tracing::warn!("The store was not closed in time.");
+        }
+        Ok(ended?)
     }
 
     fn publish(&self) {

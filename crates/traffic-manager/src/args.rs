@@ -29,14 +29,15 @@ pub struct Arguments {
 }
 
 fn flags() -> FlagSet {
-    let about = "The traffic manager of Fairway: a DNS-based global load balancer with the API of Azure Traffic Manager.";
+    let about =
+        "The traffic manager of Fairway: a DNS-based global load balancer with the API of Azure Traffic Manager.";
     let set = FlagSet::new("traffic-manager", about);
     log_flags(dns_flags(arm_flags(set)))
 }
 
 fn arm_flags(set: FlagSet) -> FlagSet {
     set.value("store", "/var/lib/fairway-traffic-manager", "Directory of the store.")
-        .value("clients-file", "/etc/fairway-traffic-manager/clients.json", "JSON file of the clients and their secrets.")
+        .value("clients-file", "/etc/fairway-traffic-manager/clients/clients.json", "JSON file of the clients and their secrets.")
         .value("token-key-file", "", "File with the key that signs tokens, shared by instances; empty means an own one in the store.")
         .value("token-lifetime", "1h", "How long tokens last.")
         .value("arm-bind-address", "0.0.0.0:9445", "Address of the ARM surface.")
@@ -63,9 +64,21 @@ fn dns_flags(set: FlagSet) -> FlagSet {
 }
 
 fn log_flags(set: FlagSet) -> FlagSet {
-    set.value("health-probe-bind-address", ":8081", "Address of the probes of this process; 0 switches them off.")
-        .value("metrics-bind-address", ":8080", "Address of the metrics; 0 switches them off.")
-        .value("log-format", "auto", "text, json, or auto: text on a terminal, else json.")
+    set.value(
+        "health-probe-bind-address",
+        ":8081",
+        "Address of the probes of this process; 0 switches them off.",
+    )
+    .value(
+        "metrics-bind-address",
+        ":8080",
+        "Address of the metrics; 0 switches them off.",
+    )
+    .value(
+        "log-format",
+        "auto",
+        "text, json, or auto: text on a terminal, else json.",
+    )
 }
 
 impl Arguments {
@@ -103,8 +116,13 @@ fn config(values: &mut Values) -> Option<Config> {
     let file = |values: &Values, name| Some(values.text(name)).filter(|text| !text.is_empty());
     let public_url = file(values, "public-url").map(|url| url.trim_end_matches('/').to_owned());
     if let Some(url) = &public_url {
-        let valid = url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
-        values.require(valid, "The flag --public-url must be an address such as https://tm.example.com.");
+        let valid = url
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
+        values.require(
+            valid,
+            "The flag --public-url must be an address such as https://tm.example.com.",
+        );
     }
     let mut dns = dns::Config {
         listen: listen?,
@@ -160,7 +178,9 @@ fn addresses(values: &mut Values, name: &'static str) -> Option<Vec<SocketAddr>>
     let text = values.text(name);
     let parsed: Result<Vec<SocketAddr>, _> = text.split(',').map(|address| address.trim().parse()).collect();
     if parsed.is_err() {
-        values.problem(format!("The flag --{name} must be addresses such as 0.0.0.0:53, not {text:?}."));
+        values.problem(format!(
+            "The flag --{name} must be addresses such as 0.0.0.0:53, not {text:?}."
+        ));
     }
     parsed.ok()
 }
@@ -205,7 +225,9 @@ fn name_servers(values: &mut Values) -> Option<Vec<NameServer>> {
             .map(|address| address.trim().parse())
             .collect();
         let Ok(addresses) = addresses else {
-            values.problem(format!("The flag --name-servers has an address that is none in {entry:?}."));
+            values.problem(format!(
+                "The flag --name-servers has an address that is none in {entry:?}."
+            ));
             return None;
         };
         servers.push(NameServer { name, addresses });
@@ -230,7 +252,9 @@ fn networks(values: &mut Values) -> Option<NetworkTable> {
     match read_networks(Path::new(&file)) {
         Ok(table) => Some(table),
         Err(cause) => {
-            values.problem(format!("The file {file:?} of --network-table-file cannot be used: {cause}."));
+            values.problem(format!(
+                "The file {file:?} of --network-table-file cannot be used: {cause}."
+            ));
             None
         }
     }
@@ -241,8 +265,14 @@ fn read_networks(path: &Path) -> Result<NetworkTable, String> {
     let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|err| err.to_string())?;
     let mut networks = Vec::new();
     for entry in entries {
-        let network = entry.network.parse().map_err(|_| format!("{:?} is no network", entry.network))?;
-        networks.push((network, entry.locations.iter().map(|location| canonical(location)).collect()));
+        let network = entry
+            .network
+            .parse()
+            .map_err(|_| format!("{:?} is no network", entry.network))?;
+        networks.push((
+            network,
+            entry.locations.iter().map(|location| canonical(location)).collect(),
+        ));
     }
     NetworkTable::new(networks).map_err(|err| err.to_string())
 }
@@ -257,12 +287,23 @@ mod tests {
 
     #[test]
     fn a_zone_and_its_name_servers_are_enough() {
-        let arguments = parse(&["--zone=tm.example.com", "--name-servers=ns1.tm.example.com=192.0.2.1+2001:db8::1,ns.example.net"]);
+        let arguments = parse(&[
+            "--zone=tm.example.com",
+            "--name-servers=ns1.tm.example.com=192.0.2.1+2001:db8::1,ns.example.net",
+        ]);
         let config = arguments.unwrap().config;
         assert_eq!(config.zone.origin.to_ascii(), "tm.example.com.");
         assert_eq!(config.zone.mailbox.to_ascii(), "hostmaster.tm.example.com.");
-        let servers: Vec<_> = config.zone.name_servers.iter().map(|s| (s.name.to_ascii(), s.addresses.len())).collect();
-        assert_eq!(servers, [("ns1.tm.example.com.".to_owned(), 2), ("ns.example.net.".to_owned(), 0)]);
+        let servers: Vec<_> = config
+            .zone
+            .name_servers
+            .iter()
+            .map(|s| (s.name.to_ascii(), s.addresses.len()))
+            .collect();
+        assert_eq!(
+            servers,
+            [("ns1.tm.example.com.".to_owned(), 2), ("ns.example.net.".to_owned(), 0)]
+        );
         assert_eq!(config.zone.reserved().collect::<Vec<_>>(), ["ns1"]);
         assert!(matches!(config.arm, Listen::Tls(..)));
     }

@@ -23,7 +23,10 @@ impl DnsCollector {
         let mut descriptions = Vec::new();
         for family in metrics.families() {
             let labels = match &family.values {
-                Values::Counters(counters) => counters.first().map(|(labels, _)| labels.as_slice()).unwrap_or_default(),
+                Values::Counters(counters) => counters
+                    .first()
+                    .map(|(labels, _)| labels.as_slice())
+                    .unwrap_or_default(),
                 _ => &[],
             };
             let labels = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -44,7 +47,10 @@ impl Collector for DnsCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let families = self.metrics.families();
-        let filled = families.iter().map(convert).filter(|family| !family.get_metric().is_empty());
+        let filled = families
+            .iter()
+            .map(convert)
+            .filter(|family| !family.get_metric().is_empty());
         filled.collect()
     }
 }
@@ -64,9 +70,7 @@ fn convert(family: &Family) -> MetricFamily {
             gauge.set_value(*value as f64);
             (MetricType::GAUGE, vec![Metric::from_gauge(gauge)])
         }
-        Values::Histogram { buckets, count, sum } => {
-            (MetricType::HISTOGRAM, vec![histogram(buckets, *count, *sum)])
-        }
+        Values::Histogram { buckets, count, sum } => (MetricType::HISTOGRAM, vec![histogram(buckets, *count, *sum)]),
     };
     converted.set_field_type(kind);
     converted.set_metric(metrics);

@@ -1,6 +1,9 @@
 //! The one place where the state changes: operations are decided one after the other, stored in batches and answered once
 //! they are stored. Reads come from the published state and wait for nobody.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -266,7 +269,13 @@ impl Engine {
 }
 
 /// Answers a batch of which nothing is stored.
-fn refuse(answers: Vec<(Option<oneshot::Sender<Result<Answer, ArmError>>>, Result<Answer, ArmError>)>, failure: &StoreError) {
+fn refuse(
+    answers: Vec<(
+        Option<oneshot::Sender<Result<Answer, ArmError>>>,
+        Result<Answer, ArmError>,
+    )>,
+    failure: &StoreError,
+) {
     for (done, _) in answers {
         if let Some(done) = done {
             let _ = done.send(Err(unavailable(&failure.to_string())));

@@ -40,7 +40,8 @@ impl ArmError {
 
     /// A resource does not exist: 404 `ResourceNotFound`.
     pub fn not_found(kind: &str, group: &str, name: &str) -> Self {
-        let message = format!("The Resource 'Microsoft.Network/{kind}/{name}' under resource group '{group}' was not found.");
+        let message =
+            format!("The Resource 'Microsoft.Network/{kind}/{name}' under resource group '{group}' was not found.");
         Self::new(404, "ResourceNotFound", message)
     }
 

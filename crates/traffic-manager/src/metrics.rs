@@ -63,11 +63,7 @@ impl AppMetrics {
                 )?,
             },
             probes: ProbeMetrics {
-                probes: counter(
-                    "fairway_traffic_manager_probes_total",
-                    "Probes by result.",
-                    &["result"],
-                )?,
+                probes: counter("fairway_traffic_manager_probes_total", "Probes by result.", &["result"])?,
                 seconds: metrics.register(Histogram::with_opts(seconds)?)?,
             },
             endpoints: EndpointMetrics {

@@ -54,9 +54,11 @@ impl Recovery {
     pub fn ready(&self, now: Instant) -> Result<(), String> {
         match *self.progress.lock() {
             Progress::Done => Ok(()),
-            Progress::Waiting => Err("The store was lost; names are not answered until a hub agent has written its \
+            Progress::Waiting => Err(
+                "The store was lost; names are not answered until a hub agent has written its \
                                       profiles again, which it does within six minutes."
-                .to_owned()),
+                    .to_owned(),
+            ),
             Progress::Writing { first, .. } => Err(format!(
                 "The store was lost and a hub agent has been writing its profiles again for {} s; names are not answered \
                  until it has written nothing for {} s.",

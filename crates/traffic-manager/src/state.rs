@@ -46,7 +46,8 @@ impl State {
             Change::PutProfile(profile) => {
                 let key = profile.id.key();
                 self.forget_name(&key);
-                self.names.insert(profile.relative_name.to_ascii_lowercase(), key.clone());
+                self.names
+                    .insert(profile.relative_name.to_ascii_lowercase(), key.clone());
                 self.profiles.insert(key, profile);
             }
             Change::DeleteProfile(key) => {
@@ -119,7 +120,10 @@ impl State {
             return Some(target.clone());
         }
         if let Target::Resource { id } = &endpoint.target
-            && let Some(name) = self.addresses.get(&id.key()).and_then(|address| address.full_name(origin))
+            && let Some(name) = self
+                .addresses
+                .get(&id.key())
+                .and_then(|address| address.full_name(origin))
         {
             return Some(name);
         }

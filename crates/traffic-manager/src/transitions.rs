@@ -31,7 +31,9 @@ pub fn between(before: &State, after: &State) -> Vec<Transition> {
         if !moved && old.is_some_and(|old| std::sync::Arc::ptr_eq(old, profile)) {
             continue;
         }
-        let earlier = old.map(|old| statuses(before, old).collect::<Vec<_>>()).unwrap_or_default();
+        let earlier = old
+            .map(|old| statuses(before, old).collect::<Vec<_>>())
+            .unwrap_or_default();
         for (endpoint, _, to) in statuses(after, profile) {
             let from = earlier
                 .iter()

@@ -60,7 +60,9 @@ impl AddressBody {
         })?;
         let compact: String = location.split_whitespace().collect();
         if !checks::is_label(&compact) {
-            return Err(ArmError::bad_request(format!("The location '{location}' is not valid.")));
+            return Err(ArmError::bad_request(format!(
+                "The location '{location}' is not valid."
+            )));
         }
         let properties = self.properties.ok_or_else(|| missing("properties"))?;
         let dns = properties.dns_settings.unwrap_or_default();
@@ -68,14 +70,18 @@ impl AddressBody {
         if let Some(label) = &label
             && !checks::is_label(label)
         {
-            let message = format!("The domain name label '{label}' is invalid. It must be one DNS label of at most 63 characters.");
+            let message = format!(
+                "The domain name label '{label}' is invalid. It must be one DNS label of at most 63 characters."
+            );
             return Err(ArmError::new(400, "InvalidDomainNameLabel", message));
         }
         let fqdn = dns.fqdn.filter(|name| !name.is_empty() && !is_below(name, origin));
         if let Some(name) = &fqdn
             && !checks::is_host(name)
         {
-            return Err(ArmError::bad_request(format!("The full name '{name}' is not a host name.")));
+            return Err(ArmError::bad_request(format!(
+                "The full name '{name}' is not a host name."
+            )));
         }
         let ip = properties.ip.filter(|ip| !ip.is_empty());
         let ip = ip.map(|text| read_ip(&text)).transpose()?;

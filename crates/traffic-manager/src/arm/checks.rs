@@ -42,17 +42,26 @@ pub fn enabled(property: &str, value: Option<&str>, default: bool) -> Result<boo
 /// 400 that says which one cannot be sent.
 pub fn headers(headers: Vec<Header>) -> Result<Vec<Header>, ArmError> {
     if headers.len() > HEADERS {
-        let message = format!("There are {} custom headers; at most {HEADERS} are allowed.", headers.len());
+        let message = format!(
+            "There are {} custom headers; at most {HEADERS} are allowed.",
+            headers.len()
+        );
         return Err(ArmError::bad_request(message));
     }
     for (at, header) in headers.iter().enumerate() {
         let valid = http::HeaderName::from_bytes(header.name.as_bytes()).is_ok()
             && http::HeaderValue::from_str(&header.value).is_ok();
         if !valid || header.value.is_empty() {
-            let message = format!("The custom header '{}' has a name or value that cannot be sent.", header.name);
+            let message = format!(
+                "The custom header '{}' has a name or value that cannot be sent.",
+                header.name
+            );
             return Err(ArmError::bad_request(message));
         }
-        if headers[..at].iter().any(|earlier| earlier.name.eq_ignore_ascii_case(&header.name)) {
+        if headers[..at]
+            .iter()
+            .any(|earlier| earlier.name.eq_ignore_ascii_case(&header.name))
+        {
             let message = format!("The custom header '{}' is given twice.", header.name);
             return Err(ArmError::bad_request(message));
         }
@@ -88,7 +97,9 @@ pub fn is_host(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     text.len() <= 253 && text.split('.').all(label)
 }

@@ -190,16 +190,33 @@ mod tests {
         let subscription = Scope::Subscription("Sub".to_owned());
         let base = "/subscriptions/Sub/resourceGroups/Rg/providers/Microsoft.Network";
         for (path, wanted) in [
-            (format!("{base}/trafficmanagerprofiles"), Some(Route::Profiles(group.clone()))),
-            (format!("{}/P", format!("{base}/TRAFFICMANAGERPROFILES").to_uppercase().replace("/SUB/", "/Sub/").replace("/RG/", "/Rg/")),
-                Some(Route::Profile(id("P")))),
-            (format!("{base}/trafficManagerProfiles/P/"), Some(Route::Profile(id("P")))),
+            (
+                format!("{base}/trafficmanagerprofiles"),
+                Some(Route::Profiles(group.clone())),
+            ),
+            (
+                format!(
+                    "{}/P",
+                    format!("{base}/TRAFFICMANAGERPROFILES")
+                        .to_uppercase()
+                        .replace("/SUB/", "/Sub/")
+                        .replace("/RG/", "/Rg/")
+                ),
+                Some(Route::Profile(id("P"))),
+            ),
+            (
+                format!("{base}/trafficManagerProfiles/P/"),
+                Some(Route::Profile(id("P"))),
+            ),
             (
                 format!("{base}/trafficManagerProfiles/P/azureendpoints/fleet-1%23Nginx%23m"),
                 Some(Route::Endpoint(endpoint)),
             ),
             (format!("{base}/publicIPAddresses"), Some(Route::Addresses(group))),
-            (format!("{base}/publicIPAddresses/a%20b"), Some(Route::Address(id("a b")))),
+            (
+                format!("{base}/publicIPAddresses/a%20b"),
+                Some(Route::Address(id("a b"))),
+            ),
             (format!("{base}/publicIPAddresses/a%2Fb"), None),
             (format!("{base}/publicIPAddresses/a%00"), None),
             (format!("{base}/publicIPAddresses/%FF"), None),
@@ -222,7 +239,10 @@ mod tests {
                 Some(Route::NameCheck(Some("Sub".to_owned()))),
             ),
             ("/metadata/endpoints".to_owned(), Some(Route::Metadata)),
-            ("/Tenant/oauth2/v2.0/token".to_owned(), Some(Route::Token("Tenant".to_owned()))),
+            (
+                "/Tenant/oauth2/v2.0/token".to_owned(),
+                Some(Route::Token("Tenant".to_owned())),
+            ),
             (
                 "/Tenant/v2.0/.well-known/openid-configuration".to_owned(),
                 Some(Route::OpenId("Tenant".to_owned())),

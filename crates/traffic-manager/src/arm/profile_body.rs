@@ -112,7 +112,12 @@ impl ProfileBody {
             enabled: checks::enabled("properties.profileStatus", properties.profile_status.as_deref(), true)?,
             routing: read_routing(&routing)?,
             relative_name,
-            ttl: checks::bounded("properties.dnsConfig.ttl", dns.ttl.unwrap_or(60), 0, i64::from(i32::MAX))?,
+            ttl: checks::bounded(
+                "properties.dnsConfig.ttl",
+                dns.ttl.unwrap_or(60),
+                0,
+                i64::from(i32::MAX),
+            )?,
             monitor: monitor.read()?,
             endpoints: endpoints
                 .into_iter()
@@ -163,12 +168,7 @@ impl MonitorConfig {
             path: path(protocol, self.path)?,
             interval,
             timeout: checks::bounded("properties.monitorConfig.timeoutInSeconds", timeout, shortest, longest)?,
-            tolerated_failures: checks::bounded(
-                "properties.monitorConfig.toleratedNumberOfFailures",
-                failures,
-                0,
-                9,
-            )?,
+            tolerated_failures: checks::bounded("properties.monitorConfig.toleratedNumberOfFailures", failures, 0, 9)?,
             headers: checks::headers(self.custom_headers.unwrap_or_default())?,
             expected: expected.into_iter().map(Range::read).collect::<Result<_, _>>()?,
         })

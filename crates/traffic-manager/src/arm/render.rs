@@ -20,10 +20,18 @@ pub fn profile(state: &State, profile: &Profile, origin: &str) -> Value {
         "monitorConfig": monitor(&profile.monitor, profile_status(state, profile).text()),
         "endpoints": profile.endpoints.iter().map(|one| endpoint(state, profile, one, origin)).collect::<Vec<_>>(),
     });
-    put_some(&mut properties, "trafficViewEnrollmentStatus", profile.traffic_view.clone());
+    put_some(
+        &mut properties,
+        "trafficViewEnrollmentStatus",
+        profile.traffic_view.clone(),
+    );
     put_some(&mut properties, "maxReturn", profile.max_return);
     if !profile.record_types.is_empty() {
-        put_some(&mut properties, "allowedEndpointRecordTypes", Some(profile.record_types.clone()));
+        put_some(
+            &mut properties,
+            "allowedEndpointRecordTypes",
+            Some(profile.record_types.clone()),
+        );
     }
     json!({
         "id": profile.id.arm(PROFILES),
@@ -121,7 +129,9 @@ fn monitor(monitor: &Monitor, status: &str) -> Value {
     }
     if !monitor.expected.is_empty() {
         let ranges = monitor.expected.iter();
-        let ranges: Vec<Value> = ranges.map(|range| json!({"min": range.min, "max": range.max})).collect();
+        let ranges: Vec<Value> = ranges
+            .map(|range| json!({"min": range.min, "max": range.max}))
+            .collect();
         put_some(&mut value, "expectedStatusCodeRanges", Some(ranges));
     }
     value

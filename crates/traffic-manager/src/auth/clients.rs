@@ -101,7 +101,9 @@ impl Clients {
                 return Err(format!("the client {id} is given twice"));
             }
             if entry.secret.len() < SHORTEST {
-                return Err(format!("the secret of the client {id} is shorter than {SHORTEST} characters"));
+                return Err(format!(
+                    "the secret of the client {id} is shorter than {SHORTEST} characters"
+                ));
             }
             let scope = |scope: &String| scope.trim_end_matches('/').to_ascii_lowercase();
             clients.push(Arc::new(Client {
@@ -119,7 +121,9 @@ impl Clients {
     pub(super) fn find(&self, tenant: Option<&str>, id: &str) -> Option<&Arc<Client>> {
         self.clients.iter().find(|client| {
             let own = client.tenant.as_deref();
-            let at_home = own.zip(tenant).is_none_or(|(own, tenant)| own.eq_ignore_ascii_case(tenant));
+            let at_home = own
+                .zip(tenant)
+                .is_none_or(|(own, tenant)| own.eq_ignore_ascii_case(tenant));
             client.id.eq_ignore_ascii_case(id) && at_home
         })
     }

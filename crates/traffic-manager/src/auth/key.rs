@@ -49,7 +49,12 @@ impl Key {
         let fresh = path.with_extension("new");
         let write = || -> std::io::Result<()> {
             let mut options = std::fs::OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&fresh)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
             std::fs::rename(&fresh, path)

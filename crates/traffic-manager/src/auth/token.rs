@@ -67,7 +67,10 @@ pub(super) fn grant(
 ) -> Result<Grant, Refusal> {
     let form = Form::read(form);
     if form.grant != "client_credentials" {
-        let text = format!("The grant type '{}' is not supported: use client_credentials.", form.grant);
+        let text = format!(
+            "The grant type '{}' is not supported: use client_credentials.",
+            form.grant
+        );
         return Err(refuse(400, "unsupported_grant_type", text));
     }
     let Some(client) = clients.find(Some(tenant), &form.client) else {
@@ -91,7 +94,11 @@ pub(super) fn grant(
     };
     let payload = serde_json::to_vec(&claims)
         .map_err(|err| refuse(500, "server_error", format!("The token cannot be written: {err}.")))?;
-    let signed = format!("{}.{}", BASE64.encode(r#"{"alg":"HS256","typ":"JWT"}"#), BASE64.encode(payload));
+    let signed = format!(
+        "{}.{}",
+        BASE64.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+        BASE64.encode(payload)
+    );
     let signature = BASE64.encode(key.sign(&signed));
     Ok(Grant {
         token_type: "Bearer",
@@ -119,12 +126,12 @@ pub(super) fn check(
     let claims = verify(key, token.trim()).ok_or_else(invalid)?;
     if claims.exp <= now.as_second() {
         let expired = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MIN);
-        let message = format!(
-            "The access token expiry UTC time '{expired}' is earlier than current UTC time '{now}'."
-        );
+        let message = format!("The access token expiry UTC time '{expired}' is earlier than current UTC time '{now}'.");
         return Err(ArmError::new(401, "ExpiredAuthenticationToken", message));
     }
-    let client = clients.find(None, &claims.sub).filter(|client| fingerprint(client) == claims.key);
+    let client = clients
+        .find(None, &claims.sub)
+        .filter(|client| fingerprint(client) == claims.key);
     client.cloned().ok_or_else(invalid)
 }
 

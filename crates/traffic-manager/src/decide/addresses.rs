@@ -16,7 +16,9 @@ use crate::state::{Change, State};
 /// no write in between makes a list skip or repeat what was there all the time.
 pub(super) fn list(state: &State, settings: &Settings, scope: &Scope, after: Option<&str>, link: &str) -> Decision {
     let all = state.addresses().filter(|(key, _)| is_in(scope, key));
-    let mut rest = all.skip_while(|(key, _)| after.is_some_and(|after| position(key).as_str() <= after)).peekable();
+    let mut rest = all
+        .skip_while(|(key, _)| after.is_some_and(|after| position(key).as_str() <= after))
+        .peekable();
     let mut value = Vec::new();
     let mut last = None;
     while let Some((key, address)) = rest.next_if(|_| value.len() < settings.page.max(1)) {
@@ -56,7 +58,11 @@ pub(super) fn put(
     if before.is_some_and(|before| **before == address) {
         return Ok(Decision::only(status, body));
     }
-    Ok(Decision::with(vec![Change::PutAddress(Arc::new(address))], status, body))
+    Ok(Decision::with(
+        vec![Change::PutAddress(Arc::new(address))],
+        status,
+        body,
+    ))
 }
 
 pub(super) fn patch(

@@ -49,7 +49,11 @@ pub(super) fn put(
     if profile == **before {
         return Ok(Decision::only(status, body));
     }
-    Ok(Decision::with(vec![Change::PutProfile(Arc::new(profile))], status, body))
+    Ok(Decision::with(
+        vec![Change::PutProfile(Arc::new(profile))],
+        status,
+        body,
+    ))
 }
 
 pub(super) fn patch(
@@ -120,7 +124,8 @@ pub(super) fn settle(
         )));
     }
     for endpoint in &mut profile.endpoints {
-        let earlier = before.and_then(|before| Some(&before.endpoints[before.position(endpoint.kind, &endpoint.name)?]));
+        let earlier =
+            before.and_then(|before| Some(&before.endpoints[before.position(endpoint.kind, &endpoint.name)?]));
         match earlier {
             Some(earlier) => inherit(endpoint, earlier),
             None => check_target(state, endpoint)?,
@@ -183,7 +188,12 @@ fn check_target(state: &State, endpoint: &Endpoint) -> Result<(), ArmError> {
 }
 
 fn assign_priorities(profile: &mut Profile) -> Result<(), ArmError> {
-    let mut next = profile.endpoints.iter().map(|endpoint| endpoint.priority).max().unwrap_or(0);
+    let mut next = profile
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.priority)
+        .max()
+        .unwrap_or(0);
     for endpoint in profile.endpoints.iter_mut().filter(|endpoint| endpoint.priority == 0) {
         next += 1;
         endpoint.priority = checks::bounded("properties.priority", i64::from(next), 1, 1000)?;
@@ -235,7 +245,10 @@ fn check_routing(profile: &Profile) -> Result<(), ArmError> {
         Routing::Weighted => Ok(()),
         Routing::Priority => {
             let mut priorities = BTreeSet::new();
-            let twice = profile.endpoints.iter().find(|endpoint| !priorities.insert(endpoint.priority));
+            let twice = profile
+                .endpoints
+                .iter()
+                .find(|endpoint| !priorities.insert(endpoint.priority));
             twice.map_or(Ok(()), |endpoint| {
                 Err(ArmError::bad_request(format!(
                     "The priority {} of endpoint '{}' is given twice; under Priority routing each endpoint has its own.",

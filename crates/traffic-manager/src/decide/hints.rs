@@ -47,7 +47,8 @@ pub(super) fn apply(state: &State, hints: Hints, now: Timestamp) -> Decision {
     let mut results = Vec::new();
     for hint in hints.hints {
         let outcome = apply_one(state, &mut profiles, &hint, now);
-        let mut result = json!({"endpoint": hint.endpoint, "result": if outcome.is_ok() { "Applied" } else { "Refused" }});
+        let mut result =
+            json!({"endpoint": hint.endpoint, "result": if outcome.is_ok() { "Applied" } else { "Refused" }});
         if let Err(message) = outcome {
             result["message"] = Value::from(message);
         }
@@ -55,7 +56,9 @@ pub(super) fn apply(state: &State, hints: Hints, now: Timestamp) -> Decision {
     }
     let changed = profiles.into_iter();
     let changed = changed.filter(|(key, profile)| state.profile(key).is_some_and(|before| **before != *profile));
-    let changes = changed.map(|(_, profile)| Change::PutProfile(Arc::new(profile))).collect();
+    let changes = changed
+        .map(|(_, profile)| Change::PutProfile(Arc::new(profile)))
+        .collect();
     Decision::with(changes, 200, json!({ "results": results }))
 }
 
@@ -84,7 +87,10 @@ fn apply_one(
         }
         Ok(())
     } else {
-        Err(format!("The state must be Degraded or Online, but is '{}'.", body.state))
+        Err(format!(
+            "The state must be Degraded or Online, but is '{}'.",
+            body.state
+        ))
     }
 }
 
@@ -109,7 +115,9 @@ fn degrade(endpoint: &mut Endpoint, body: &HintBody, now: Timestamp) -> Result<(
 /// Takes away hints whose time has passed.
 pub(super) fn expire(state: &State, now: Timestamp) -> Decision {
     let is_over = |endpoint: &Endpoint| endpoint.hint.as_ref().is_some_and(|hint| hint.expires <= now);
-    let profiles = state.profiles().filter(|(_, profile)| profile.endpoints.iter().any(is_over));
+    let profiles = state
+        .profiles()
+        .filter(|(_, profile)| profile.endpoints.iter().any(is_over));
     let changes = profiles.map(|(_, profile)| {
         let mut profile = Profile::clone(profile);
         for endpoint in profile.endpoints.iter_mut().filter(|endpoint| is_over(endpoint)) {

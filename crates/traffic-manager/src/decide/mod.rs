@@ -150,12 +150,7 @@ impl Decision {
 ///
 /// # Errors
 /// What ARM answers instead; nothing changes then.
-pub fn decide(
-    state: &State,
-    settings: &Settings,
-    operation: Operation,
-    now: Timestamp,
-) -> Result<Decision, ArmError> {
+pub fn decide(state: &State, settings: &Settings, operation: Operation, now: Timestamp) -> Result<Decision, ArmError> {
     match operation {
         Operation::ListProfiles(scope) => Ok(profiles::list(state, settings, &scope)),
         Operation::GetProfile(id) => profiles::get(state, settings, &id),
@@ -183,7 +178,9 @@ pub fn decide(
 /// When the next hint ends.
 pub fn next_expiry(state: &State) -> Option<Timestamp> {
     let profiles = state.profiles().flat_map(|(_, profile)| &profile.endpoints);
-    profiles.filter_map(|endpoint| Some(endpoint.hint.as_ref()?.expires)).min()
+    profiles
+        .filter_map(|endpoint| Some(endpoint.hint.as_ref()?.expires))
+        .min()
 }
 
 /// Whether a resource belongs to a scope.

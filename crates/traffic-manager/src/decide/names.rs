@@ -33,7 +33,11 @@ pub(super) fn check(state: &State, settings: &Settings, body: Map<String, Value>
     }
     let name = question.name.unwrap_or_default();
     let (free, reason, message) = if !checks::is_label(&name) {
-        (false, "Invalid", format!("The relative DNS name '{name}' is not valid."))
+        (
+            false,
+            "Invalid",
+            format!("The relative DNS name '{name}' is not valid."),
+        )
     } else if state.owner_of(&name).is_some() || settings.reserved.contains(&name.to_ascii_lowercase()) {
         let message = format!("Domain name '{name}.{}' is already in use.", settings.origin);
         (false, "AlreadyExists", message)

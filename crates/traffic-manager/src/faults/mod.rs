@@ -2,6 +2,7 @@
 //! (networking 14.3). It works in process only: nothing over the network can ask for a fault.
 
 mod named;
+mod server;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::http::{Effect, Interceptor, Seen};
 
 pub use named::Named;
+pub use server::{CLIENT, Options, READER, READER_SECRET, SECRET, Server, TENANT};
 
 /// Faults that tests ask for, and the requests that were seen. Clones share both.
 #[derive(Clone, Default)]
@@ -163,7 +165,9 @@ impl Fault {
             }
             Self::Missing(pointers) => {
                 let pointers = pointers.clone();
-                Effect::Edit(Arc::new(move |body| pointers.iter().for_each(|pointer| remove(body, pointer))))
+                Effect::Edit(Arc::new(move |body| {
+                    pointers.iter().for_each(|pointer| remove(body, pointer))
+                }))
             }
             Self::Edit(edit) => Effect::Edit(Arc::clone(edit)),
         }
@@ -191,7 +195,10 @@ fn refuse(status: u16, code: &str, retry_after: Option<u64>) -> Effect {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     if let Some(seconds) = retry_after {
         headers.insert(http::header::RETRY_AFTER, seconds.into());
     }

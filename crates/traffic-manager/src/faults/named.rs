@@ -59,7 +59,9 @@ impl Named {
             (&Method::PUT, "conflict-err-profile") => Some(refuse(409, "Conflict", None)),
             (&Method::PUT, "internal-server-err-profile") => Some(refuse(500, "InternalServerError", None)),
             (&Method::PUT, "throttled-err-profile") => Some(refuse(429, "TooManyRequests", None)),
-            (&Method::PUT, "valid-profile" | "valid-profile-with-unexpected-response") => Some(put(id, &name, &seen.body)),
+            (&Method::PUT, "valid-profile" | "valid-profile-with-unexpected-response") => {
+                Some(put(id, &name, &seen.body))
+            }
             _ => None,
         }
     }
@@ -147,7 +149,9 @@ fn put(id: &ResourceId, name: &str, body: &Bytes) -> Effect {
     if interval == 10 && number("/properties/monitorConfig/timeoutInSeconds") > 9 {
         return refuse(400, "BadRequest", None);
     }
-    let relative = sent.pointer("/properties/dnsConfig/relativeName").and_then(Value::as_str);
+    let relative = sent
+        .pointer("/properties/dnsConfig/relativeName")
+        .and_then(Value::as_str);
     let fqdn = format!("{}.trafficmanager.net", relative.unwrap_or_default());
     if let Some(dns) = sent.pointer_mut("/properties/dnsConfig").and_then(Value::as_object_mut) {
         dns.insert("fqdn".to_owned(), json!(fqdn));

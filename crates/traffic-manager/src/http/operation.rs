@@ -136,23 +136,53 @@ pub(super) fn asked(method: &Method, route: Route, query: &Query, base: &str, pa
         }
         (Route::Profile(id), "DELETE") => {
             let delete = Delete(Operation::DeleteProfile(id.clone()));
-            profile(&sub(&id), "delete_profile", delete, Access::Delete, Class::ProfileDelete)
+            profile(
+                &sub(&id),
+                "delete_profile",
+                delete,
+                Access::Delete,
+                Class::ProfileDelete,
+            )
         }
         (Route::Endpoint(id), "GET") => {
             let get = Read(Operation::GetEndpoint(id.clone()));
-            profile(&sub(&id.profile), "get_endpoint", get, Access::Read, Class::EndpointRead)
+            profile(
+                &sub(&id.profile),
+                "get_endpoint",
+                get,
+                Access::Read,
+                Class::EndpointRead,
+            )
         }
         (Route::Endpoint(id), "PUT") => {
             let put = Body(BodyAction::PutEndpoint(id.clone()));
-            profile(&sub(&id.profile), "put_endpoint", put, Access::Write, Class::EndpointWrite)
+            profile(
+                &sub(&id.profile),
+                "put_endpoint",
+                put,
+                Access::Write,
+                Class::EndpointWrite,
+            )
         }
         (Route::Endpoint(id), "PATCH") => {
             let patch = Body(BodyAction::PatchEndpoint(id.clone()));
-            profile(&sub(&id.profile), "patch_endpoint", patch, Access::Write, Class::EndpointWrite)
+            profile(
+                &sub(&id.profile),
+                "patch_endpoint",
+                patch,
+                Access::Write,
+                Class::EndpointWrite,
+            )
         }
         (Route::Endpoint(id), "DELETE") => {
             let delete = Delete(Operation::DeleteEndpoint(id.clone()));
-            profile(&sub(&id.profile), "delete_endpoint", delete, Access::Delete, Class::EndpointWrite)
+            profile(
+                &sub(&id.profile),
+                "delete_endpoint",
+                delete,
+                Access::Delete,
+                Class::EndpointWrite,
+            )
         }
         (Route::Addresses(scope), "GET") => {
             let subscription = scope.subscription().to_owned();
@@ -233,10 +263,16 @@ mod tests {
         for (path, methods) in [
             (format!("{base}/trafficManagerProfiles"), "GET"),
             (format!("{base}/trafficManagerProfiles/p"), "GET PUT PATCH DELETE"),
-            (format!("{base}/trafficManagerProfiles/p/AzureEndpoints/e"), "GET PUT PATCH DELETE"),
+            (
+                format!("{base}/trafficManagerProfiles/p/AzureEndpoints/e"),
+                "GET PUT PATCH DELETE",
+            ),
             (format!("{base}/publicIPAddresses"), "GET"),
             (format!("{base}/publicIPAddresses/a"), "GET PUT PATCH DELETE"),
-            ("/providers/Microsoft.Network/checkTrafficManagerNameAvailability".to_owned(), "POST"),
+            (
+                "/providers/Microsoft.Network/checkTrafficManagerNameAvailability".to_owned(),
+                "POST",
+            ),
         ] {
             for method in ["GET", "PUT", "PATCH", "DELETE", "POST", "HEAD", "OPTIONS"] {
                 let method: Method = method.parse().unwrap();

@@ -125,12 +125,19 @@ impl Arm {
         let mut connections = JoinSet::new();
         let served = match self.listener {
             Bound::Tls(listener) => {
-                let serve = |stream, usage| converse(Arc::clone(&self.surface), stream, "https", usage, self.stop.clone());
+                let serve =
+                    |stream, usage| converse(Arc::clone(&self.surface), stream, "https", usage, self.stop.clone());
                 tls(listener, &mut connections, serve).await
             }
             Bound::Plain(listener) => {
                 let serve = |stream| {
-                    converse(Arc::clone(&self.surface), stream, "http", Usage::default(), self.stop.clone())
+                    converse(
+                        Arc::clone(&self.surface),
+                        stream,
+                        "http",
+                        Usage::default(),
+                        self.stop.clone(),
+                    )
                 };
                 plain(listener, &mut connections, serve, &self.stop).await;
                 Ok(())

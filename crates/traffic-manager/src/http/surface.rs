@@ -13,8 +13,8 @@ use rand::Rng as _;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::operation::{Action, Query, asked, needs_right, scope_path};
 use super::metadata;
+use super::operation::{Action, Query, asked, needs_right, scope_path};
 use crate::arm::path::{EndpointId, Route};
 use crate::arm::{PROFILES, body, version};
 use crate::auth::{Access, Authenticator};
@@ -196,7 +196,13 @@ impl Surface {
         }
     }
 
-    async fn arm(&self, parts: &Parts, route: Route, base: &str, body: &Bytes) -> (&'static str, Result<Reply, ArmError>) {
+    async fn arm(
+        &self,
+        parts: &Parts,
+        route: Route,
+        base: &str,
+        body: &Bytes,
+    ) -> (&'static str, Result<Reply, ArmError>) {
         let query = Query::read(parts.uri.query().unwrap_or_default());
         let client = match self.client(parts) {
             Ok(client) => client,
@@ -217,7 +223,9 @@ impl Surface {
             })
             .and_then(|()| {
                 let since_start = self.started.elapsed();
-                self.throttle.lock().admit(&asked.subscription, asked.class, since_start)
+                self.throttle
+                    .lock()
+                    .admit(&asked.subscription, asked.class, since_start)
             });
         if let Err(err) = checked {
             return (asked.name, Err(err));
@@ -249,7 +257,10 @@ impl Surface {
         let client = self.client(parts)?;
         let hints: Hints = body::shape(body::object(bytes)?)?;
         if hints.hints.len() > HINTS_LIMIT {
-            let message = format!("A request may have {HINTS_LIMIT} hints, but this has {}.", hints.hints.len());
+            let message = format!(
+                "A request may have {HINTS_LIMIT} hints, but this has {}.",
+                hints.hints.len()
+            );
             return Err(ArmError::bad_request(message));
         }
         for hint in &hints.hints {
@@ -262,12 +273,17 @@ impl Surface {
 
     fn client(&self, parts: &Parts) -> Result<Arc<crate::auth::Client>, ArmError> {
         let header = parts.headers.get(AUTHORIZATION);
-        self.auth.check(header.and_then(|value| value.to_str().ok()), self.engine.now())
+        self.auth
+            .check(header.and_then(|value| value.to_str().ok()), self.engine.now())
     }
 
     fn token(&self, parts: &Parts, tenant: &str, form: &Bytes) -> Result<Reply, ArmError> {
         if parts.method != Method::POST {
-            return Err(ArmError::new(405, "MethodNotAllowed", "Tokens are asked for with POST."));
+            return Err(ArmError::new(
+                405,
+                "MethodNotAllowed",
+                "Tokens are asked for with POST.",
+            ));
         }
         let (status, body) = match self.auth.grant(tenant, form, self.engine.now()) {
             Ok(grant) => (200, serde_json::to_value(grant)),

@@ -29,7 +29,9 @@ impl SyntheticAddress {
         let groups: Vec<&str> = name.strip_prefix("ip-")?.split('-').collect();
         let ip = match groups.len() {
             4 => groups.join(".").parse::<Ipv4Addr>().ok().map(IpAddr::V4),
-            8 if groups.iter().all(|group| group.len() == 4) => groups.join(":").parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            8 if groups.iter().all(|group| group.len() == 4) => {
+                groups.join(":").parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+            }
             _ => None,
         };
         ip.map(Self::Ip)

@@ -21,7 +21,11 @@ use super::plan::Probe;
 use crate::state::Destination;
 
 /// What probes call themselves.
-const AGENT: &str = concat!("fairway-traffic-manager/", env!("CARGO_PKG_VERSION"), " (endpoint monitor)");
+const AGENT: &str = concat!(
+    "fairway-traffic-manager/",
+    env!("CARGO_PKG_VERSION"),
+    " (endpoint monitor)"
+);
 
 /// Asks for the path, and judges the status of the answer. Its body is not read.
 pub(super) async fn request<S>(stream: S, probe: &Probe) -> Result<(), String>
@@ -73,7 +77,11 @@ pub(super) async fn encrypted(stream: TcpStream, probe: &Probe) -> Result<TlsStr
     });
     let host = probe.host();
     let host = host.rsplit_once(':').map_or(host.as_str(), |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host.as_str() }
+        if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            name
+        } else {
+            host.as_str()
+        }
     });
     let name = match (ServerName::try_from(host.to_owned()), &probe.destination) {
         (Ok(name), _) => name,

@@ -86,12 +86,17 @@ impl Probe {
         if self.expected.is_empty() {
             return status == 200;
         }
-        self.expected.iter().any(|range| (range.min..=range.max).contains(&status))
+        self.expected
+            .iter()
+            .any(|range| (range.min..=range.max).contains(&status))
     }
 
     /// The value of the `Host` header.
     pub fn host(&self) -> String {
-        let custom = self.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
+        let custom = self
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case("host"));
         let host = match (custom, &self.destination) {
             (Some(header), _) => return header.value.clone(),
             (None, Destination::Name(name)) => name.clone(),

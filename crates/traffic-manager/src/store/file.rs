@@ -59,7 +59,12 @@ impl Store {
         let set_aside = set_aside(&path)?;
         let store = create(directory, &path, true)?;
         let cause = damage.0;
-        Ok(opened(store, State::default(), true, Source::Damaged { set_aside, cause }))
+        Ok(opened(
+            store,
+            State::default(),
+            true,
+            Source::Damaged { set_aside, cause },
+        ))
     }
 
     /// Stores a batch as a whole. It is durable once this returns.
@@ -115,7 +120,10 @@ fn open(path: &Path) -> Result<Result<Database, Damage>, StoreError> {
 /// Whether an error is about what a file holds, not about the way to it.
 fn is_about_content(err: &std::io::Error) -> bool {
     use std::io::ErrorKind;
-    matches!(err.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput)
+    matches!(
+        err.kind(),
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput
+    )
 }
 
 /// Makes an empty store under another name first, so that a file of the right name is always whole.

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use crate::state::State;
 
 pub use file::Store;
-pub use writer::{Batch, Writer};
+pub use writer::{Batch, Closed, Writer};
 
 /// A store and what it holds.
 #[derive(Debug)]

@@ -1,5 +1,8 @@
 //! From the state to the zone that the DNS server answers from. Pure: equal states give equal zones, at every instance.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -47,7 +50,10 @@ impl ZoneSettings {
 
 /// The zone of a state. Entries that cannot be served are left out and named.
 pub fn zone(state: &State, settings: &ZoneSettings) -> (Zone, Vec<String>) {
-    let primary = settings.name_servers.first().map_or(&settings.origin, |server| &server.name);
+    let primary = settings
+        .name_servers
+        .first()
+        .map_or(&settings.origin, |server| &server.name);
     let mut zone = Zone {
         origin: settings.origin.clone(),
         soa: Soa {
@@ -77,7 +83,10 @@ pub fn zone(state: &State, settings: &ZoneSettings) -> (Zone, Vec<String>) {
         }
     };
     for (_, profile) in state.profiles().filter(|(_, profile)| profile.enabled) {
-        add(&profile.relative_name.to_ascii_lowercase(), entry(state, profile, settings));
+        add(
+            &profile.relative_name.to_ascii_lowercase(),
+            entry(state, profile, settings),
+        );
     }
     for (_, address) in state.addresses() {
         if let (Some(name), Some(ip)) = (address.relative_name(), address.ip) {
