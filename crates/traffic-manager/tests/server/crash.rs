@@ -1,14 +1,12 @@
 //! The real binary, killed in the middle of writes over and over: what was answered is there afterwards.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::*;
+use crate::client::*;
 use http::Method;
 use rand::Rng as _;
 use serde_json::{Value, json};

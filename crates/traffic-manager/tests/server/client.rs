@@ -1,7 +1,5 @@
 //! A client of the HTTP surface and of the DNS server, for tests.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::str::FromStr as _;

@@ -1,10 +1,8 @@
 //! The HTTP surface over real connections.
 
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::client::*;
 use http::Method;
 use serde_json::{Value, json};
 use traffic_manager::faults::{CLIENT, Fault, Options, READER, READER_SECRET, Rule, SECRET, Server, TENANT};

@@ -1,11 +1,9 @@
 //! From an endpoint's death, or a hint about it, to the answers of the DNS server.
 
-mod common;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::*;
+use crate::client::*;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{RData, RecordType};
 use http::Method;
