@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Authenticator, ClientsError, Key, KeyError};
 use crate::decide::Settings;
 use crate::dns_metrics::DnsCollector;
-use crate::engine::{self, Handle};
+use crate::engine::{self, Handle, View};
 use crate::http::{Arm, Interceptor, Listen, ServeError, Surface};
 use crate::metrics::{AppMetrics, EndpointMetrics};
 use crate::probe::{Limits, Prober};
@@ -107,13 +107,8 @@ pub struct App {
     dns: dns::Server,
     engine: engine::Engine,
     handle: Handle,
-    zones: Arc<dns::Zones>,
-    zone: ZoneSettings,
     prober: Prober,
     servers: Vec<(&'static str, admin::Server)>,
-    endpoints: EndpointMetrics,
-    /// Entries of the zone that cannot be served.
-    unserved: IntGauge,
     closed: Closed,
     stop: CancellationToken,
 }
@@ -134,26 +129,32 @@ impl App {
             "fairway_traffic_manager_unserved_names",
             "Entries of the zone that cannot be answered.",
         )?)?;
-        let opened = Store::open(&config.store)?;
+        let opened = Store::open(&config.store, config.new_store_waits)?;
         tell(&opened);
-        let recovering = opened.recovering || (config.new_store_waits && opened.source == Source::New);
+        let recovering = opened.recovering;
         let key = match &config.token_key {
             Some(path) => Key::read(path)?,
             None => Key::read_or_make(&config.store.join("token-key"))?,
         };
         let auth = Authenticator::new(config.clients.clone(), key, config.token_lifetime)?;
-        let transitions = own.endpoints.clone();
+        let zones = Arc::new(dns::Zones::default());
         let (writer, closed) = Writer::start(opened.store).map_err(Failure::Thread)?;
+        let published = Arc::new(Published {
+            zones: Arc::clone(&zones),
+            zone: config.zone.clone(),
+            endpoints: own.endpoints,
+            unserved,
+        });
+        // A zone that cannot be served at all shows at the start.
+        dns::Catalog::new(&[zone(&State::default(), &config.zone).0])?;
+        published.show(&opened.state, recovering);
         let (engine, handle) = engine::new(
             settings(&config),
             Clock::System,
             opened.state,
             Recovery::settling_after(recovering, config.recovery_pause),
             writer,
-            move |transition| {
-                transitions.changed(transition);
-                log(transition);
-            },
+            published,
         );
         let surface = Surface::new(
             handle.clone(),
@@ -164,28 +165,20 @@ impl App {
             interceptor,
         );
         let arm = Arm::bind(Arc::new(surface), &config.arm, own.refused, stop.clone()).await?;
-        let zones = Arc::new(dns::Zones::default());
         let dns_metrics = Arc::new(dns::Metrics::default());
         metrics.register(DnsCollector::new(Arc::clone(&dns_metrics))?)?;
-        let dns = dns::Server::bind(&config.dns, Arc::clone(&zones), dns_metrics).map_err(Failure::Dns)?;
+        let dns = dns::Server::bind(&config.dns, zones, dns_metrics).map_err(Failure::Dns)?;
         let prober = Prober::new(handle.clone(), config.probes, own.probes);
         let mut app = Self {
             arm,
             dns,
             engine,
             handle,
-            zones,
-            zone: config.zone.clone(),
             prober,
             servers: Vec::new(),
-            endpoints: own.endpoints,
-            unserved,
             closed,
             stop,
         };
-        // A zone that cannot be served at all shows at the start.
-        dns::Catalog::new(&[zone(&State::default(), &app.zone).0])?;
-        app.publish();
         app.serve_admin(&config, metrics).await?;
         Ok(app)
     }
@@ -222,7 +215,7 @@ impl App {
         tracing::info!(
             arm = %self.arm.address(),
             dns = ?self.dns.addresses(),
-            zone = %self.zone.origin,
+            zone = self.handle.settings().origin,
             "The traffic manager runs."
         );
         let stop = self.stop.clone();
@@ -242,14 +235,6 @@ impl App {
                 }),
             ),
         );
-        let publisher = Publisher {
-            handle: self.handle,
-            zones: self.zones,
-            zone: self.zone,
-            endpoints: self.endpoints,
-            unserved: self.unserved,
-        };
-        tasks.spawn("zone", until_stop(stop.clone(), Box::pin(publisher.run())));
         tasks.spawn("arm", self.arm.run());
         let dns = self.dns;
         let dns_stop = stop.clone();
@@ -267,53 +252,38 @@ impl App {
         }
         Ok(ended?)
     }
-
-    fn publish(&self) {
-        publish(&self.handle, &self.zones, &self.zone, &self.endpoints, &self.unserved);
-    }
 }
 
-/// Keeps what is served up to date.
-struct Publisher {
-    handle: Handle,
+/// The zone and the metrics that follow the state.
+struct Published {
     zones: Arc<dns::Zones>,
     zone: ZoneSettings,
     endpoints: EndpointMetrics,
+    /// Entries of the zone that cannot be served.
     unserved: IntGauge,
 }
 
-impl Publisher {
-    async fn run(self) -> Result<(), String> {
-        let mut changes = self.handle.changes();
-        loop {
-            changes.borrow_and_update();
-            publish(&self.handle, &self.zones, &self.zone, &self.endpoints, &self.unserved);
-            changes.changed().await.map_err(|_| "the engine has ended".to_owned())?;
-        }
+impl View for Arc<Published> {
+    fn changed(&self, transition: &Transition) {
+        self.endpoints.changed(transition);
+        log(transition);
     }
-}
 
-/// Publishes the zone of the state as it is now; none while what a lost store held is missing.
-fn publish(
-    handle: &Handle,
-    zones: &dns::Zones,
-    settings: &ZoneSettings,
-    endpoints: &EndpointMetrics,
-    unserved: &IntGauge,
-) {
-    let state = handle.state();
-    endpoints.show(&state);
-    if handle.recovery().is_on() {
-        return zones.publish(dns::Catalog::default());
-    }
-    let (zone, problems) = zone(&state, settings);
-    for problem in &problems {
-        tracing::warn!(problem, "An entry of the zone was left out.");
-    }
-    unserved.set(i64::try_from(problems.len()).unwrap_or(i64::MAX));
-    match dns::Catalog::new(&[zone]) {
-        Ok(catalog) => zones.publish(catalog),
-        Err(error) => tracing::error!(%error, "The zone stays as it was."),
+    /// Publishes the zone; none while what a lost store held is missing.
+    fn show(&self, state: &State, recovering: bool) {
+        self.endpoints.show(state);
+        if recovering {
+            return self.zones.publish(dns::Catalog::default());
+        }
+        let (zone, problems) = zone(state, &self.zone);
+        for problem in &problems {
+            tracing::warn!(problem, "An entry of the zone was left out.");
+        }
+        self.unserved.set(i64::try_from(problems.len()).unwrap_or(i64::MAX));
+        match dns::Catalog::new(&[zone]) {
+            Ok(catalog) => self.zones.publish(catalog),
+            Err(error) => tracing::error!(%error, "The zone stays as it was."),
+        }
     }
 }
 

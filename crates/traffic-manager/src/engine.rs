@@ -51,17 +51,26 @@ pub struct Engine {
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Request>,
     writer: Writer,
-    observer: Box<dyn Fn(&Transition) + Send + Sync>,
+    view: Box<dyn View>,
 }
 
-/// An engine that starts at a state, and the way to it. The observer is told each change of an endpoint's status.
+/// Shows what is stored, before it is answered.
+pub trait View: Send + Sync {
+    /// The status of an endpoint has changed.
+    fn changed(&self, transition: &Transition);
+
+    /// This is the state now. While it is `recovering`, what a lost store held is missing.
+    fn show(&self, state: &State, recovering: bool);
+}
+
+/// An engine that starts at a state, and the way to it.
 pub fn new(
     settings: Settings,
     clock: Clock,
     state: State,
     recovery: Recovery,
     writer: Writer,
-    observer: impl Fn(&Transition) + Send + Sync + 'static,
+    view: impl View + 'static,
 ) -> (Engine, Handle) {
     let (operations, queue) = mpsc::channel(QUEUE);
     let state = Arc::new(state);
@@ -77,7 +86,7 @@ pub fn new(
         shared: Arc::clone(&shared),
         queue,
         writer,
-        observer: Box::new(observer),
+        view: Box::new(view),
     };
     (engine, Handle { shared, operations })
 }
@@ -215,7 +224,7 @@ impl Engine {
                 return refuse(answers, &failure);
             }
             for transition in transitions::between(&before, &after) {
-                (self.observer)(&transition);
+                self.view.changed(&transition);
             }
             self.publish(after);
         }
@@ -246,6 +255,7 @@ impl Engine {
     fn publish(&self, state: State) {
         let state = Arc::new(state);
         self.shared.state.store(Arc::clone(&state));
+        self.view.show(&state, self.shared.recovery.is_on());
         self.shared.changed.send_replace(state);
     }
 
@@ -258,7 +268,7 @@ impl Engine {
             Ok(()) => {
                 self.shared.recovery.finish();
                 tracing::info!("The hub agent has written everything again; names are answered from now on.");
-                self.shared.changed.send_replace(self.shared.state.load_full());
+                self.publish(State::clone(&self.shared.state.load()));
             }
             Err(failure) => {
                 tracing::error!(error = %failure, "The end of the recovery cannot be stored.");

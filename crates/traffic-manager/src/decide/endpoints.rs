@@ -130,7 +130,7 @@ pub(super) fn settle(
             Some(earlier) => inherit(endpoint, earlier),
             None => check_target(state, endpoint)?,
         }
-        if earlier.is_some_and(|earlier| earlier.target != endpoint.target) {
+        if earlier.is_some_and(|earlier| !earlier.target.is_same(&endpoint.target)) {
             check_target(state, endpoint)?;
         }
     }
@@ -146,7 +146,7 @@ fn inherit(endpoint: &mut Endpoint, earlier: &Endpoint) {
     }
     endpoint.hint.clone_from(&earlier.hint);
     let probed = earlier.enabled && endpoint.enabled && !earlier.always_serve;
-    if probed && earlier.target == endpoint.target {
+    if probed && earlier.target.is_same(&endpoint.target) {
         endpoint.health = earlier.health;
         endpoint.problem.clone_from(&earlier.problem);
     } else {

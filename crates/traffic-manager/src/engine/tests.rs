@@ -15,7 +15,22 @@ struct Disk {
     batches: Arc<AtomicUsize>,
 }
 
-type Log = Arc<Mutex<Vec<(String, EndpointStatus)>>>;
+/// The changes that were shown, and the profiles of each state.
+#[derive(Clone, Default)]
+struct Log {
+    changes: Arc<Mutex<Vec<EndpointStatus>>>,
+    shown: Arc<Mutex<Vec<(usize, bool)>>>,
+}
+
+impl View for Log {
+    fn changed(&self, transition: &Transition) {
+        self.changes.lock().push(transition.to);
+    }
+
+    fn show(&self, state: &State, recovering: bool) {
+        self.shown.lock().push((state.profiles().count(), recovering));
+    }
+}
 
 fn start(disk: &Disk, recovery: Recovery) -> (Handle, Log) {
     let (fails, batches) = (Arc::clone(&disk.fails), Arc::clone(&disk.batches));
@@ -39,11 +54,8 @@ fn start(disk: &Disk, recovery: Recovery) -> (Handle, Log) {
         page: 10,
     };
     let log = Log::default();
-    let transitions = Arc::clone(&log);
     let clock = Clock::paused_at("2026-11-30T12:00:00Z".parse().unwrap());
-    let (engine, handle) = new(settings, clock, State::default(), recovery, writer, move |transition| {
-        transitions.lock().push((transition.endpoint.clone(), transition.to));
-    });
+    let (engine, handle) = new(settings, clock, State::default(), recovery, writer, log.clone());
     tokio::spawn(engine.run());
     (handle, log)
 }
@@ -82,7 +94,7 @@ async fn what_is_not_stored_has_not_happened() {
     assert!(failure.message.contains("the disk is full"), "{failure}");
     assert!(handle.state().profile(&id("b").key()).is_none());
     assert!(handle.ready().unwrap_err().contains("the disk is full"));
-    assert_eq!(log.lock().len(), 1, "no event of what has not happened");
+    assert_eq!(log.changes.lock().len(), 1, "no event of what has not happened");
     assert!(handle.read(Operation::GetProfile(id("a"))).is_ok(), "reads go on");
 
     disk.fails.store(false, Ordering::Relaxed);
@@ -131,15 +143,14 @@ async fn hints_end_although_nobody_asks() {
     changes.borrow_and_update();
     changes.changed().await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 30);
-    let statuses: Vec<EndpointStatus> = log.lock().iter().map(|(_, status)| *status).collect();
     use EndpointStatus::{CheckingEndpoint, Degraded};
-    assert_eq!(statuses, [CheckingEndpoint, Degraded, CheckingEndpoint]);
+    assert_eq!(*log.changes.lock(), [CheckingEndpoint, Degraded, CheckingEndpoint]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_recovery_ends_when_writes_do_and_is_stored() {
     let disk = Disk::default();
-    let (handle, _) = start(&disk, Recovery::settling_after(true, Duration::from_secs(30)));
+    let (handle, log) = start(&disk, Recovery::settling_after(true, Duration::from_secs(30)));
     assert!(handle.ready().is_err());
     handle.write(put("a")).await.unwrap();
     let mut changes = handle.changes();
@@ -151,4 +162,5 @@ async fn a_recovery_ends_when_writes_do_and_is_stored() {
     disk.fails.store(false, Ordering::Relaxed);
     changes.changed().await.unwrap();
     assert!(handle.ready().is_ok() && !handle.recovery().is_on());
+    assert_eq!(*log.shown.lock(), [(1, true), (1, false)]);
 }

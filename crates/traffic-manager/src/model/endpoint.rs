@@ -93,6 +93,17 @@ impl EndpointKind {
     }
 }
 
+impl Target {
+    /// Whether both name the same, without regard to case.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Resource { id }, Self::Resource { id: other }) => id.key() == other.key(),
+            (Self::External { target }, Self::External { target: other }) => target.eq_ignore_ascii_case(other),
+            _ => false,
+        }
+    }
+}
+
 impl Endpoint {
     /// Whether it is the endpoint of that type and name.
     pub fn is(&self, kind: EndpointKind, name: &str) -> bool {

