@@ -43,8 +43,11 @@ struct Shared {
 
 struct Request {
     operation: Operation,
-    done: Option<oneshot::Sender<Result<Answer, ArmError>>>,
+    done: Done,
 }
+
+/// Whom to answer; nobody where nobody waits.
+type Done = Option<oneshot::Sender<Result<Answer, ArmError>>>;
 
 /// Decides and stores. [`Engine::run`] must run for anything to change.
 pub struct Engine {
@@ -279,13 +282,7 @@ impl Engine {
 }
 
 /// Answers a batch of which nothing is stored.
-fn refuse(
-    answers: Vec<(
-        Option<oneshot::Sender<Result<Answer, ArmError>>>,
-        Result<Answer, ArmError>,
-    )>,
-    failure: &StoreError,
-) {
+fn refuse(answers: Vec<(Done, Result<Answer, ArmError>)>, failure: &StoreError) {
     for (done, _) in answers {
         if let Some(done) = done {
             let _ = done.send(Err(unavailable(&failure.to_string())));
