@@ -1,5 +1,5 @@
-//! Faults on demand, for tests of clients: the server as a fake of Azure's resource manager that fails as asked
-//! (networking 14.3). It works in process only: nothing over the network can ask for a fault.
+//! Faults on demand, for tests of clients: the server as a fake of Azure's resource manager that fails as asked.
+//! It works in process only: nothing over the network can ask for a fault.
 
 mod named;
 mod server;

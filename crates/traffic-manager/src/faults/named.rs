@@ -1,4 +1,4 @@
-//! Faults by name: the table of the reference's fake provider (networking 14.3).
+//! Faults by name: the table of the fake provider of fleet-networking.
 
 use bytes::Bytes;
 use http::{Method, Response};
