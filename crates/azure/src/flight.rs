@@ -1,0 +1,168 @@
+//! Values that are fetched once for all who ask at the same time, and kept for a while.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+
+type Fetch<V, E> = Shared<BoxFuture<'static, Result<V, E>>>;
+
+/// Values by key. One fetch for each key runs at a time; all who ask meanwhile get its result, also its error.
+pub(crate) struct Shelf<V: Clone, E: Clone> {
+    slots: Mutex<BTreeMap<String, Slot<V, E>>>,
+    /// More keys than this are not kept.
+    bound: usize,
+}
+
+enum Slot<V: Clone, E: Clone> {
+    Kept(V),
+    /// A fetch, and the value that it replaces.
+    Fetching(Fetch<V, E>, Option<V>),
+}
+
+impl<V, E> Shelf<V, E>
+where
+    V: Clone + Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            slots: Mutex::default(),
+            bound,
+        }
+    }
+
+    /// The value if it is still `good`, else what `fetch` brings. When that fails, a value that still `serves` is used.
+    ///
+    /// A fetch whose callers all have gone goes on when the next one asks.
+    pub(crate) async fn get<F>(
+        self: &Arc<Self>,
+        key: &str,
+        good: impl Fn(&V) -> bool,
+        serves: impl Fn(&V) -> bool,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<V, E>
+    where
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let (running, old) = {
+            let mut slots = self.slots.lock();
+            let old = match slots.get(key) {
+                Some(Slot::Kept(value)) if good(value) => return Ok(value.clone()),
+                Some(Slot::Kept(value)) => Some(value.clone()),
+                Some(Slot::Fetching(..)) | None => None,
+            };
+            match slots.get(key) {
+                Some(Slot::Fetching(running, old)) => (running.clone(), old.clone()),
+                _ => {
+                    let running = fetch().boxed().shared();
+                    if slots.len() >= self.bound && !slots.contains_key(key) {
+                        slots.retain(|_, slot| matches!(slot, Slot::Kept(value) if good(value)));
+                        if slots.len() >= self.bound {
+                            slots.clear();
+                        }
+                    }
+                    slots.insert(key.to_owned(), Slot::Fetching(running.clone(), old.clone()));
+                    (running, old)
+                }
+            }
+        };
+        let result = running.clone().await;
+        let mut slots = self.slots.lock();
+        let is_ours = matches!(slots.get(key), Some(Slot::Fetching(other, _)) if other.ptr_eq(&running));
+        if is_ours {
+            match result.as_ref().ok().or(old.as_ref()) {
+                Some(value) => slots.insert(key.to_owned(), Slot::Kept(value.clone())),
+                None => slots.remove(key),
+            };
+        }
+        drop(slots);
+        match (result, old) {
+            (Err(_), Some(old)) if serves(&old) => Ok(old),
+            (result, _) => result,
+        }
+    }
+
+    /// Forgets all values. Fetches that run are not kept either.
+    pub(crate) fn clear(&self) {
+        self.slots.lock().clear();
+    }
+}
+
+impl<V: Clone, E: Clone> fmt::Debug for Shelf<V, E> {
+    /// The number of values only: they may be tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelf").field("slots", &self.slots.lock().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn shelf() -> Arc<Shelf<usize, String>> {
+        Arc::new(Shelf::new(2))
+    }
+
+    #[tokio::test]
+    async fn all_who_ask_at_once_share_one_fetch_and_its_error() {
+        let shelf = shelf();
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let ask = |fails: bool| {
+            let (shelf, fetches) = (Arc::clone(&shelf), Arc::clone(&fetches));
+            async move {
+                let fetch = || async move {
+                    let count = fetches.fetch_add(1, Ordering::SeqCst) + 1;
+                    tokio::task::yield_now().await;
+                    if fails { Err(format!("failure {count}")) } else { Ok(count) }
+                };
+                shelf.get("a", |_| true, |_| true, fetch).await
+            }
+        };
+        let failures = futures::future::join_all((0..10).map(|_| ask(true))).await;
+        assert_eq!(failures, vec![Err("failure 1".to_owned()); 10]);
+        let values = futures::future::join_all((0..10).map(|_| ask(false))).await;
+        assert_eq!(values, vec![Ok(2); 10], "a failure is not kept");
+        assert_eq!(ask(false).await, Ok(2), "a value is");
+        shelf.clear();
+        assert_eq!(ask(false).await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn an_old_value_serves_when_a_new_one_cannot_be_had() {
+        let shelf = shelf();
+        let first = shelf.get("a", |_| true, |_| true, || async { Ok(1) }).await;
+        assert_eq!(first, Ok(1));
+        let failed = || async { Err("gone".to_owned()) };
+        assert_eq!(shelf.get("a", |_| false, |_| true, failed).await, Ok(1));
+        assert_eq!(shelf.get("a", |_| false, |_| false, failed).await, Err("gone".to_owned()));
+        assert_eq!(shelf.get("a", |_| false, |_| true, || async { Ok(2) }).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_fetch_outlives_the_caller_that_began_it() {
+        let shelf = shelf();
+        let (send, receive) = tokio::sync::oneshot::channel::<usize>();
+        let fetch = || async move { receive.await.map_err(|err| err.to_string()) };
+        let first = shelf.get("a", |_| true, |_| true, fetch);
+        assert!(first.now_or_never().is_none(), "it waits, and is dropped");
+        send.send(7).unwrap();
+        let second = shelf.get("a", |_| true, |_| true, || async { Ok(8) }).await;
+        assert_eq!(second, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn keys_are_bounded() {
+        let shelf = shelf();
+        for key in 0..100_usize {
+            let value = shelf.get(&key.to_string(), |_| true, |_| true, move || async move { Ok(key) });
+            assert_eq!(value.await, Ok(key));
+            assert!(shelf.slots.lock().len() <= 2);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the agents need of Azure. Everything behind it may be replaced, by tests too.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::Error;
+use crate::model::{Endpoint, Profile, ProfileRef, PublicIp};
+
+/// Profiles of a traffic manager and their endpoints.
+///
+/// Each method is one HTTP call with a deadline, without repetition: repetition belongs to whoever knows what the call was
+/// for. Azure has no preconditions for these calls, so writes of one profile must not overlap (correction 12).
+#[async_trait]
+pub trait TrafficManager: Send + Sync + fmt::Debug {
+    /// A profile and its endpoints.
+    ///
+    /// # Errors
+    /// [`Class::NotFound`](crate::Class::NotFound) when it does not exist, and other classes.
+    async fn profile(&self, profile: &ProfileRef) -> Result<Profile, Error>;
+
+    /// Creates or replaces a profile; the endpoints in `body` replace those that it has. Answers what Azure stored.
+    ///
+    /// # Errors
+    /// By class.
+    async fn put_profile(&self, profile: &ProfileRef, body: &Profile) -> Result<Profile, Error>;
+
+    /// Deletes a profile and its endpoints. One that does not exist is deleted already.
+    ///
+    /// # Errors
+    /// By class, never [`Class::NotFound`](crate::Class::NotFound).
+    async fn delete_profile(&self, profile: &ProfileRef) -> Result<(), Error>;
+
+    /// Creates or replaces an endpoint of the type `AzureEndpoints` by its name. Answers what Azure stored.
+    ///
+    /// # Errors
+    /// By class.
+    async fn put_endpoint(&self, profile: &ProfileRef, name: &str, body: &Endpoint) -> Result<Endpoint, Error>;
+
+    /// Deletes an endpoint of the type `AzureEndpoints`, by the name as Azure spells it. One that does not exist is deleted already.
+    ///
+    /// # Errors
+    /// By class, never [`Class::NotFound`](crate::Class::NotFound).
+    async fn delete_endpoint(&self, profile: &ProfileRef, name: &str) -> Result<(), Error>;
+}
+
+/// Public IP addresses of the subscription.
+#[async_trait]
+pub trait PublicIpAddresses: Send + Sync + fmt::Debug {
+    /// All addresses of a resource group. A list younger than 10 seconds is answered again without a call, and callers at
+    /// the same time share one (correction 35).
+    ///
+    /// # Errors
+    /// By class.
+    async fn list(&self, resource_group: &str) -> Result<Arc<[PublicIp]>, Error>;
+}
