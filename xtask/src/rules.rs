@@ -60,6 +60,11 @@ const RULES: &[Rule] = &[
         never: &["tonic"],
     },
     Rule {
+        package: "azure",
+        ours: &["kit"],
+        never: &["tonic"],
+    },
+    Rule {
         package: "apiserver",
         ours: &["api", "merge", "schema"],
         never: &["tonic"],
@@ -86,12 +91,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "hub-agent",
-        ours: &["api", "merge", "schema", "fairway-core", "wire", "kit"],
+        ours: &["api", "merge", "schema", "fairway-core", "wire", "kit", "azure"],
         never: NO_OTHER_AGENT,
     },
     Rule {
         package: "member-agent",
-        ours: &["api", "merge", "schema", "fairway-core", "wire", "kit"],
+        ours: &["api", "merge", "schema", "fairway-core", "wire", "kit", "azure"],
         never: NO_OTHER_AGENT,
     },
     Rule {
@@ -113,6 +118,7 @@ const EVERYTHING: &[&str] = &[
     "fairway-core",
     "wire",
     "kit",
+    "azure",
     "apiserver",
     "workloads",
     "control-plane",

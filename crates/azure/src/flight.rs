@@ -95,13 +95,16 @@ where
 impl<V: Clone, E: Clone> fmt::Debug for Shelf<V, E> {
     /// The number of values only: they may be tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf").field("slots", &self.slots.lock().len()).finish()
+        f.debug_struct("Shelf")
+            .field("slots", &self.slots.lock().len())
+            .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
@@ -109,7 +112,7 @@ mod tests {
         Arc::new(Shelf::new(2))
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn all_who_ask_at_once_share_one_fetch_and_its_error() {
         let shelf = shelf();
         let fetches = Arc::new(AtomicUsize::new(0));
@@ -118,8 +121,12 @@ mod tests {
             async move {
                 let fetch = || async move {
                     let count = fetches.fetch_add(1, Ordering::SeqCst) + 1;
-                    tokio::task::yield_now().await;
-                    if fails { Err(format!("failure {count}")) } else { Ok(count) }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if fails {
+                        Err(format!("failure {count}"))
+                    } else {
+                        Ok(count)
+                    }
                 };
                 shelf.get("a", |_| true, |_| true, fetch).await
             }
@@ -140,7 +147,10 @@ mod tests {
         assert_eq!(first, Ok(1));
         let failed = || async { Err("gone".to_owned()) };
         assert_eq!(shelf.get("a", |_| false, |_| true, failed).await, Ok(1));
-        assert_eq!(shelf.get("a", |_| false, |_| false, failed).await, Err("gone".to_owned()));
+        assert_eq!(
+            shelf.get("a", |_| false, |_| false, failed).await,
+            Err("gone".to_owned())
+        );
         assert_eq!(shelf.get("a", |_| false, |_| true, || async { Ok(2) }).await, Ok(2));
     }
 
@@ -160,7 +170,8 @@ mod tests {
     async fn keys_are_bounded() {
         let shelf = shelf();
         for key in 0..100_usize {
-            let value = shelf.get(&key.to_string(), |_| true, |_| true, move || async move { Ok(key) });
+            let name = key.to_string();
+            let value = shelf.get(&name, |_| true, |_| true, move || async move { Ok(key) });
             assert_eq!(value.await, Ok(key));
             assert!(shelf.slots.lock().len() <= 2);
         }

@@ -183,13 +183,13 @@ mod tests {
     #[test]
     fn a_profile_keeps_what_is_not_known() {
         let body = json!({"id": "/p", "name": "P", "new": {"a": [1.5, null]}, "properties": {
-            "dnsConfig": {"relativeName": "a", "fqdn": "a.trafficmanager.net", "ttl": 60}, "maxReturn": 3,
-            "endpoints": [
-                {"id": "/e", "name": "E", "type": "Microsoft.Network/trafficManagerProfiles/azureEndpoints",
-                 "properties": {"target": "t", "weight": 5, "endpointStatus": "Enabled", "targetResourceId": "/ip",
-                                "endpointMonitorStatus": "Online", "priority": 1}},
-                "odd", {"properties": {"weight": "five"}}
-            ]}});
+        "dnsConfig": {"relativeName": "a", "fqdn": "a.trafficmanager.net", "ttl": 60}, "maxReturn": 3,
+        "endpoints": [
+            {"id": "/e", "name": "E", "type": "Microsoft.Network/trafficManagerProfiles/azureEndpoints",
+             "properties": {"target": "t", "weight": 5, "endpointStatus": "Enabled", "targetResourceId": "/ip",
+                            "endpointMonitorStatus": "Online", "priority": 1}},
+            "odd", {"properties": {"weight": "five"}}
+        ]}});
         let profile = Profile::read(body.to_string().as_bytes()).unwrap();
         assert_eq!(
             (profile.id(), profile.name(), profile.fqdn()),
@@ -197,7 +197,12 @@ mod tests {
         );
         let endpoints = profile.endpoints();
         assert_eq!((endpoints.len(), endpoints[0].weight()), (2, Some(5)));
-        let texts = [endpoints[0].id(), endpoints[0].name(), endpoints[0].target(), endpoints[0].monitor_status()];
+        let texts = [
+            endpoints[0].id(),
+            endpoints[0].name(),
+            endpoints[0].target(),
+            endpoints[0].monitor_status(),
+        ];
         assert_eq!(texts, [Some("/e"), Some("E"), Some("t"), Some("Online")]);
         assert_eq!((endpoints[1].weight(), endpoints[1].name()), (None, None));
         assert_eq!(Value::Object(profile.into_json()), body);
@@ -219,7 +224,10 @@ mod tests {
             address: address.map(Into::into),
             dns_label: label.map(Into::into),
         };
-        assert_eq!(addresses, [of("/a", Some("203.0.113.1"), Some("x")), of("/b", None, None)]);
+        assert_eq!(
+            addresses,
+            [of("/a", Some("203.0.113.1"), Some("x")), of("/b", None, None)]
+        );
         assert_eq!(next, None);
         assert!(PublicIp::read_page(b"{}").unwrap_err().contains("value"));
     }

@@ -197,7 +197,10 @@ impl Outgoing {
         for (name, value) in request.headers().iter() {
             let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| wrong("a header"))?;
             if name != AUTHORIZATION && name != USER_AGENT {
-                headers.insert(name, HeaderValue::from_str(value.as_str()).map_err(|_| wrong("a header"))?);
+                headers.insert(
+                    name,
+                    HeaderValue::from_str(value.as_str()).map_err(|_| wrong("a header"))?,
+                );
             }
         }
         let azure_core::Body::Bytes(body) = request.body() else {
@@ -314,7 +317,10 @@ mod tests {
             ("other", "17", None),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static(value));
+            headers.insert(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_static(value),
+            );
             let wait = retry_after(&headers, now).map(|wait| wait.as_millis());
             assert_eq!(wait, wanted, "{name}: {value}");
         }

@@ -70,7 +70,9 @@ impl Gate {
 }
 
 fn subscription_of(path: &str) -> String {
-    let mut parts = path.split('/').skip_while(|part| !part.eq_ignore_ascii_case("subscriptions"));
+    let mut parts = path
+        .split('/')
+        .skip_while(|part| !part.eq_ignore_ascii_case("subscriptions"));
     parts.nth(1).unwrap_or_default().to_owned()
 }
 

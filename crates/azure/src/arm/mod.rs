@@ -13,7 +13,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::{ClientOptions, Context, Method, Pipeline, Request, RetryOptions, TransportOptions as SdkTransport, Url};
+use azure_core::{
+    ClientOptions, Context, Method, Pipeline, Request, RetryOptions, TransportOptions as SdkTransport, Url,
+};
 use bytes::Bytes;
 
 pub use pages::next_page;
@@ -142,10 +144,7 @@ async fn call(pipeline: &Pipeline, method: Method, url: Url, body: Option<Bytes>
 }
 
 /// The body of an answer, or why there is none.
-async fn body_of(
-    sent: azure_core::Result<impl Into<azure_core::Response>>,
-    what: &str,
-) -> Result<Bytes, Error> {
+async fn body_of(sent: azure_core::Result<impl Into<azure_core::Response>>, what: &str) -> Result<Bytes, Error> {
     let collected = match sent {
         Ok(response) => response.into().into_body().collect().await,
         Err(err) => Err(err),
@@ -196,11 +195,15 @@ async fn endpoints(config: &CloudConfig, transport: &Transport) -> Result<Endpoi
             config::metadata(&body, base, &config.cloud_name).map_err(|cause| failed(url.to_string(), cause))?
         }
         // Only a file may come with a name that is not known.
-        None => Cloud::by_name(&config.cloud_name).unwrap_or(Cloud::Public).endpoints()?,
+        None => Cloud::by_name(&config.cloud_name)
+            .unwrap_or(Cloud::Public)
+            .endpoints()?,
     };
     if let Some(file) = &config.environment_file {
         let from = file.display().to_string();
-        let text = tokio::fs::read(file).await.map_err(|err| failed(from.clone(), err.to_string()))?;
+        let text = tokio::fs::read(file)
+            .await
+            .map_err(|err| failed(from.clone(), err.to_string()))?;
         if text.len() > config::MAX_ANSWER {
             return Err(failed(from, "it is too large".to_owned()));
         }

@@ -32,14 +32,20 @@ mod tests {
     fn links_stay_on_their_server() {
         let current = Url::parse("https://arm.example/subscriptions/s?api-version=1").unwrap();
         for (link, wanted) in [
-            ("https://ARM.example:443/next?$skip=1", Ok("https://arm.example/next?$skip=1")),
+            (
+                "https://ARM.example:443/next?$skip=1",
+                Ok("https://arm.example/next?$skip=1"),
+            ),
             (" /next?$skip=2 ", Ok("https://arm.example/next?$skip=2")),
             ("http://arm.example/next", Err("leads elsewhere")),
             ("https://arm.example:444/next", Err("leads elsewhere")),
             ("https://u:p@arm.example/next", Err("leads elsewhere")),
             ("https://elsewhere.example/next", Err("leads elsewhere")),
             ("//elsewhere.example/next", Err("leads elsewhere")),
-            ("https://arm.example/subscriptions/s?api-version=1", Err("the page itself")),
+            (
+                "https://arm.example/subscriptions/s?api-version=1",
+                Err("the page itself"),
+            ),
             ("https://", Err("not valid")),
         ] {
             match (next_page(&current, link), wanted) {

@@ -22,7 +22,11 @@ impl TrafficManager for Arm {
     async fn profile(&self, profile: &ProfileRef) -> Result<Profile, Error> {
         let what = format!("read {}", Shown(profile));
         let (group, name) = names(profile, &what)?;
-        let sent = self.generated.profiles_client().get(group, name, &self.subscription).send();
+        let sent = self
+            .generated
+            .profiles_client()
+            .get(group, name, &self.subscription)
+            .send();
         let body = body_of(sent.await, &what).await?;
         Profile::read(&body).map_err(|cause| unreadable(&what, &cause))
     }

@@ -15,13 +15,8 @@ pub const MAX_ANSWER: usize = 1 << 20;
 /// # Errors
 /// A text that says what is wrong with the answer.
 pub fn metadata(body: &[u8], asked: &Url, cloud_name: &str) -> Result<Endpoints, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|err| {
-        format!(
-            "the answer is not JSON (line {}, column {})",
-            err.line(),
-            err.column()
-        )
-    })?;
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|err| format!("the answer is not JSON (line {}, column {})", err.line(), err.column()))?;
     let entries = match value {
         Value::Array(entries) => entries,
         one @ Value::Object(_) => vec![one],

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use azure_core::Url;
 
 pub use cloud::{Cloud, Endpoints};
-use keys::Keys;
 pub use discover::{MAX_ANSWER, environment_file, metadata};
+use keys::Keys;
 
 use crate::limit::Limits;
 use crate::secret::Secret;
@@ -187,7 +187,11 @@ impl Environment {
     /// That of the process. Empty variables count as absent.
     pub fn of_process() -> Self {
         let text = |name| std::env::var(name).ok().filter(|text: &String| !text.trim().is_empty());
-        let path = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let path = |name| {
+            std::env::var_os(name)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        };
         Self {
             tenant_id: text("AZURE_TENANT_ID"),
             client_id: text("AZURE_CLIENT_ID"),
@@ -229,7 +233,11 @@ impl CloudConfig {
         };
         // A resource manager tells about its cloud, and so does a file: a name only chooses among several.
         let needs_name = resource_manager.is_none();
-        let cloud_name = if needs_name { named("cloud")? } else { keys.text("cloud")? };
+        let cloud_name = if needs_name {
+            named("cloud")?
+        } else {
+            keys.text("cloud")?
+        };
         let may_be_unknown = !needs_name || environment.environment_file.is_some();
         if Cloud::by_name(&cloud_name).is_none() && !may_be_unknown {
             let name = cloud_name.chars().take(64).collect();
@@ -301,8 +309,7 @@ fn identity(
     let token_file = Some(keys.raw_text("aadFederatedTokenFile")?)
         .filter(|path| !path.is_empty())
         .map(PathBuf::from);
-    let federated =
-        keys.switch("useFederatedWorkloadIdentityExtension")? || environment.federated_token_file.is_some();
+    let federated = keys.switch("useFederatedWorkloadIdentityExtension")? || environment.federated_token_file.is_some();
 
     // The file is checked first; what the environment says does not mend it, but for federated credentials, which need
     // nothing of the file (correction 42).

@@ -43,12 +43,19 @@ fn json_and_yaml_in_any_case_say_the_same() {
     let Identity::ClientSecret { client_id, secret } = &of_yaml.identity else {
         panic!("{:?}", of_yaml.identity);
     };
-    assert_eq!((client_id.as_str(), secret.expose()), ("c", " hush "), "secrets are not");
+    assert_eq!(
+        (client_id.as_str(), secret.expose()),
+        ("c", " hush "),
+        "secrets are not"
+    );
     let of_json = parse(&json!({"vnetResourceGroup": "net"})).unwrap();
     assert_eq!(of_json.vnet_resource_group, "net");
     assert_eq!(of_yaml.vnet_resource_group, "rg", "it defaults to the resource group");
     let tabs = with(&json!({})).replace(',', ",\n\t");
-    assert!(CloudConfig::parse(&tabs, &Environment::default()).is_ok(), "JSON with tabs is no YAML");
+    assert!(
+        CloudConfig::parse(&tabs, &Environment::default()).is_ok(),
+        "JSON with tabs is no YAML"
+    );
 }
 
 #[test]
@@ -71,8 +78,14 @@ fn checks_come_in_the_order_of_the_contract() {
         (json!({"resourceGroup": "a/../b"}), "must be a name without"),
         (json!({"tenantId": "a/b"}), "tenantId holds a character"),
         (json!({"tenantId": null}), "tenantId is empty"),
-        (json!({"resourceManagerEndpoint": "https://u:hush-hush@h"}), "holds a user name"),
-        (json!({"resourceManagerEndpoint": "https://h/prefix"}), "more than a scheme"),
+        (
+            json!({"resourceManagerEndpoint": "https://u:hush-hush@h"}),
+            "holds a user name",
+        ),
+        (
+            json!({"resourceManagerEndpoint": "https://h/prefix"}),
+            "more than a scheme",
+        ),
         (json!({"resourceManagerEndpoint": "ftp://h"}), "no http or https"),
     ] {
         let error = parse(&changes).unwrap_err().to_string();
@@ -138,7 +151,12 @@ fn federated_wins_then_managed_then_secret_then_certificate() {
         "aadFederatedTokenFile": "/token"});
     assert!(matches!(identity(&file), Identity::Federated { client_id, .. } if client_id == "c"));
     let no_file = json!({"useFederatedWorkloadIdentityExtension": true});
-    assert!(parse(&no_file).unwrap_err().to_string().contains("needs aadFederatedTokenFile"));
+    assert!(
+        parse(&no_file)
+            .unwrap_err()
+            .to_string()
+            .contains("needs aadFederatedTokenFile")
+    );
 }
 
 #[test]
@@ -146,7 +164,11 @@ fn the_example_of_the_readmes_works_with_a_warning() {
     let readme = json!({"useManagedIdentityExtension": false, "userAssignedIdentityID": "u"});
     let config = parse(&readme).unwrap();
     assert!(matches!(config.identity, Identity::ClientSecret { .. }));
-    assert!(config.warnings[0].contains("userAssignedIdentityID"), "{:?}", config.warnings);
+    assert!(
+        config.warnings[0].contains("userAssignedIdentityID"),
+        "{:?}",
+        config.warnings
+    );
     let other = parse(&json!({"networkResourceTenantID": "x", "auxiliaryTokenProvider": {}})).unwrap();
     assert_eq!(other.warnings.len(), 2);
 }
@@ -166,7 +188,10 @@ fn the_environment_overrides_after_the_checks() {
     };
     assert_eq!((config.tenant_id.as_str(), config.identity), ("t2", wanted));
     let bare = with(&json!({"aadClientId": null, "aadClientSecret": null}));
-    assert!(CloudConfig::parse(&bare, &environment).is_err(), "it does not mend the file");
+    assert!(
+        CloudConfig::parse(&bare, &environment).is_err(),
+        "it does not mend the file"
+    );
 }
 
 #[test]
@@ -229,8 +254,14 @@ fn a_resource_manager_tells_where_its_cloud_is() {
         (json!([]), "names no cloud"),
         (json!(5), "neither a list"),
         (json!({}), "no login endpoint"),
-        (json!({"authentication": {"loginEndpoint": "https://l", "audiences": []}}), "no audience"),
-        (json!({"authentication": {"loginEndpoint": "nowhere", "audiences": ["x"]}}), "is no URL"),
+        (
+            json!({"authentication": {"loginEndpoint": "https://l", "audiences": []}}),
+            "no audience",
+        ),
+        (
+            json!({"authentication": {"loginEndpoint": "nowhere", "audiences": ["x"]}}),
+            "is no URL",
+        ),
     ] {
         let error = read(&bad, "x").unwrap_err();
         assert!(error.contains(part), "{error}");
@@ -250,5 +281,9 @@ fn a_file_overrides_addresses() {
     assert_eq!(endpoints.resource_manager.as_str(), "https://arm.x/");
     assert_eq!(endpoints.scope(), "https://audience.x/.default");
     assert!(environment_file(b"[", &mut endpoints).unwrap_err().contains("not JSON"));
-    assert!(environment_file(b"[]", &mut endpoints).unwrap_err().contains("no object"));
+    assert!(
+        environment_file(b"[]", &mut endpoints)
+            .unwrap_err()
+            .contains("no object")
+    );
 }

@@ -70,8 +70,7 @@ impl Certificate {
 impl Source for Certificate {
     async fn fetch(&self, scope: &str) -> Result<Token, Failure> {
         let assertion = self.assertion(Timestamp::now()).await;
-        let assertion =
-            assertion.map_err(|cause| Failure::Credentials(cause.trim_end_matches('.').to_owned()))?;
+        let assertion = assertion.map_err(|cause| Failure::Credentials(cause.trim_end_matches('.').to_owned()))?;
         exchange(
             &self.transport,
             &self.login,

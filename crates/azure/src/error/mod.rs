@@ -6,8 +6,8 @@ mod text;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use refusal::{Failure, Refusal, failure_of};
 pub use refusal::read_refusal;
+pub(crate) use refusal::{Failure, Refusal, failure_of};
 
 /// What a failure means. The mapping to conditions and repetition is the caller's (networking 6.3, 7.5, 12.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,7 +172,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let summary = self.summary();
-        write!(f, "Azure was asked to {}: {}.", self.what, summary.trim_end_matches('.'))
+        write!(
+            f,
+            "Azure was asked to {}: {}.",
+            self.what,
+            summary.trim_end_matches('.')
+        )
     }
 }
 

@@ -12,10 +12,7 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let named = r"(?i)[\s,;(]*\b(?:(?:x-ms-)?(?:correlation|client[\s-]?request|request|trace|tracking|activity|operation|session)[\s-]*id|timestamp|time[\s-]?stamp)\s*[:=]\s*['\x22]?[0-9a-z:.+\-]+(?:[ ][0-9][0-9:.]*(?:[ ]?utc|z)?)?['\x22]?[)]?";
     let patterns = [
         (named, ""),
-        (
-            r"(?i)\b(after|in|for) '?[0-9]+'? (seconds?|minutes?)\b",
-            "$1 some time",
-        ),
+        (r"(?i)\b(after|in|for) '?[0-9]+'? (seconds?|minutes?)\b", "$1 some time"),
         (
             r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9:]+)?",
             "some time",
