@@ -1,4 +1,4 @@
-//! How fast the agent may call (networking 12.1, correction 44): a call waits for its turn, it does not fail.
+//! How fast the agent may call (networking 12.1): a call waits for its turn, it does not fail.
 
 use kit::client::{Bucket, RateLimit};
 

@@ -55,7 +55,7 @@ impl Profile {
         self.0.get("properties")?.get("dnsConfig")?.get("fqdn")?.as_str()
     }
 
-    /// Its endpoints; none where the answer has no properties (correction 18).
+    /// Its endpoints; none where the answer has no properties (networking 7.5).
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let endpoints = self.0.get("properties").and_then(|p| p.get("endpoints")?.as_array());
         endpoints

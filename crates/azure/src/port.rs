@@ -11,7 +11,7 @@ use crate::model::{Endpoint, Profile, ProfileRef, PublicIp};
 /// Profiles of a traffic manager and their endpoints.
 ///
 /// Each method is one HTTP call with a deadline, without repetition: repetition belongs to whoever knows what the call was
-/// for. Azure has no preconditions for these calls, so writes of one profile must not overlap (correction 12).
+/// for. Azure has no preconditions for these calls, so writes of one profile must not overlap (networking 6.2).
 #[async_trait]
 pub trait TrafficManager: Send + Sync + fmt::Debug {
     /// A profile and its endpoints.
@@ -49,7 +49,7 @@ pub trait TrafficManager: Send + Sync + fmt::Debug {
 #[async_trait]
 pub trait PublicIpAddresses: Send + Sync + fmt::Debug {
     /// All addresses of a resource group. A list younger than 10 seconds is answered again without a call, and callers at
-    /// the same time share one (correction 35).
+    /// the same time share one (networking 9.3).
     ///
     /// # Errors
     /// By class.

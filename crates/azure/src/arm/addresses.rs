@@ -1,4 +1,4 @@
-//! Public IP addresses of a resource group, kept for a moment and shared (corrections 32, 35).
+//! Public IP addresses of a resource group, kept for a moment and shared (networking 9.3).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub struct Endpoints {
 
 impl Cloud {
     /// Reads a name in any case; `None` for one that is not known. The READMEs of charts call the cloud of the government
-    /// of the United States `AzureGovernmentCloud`, which counts too (correction 48).
+    /// of the United States `AzureGovernmentCloud`, which counts too (networking 12.1).
     pub fn by_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "azurepubliccloud" | "azurecloud" => Some(Self::Public),

@@ -9,7 +9,7 @@ use super::ConfigError;
 /// Larger files are no cloud config.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The keys of a file, in lower case. Of two spellings of one key the later counts, as in the reference.
+/// The keys of a file, in lower case. Of two spellings of one key the later counts, as in fleet-networking.
 pub(super) struct Keys(BTreeMap<String, Value>);
 
 impl Keys {

@@ -100,7 +100,7 @@ pub struct Environment {
     pub environment_file: Option<PathBuf>,
 }
 
-/// What is wrong with a cloud config. No text of the file is repeated but names of clouds (correction 3).
+/// What is wrong with a cloud config. No text of the file is repeated but names of clouds (networking 12.1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read.
@@ -312,7 +312,7 @@ fn identity(
     let federated = keys.switch("useFederatedWorkloadIdentityExtension")? || environment.federated_token_file.is_some();
 
     // The file is checked first; what the environment says does not mend it, but for federated credentials, which need
-    // nothing of the file (correction 42).
+    // nothing of the file (networking 12.1).
     let has_client = !client.is_empty() && (!secret.is_empty() || !certificate.is_empty());
     if !managed && !federated {
         if !has_client {
@@ -376,7 +376,7 @@ fn identity(
     Ok((tenant, identity))
 }
 
-/// The default unless the file names a rate; then none, unless the file asks for it (correction 44 sets the default).
+/// The default unless the file names a rate; then none, unless the file asks for it (networking 12.1 sets the default).
 fn limits(keys: &Keys) -> Result<Option<Limits>, ConfigError> {
     const ON: &str = "cloudProviderRateLimit";
     const RATES: [&str; 4] = [

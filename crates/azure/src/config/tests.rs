@@ -142,7 +142,7 @@ fn federated_wins_then_managed_then_secret_then_certificate() {
         identity(&json!({"aadClientCertPath": "/cert"})),
         Identity::ClientSecret { .. }
     ));
-    // Neither needs a secret (correction 42).
+    // Neither needs a secret (networking 12.1).
     let certificate = json!({"aadClientCertPath": " /cert", "aadClientSecret": null});
     assert!(matches!(identity(&certificate), Identity::Certificate { file, .. } if file == Path::new(" /cert")));
     let bare = json!({"aadClientId": null, "aadClientSecret": null, "tenantId": null});

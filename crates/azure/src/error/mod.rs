@@ -16,7 +16,7 @@ pub enum Class {
     NotFound,
     /// 403: the identity lacks a right.
     Forbidden,
-    /// 409 because the domain name belongs to somebody else (correction 7).
+    /// 409 because the domain name belongs to somebody else (networking 6.3).
     DomainNameTaken,
     /// 409 for another reason, such as another operation that runs.
     Conflict,
@@ -144,14 +144,14 @@ impl Error {
     }
 
     /// The right that is missing, such as `Microsoft.Network/trafficManagerProfiles/write`, when Azure names it
-    /// (correction 45).
+    /// (networking 12.3).
     pub fn missing_action(&self) -> Option<&str> {
         let (_, rest) = self.message.split_once("perform action '")?;
         let (action, _) = rest.split_once('\'')?;
         (self.class == Class::Forbidden && !action.is_empty()).then_some(action)
     }
 
-    /// Status, code and message alone, the same for every repetition (correction 13): what goes into conditions.
+    /// Status, code and message alone, the same for every repetition (networking 6.3): what goes into conditions.
     pub fn summary(&self) -> String {
         let mut parts = Vec::new();
         if let Some(status) = self.status {

@@ -1,4 +1,4 @@
-//! Texts of Azure without what differs at every repetition (correction 13).
+//! Texts of Azure without what differs at every repetition (networking 6.3).
 
 use std::sync::LazyLock;
 

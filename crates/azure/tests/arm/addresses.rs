@@ -1,4 +1,4 @@
-//! Public IP addresses: pages, and one call for all who ask within ten seconds (correction 35).
+//! Public IP addresses: pages, and one call for all who ask within ten seconds (networking 9.3).
 
 use azure::{Class, PublicIp};
 use serde_json::{Value, json};

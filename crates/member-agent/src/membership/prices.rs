@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure::{Transport, TransportOptions, Url, next_page};
 use fairway_core::heartbeat::{Page, Prices};
-use http::{Method, Uri};
 use kit::backoff::Backoff;
-use kit::client::{self, Ca, Identity, Options};
 use kit::clock::Clock;
-use kit::rest::{Call, query_value};
+use kit::rest::query_value;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +21,8 @@ const PERIOD: Duration = Duration::from_secs(12 * 60 * 60);
 /// After a failure.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(60 * 60));
 
-/// For one page.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How the agent names itself.
+const USER_AGENT: &str = concat!("fairway-member-agent/", env!("CARGO_PKG_VERSION"));
 
 /// A list of more pages than this is none of prices of one region.
 const MAX_PAGES: usize = 100;
@@ -98,46 +97,26 @@ impl PriceList {
     /// All pages, or none.
     async fn fetch(&self, region: &str) -> Result<Prices, String> {
         // A client of its own each time: nothing is held for half a day.
-        let client = client::build(Options::new(client::Source::Explicit {
-            url: self.endpoint.clone(),
-            ca: Ca::System,
-            identity: Identity::Anonymous,
-        }));
-        let client = client.await.map_err(|err| err.to_string())?;
+        let transport = Transport::new(&TransportOptions::new(USER_AGENT)).map_err(|err| err.to_string())?;
         let mut pages = Vec::new();
-        let mut next = Some(first_page(region));
-        while let Some(path) = next {
+        let mut next = Some(first_page(&self.endpoint, region)?);
+        while let Some(url) = next {
             if pages.len() == MAX_PAGES {
                 return Err(format!("the list has more than {MAX_PAGES} pages"));
             }
-            let call = Call::new(Method::GET, path, "list the prices of machines").deadline(DEADLINE);
-            let page: Page = call.json(&client).await.map_err(|err| err.to_string())?;
-            next = page
-                .next_page_link
-                .as_deref()
-                .map(|link| self.path_of(link))
-                .transpose()?;
+            let page: Page = transport
+                .get_json(&url, "list the prices of machines")
+                .await
+                .map_err(|err| err.to_string())?;
+            let link = page.next_page_link.as_deref();
+            next = link.map(|link| next_page(&url, link)).transpose()?;
             pages.push(page);
         }
         Prices::of(&pages, self.clock.now()).ok_or_else(|| "the list holds no prices of machines on demand".to_owned())
     }
-
-    /// The path of a link to a further page, which must lead to the same place.
-    fn path_of(&self, link: &str) -> Result<String, String> {
-        let link = link.trim();
-        let uri: Uri = link
-            .parse()
-            .map_err(|err| format!("the link {link:?} is not valid: {err}"))?;
-        let home: Option<Uri> = self.endpoint.parse().ok();
-        let is_home = home.is_some_and(|home| home.host() == uri.host());
-        match uri.path_and_query() {
-            Some(path) if is_home => Ok(path.to_string()),
-            _ => Err(format!("the link {link:?} leads elsewhere")),
-        }
-    }
 }
 
-fn first_page(region: &str) -> String {
+fn first_page(endpoint: &str, region: &str) -> Result<Url, String> {
     let filter = [
         ("priceType", "Consumption"),
         ("currencyCode", "USD"),
@@ -148,7 +127,8 @@ fn first_page(region: &str) -> String {
     .map(|(field, value)| format!("{field} eq '{value}'"))
     .join(" and ");
     let filter = query_value(&filter);
-    format!("/api/retail/prices?api-version=2023-01-01-preview&$filter={filter}")
+    let url = format!("{endpoint}/api/retail/prices?api-version=2023-01-01-preview&$filter={filter}");
+    Url::parse(&url).map_err(|err| format!("the address of the prices is not valid: {err}"))
 }
 
 #[cfg(test)]
