@@ -1,6 +1,8 @@
 //! Readers of what others send, over mutations of real answers: a bounded run on the stable toolchain. `fuzz/` holds the
 //! same for cargo-fuzz.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 #[path = "../fuzz/readers.rs"]
 mod readers;
 

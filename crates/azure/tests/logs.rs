@@ -1,5 +1,7 @@
 //! No credential in any log at any level, whatever the SDK and the HTTP client log.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 #[path = "arm/fake.rs"]
 #[allow(dead_code)]
 mod fake;

@@ -287,3 +287,14 @@ fn a_file_overrides_addresses() {
             .contains("no object")
     );
 }
+
+#[tokio::test]
+async fn a_file_that_is_missing_is_named() {
+    let error = CloudConfig::load(Path::new("/nowhere/azure.json")).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("The file /nowhere/azure.json cannot be read: "),
+        "{error}"
+    );
+}

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use super::{CLIENT, SECRET, TENANT, Target};
 
+/// The federated token that is good.
+pub(crate) const ASSERTION: &str = "hush-assertion";
+
 pub(crate) struct Fake {
     pub(crate) url: Url,
     world: Arc<Mutex<World>>,
@@ -173,7 +176,10 @@ impl World {
         let form: BTreeMap<String, String> = form.query_pairs().into_owned().collect();
         let is_right = path == format!("/{TENANT}/oauth2/v2.0/token")
             && form.get("client_id").is_some_and(|id| id == CLIENT)
-            && form.get("client_secret").is_some_and(|secret| secret == SECRET)
+            && (form.get("client_secret").is_some_and(|secret| secret == SECRET)
+                || form
+                    .get("client_assertion")
+                    .is_some_and(|assertion| assertion == ASSERTION))
             && form.get("scope").is_some_and(|scope| scope.ends_with("/.default"));
         if !is_right {
             let description =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use azure::{Azure, CloudConfig, ConfigError, Environment, Options, Url};
+use azure::{Azure, Class, CloudConfig, ConfigError, Environment, Options, ProfileRef, Url};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{AGENT, config, scratch};
+use super::fake::{ASSERTION, Fake};
+use super::{AGENT, CLIENT, TENANT, config, scratch};
 
 async fn connect(config: &serde_json::Value) -> Result<Azure, ConfigError> {
     let config = CloudConfig::parse(&config.to_string(), &Environment::default()).unwrap();
@@ -125,4 +126,124 @@ async fn a_resource_manager_that_does_not_tell_where_it_is_is_named() {
         nobody.contains("/metadata/endpoints") && nobody.contains("the call failed"),
         "{nobody}"
     );
+}
+
+#[tokio::test]
+async fn one_connection_serves_call_after_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let itself = base.clone();
+    let served = tokio::spawn(async move {
+        // The only connection that is ever accepted.
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while asked.len() < 4 {
+            let request = read_request(&mut stream).await;
+            let body = if request.contains("/metadata/") {
+                json!({"authentication": {"loginEndpoint": itself, "audiences": [itself]}})
+            } else if request.contains("/oauth2/") {
+                json!({"token_type": "Bearer", "expires_in": 60, "ext_expires_in": 60, "access_token": "x"})
+            } else {
+                json!({"name": "p"})
+            };
+            let body = body.to_string();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            asked.push(request);
+        }
+        asked.len()
+    });
+    let azure = connect(&config(&Url::parse(&base).unwrap())).await.unwrap();
+    for _ in 0..2 {
+        azure.traffic_manager().profile(&at()).await.unwrap();
+    }
+    assert_eq!(served.await.unwrap(), 4, "metadata, token, two profiles");
+}
+
+/// Head and body of a request.
+async fn read_request(stream: &mut tokio::net::TcpStream) -> String {
+    let mut text = String::new();
+    loop {
+        let mut part = vec![0; 4096];
+        let size = stream.read(&mut part).await.unwrap();
+        text.push_str(std::str::from_utf8(&part[..size]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        if body.len() >= length {
+            return text;
+        }
+    }
+}
+
+fn at() -> ProfileRef {
+    ProfileRef {
+        resource_group: "rg".into(),
+        name: "p".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_workload_identity_needs_nothing_of_the_file() {
+    let fake = Fake::start().await;
+    let mut bare = config(&fake.url);
+    for key in ["tenantId", "aadClientId", "aadClientSecret"] {
+        bare.as_object_mut().unwrap().remove(key);
+    }
+    let file = scratch("token");
+    std::fs::write(&file, ASSERTION).unwrap();
+    let environment = Environment {
+        tenant_id: Some(TENANT.to_owned()),
+        client_id: Some(CLIENT.to_owned()),
+        federated_token_file: Some(file.clone()),
+        ..Environment::default()
+    };
+    let config = CloudConfig::parse(&bare.to_string(), &environment).unwrap();
+    let azure = Azure::connect(&config, &Options::new(AGENT)).await.unwrap();
+    let missing = azure.traffic_manager().profile(&at()).await.unwrap_err();
+    assert_eq!(missing.class(), Class::NotFound, "{missing}");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_shows_at_the_start() {
+    let fake = Fake::start().await;
+    let mut config = config(&fake.url);
+    config["aadClientSecret"] = json!(null);
+    config["aadClientCertPath"] = json!("/nowhere/client.pem");
+    let gone = connect(&config).await.unwrap_err().to_string();
+    assert!(
+        gone.starts_with("The certificate file /nowhere/client.pem cannot be read"),
+        "{gone}"
+    );
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/client.pem");
+    config["aadClientCertPath"] = json!(file);
+    connect(&config).await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_wait_for_their_turn_and_do_not_fail() {
+    let fake = Fake::start().await;
+    let mut slow = config(&fake.url);
+    slow["cloudProviderRateLimit"] = json!(true);
+    slow["cloudProviderRateLimitQPS"] = json!(10);
+    slow["cloudProviderRateLimitBucket"] = json!(1);
+    let manager = connect(&slow).await.unwrap().traffic_manager();
+    let begun = std::time::Instant::now();
+    let all = futures::future::join_all((0..4).map(|_| async { manager.profile(&at()).await })).await;
+    assert!(
+        all.iter()
+            .all(|result| result.as_ref().is_err_and(|err| err.class() == Class::NotFound)),
+        "{all:?}"
+    );
+    assert!(
+        begun.elapsed() >= std::time::Duration::from_millis(300),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(fake.counts(), (4, 1));
 }
