@@ -227,7 +227,7 @@ async fn grow(manager: &Arc<dyn TrafficManager>, recorder: &Recorder, at: &Profi
 async fn throttle(target: &Target, manager: &Arc<dyn TrafficManager>, recorder: &Recorder, at: &ProfileRef) {
     let (name, body) = endpoint(3, 18);
     let body: Endpoint = map(body).into();
-    (target.refuse_next)(429, Some(2));
+    (target.refuse_next)(429, Some(4));
     let throttled = manager.put_endpoint(at, &name, &body).await.unwrap_err();
     assert_eq!((throttled.class(), throttled.status()), (Class::Throttled, Some(429)));
     assert_eq!(recorder.take().len(), 1, "no call is repeated by itself");

@@ -86,13 +86,13 @@ async fn a_silent_server_costs_no_more_than_the_deadline() {
     let fake = Fake::start().await;
     let config = CloudConfig::parse(&config(&fake.url).to_string(), &Environment::default()).unwrap();
     let mut options = Options::new(AGENT);
-    options.deadline = Duration::from_millis(300);
+    options.deadline = Duration::from_secs(2);
     let azure = Azure::connect(&config, &options).await.unwrap();
     let begun = Instant::now();
     let silent = faulty(&fake, &azure, Fault::Silence(Duration::from_secs(60))).await;
     assert_eq!(
         (silent.class(), silent.message()),
-        (Class::NoAnswer, "no answer within 300ms")
+        (Class::NoAnswer, "no answer within 2s")
     );
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
