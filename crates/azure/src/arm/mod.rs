@@ -80,6 +80,14 @@ impl Azure {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        for url in [&endpoints.resource_manager, &endpoints.login] {
+            if is_exposed(url) {
+                tracing::warn!(
+                    %url,
+                    "Credentials go over a network unencrypted, because the address begins with http. Use https."
+                );
+            }
+        }
         tracing::info!(
             resource_manager = %endpoints.resource_manager,
             subscription = config.subscription_id,
@@ -212,11 +220,38 @@ async fn endpoints(config: &CloudConfig, transport: &Transport) -> Result<Endpoi
     Ok(endpoints)
 }
 
+/// Whether others on the network can read what is sent there.
+fn is_exposed(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address: Option<std::net::IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+    url.scheme() == "http" && !is_here
+}
+
 impl fmt::Debug for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arm")
             .field("base", &self.base.as_str())
             .field("subscription", &self.subscription)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_the_machine_itself() {
+        for (url, exposed) in [
+            ("http://127.0.0.1:8443", false),
+            ("http://[::1]:8443", false),
+            ("http://localhost", false),
+            ("https://arm.example", false),
+            ("http://arm.example", true),
+            ("http://192.0.2.1", true),
+        ] {
+            assert_eq!(is_exposed(&Url::parse(url).unwrap()), exposed, "{url}");
+        }
     }
 }
