@@ -24,6 +24,8 @@ struct Target {
     #[allow(dead_code)]
     base: Url,
     #[allow(dead_code)]
+    identity: [&'static str; 3],
+    #[allow(dead_code)]
     refuse_next: Arc<dyn Fn(u16, Option<u64>) + Send + Sync>,
 }
 

@@ -91,7 +91,7 @@ fn check(call: &Call, method: &str, path: &str) {
 
 /// Creates, changes, grows to 60 endpoints, is throttled, and deletes.
 pub(crate) async fn full_life(target: &Target) {
-    let (azure, recorder) = recorded(target, json!({})).await;
+    let (azure, recorder) = recorded(target).await;
     let manager = azure.traffic_manager();
     let at = ProfileRef {
         resource_group: "rg".into(),
@@ -244,7 +244,7 @@ async fn throttle(target: &Target, manager: &Arc<dyn TrafficManager>, recorder: 
 
 /// What a server must refuse, and the class that the refusal has.
 pub(crate) async fn refusals(target: &Target) {
-    let (azure, _recorder) = recorded(target, json!({})).await;
+    let (azure, _recorder) = recorded(target).await;
     let manager = azure.traffic_manager();
     let at = |name: &str| ProfileRef {
         resource_group: "rg".into(),

@@ -64,6 +64,7 @@ impl Fake {
         let world = Arc::clone(&self.world);
         Target {
             base: self.url.clone(),
+            identity: [TENANT, CLIENT, SECRET],
             refuse_next: Arc::new(move |status, seconds| {
                 let headers = seconds.map(|seconds| ("retry-after", seconds.to_string()));
                 let (code, message) = ("TooManyRequests", "The request limit is reached.");

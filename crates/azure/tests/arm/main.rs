@@ -27,12 +27,14 @@ const AGENT: &str = "fleet-hub-net-controller-manager";
 struct Target {
     /// Where it is.
     base: Url,
+    /// Tenant, client and secret of an identity that may do everything.
+    identity: [&'static str; 3],
     /// Answers the next call with a status and a time to stay away.
     refuse_next: Arc<dyn Fn(u16, Option<u64>) + Send + Sync>,
 }
 
 /// A client of a server whose calls are recorded on their way.
-async fn recorded(target: &Target, extra: serde_json::Value) -> (Azure, Recorder) {
+async fn recorded(target: &Target) -> (Azure, Recorder) {
     let recorder = Recorder::start(target.base.clone()).await;
     // Calls go over the recorder, whatever the server calls itself.
     let file = scratch("environment.json");
