@@ -53,6 +53,20 @@ pub const INTERNAL_SERVICE_EXPORT: Resource = Resource::namespaced(
     "InternalServiceExport",
     "internalserviceexports",
 );
+/// TrafficManagerProfile.
+pub const TRAFFIC_MANAGER_PROFILE: Resource = Resource::namespaced(
+    groups::NETWORKING,
+    "v1beta1",
+    "TrafficManagerProfile",
+    "trafficmanagerprofiles",
+);
+/// TrafficManagerBackend.
+pub const TRAFFIC_MANAGER_BACKEND: Resource = Resource::namespaced(
+    groups::NETWORKING,
+    "v1beta1",
+    "TrafficManagerBackend",
+    "trafficmanagerbackends",
+);
 /// Namespace.
 pub const NAMESPACE: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 /// Role.

@@ -92,3 +92,13 @@ pub const AZURE_RESOURCE_GROUP: &str = "service.beta.kubernetes.io/azure-load-ba
 
 /// Service: wanted DNS label of its public address.
 pub const AZURE_DNS_LABEL: &str = "service.beta.kubernetes.io/azure-dns-label-name";
+
+/// TrafficManagerProfile: seconds for which resolvers may keep an answer, 0 to 2147483647. Ours; absent means 60.
+pub const TRAFFIC_TTL_SECONDS: &str = "networking.fleet.azure.com/ttl-seconds";
+
+/// TrafficManagerProfile: seconds between two probes, 1 to 3600, instead of those of the spec. Ours; Azure takes 10 and 30
+/// only.
+pub const TRAFFIC_PROBE_INTERVAL_SECONDS: &str = "networking.fleet.azure.com/probe-interval-seconds";
+
+/// TrafficManagerProfile: `Weighted`, `Priority` or `Performance`. Ours; absent means `Weighted`.
+pub const TRAFFIC_ROUTING_METHOD: &str = "networking.fleet.azure.com/routing-method";

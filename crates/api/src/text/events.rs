@@ -119,3 +119,27 @@ pub mod export {
     /// The export agrees with the others.
     pub const NO_CONFLICT_FOUND: &str = "NoServiceExportConflictFound";
 }
+
+/// TrafficManagerProfiles and TrafficManagerBackends (networking 13.7).
+pub mod traffic {
+    /// Component of events about a TrafficManagerProfile.
+    pub const PROFILE_CONTROLLER: &str = "trafficmanagerprofile-controller";
+
+    /// Component of events about a TrafficManagerBackend.
+    pub const BACKEND_CONTROLLER: &str = "trafficmanagerbackend-controller";
+
+    /// The traffic manager refused a call or did not answer it.
+    pub const AZURE_API_ERROR: &str = "AzureAPIError";
+
+    /// The profile is as it should be in the traffic manager.
+    pub const PROGRAMMED: &str = "Programmed";
+
+    /// The endpoints of the backend are as they should be in the traffic manager.
+    pub const ACCEPTED: &str = "Accepted";
+
+    /// The profile, or the backend's endpoints, are gone from the traffic manager.
+    pub const DELETED: &str = "Deleted";
+
+    /// An exported Service cannot be an endpoint. Ours, one for each cluster.
+    pub const ENDPOINT_NOT_ACCEPTED: &str = "EndpointNotAccepted";
+}

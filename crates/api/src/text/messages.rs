@@ -130,3 +130,106 @@ pub mod eviction {
         )
     }
 }
+
+/// Messages of TrafficManagerProfiles (networking 6.3). An error is that of the traffic manager.
+pub mod profile {
+    /// Programmed, True.
+    pub const PROGRAMMED: &str = "Successfully configured the Azure Traffic Manager profile";
+    /// Programmed, False: somebody else has the domain name.
+    pub const DNS_NAME_NOT_AVAILABLE: &str =
+        "Domain name is not available. Please choose a different profile name or namespace";
+
+    /// Programmed, False: the profile was refused.
+    pub fn invalid(error: &str) -> String {
+        format!("Invalid profile: {error}")
+    }
+
+    /// Programmed, Unknown: the call is repeated.
+    pub fn pending(error: &str) -> String {
+        format!("Failed to configure profile and retrying: {error}")
+    }
+}
+
+/// Messages of TrafficManagerBackends (networking 7.2, 7.3 and 7.5). An error is that of the traffic manager.
+pub mod backend {
+    /// Accepted, Unknown: no cluster is accepted as an exporter yet.
+    pub const EXPORTING: &str = "In the process of exporting the services";
+    /// Why an export is no endpoint: its load balancer is internal.
+    pub const INTERNAL_LOAD_BALANCER: &str = "internal load balancer is not supported";
+    /// Why an export is no endpoint: its public address is not known yet.
+    pub const PUBLIC_IP_PENDING: &str = "in the processing of configuring public IP";
+    /// Why an export is no endpoint: its public address has no DNS label.
+    pub const NO_DNS_LABEL: &str = "DNS label is not configured to the public IP";
+
+    /// Why an export is no endpoint: the Service is no load balancer.
+    pub fn unsupported_type(service_type: &str) -> String {
+        format!("unsupported service type {service_type:?}")
+    }
+
+    /// Accepted, False: there is no such profile.
+    pub fn profile_not_found(profile: &str) -> String {
+        format!("TrafficManagerProfile {profile:?} is not found")
+    }
+
+    /// Accepted, False: the profile is not programmed and will not be by itself.
+    pub fn invalid_profile(profile: &str) -> String {
+        format!("Invalid trafficManagerProfile {profile:?}, please check the trafficManagerProfile status")
+    }
+
+    /// Accepted, Unknown: the profile is not programmed yet.
+    pub fn profile_in_process(profile: &str) -> String {
+        format!("In the processing of trafficManagerProfile {profile:?}")
+    }
+
+    /// Accepted, False: the traffic manager does not have the profile.
+    pub fn azure_profile_not_found(profile: &str, group: &str) -> String {
+        format!("Azure Traffic Manager profile {profile:?} under {group:?} is not found")
+    }
+
+    /// Accepted, Unknown: the profile cannot be read.
+    pub fn azure_profile_unreadable(profile: &str, group: &str, error: &str) -> String {
+        format!("Failed to get the Azure Traffic Manager profile {profile:?} under {group:?}: {error}")
+    }
+
+    /// Accepted, False: no cluster exports the service.
+    pub fn service_not_found(service: &str) -> String {
+        format!("ServiceImport {service:?} is not found")
+    }
+
+    /// Accepted, Unknown: an accepted export has no record.
+    pub fn export_not_found(namespace: &str, service: &str, cluster: &str) -> String {
+        format!(
+            "Failed to find the exported service \"{namespace}/{service}\" for {cluster:?}: its InternalServiceExport does not exist"
+        )
+    }
+
+    /// Accepted, True.
+    pub fn accepted(endpoints: usize) -> String {
+        format!("{endpoints} service(s) exported from clusters have been accepted as Traffic Manager endpoints")
+    }
+
+    /// Accepted, Unknown: an endpoint cannot be deleted yet.
+    pub fn not_cleaned_up(endpoint: &str, profile: &str, error: &str) -> String {
+        format!("Failed to cleanup the existing {endpoint:?} for {profile:?}: {error}")
+    }
+
+    /// Accepted, Unknown: an endpoint cannot be written yet.
+    pub fn not_written(endpoint: &str, profile: &str, error: &str) -> String {
+        format!("Failed to create or update {endpoint:?} for {profile:?}: {error}")
+    }
+
+    /// Accepted, False: endpoints were refused. What [`not_exposed`] says may follow.
+    pub fn refused(endpoints: usize, first_error: &str) -> String {
+        format!(
+            "{endpoints} endpoint(s) failed to be created/updated in the Azure Traffic Manager, for example, {first_error}; "
+        )
+    }
+
+    /// Accepted, False: exports that can be no endpoints.
+    pub fn not_exposed(services: usize, cluster: &str, reason: &str) -> String {
+        format!(
+            "{services} service(s) exported from clusters cannot be exposed as the Azure Traffic Manager, for example, service \
+             exported from {cluster} is invalid: {reason}"
+        )
+    }
+}

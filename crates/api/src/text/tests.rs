@@ -3,6 +3,8 @@
 use super::conditions::{PlacementCondition, PlacementKind};
 use super::*;
 
+mod traffic;
+
 /// Compares constants with texts, and their number with the constants of the file, so that none is left out.
 macro_rules! pins {
     ($test:ident, $file:literal, [$($constant:path = $text:literal,)*]) => {
@@ -117,6 +119,9 @@ pins!(
         annotations::AZURE_INTERNAL_LOAD_BALANCER = "service.beta.kubernetes.io/azure-load-balancer-internal",
         annotations::AZURE_RESOURCE_GROUP = "service.beta.kubernetes.io/azure-load-balancer-resource-group",
         annotations::AZURE_DNS_LABEL = "service.beta.kubernetes.io/azure-dns-label-name",
+        annotations::TRAFFIC_TTL_SECONDS = "networking.fleet.azure.com/ttl-seconds",
+        annotations::TRAFFIC_PROBE_INTERVAL_SECONDS = "networking.fleet.azure.com/probe-interval-seconds",
+        annotations::TRAFFIC_ROUTING_METHOD = "networking.fleet.azure.com/routing-method",
     ]
 );
 
@@ -365,6 +370,13 @@ pins!(
         events::export::PENDING = "PendingExportConflictResolution",
         events::export::CONFLICT_FOUND = "ServiceExportConflictFound",
         events::export::NO_CONFLICT_FOUND = "NoServiceExportConflictFound",
+        events::traffic::PROFILE_CONTROLLER = "trafficmanagerprofile-controller",
+        events::traffic::BACKEND_CONTROLLER = "trafficmanagerbackend-controller",
+        events::traffic::AZURE_API_ERROR = "AzureAPIError",
+        events::traffic::PROGRAMMED = "Programmed",
+        events::traffic::ACCEPTED = "Accepted",
+        events::traffic::DELETED = "Deleted",
+        events::traffic::ENDPOINT_NOT_ACCEPTED = "EndpointNotAccepted",
         events::placement::PLACEMENT_ROLLOUT_STARTED = "PlacementRolloutStarted",
         events::placement::PLACEMENT_OVERRIDDEN_SUCCEEDED = "PlacementOverriddenSucceeded",
         events::placement::PLACEMENT_WORK_SYNCHRONIZED = "PlacementWorkSynchronized",
