@@ -24,3 +24,4 @@ mod serde_arc;
 pub mod services;
 pub mod snapshot;
 pub mod trace;
+pub mod traffic;

@@ -10,6 +10,7 @@ mod member;
 mod overrides;
 mod placement;
 mod snapshots;
+mod traffic;
 mod work;
 
 pub use crate::digest::Digest;
@@ -21,6 +22,7 @@ pub use member::Member;
 pub use overrides::{OverrideKind, OverrideSnapshot};
 pub use placement::{InvalidKey, Placement, PlacementKey};
 pub use snapshots::{PolicySnapshot, ResourceSnapshot};
+pub use traffic::{TrafficBackend, TrafficProfile};
 pub use work::Work;
 
 /// A stored object that does not have the shape of its kind.

@@ -1,0 +1,315 @@
+//! The backends of a profile (networking 7.2 to 7.5).
+
+use api::condition;
+use api::networking::v1beta1::{TrafficManagerBackendStatus, TrafficManagerEndpointStatus};
+use api::text::conditions::networking::{ACCEPTED, PROGRAMMED};
+use api::text::events::traffic as events;
+use api::text::finalizers as fin;
+use api::text::messages::backend as messages;
+use api::text::reasons::networking as reasons;
+use serde_json::Value;
+
+use super::arm::{Failure, ProfileId, Subject};
+use super::endpoints::{self, Comparison, Wanted};
+use super::observed::{Observed, delete_endpoint_call};
+use super::pass::{Pass, Says, Subjected, with_right};
+use super::profile::{ProfileStage, State};
+use super::trace::BackendTrace;
+use super::{MeasuredKind, deletion};
+use crate::objects::TrafficBackend;
+use crate::trace::Recorder;
+
+/// Clusters that a message names at most.
+const MAX_NAMED: usize = 10;
+
+/// A backend in a pass.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) backend: &'a TrafficBackend,
+    pub(super) object: Subjected<'a>,
+}
+
+/// What was decided about a backend without its endpoints.
+enum Decision<'a> {
+    /// Nothing is said before further answers are there.
+    Stays,
+    /// This is said. The endpoints are those that are served.
+    Says(Says),
+    /// Its endpoints are to be brought in line.
+    Endpoints(Endpoints<'a>),
+}
+
+/// Endpoint work of a backend.
+struct Endpoints<'a> {
+    held: &'a Value,
+    wanted: Wanted,
+    comparison: Comparison<'a>,
+    /// What is said once no endpoint is left, where none is wanted.
+    without: Option<Says>,
+}
+
+/// Plans all backends: first what goes in the traffic manager, then what comes, then what is said.
+pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>) {
+    let mut backends: Vec<&'a TrafficBackend> = pass.slice.backends.iter().map(AsRef::as_ref).collect();
+    backends.sort_by_key(|backend| (backend.meta.created, &backend.meta.name));
+    let mut decided = Vec::new();
+    for backend in backends {
+        let work = Work {
+            backend,
+            object: Subjected {
+                meta: &backend.meta,
+                kind: MeasuredKind::Backend,
+            },
+        };
+        if backend.meta.is_deleting() {
+            deletion::run(pass, stage, work);
+            continue;
+        }
+        let mut trace = BackendTrace {
+            name: backend.meta.name.clone(),
+            ..BackendTrace::default()
+        };
+        let recorder = match pass.trace.is_on() {
+            true => Recorder::on(&mut trace),
+            false => Recorder::off(),
+        };
+        let decision = work.decide(pass, stage, recorder);
+        decided.push((work, decision, trace));
+    }
+    let id = stage.id.clone().unwrap_or_default();
+    for (_, decision, _) in &decided {
+        if let Decision::Endpoints(work) = decision {
+            for name in &work.comparison.stale {
+                pass.call(delete_endpoint_call(&id, name));
+            }
+        }
+    }
+    for (_, decision, _) in &decided {
+        if let Decision::Endpoints(work) = decision
+            && work.comparison.stale.is_empty()
+        {
+            for endpoint in &work.comparison.missing {
+                pass.call(endpoint.call(&id));
+            }
+        }
+    }
+    for (work, decision, mut trace) in decided {
+        let outcome = match decision {
+            Decision::Stays => None,
+            Decision::Says(says) => {
+                let served = work.served(pass, stage);
+                Some((says, served))
+            }
+            Decision::Endpoints(endpoints) => work.judge(pass, &id, endpoints),
+        };
+        trace.outcome = outcome.as_ref().map(|(says, _)| says.message.clone());
+        match outcome {
+            None => pass.stays(work.object, &work.backend.status.conditions),
+            Some((says, endpoints)) => work.report(pass, says, endpoints),
+        }
+        pass.trace.record(|all| all.backends.push(trace));
+    }
+}
+
+impl<'a> Work<'a> {
+    /// The checks of networking 7.2, in their order.
+    fn decide(
+        self,
+        pass: &mut Pass<'a>,
+        stage: &ProfileStage<'a>,
+        mut trace: Recorder<'_, BackendTrace>,
+    ) -> Decision<'a> {
+        pass.hold(self.object, fin::METRICS);
+        let profile = &self.backend.spec.profile.name;
+        let name = &self.backend.spec.backend.name;
+        let arm = stage.id.clone().unwrap_or_default();
+        let (group, arm_name) = (&arm.resource_group, &arm.name);
+        let held = match &stage.state {
+            State::Missing => return no(messages::profile_not_found(profile)),
+            State::Waiting if self.is_judged() || is_programmed(pass) => return Decision::Stays,
+            State::Waiting | State::Pending => return unknown(messages::profile_in_process(profile)),
+            State::Invalid => return no(messages::invalid_profile(profile)),
+            State::Unreadable(error) => {
+                pass.warn(self.object, events::AZURE_API_ERROR, error.clone());
+                return unknown(messages::azure_profile_unreadable(arm_name, group, error));
+            }
+            State::Leaving { .. } | State::Gone { stays: false } => return Decision::Stays,
+            State::Gone { stays: true } => return no(messages::azure_profile_not_found(arm_name, group)),
+            State::Ready(held) => *held,
+        };
+        let Some(service) = pass.slice.services.get(name) else {
+            let says = Says::no(reasons::INVALID, messages::service_not_found(name));
+            return self.without_endpoints(held, says, &mut trace);
+        };
+        if self.backend.weight() == 0 {
+            let says = Says::yes(reasons::ACCEPTED, messages::accepted(0));
+            return self.without_endpoints(held, says, &mut trace);
+        }
+        if service.exporters.is_empty() {
+            return unknown(messages::EXPORTING.to_owned());
+        }
+        if let Some(missing) = service.exporters.iter().find(|exporter| exporter.export.is_none()) {
+            let namespace = &pass.slice.namespace;
+            return unknown(messages::export_not_found(namespace, name, &missing.cluster));
+        }
+        pass.hold(self.object, fin::TRAFFIC_MANAGER_BACKEND);
+        let wanted = Wanted::of(self.backend, service);
+        Decision::Endpoints(Endpoints {
+            held,
+            comparison: endpoints::compare(self.backend, &wanted, held, &mut trace),
+            wanted,
+            without: None,
+        })
+    }
+
+    fn without_endpoints(self, held: &'a Value, says: Says, trace: &mut Recorder<'_, BackendTrace>) -> Decision<'a> {
+        let wanted = Wanted::default();
+        Decision::Endpoints(Endpoints {
+            held,
+            comparison: endpoints::compare(self.backend, &wanted, held, trace),
+            wanted,
+            without: Some(says),
+        })
+    }
+
+    /// What is said of the endpoints; nothing while a call has not been answered yet.
+    fn judge(
+        self,
+        pass: &mut Pass<'a>,
+        id: &ProfileId,
+        work: Endpoints<'a>,
+    ) -> Option<(Says, Vec<TrafficManagerEndpointStatus>)> {
+        let Comparison {
+            stale,
+            missing,
+            accepted,
+        } = work.comparison;
+        let served = || endpoints::served(self.backend, work.held);
+        let profile = &id.name;
+
+        let mut left = Vec::new();
+        for name in stale {
+            let subject = Subject::DeleteEndpoint(name.to_ascii_lowercase());
+            left.push((name, with_right(pass.failure(id, &subject)?, &subject, id)));
+        }
+        if let Some((name, error)) = left.first() {
+            let says = Says::unknown(reasons::PENDING, messages::not_cleaned_up(name, profile, error));
+            for (_, error) in &left {
+                pass.warn(self.object, events::AZURE_API_ERROR, error.clone());
+            }
+            return Some((says, served()));
+        }
+
+        let mut failed = Vec::new();
+        for endpoint in &missing {
+            let call = endpoint.call(id);
+            let known = pass.observed(id)?.failure_of(&call.subject(), call.intent)?;
+            failed.push((endpoint, &known.failure));
+        }
+        for (_, failure) in &failed {
+            pass.warn(self.object, events::AZURE_API_ERROR, failure.text());
+        }
+        if let Some((endpoint, failure)) = failed.iter().find(|(_, failure)| !failure.is_refusal()) {
+            let message = messages::not_written(&endpoint.name, profile, &failure.text());
+            return Some((Says::unknown(reasons::PENDING, message), served()));
+        }
+        if let Some(says) = work.without {
+            return Some((says, Vec::new()));
+        }
+        let refused: Vec<(&str, String)> = failed
+            .iter()
+            .map(|(endpoint, failure)| (endpoint.cluster.as_str(), Failure::text(failure)))
+            .collect();
+        for (cluster, why) in refused.iter().map(|(cluster, why)| (*cluster, why)) {
+            let note = format!("The endpoint of the cluster {cluster} was refused: {why}");
+            pass.warn(self.object, events::ENDPOINT_NOT_ACCEPTED, note);
+        }
+        for (cluster, why) in &work.wanted.invalid {
+            let note = format!("The Service exported from the cluster {cluster} cannot be an endpoint: {why}");
+            pass.warn(self.object, events::ENDPOINT_NOT_ACCEPTED, note);
+        }
+        let says = match (refused.as_slice(), work.wanted.invalid.as_slice()) {
+            ([], []) => Says::yes(reasons::ACCEPTED, messages::accepted(accepted.len())),
+            (refused, invalid) => Says::no(reasons::INVALID, not_accepted(refused, invalid)),
+        };
+        Some((says, accepted))
+    }
+
+    /// The endpoints that the traffic manager serves, where that is known; else those that were reported.
+    fn served(self, pass: &Pass<'a>, stage: &ProfileStage<'a>) -> Vec<TrafficManagerEndpointStatus> {
+        if matches!(stage.state, State::Missing | State::Gone { .. }) {
+            return Vec::new();
+        }
+        let observed = stage.id.as_ref().and_then(|id| pass.observed(id));
+        match observed.and_then(Observed::reading) {
+            None => self.backend.status.endpoints.clone(),
+            Some(reading) => {
+                let held = reading.profile.as_ref();
+                held.map_or_else(Vec::new, |held| endpoints::served(self.backend, held))
+            }
+        }
+    }
+
+    /// Says something, with the endpoints that belong to it.
+    pub(super) fn report(self, pass: &mut Pass<'a>, says: Says, mut endpoints: Vec<TrafficManagerEndpointStatus>) {
+        endpoints::sort(&mut endpoints);
+        let stored = &self.backend.status;
+        let generation = self.backend.meta.generation;
+        let wanted = TrafficManagerBackendStatus {
+            conditions: pass.conditions(self.object, &stored.conditions, &says),
+            endpoints,
+        };
+        let is_accepted =
+            |status: &TrafficManagerBackendStatus| condition::is_true(&status.conditions, ACCEPTED, generation);
+        let is_news = !is_accepted(stored) || stored.endpoints != wanted.endpoints;
+        if is_accepted(&wanted) && is_news {
+            pass.event(self.object, events::ACCEPTED, says.message);
+        }
+        pass.write_status(self.object, stored, &wanted);
+    }
+
+    fn is_judged(self) -> bool {
+        let known = condition::find(&self.backend.status.conditions, ACCEPTED);
+        known.is_some_and(|known| known.observed_generation == self.backend.meta.generation)
+    }
+}
+
+fn is_programmed(pass: &Pass<'_>) -> bool {
+    pass.slice
+        .profile
+        .as_ref()
+        .is_some_and(|profile| condition::is_true(&profile.status.conditions, PROGRAMMED, profile.meta.generation))
+}
+
+fn no<'a>(message: String) -> Decision<'a> {
+    Decision::Says(Says::no(reasons::INVALID, message))
+}
+
+fn unknown<'a>(message: String) -> Decision<'a> {
+    Decision::Says(Says::unknown(reasons::PENDING, message))
+}
+
+/// Why a backend is not accepted, with an example each and the names of all other clusters.
+fn not_accepted(refused: &[(&str, String)], invalid: &[(String, String)]) -> String {
+    let mut message = String::new();
+    if let Some((_, why)) = refused.first() {
+        message = messages::refused(refused.len(), why);
+    }
+    if let Some((cluster, why)) = invalid.first() {
+        message.push_str(&messages::not_exposed(invalid.len(), cluster, why));
+    }
+    let others: Vec<&str> = refused.iter().skip(1).map(|(cluster, _)| *cluster).collect();
+    let others = others
+        .into_iter()
+        .chain(invalid.iter().skip(1).map(|(cluster, _)| cluster.as_str()));
+    let others: Vec<&str> = others.collect();
+    if !others.is_empty() {
+        let named = others.iter().take(MAX_NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = match others.len().saturating_sub(MAX_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        message = format!("{}; also not accepted: {named}{more}", message.trim_end_matches("; "));
+    }
+    message
+}
