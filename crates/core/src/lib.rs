@@ -23,5 +23,6 @@ pub mod select;
 mod serde_arc;
 pub mod services;
 pub mod snapshot;
+mod spread;
 pub mod trace;
 pub mod traffic;

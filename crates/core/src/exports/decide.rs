@@ -46,6 +46,17 @@ pub enum Finalizer {
     RemoveOnceWithdrawn,
 }
 
+impl Decision {
+    /// The same with what was found out about the public address of the Service, see [`super::address`].
+    #[must_use]
+    pub fn with_address(mut self, address: PublicIp) -> Self {
+        if let LinkStep::Report(report) = &mut self.link {
+            report.public_ip = address;
+        }
+        self
+    }
+}
+
 /// Decides about one ServiceExport. `since` is when the present version of its Service was first seen; `leaving` says
 /// that the cluster leaves the fleet, which withdraws every export.
 pub fn decide(

@@ -1,11 +1,13 @@
 //! The member's half of service export: which Service a ServiceExport stands for, whether it may be exported, what
 //! is reported to the hub, and which conditions its users see (networking section 9).
 
+mod address;
 mod decide;
 mod feedback;
 mod view;
 mod weight;
 
+pub use address::{Address, Listing, LookupError, PublicAddress, address};
 pub use decide::{Decision, Finalizer, LinkStep, decide};
 pub use feedback::{refused, verdict};
 pub use view::{ExportView, ServiceView};

@@ -221,3 +221,18 @@ fn verdicts_and_refusals_reach_the_conflict_condition_once() {
     assert_eq!((conflict.status, event.warning), (ConditionStatus::Unknown, true));
     assert!(conflict.message.contains("ports"));
 }
+
+#[test]
+fn what_was_found_out_about_the_address_goes_into_the_report() {
+    let ip = service(|s| s["status"] = json!({"loadBalancer": {"ingress": [{"ip": "20.0.0.1"}]}}));
+    let found = address(&ip, Listing::NoCloud { cluster: "m" }, None, at(9)).facts;
+    let decided = |service: Option<&ServiceView>| decide(&export(|_| {}), service, false, at(5), at(9));
+    let LinkStep::Report(report) = decided(Some(&ip)).with_address(found.clone()).link else {
+        panic!("an eligible service is reported")
+    };
+    assert_eq!(
+        (report.public_ip, report.service_type.as_str()),
+        (found.clone(), "LoadBalancer")
+    );
+    assert_eq!(decided(None).with_address(found), decided(None));
+}

@@ -45,6 +45,12 @@ pub struct ServiceView {
     pub ports: Vec<ServicePort>,
     /// Addresses of the load balancer, those with a host name only left out.
     pub ingress_ips: Vec<String>,
+    /// Host names of the load balancer, where an entry has no address.
+    pub ingress_hosts: Vec<String>,
+    /// Cloud resource group of the public address; `None` for that of the cloud config.
+    pub resource_group: Option<String>,
+    /// The annotation that asks for a DNS label; empty asks for none.
+    pub dns_label: Option<String>,
     /// The annotation that requests an internal load balancer is exactly `true`.
     pub internal_load_balancer: bool,
 }
@@ -110,6 +116,17 @@ impl ServiceView {
                 .map(|one| text(one, "/ip"))
                 .filter(|ip| !ip.is_empty())
                 .collect(),
+            ingress_hosts: ingress
+                .iter()
+                .filter(|one| text(one, "/ip").is_empty())
+                .map(|one| text(one, "/hostname"))
+                .filter(|host| !host.is_empty())
+                .collect(),
+            resource_group: annotation(value, annotations::AZURE_RESOURCE_GROUP)
+                .map(str::trim)
+                .filter(|group| !group.is_empty())
+                .map(str::to_owned),
+            dns_label: annotation(value, annotations::AZURE_DNS_LABEL).map(|label| label.trim().to_owned()),
             internal_load_balancer: annotation(value, annotations::AZURE_INTERNAL_LOAD_BALANCER) == Some("true"),
         }
     }

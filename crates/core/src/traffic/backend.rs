@@ -120,6 +120,7 @@ impl<'a> Work<'a> {
         mut trace: Recorder<'_, BackendTrace>,
     ) -> Decision<'a> {
         pass.hold(self.object, fin::METRICS);
+        self.warn_of_exports(pass);
         let profile = &self.backend.spec.profile.name;
         let name = &self.backend.spec.backend.name;
         let arm = stage.id.clone().unwrap_or_default();
@@ -184,7 +185,7 @@ impl<'a> Work<'a> {
             missing,
             accepted,
         } = work.comparison;
-        let served = || endpoints::served(self.backend, work.held);
+        let served = endpoints::served(self.backend, work.held, Some(&work.wanted));
         let profile = &id.name;
 
         let mut left = Vec::new();
@@ -194,10 +195,7 @@ impl<'a> Work<'a> {
         }
         if let Some((name, error)) = left.first() {
             let says = Says::unknown(reasons::PENDING, messages::not_cleaned_up(name, profile, error));
-            for (_, error) in &left {
-                pass.warn(self.object, events::AZURE_API_ERROR, error.clone());
-            }
-            return Some((says, served()));
+            return Some((says, served));
         }
 
         let mut failed = Vec::new();
@@ -206,12 +204,9 @@ impl<'a> Work<'a> {
             let known = pass.observed(id)?.failure_of(&call.subject(), call.intent)?;
             failed.push((endpoint, &known.failure));
         }
-        for (_, failure) in &failed {
-            pass.warn(self.object, events::AZURE_API_ERROR, failure.text());
-        }
         if let Some((endpoint, failure)) = failed.iter().find(|(_, failure)| !failure.is_refusal()) {
             let message = messages::not_written(&endpoint.name, profile, &failure.text());
-            return Some((Says::unknown(reasons::PENDING, message), served()));
+            return Some((Says::unknown(reasons::PENDING, message), served));
         }
         if let Some(says) = work.without {
             return Some((says, Vec::new()));
@@ -220,14 +215,6 @@ impl<'a> Work<'a> {
             .iter()
             .map(|(endpoint, failure)| (endpoint.cluster.as_str(), Failure::text(failure)))
             .collect();
-        for (cluster, why) in refused.iter().map(|(cluster, why)| (*cluster, why)) {
-            let note = format!("The endpoint of the cluster {cluster} was refused: {why}");
-            pass.warn(self.object, events::ENDPOINT_NOT_ACCEPTED, note);
-        }
-        for (cluster, why) in &work.wanted.invalid {
-            let note = format!("The Service exported from the cluster {cluster} cannot be an endpoint: {why}");
-            pass.warn(self.object, events::ENDPOINT_NOT_ACCEPTED, note);
-        }
         let says = match (refused.as_slice(), work.wanted.invalid.as_slice()) {
             ([], []) => Says::yes(reasons::ACCEPTED, messages::accepted(accepted.len())),
             (refused, invalid) => Says::no(reasons::INVALID, not_accepted(refused, invalid)),
@@ -245,7 +232,7 @@ impl<'a> Work<'a> {
             None => self.backend.status.endpoints.clone(),
             Some(reading) => {
                 let held = reading.profile.as_ref();
-                held.map_or_else(Vec::new, |held| endpoints::served(self.backend, held))
+                held.map_or_else(Vec::new, |held| endpoints::served(self.backend, held, None))
             }
         }
     }
@@ -266,6 +253,18 @@ impl<'a> Work<'a> {
             pass.event(self.object, events::ACCEPTED, says.message);
         }
         pass.write_status(self.object, stored, &wanted);
+    }
+
+    /// Warns about each cluster whose export cannot be an endpoint.
+    fn warn_of_exports(self, pass: &mut Pass<'a>) {
+        let service = pass.slice.services.get(&self.backend.spec.backend.name);
+        let Some(service) = service.filter(|_| self.backend.weight() > 0) else {
+            return;
+        };
+        for (cluster, why) in Wanted::of(self.backend, service).invalid {
+            let note = format!("The Service exported from the cluster {cluster} cannot be an endpoint: {why}");
+            pass.warn(self.object, events::ENDPOINT_NOT_ACCEPTED, note);
+        }
     }
 
     fn is_judged(self) -> bool {

@@ -6,7 +6,7 @@ use api::text::finalizers as fin;
 use api::text::messages::backend as messages;
 use api::text::reasons::networking as reasons;
 
-use super::arm::{Failure, ProfileId, Subject};
+use super::arm::{ProfileId, Subject};
 use super::backend::Work;
 use super::endpoints;
 use super::observed::{Observed, delete_endpoint_call, read_call};
@@ -28,7 +28,8 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<
         pass.call(read_call(id));
         let error = with_right(failure, &Subject::Read, id);
         let message = messages::azure_profile_unreadable(&id.name, &id.resource_group, &error);
-        return say(pass, work, id, message, failure, &Subject::Read);
+        pass.warn(work.object, events::AZURE_API_ERROR, error);
+        return say(pass, work, id, message);
     }
     let reading = pass.observed(id).and_then(Observed::reading);
     let Some(reading) = reading.filter(|reading| !reading.is_due_in(id, pass.now).is_zero()) else {
@@ -56,16 +57,15 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<
     }
     if let Some((name, failure, subject)) = failed {
         let message = messages::not_cleaned_up(name, &id.name, &with_right(failure, &subject, id));
-        say(pass, work, id, message, failure, &subject);
+        say(pass, work, id, message);
     }
 }
 
-fn say<'a>(pass: &mut Pass<'a>, work: Work<'a>, id: &ProfileId, message: String, failure: &Failure, subject: &Subject) {
-    pass.warn(work.object, events::AZURE_API_ERROR, with_right(failure, subject, id));
+fn say<'a>(pass: &mut Pass<'a>, work: Work<'a>, id: &ProfileId, message: String) {
     let observed = pass.observed(id).and_then(Observed::reading);
     let held = observed.and_then(|reading| reading.profile.as_ref());
     let endpoints = match held {
-        Some(held) => endpoints::served(work.backend, held),
+        Some(held) => endpoints::served(work.backend, held, None),
         None => work.backend.status.endpoints.clone(),
     };
     work.report(pass, Says::unknown(reasons::PENDING, message), endpoints);

@@ -145,19 +145,27 @@ pub(super) fn owned<'a>(backend: &TrafficBackend, held: &'a Value) -> impl Itera
 }
 
 /// All endpoints of a backend that the traffic manager serves, wanted or not, by cluster.
-pub(super) fn served(backend: &TrafficBackend, held: &Value) -> Vec<TrafficManagerEndpointStatus> {
+pub(super) fn served(
+    backend: &TrafficBackend,
+    held: &Value,
+    wanted: Option<&Wanted>,
+) -> Vec<TrafficManagerEndpointStatus> {
+    let all = wanted.map_or(&[][..], |wanted| &wanted.endpoints);
     let mut served: Vec<TrafficManagerEndpointStatus> = owned(backend, held)
         .map(|endpoint| {
-            let name = traffic_names::EndpointName::parse(endpoint.name());
+            if let Some(want) = all.iter().find(|want| endpoint.is_named(&want.name)) {
+                return status(endpoint, &want.cluster, Some(want.export_weight));
+            }
             let known = backend
                 .status
                 .endpoints
                 .iter()
                 .find(|known| endpoint.is_named(&known.name));
-            let from = known.and_then(|known| known.from.clone());
-            let cluster = name.map(|name| name.cluster).unwrap_or_default();
-            let weight = from.as_ref().and_then(|from| from.weight);
-            status(endpoint, &from.map_or(cluster, |from| from.cluster), weight)
+            if let Some(from) = known.and_then(|known| known.from.as_ref()) {
+                return status(endpoint, &from.cluster, from.weight);
+            }
+            let name = traffic_names::EndpointName::parse(endpoint.name());
+            status(endpoint, &name.map(|name| name.cluster).unwrap_or_default(), None)
         })
         .collect();
     sort(&mut served);

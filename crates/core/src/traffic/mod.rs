@@ -29,7 +29,6 @@ use crate::objects::{TrafficBackend, TrafficProfile};
 use crate::trace::Recorder;
 
 pub use exporters::{Export, Exporter, Service};
-pub(crate) use observed::spread;
 pub use observed::{Failed, Observed, Reading};
 pub use trace::Trace;
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::arm::{Action, Call, Failure, ProfileId, Subject};
 use super::held;
 use crate::digest::Digest;
+use crate::spread::spread;
 
 /// A profile is read again after this time, give or take a fifth (docs/decisions/0014).
 const READ_EVERY: Duration = Duration::from_secs(45);
@@ -70,6 +71,11 @@ impl Observed {
     /// The profile as it is known.
     pub(super) fn reading(&self) -> Option<&Reading> {
         self.reading.as_ref()
+    }
+
+    /// All standing failures.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&Subject, &Failed)> {
+        self.failures.iter()
     }
 
     /// The standing failure of a subject.
@@ -134,7 +140,7 @@ impl Observed {
         let oldest = now - SignedDuration::try_from(LONGEST_ASKED_FOR).unwrap_or(SignedDuration::ZERO);
         self.failures.retain(|subject, failed| match subject {
             Subject::Read => false,
-            Subject::Write => true,
+            Subject::Write => failed.at > oldest,
             Subject::Delete => profile.is_some(),
             Subject::WriteEndpoint(_) => profile.is_some() && failed.at > oldest,
             Subject::DeleteEndpoint(name) => held::endpoints(profile.as_ref()).any(|endpoint| endpoint.is_named(name)),
@@ -193,6 +199,11 @@ impl Reading {
         self.profile.is_none() && !self.doubtful
     }
 
+    /// Whether what is known may be wrong.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
     /// How long until the profile is to be read again; nothing when what is known may be wrong.
     pub(super) fn is_due_in(&self, id: &ProfileId, now: Timestamp) -> Duration {
         if self.doubtful {
@@ -217,13 +228,6 @@ fn back_off(failure: &Failure, attempts: u32, seed: &str) -> Duration {
     };
     let doubled = 1_u64 << attempts.saturating_sub(1).min(10);
     spread(Duration::from_secs(doubled).min(longest), seed)
-}
-
-/// The duration, give or take a fifth that the seed decides.
-pub(crate) fn spread(duration: Duration, seed: &str) -> Duration {
-    let hex = Digest::of(seed).hex();
-    let draw = u32::from_str_radix(hex.get(..8).unwrap_or_default(), 16).unwrap_or_default();
-    duration.mul_f64(0.8 + 0.4 * f64::from(draw) / f64::from(u32::MAX))
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

@@ -1,6 +1,9 @@
 //! The profile itself (networking 6).
 
+use std::time::Duration;
+
 use api::condition;
+use api::networking::traffic_names::is_owned;
 use api::networking::v1beta1::TrafficManagerProfileStatus;
 use api::text::conditions::networking::PROGRAMMED;
 use api::text::events::traffic as events;
@@ -10,7 +13,7 @@ use api::text::reasons::networking as reasons;
 use serde_json::Value;
 
 use super::arm::{Action, Call, Failure, ProfileId, Subject};
-use super::observed::{Observed, delete_call, read_call};
+use super::observed::{Failed, Observed, delete_call, read_call};
 use super::pass::{Pass, Says, Subjected, profile_id, with_right};
 use super::wanted::WantedProfile;
 use super::{MeasuredKind, held};
@@ -75,6 +78,9 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>) -> ProfileStage<'a> {
             kind: MeasuredKind::Profile,
         },
     };
+    if let Some(id) = &id {
+        warn(pass, work.object, id);
+    }
     let state = if profile.meta.is_deleting() {
         work.delete(pass, id.as_ref())
     } else {
@@ -120,17 +126,23 @@ impl<'a> Work<'a> {
             return State::Invalid;
         }
         let observed = pass.observed(id);
+        let reading = observed.and_then(Observed::reading);
         if let Some(failed) = observed.and_then(|known| known.failure(&Subject::Read)) {
             pass.call(read_call(id));
-            return self.unreadable(pass, id, observed, &failed.failure, failed.attempts);
+            if reading.is_none() || !self.is_no_news(failed) {
+                return self.unreadable(pass, &failed.failure);
+            }
         }
-        let due = observed.and_then(|known| Some((known.reading()?, known.reading()?.is_due_in(id, pass.now))));
-        let Some((reading, due)) = due.filter(|(_, due)| !due.is_zero()) else {
+        let Some(reading) = reading.filter(|reading| !reading.is_doubtful()) else {
             pass.call(read_call(id));
             self.stays(pass);
             return State::Waiting;
         };
-        pass.plan.look_again(due);
+        // While it is read again, what is known of it counts. No other call is made beside.
+        match reading.is_due_in(id, pass.now) {
+            Duration::ZERO => pass.call(read_call(id)),
+            due => pass.plan.look_again(due),
+        }
         let held = reading.profile.as_ref();
         let differences = held.map(|held| wanted.differences(held)).unwrap_or_default();
         pass.trace.record(|trace| trace.differences.clone_from(&differences));
@@ -175,7 +187,6 @@ impl<'a> Work<'a> {
             return State::Waiting;
         };
         let failure = &failed.failure;
-        self.warn(pass, failure, &Subject::Write, id);
         if failure.is_dns_name_taken() {
             let other = pass.slice.same_dns_name.first().map(AsRef::as_ref);
             let says = Says::no(reasons::DNS_NAME_NOT_AVAILABLE, name_not_available(other));
@@ -191,23 +202,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The profile cannot be read. A single failure of a profile that is programmed is no news yet.
-    fn unreadable(
-        self,
-        pass: &mut Pass<'a>,
-        id: &ProfileId,
-        observed: Option<&Observed>,
-        failure: &Failure,
-        attempts: u32,
-    ) -> State<'a> {
+    /// Whether a read failed that may have been the exception: the profile is programmed, and nobody refused the read.
+    fn is_no_news(self, failed: &Failed) -> bool {
         let generation = self.profile.meta.generation;
         let is_programmed = condition::is_true(&self.profile.status.conditions, PROGRAMMED, generation);
-        let is_read = observed.is_some_and(|known| known.reading().is_some());
-        if is_programmed && is_read && attempts < 2 && !failure.is_refusal() {
-            self.stays(pass);
-            return State::Waiting;
-        }
-        self.warn(pass, failure, &Subject::Read, id);
+        is_programmed && failed.attempts < 2 && !failed.failure.is_refusal()
+    }
+
+    /// The profile cannot be read.
+    fn unreadable(self, pass: &mut Pass<'a>, failure: &Failure) -> State<'a> {
         if failure.is_forbidden() {
             let says = Says::no(reasons::INVALID, messages::invalid(&failure.text()));
             self.report(pass, says, Found::Clear);
@@ -240,7 +243,6 @@ impl<'a> Work<'a> {
         let Some(failure) = pass.failure(id, &Subject::Delete) else {
             return State::Leaving { failed: false };
         };
-        self.warn(pass, failure, &Subject::Delete, id);
         let message = format!(
             "Failed to delete the Azure Traffic Manager profile {:?} under {:?}: {}",
             id.name,
@@ -276,10 +278,6 @@ impl<'a> Work<'a> {
     fn pending(self, pass: &mut Pass<'a>, failure: &Failure) {
         let says = Says::unknown(reasons::PENDING, messages::pending(&failure.text()));
         self.report(pass, says, Found::Keep);
-    }
-
-    fn warn(self, pass: &mut Pass<'a>, failure: &Failure, subject: &Subject, id: &ProfileId) {
-        pass.warn(self.object, events::AZURE_API_ERROR, with_right(failure, subject, id));
     }
 
     fn stays(self, pass: &mut Pass<'a>) {
@@ -328,5 +326,29 @@ fn name_not_available(other: Option<&TrafficProfile>) -> String {
             other.namespace(),
             other.meta.name
         ),
+    }
+}
+
+/// Warns about every call that fails, about those for endpoints on their backends. This is no matter of how far the
+/// objects are: a warning that comes and goes would be recorded again and again.
+fn warn<'a>(pass: &mut Pass<'a>, profile: Subjected<'a>, id: &ProfileId) {
+    let Some(observed) = pass.observed(id) else { return };
+    for (subject, failed) in observed.failures() {
+        let text = with_right(&failed.failure, subject, id);
+        let (Subject::WriteEndpoint(name) | Subject::DeleteEndpoint(name)) = subject else {
+            pass.warn(profile, events::AZURE_API_ERROR, text);
+            continue;
+        };
+        let backends = pass.slice.backends.iter();
+        let owner = backends
+            .map(AsRef::as_ref)
+            .find(|backend| is_owned(name, &backend.meta.uid));
+        if let Some(owner) = owner {
+            let object = Subjected {
+                meta: &owner.meta,
+                kind: MeasuredKind::Backend,
+            };
+            pass.warn(object, events::AZURE_API_ERROR, format!("{name}: {text}"));
+        }
     }
 }

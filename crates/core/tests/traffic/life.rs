@@ -1,0 +1,356 @@
+//! Lives of profiles and backends without faults.
+
+use fairway_core::traffic::{self, Service};
+use serde_json::json;
+
+use super::world::{World, backend, export, profile};
+
+#[test]
+fn a_profile_and_its_backend_come_to_be() {
+    let mut world = World::new();
+    world.settle();
+    assert_eq!(
+        world.atm.take_log(),
+        ["read -> 404", "write", "put b/m1 50", "put b/m2 50"],
+        "each call once"
+    );
+    assert_eq!(world.atm.shares(), ["b/m1 50", "b/m2 50"]);
+    assert_eq!(
+        world.finalizers(),
+        [
+            "metrics-cleanup,traffic-manager-profile-cleanup",
+            "metrics-cleanup,traffic-manager-backend-cleanup"
+        ]
+    );
+    assert_eq!(world.programmed(), "True/Programmed");
+    assert_eq!(
+        world.programmed_message(),
+        "Successfully configured the Azure Traffic Manager profile"
+    );
+    assert_eq!(world.dns_name(), Some("app-web.trafficmanager.net"));
+    assert_eq!(
+        world.profile.as_ref().unwrap()["status"]["resourceID"],
+        "/rg/rg/fleet-p"
+    );
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    assert_eq!(
+        world.accepted_message("b"),
+        "2 service(s) exported from clusters have been accepted as Traffic Manager endpoints"
+    );
+    assert_eq!(world.endpoints("b"), ["m1 50 of 1", "m2 50 of 1"]);
+    let first = &world.backends["b"]["status"]["endpoints"][0];
+    assert_eq!(first["name"], "fleet-b#service#m1");
+    assert_eq!(first["target"], "m1.example.com");
+    assert_eq!(first["resourceID"], "/rg/rg/fleet-p/azureEndpoints/fleet-b#service#m1");
+    assert_eq!(world.events, ["web Programmed", "b Accepted"]);
+    let spec = &world.profile.as_ref().unwrap()["spec"];
+    assert_eq!(
+        *spec,
+        json!({"resourceGroup": "rg"}),
+        "defaults stay out of the user's object"
+    );
+}
+
+#[test]
+fn the_finalizer_of_a_profile_is_there_before_it_is_written() {
+    let mut world = World::new();
+    loop {
+        let plan = world.pass();
+        if world.atm.take_log().contains(&"write".to_owned()) {
+            assert!(world.finalizers()[0].contains("traffic-manager-profile-cleanup"));
+            assert_eq!(
+                plan.steps[0].len(),
+                1,
+                "it is in the first step of the pass that writes"
+            );
+            break;
+        }
+        assert!(!world.finalizers()[0].contains("traffic-manager-profile-cleanup"));
+    }
+}
+
+#[test]
+fn what_is_idle_is_read_now_and_then_and_never_written() {
+    let mut world = World::settled();
+    world.live(3600);
+    let log = world.atm.take_log();
+    assert!(log.iter().all(|call| call == "read"), "{log:?}");
+    assert!(
+        (60..=100).contains(&log.len()),
+        "every 45 s give or take a fifth: {}",
+        log.len()
+    );
+    assert_eq!((world.writes.len(), world.events.len()), (0, 0), "{:?}", world.writes);
+}
+
+#[test]
+fn a_restart_costs_one_read() {
+    let mut world = World::settled();
+    world.restart();
+    world.settle();
+    assert_eq!(world.atm.take_log(), ["read"]);
+    assert_eq!(world.writes, Vec::<String>::new());
+}
+
+#[test]
+fn a_profile_without_a_group_gets_that_of_the_hub_once_and_first() {
+    let mut world = World::new();
+    world.profile = Some(profile(json!({})));
+    world.default_group = Some("hub-rg".to_owned());
+    let plan = world.pass();
+    assert_eq!(world.writes[0], "web spec");
+    assert!(plan.facts.calls.is_empty() && plan.requeue.is_some_and(|wait| wait.is_zero()));
+    world.settle();
+    assert_eq!(world.profile.as_ref().unwrap()["spec"]["resourceGroup"], "hub-rg");
+    assert_eq!(world.programmed(), "True/Programmed", "and it observes generation 2");
+    assert_eq!(world.profile.as_ref().unwrap()["metadata"]["generation"], 2);
+    assert_eq!(world.writes.iter().filter(|write| *write == "web spec").count(), 1);
+
+    let mut world = World::new();
+    world.profile = Some(profile(json!({})));
+    world.settle();
+    assert_eq!(world.programmed(), "False/Invalid");
+    assert!(world.programmed_message().contains("set spec.resourceGroup"));
+    assert!(world.atm.log.is_empty());
+}
+
+#[test]
+fn a_changed_weight_writes_each_endpoint_once() {
+    let mut world = World::settled();
+    world.change_backend("b", &json!({"weight": 10}));
+    world.exporter("m1").weight = 2;
+    world.settle();
+    assert_eq!(world.atm.take_log(), ["put b/m1 7", "put b/m2 4"]);
+    assert_eq!(world.endpoints("b"), ["m1 7 of 2", "m2 4 of 1"]);
+    assert_eq!(world.events, ["b Accepted"]);
+    world.exporter("m2").public_ip = "/moved".to_owned();
+    world.settle();
+    assert_eq!(world.atm.take_log(), ["put b/m2 4"], "only what changed");
+}
+
+#[test]
+fn exports_come_and_go() {
+    let mut world = World::settled();
+    world.export(&[("m3", 1), ("m2", 1), ("m1", 2)]);
+    world.settle();
+    assert_eq!(world.atm.shares(), ["b/m1 50", "b/m2 25", "b/m3 25"]);
+    world.export(&[("m3", 1)]);
+    world.settle();
+    assert_eq!(world.atm.shares(), ["b/m3 100"]);
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    let log = world.atm.take_log();
+    let drops = log.iter().position(|call| call == "drop b/m1").unwrap();
+    assert!(
+        log[drops + 1..].contains(&"put b/m3 100".to_owned()),
+        "what goes goes first: {log:?}"
+    );
+    world.services.clear();
+    world.settle();
+    assert_eq!(world.accepted("b"), "False/Invalid");
+    assert_eq!(world.accepted_message("b"), "ServiceImport \"service\" is not found");
+    assert_eq!((world.atm.shares().len(), world.endpoints("b").len()), (0, 0));
+    world.export(&[("m1", 1)]);
+    world.settle();
+    assert_eq!(world.accepted("b"), "True/Accepted", "it comes back by itself");
+}
+
+#[test]
+fn a_service_without_exporters_leaves_what_is_served() {
+    let mut world = World::settled();
+    world.services.insert("service".to_owned(), Service::default());
+    world.settle();
+    assert_eq!(world.accepted("b"), "Unknown/Pending");
+    assert_eq!(world.accepted_message("b"), "In the process of exporting the services");
+    assert_eq!(world.endpoints("b").len(), 2);
+    assert_eq!(world.atm.take_log(), Vec::<String>::new());
+}
+
+#[test]
+fn weight_zero_takes_all_endpoints_away_and_is_accepted() {
+    let mut world = World::settled();
+    world.change_backend("b", &json!({"weight": 0}));
+    world.settle();
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    assert_eq!(
+        world.accepted_message("b"),
+        "0 service(s) exported from clusters have been accepted as Traffic Manager endpoints"
+    );
+    assert_eq!(world.atm.take_log(), ["drop b/m1", "drop b/m2"]);
+    let mut fresh = World::new();
+    fresh.change_backend("b", &json!({"weight": 0}));
+    fresh.settle();
+    assert_eq!(fresh.finalizers()[1], "metrics-cleanup", "there is nothing to clean up");
+}
+
+#[test]
+fn an_export_of_weight_zero_is_not_wanted() {
+    let mut world = World::settled();
+    world.exporter("m1").weight = 0;
+    world.settle();
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    assert_eq!(world.endpoints("b"), ["m2 100 of 1"]);
+    world.exporter("m2").weight = 0;
+    world.settle();
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    assert_eq!(world.endpoints("b"), Vec::<String>::new());
+}
+
+#[test]
+fn a_backend_waits_for_a_profile_that_comes_later() {
+    let mut world = World::new();
+    let later = world.profile.take();
+    world.settle();
+    assert_eq!(world.accepted("b"), "False/Invalid");
+    assert_eq!(
+        world.accepted_message("b"),
+        "TrafficManagerProfile \"web\" is not found"
+    );
+    assert_eq!(world.finalizers(), ["metrics-cleanup"]);
+    world.profile = later;
+    world.settle();
+    assert_eq!(world.accepted("b"), "True/Accepted");
+}
+
+#[test]
+fn several_backends_share_a_profile() {
+    let mut world = World::new();
+    let mut second = backend("c", 50);
+    second["spec"]["backend"]["name"] = json!("other");
+    world.add(second);
+    world
+        .services
+        .insert("other".to_owned(), super::world::service(&[("n1", 1)]));
+    world.settle();
+    assert_eq!(world.atm.shares(), ["b/m1 50", "b/m2 50", "c/n1 50"]);
+    assert_eq!(
+        (world.accepted("b"), world.accepted("c")),
+        ("True/Accepted".into(), "True/Accepted".into())
+    );
+    world.writes.clear();
+    world.change_backend("c", &json!({"weight": 10}));
+    world.settle();
+    assert_eq!(world.writes, ["c status"], "the other backend is left alone");
+}
+
+#[test]
+fn a_second_backend_of_a_service_is_refused_until_the_first_is_gone() {
+    let mut world = World::settled();
+    world.add(backend("c", 100));
+    world.settle();
+    assert_eq!(world.accepted("c"), "False/Invalid");
+    assert!(
+        world.accepted_message("c").starts_with(
+            "2 endpoint(s) failed to be created/updated in the Azure Traffic Manager, for example, 400 BadRequest"
+        ),
+        "{}",
+        world.accepted_message("c")
+    );
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    world.live(600);
+    let tries = world
+        .atm
+        .take_log()
+        .iter()
+        .filter(|call| call.starts_with("put c/m1"))
+        .count();
+    assert!((10..30).contains(&tries), "with back-off up to a minute: {tries}");
+    world.delete_backend("b");
+    world.settle();
+    assert_eq!(
+        world.accepted("c"),
+        "True/Accepted",
+        "at once, not with the next attempt"
+    );
+    assert_eq!(world.atm.shares(), ["c/m1 50", "c/m2 50"]);
+    assert!(!world.backends.contains_key("b"));
+}
+
+#[test]
+fn of_two_new_backends_of_a_service_the_older_gets_the_target() {
+    let mut world = World::new();
+    let mut newer = backend("a", 100);
+    newer["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:01Z");
+    world.add(newer);
+    world.settle();
+    assert_eq!(
+        (world.accepted("b"), world.accepted("a")),
+        ("True/Accepted".into(), "False/Invalid".into())
+    );
+}
+
+#[test]
+fn a_spec_change_keeps_the_endpoints_and_the_backends_as_they_are() {
+    let mut world = World::settled();
+    world.change_profile(&json!({"monitorConfig": {"path": "/healthz"}}));
+    world.advance(20);
+    world.settle();
+    assert_eq!(
+        world.atm.take_log(),
+        ["read", "write"],
+        "it is read right before it is written"
+    );
+    assert_eq!(world.atm.profile()["properties"]["monitorConfig"]["path"], "/healthz");
+    assert_eq!(world.atm.shares(), ["b/m1 50", "b/m2 50"]);
+    assert_eq!(world.writes, ["web status"], "the backend sees none of it");
+    assert_eq!(world.programmed(), "True/Programmed");
+}
+
+#[test]
+fn names_in_any_case_and_answers_without_details_are_taken() {
+    for (shouts, terse) in [(true, false), (false, true), (true, true)] {
+        let mut world = World::new();
+        world.atm.shouts = shouts;
+        world.atm.terse = terse;
+        world.settle();
+        assert_eq!(world.accepted("b"), "True/Accepted");
+        assert_eq!(
+            world.backends["b"]["status"]["endpoints"][0]["name"],
+            "fleet-b#service#m1"
+        );
+        let puts = |world: &World| world.atm.log.iter().filter(|call| call.starts_with("put")).count();
+        assert_eq!(puts(&world), 2);
+        world.live(120);
+        assert_eq!(puts(&world), 2, "what was read agrees with what was sent");
+        world.export(&[("m2", 1)]);
+        world.settle();
+        assert_eq!(world.atm.shares(), ["b/m2 100"]);
+        world.delete_backend("b");
+        world.settle();
+        assert_eq!(world.atm.shares(), Vec::<String>::new(), "ownership knows no case");
+        assert!(world.backends.is_empty());
+    }
+}
+
+#[test]
+fn in_flight_calls_are_waited_for() {
+    let world = World::new();
+    let mut slice = world.slice();
+    slice.in_flight = true;
+    assert!(traffic::plan(&slice, world.now).facts.calls.is_empty());
+    slice.in_flight = false;
+    assert_eq!(traffic::plan(&slice, world.now).facts.calls.len(), 1);
+}
+
+#[test]
+fn equal_slices_give_equal_plans_and_explanations_decide_the_same() {
+    let mut world = World::new();
+    for _ in 0..6 {
+        let slice = world.slice();
+        let (explained, trace) = traffic::explain(&slice, world.now);
+        assert_eq!(traffic::plan(&slice, world.now), explained);
+        assert_eq!(trace.backends.entries().len(), 1);
+        world.pass();
+    }
+    world.services.get_mut("service").unwrap().exporters.push({
+        let mut internal = export("m3", 5);
+        internal.export.as_mut().unwrap().is_internal = true;
+        internal
+    });
+    world.exporter("m1").weight = 3;
+    let (_, trace) = traffic::explain(&world.slice(), world.now);
+    let text = serde_json::to_value(&trace).unwrap();
+    assert_eq!(text["profile"], "programmed");
+    let exports = text["backends"]["entries"][0]["exports"]["entries"].as_array().unwrap();
+    assert_eq!(exports[0]["differences"], json!(["weight"]));
+    assert_eq!(exports[2]["rejected"], "internal load balancer is not supported");
+}
