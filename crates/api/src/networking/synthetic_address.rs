@@ -1,4 +1,4 @@
-//! Resource ids for public addresses that no cloud manages (docs/decisions/0014).
+//! Resource ids for public addresses that no cloud manages (docs/decisions/0015).
 //!
 //! A member without a cloud config reports the ingress of a load balancer under such an id. It has the form of the id
 //! of an Azure public IP address, so that it takes the way of those: records, planners and ARM bodies need to know

@@ -1,8 +1,8 @@
 //! The public address of an exported load balancer (networking 9.3, the part about Azure).
 //!
 //! Facts are reported only while they are positively known for an address that the load balancer has now; they survive
-//! a lookup that is under way or has failed (networking 9.3, correction 33). A lookup never holds up the rest of the
-//! report (correction 32).
+//! a lookup that is under way or has failed (networking 9.3). A lookup never holds up the rest of the
+//! report.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::ServiceView;
 use crate::services::{PublicIp, PublicIpState};
 use crate::spread::spread;
 
-/// When to look again while a fact is missing (networking 9.3, correction 34).
+/// When to look again while a fact is missing (networking 9.3).
 const WHILE_MISSING: Duration = Duration::from_secs(30);
 /// When to look again else: labels may change outside of Kubernetes.
 const WHEN_KNOWN: Duration = Duration::from_secs(600);
@@ -141,7 +141,7 @@ fn in_cloud(service: &ServiceView, ip: &str, found: &PublicAddress, now: Timesta
     .again(wait, service, now)
 }
 
-/// What the Service shows stands for itself (docs/decisions/0014).
+/// What the Service shows stands for itself (docs/decisions/0015).
 fn without_cloud(service: &ServiceView, cluster: &str) -> Address {
     let ip = service.ingress_ips.iter().find_map(|ip| Some((ip, ip.parse().ok()?)));
     let host = service.ingress_hosts.iter().find_map(|host| Ingress::host(host));

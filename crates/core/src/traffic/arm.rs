@@ -136,7 +136,7 @@ impl Failure {
         !matches!(self.status, Some(400..=499))
     }
 
-    /// Another profile has the domain name (networking 6.3, correction 7); every other conflict passes by itself.
+    /// Another profile has the domain name (networking 6.3); every other conflict passes by itself.
     pub fn is_dns_name_taken(&self) -> bool {
         let text = format!("{} {}", self.code, self.message).to_ascii_lowercase();
         let words = [

@@ -193,7 +193,8 @@ mod tests {
         let good = Export::of_record(&record("a", "False", 1));
         assert_eq!((good.weight, good.public_ip.as_str()), (7, "/ip"));
         assert_eq!(good.check(), Ok(()));
-        let table: [(fn(&mut Export), &str); 6] = [
+        type Change = fn(&mut Export);
+        let table: [(Change, &str); 6] = [
             (
                 |e| e.service_type = "ClusterIP".into(),
                 "unsupported service type \"ClusterIP\"",

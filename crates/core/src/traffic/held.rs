@@ -1,5 +1,5 @@
 //! A profile as the traffic manager holds it, read from its JSON. What is missing in an answer is no error: the value
-//! that was sent stands for it (networking 7.5, correction 18).
+//! that was sent stands for it (networking 7.5).
 
 use serde_json::{Value, json};
 

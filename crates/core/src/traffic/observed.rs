@@ -14,11 +14,11 @@ use super::held;
 use crate::digest::Digest;
 use crate::spread::spread;
 
-/// A profile is read again after this time, give or take a fifth (docs/decisions/0014).
+/// A profile is read again after this time, give or take a fifth (docs/decisions/0015).
 const READ_EVERY: Duration = Duration::from_secs(45);
 /// A profile is written only when it was read this recently: the write carries all endpoints as they were read.
 const FRESH: SignedDuration = SignedDuration::from_secs(10);
-/// Longest wait after a refusal (networking 6.3, correction 11).
+/// Longest wait after a refusal (networking 6.3).
 const LONGEST_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// Longest wait after any other failure.
 const LONGEST: Duration = Duration::from_secs(30);

@@ -326,7 +326,7 @@ pub(super) fn profile_id(uid: &str, group: &str) -> ProfileId {
     }
 }
 
-/// A failure with the right that is missing, where that is why (networking 12.3, correction 45).
+/// A failure with the right that is missing, where that is why (networking 12.3).
 pub(super) fn with_right(failure: &Failure, subject: &Subject, id: &ProfileId) -> String {
     let text = failure.text();
     if !failure.is_forbidden() {

@@ -28,7 +28,7 @@ pub(super) struct WantedProfile {
     routing_method: String,
     protocol: MonitorProtocol,
     port: i64,
-    /// None with TCP, which the traffic manager refuses to take a path for (networking 6.2, correction 5).
+    /// None with TCP, which the traffic manager refuses to take a path for (networking 6.2).
     path: Option<String>,
     interval: i64,
     timeout: i64,

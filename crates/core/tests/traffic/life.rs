@@ -1,5 +1,8 @@
 //! Lives of profiles and backends without faults.
 
+use std::collections::BTreeSet;
+
+use fairway_core::services::Record;
 use fairway_core::traffic::{self, Service};
 use serde_json::json;
 
@@ -267,15 +270,107 @@ fn a_second_backend_of_a_service_is_refused_until_the_first_is_gone() {
 
 #[test]
 fn of_two_new_backends_of_a_service_the_older_gets_the_target() {
-    let mut world = World::new();
-    let mut newer = backend("a", 100);
-    newer["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:01Z");
-    world.add(newer);
-    world.settle();
+    for reversed in [false, true] {
+        let mut world = World::new();
+        world.reversed = reversed;
+        let mut newer = backend("a", 100);
+        newer["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:01Z");
+        world.add(newer);
+        world.settle();
+        let both = (world.accepted("b"), world.accepted("a"));
+        assert_eq!(both, ("True/Accepted".into(), "False/Invalid".into()));
+    }
+}
+
+#[test]
+fn several_profiles_do_not_see_each_other() {
+    let mut first = World::settled();
+    let mut second = World::new();
+    second.atm = std::mem::take(&mut first.atm);
+    let profile = second.profile.as_mut().unwrap();
+    profile["metadata"]["name"] = json!("other");
+    profile["metadata"]["uid"] = json!("q");
+    second.backends.clear();
+    second.add(backend("c", 10));
+    second.settle();
     assert_eq!(
-        (world.accepted("b"), world.accepted("a")),
-        ("True/Accepted".into(), "False/Invalid".into())
+        second.accepted("c"),
+        "True/Accepted",
+        "the same targets, in a profile of its own"
     );
+    assert_eq!(second.atm.profiles.len(), 2);
+    second.delete_profile();
+    second.settle();
+    first.atm = std::mem::take(&mut second.atm);
+    first.live(60);
+    assert_eq!(first.atm.shares(), ["b/m1 50", "b/m2 50"]);
+    assert!(first.writes.is_empty(), "{:?}", first.writes);
+}
+
+/// The record of an export with the hub's verdict on it.
+fn record(cluster: &str, conflict: &str) -> Record {
+    Record::from_value(
+        &json!({
+            "metadata": {"namespace": format!("fleet-member-{cluster}"), "name": "app-service", "generation": 1},
+            "spec": {
+                "serviceReference": {"clusterId": cluster, "namespace": "app", "name": "service"}, "ports": [],
+                "type": "LoadBalancer", "publicIPResourceID": format!("/{cluster}"), "isDNSLabelConfigured": true,
+            },
+            "status": {"conditions": [{"type": "Conflict", "status": conflict, "reason": "R", "message": "",
+                "observedGeneration": 1, "lastTransitionTime": "2025-01-01T00:00:00Z"}]},
+        }),
+        true,
+    )
+}
+
+#[test]
+fn exports_in_conflict_and_those_of_members_that_leave_get_no_traffic() {
+    let mut world = World::new();
+    let mut records = vec![record("m1", "False"), record("m2", "True"), record("m3", "False")];
+    let mut leaving = BTreeSet::new();
+    let settle = |world: &mut World, records: &[Record], leaving: &BTreeSet<String>| {
+        let service = Service::of_records(records, leaving);
+        world.services = service
+            .map(|service| ("service".to_owned(), service))
+            .into_iter()
+            .collect();
+        world.settle();
+        (world.atm.shares(), world.accepted("b"))
+    };
+    let accepted = "True/Accepted".to_owned();
+    let shares = |all: &[&str]| all.iter().map(|share| (*share).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        settle(&mut world, &records, &leaving),
+        (shares(&["b/m1 50", "b/m3 50"]), accepted.clone())
+    );
+    // The member leaves: its export counts no more, and its withdrawal while it leaves changes nothing.
+    leaving.insert("m3".to_owned());
+    assert_eq!(
+        settle(&mut world, &records, &leaving),
+        (shares(&["b/m1 100"]), accepted.clone())
+    );
+    world.atm.log.clear();
+    world.writes.clear();
+    records[2].deleting = true;
+    settle(&mut world, &records, &leaving);
+    records.pop();
+    settle(&mut world, &records, &leaving);
+    leaving.clear();
+    assert_eq!(
+        settle(&mut world, &records, &leaving),
+        (shares(&["b/m1 100"]), accepted)
+    );
+    assert!(
+        world.atm.log.is_empty() && world.writes.is_empty(),
+        "{:?} {:?}",
+        world.atm.log,
+        world.writes
+    );
+    // The last accepted export goes: the one in conflict keeps the service alive until it is judged anew.
+    records.remove(0);
+    assert_eq!(settle(&mut world, &records, &leaving).1, "Unknown/Pending");
+    records[0] = record("m2", "False");
+    assert_eq!(settle(&mut world, &records, &leaving).0, ["b/m2 100"]);
 }
 
 #[test]

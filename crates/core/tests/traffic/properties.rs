@@ -24,6 +24,8 @@ enum Event {
     Lose(bool),
     Restart,
     Pass,
+    PassWithoutAnswers,
+    Deliver,
     Wait(i64),
     EditProfile,
     EditEndpoint(bool),
@@ -44,6 +46,8 @@ fn event() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(Event::Lose),
         Just(Event::Restart),
         Just(Event::Pass),
+        Just(Event::PassWithoutAnswers),
+        Just(Event::Deliver),
         (1..100_i64).prop_map(Event::Wait),
         Just(Event::EditProfile),
         any::<bool>().prop_map(Event::EditEndpoint),
@@ -92,6 +96,8 @@ fn happen(world: &mut World, event: &Event) {
         Event::Lose(lost) => world.atm.lost = *lost,
         Event::Restart => world.restart(),
         Event::Pass => drop(world.pass()),
+        Event::PassWithoutAnswers => drop(world.pass_without_answers()),
+        Event::Deliver => world.deliver(),
         Event::Wait(seconds) => world.live(*seconds),
         Event::EditProfile if !world.atm.profiles.is_empty() => {
             world.atm.profile()["properties"]["profileStatus"] = json!("Disabled");
@@ -112,8 +118,9 @@ fn happen(world: &mut World, event: &Event) {
                 .services
                 .insert("other".to_owned(), super::world::service(&[("n1", 1)]));
         }
-        Event::DeleteSecond if world.backends.contains_key("c") => {
-            if world.backends["c"]["metadata"]["deletionTimestamp"].is_null() {
+        Event::DeleteSecond => {
+            let second = world.backends.get("c");
+            if second.is_some_and(|second| second["metadata"]["deletionTimestamp"].is_null()) {
                 world.delete_backend("c");
             }
         }
@@ -147,8 +154,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn once_faults_stop_all_is_as_it_is_wanted(events in proptest::collection::vec(event(), 0..25)) {
+    fn once_faults_stop_all_is_as_it_is_wanted(
+        events in proptest::collection::vec(event(), 0..25),
+        reversed: bool,
+    ) {
         let mut world = World::new();
+        world.reversed = reversed;
         for event in &events {
             happen(&mut world, event);
         }

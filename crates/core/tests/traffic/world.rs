@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fairway_core::effects::Write;
 use fairway_core::objects::{TrafficBackend, TrafficProfile};
+use fairway_core::traffic::arm::{Call, Failure};
 use fairway_core::traffic::{self, Export, Exporter, Observed, Plan, Service, Slice};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -25,6 +26,10 @@ pub struct World {
     /// Events and warnings, in short.
     pub events: Vec<String>,
     warned: BTreeSet<String>,
+    /// Calls of a pass are answered in the opposite order: they must not depend on each other.
+    pub reversed: bool,
+    /// Calls that had their effect and whose answers are not recorded yet.
+    outstanding: Vec<(Call, Result<Value, Failure>)>,
 }
 
 pub const START: i64 = 1_000_000;
@@ -83,6 +88,8 @@ impl World {
             writes: Vec::new(),
             events: Vec::new(),
             warned: BTreeSet::new(),
+            reversed: false,
+            outstanding: Vec::new(),
         };
         world.add(backend("b", 100));
         world.export(&[("m1", 1), ("m2", 1)]);
@@ -134,7 +141,7 @@ impl World {
             services: self.services.clone(),
             same_dns_name: self.others.iter().map(profile).collect(),
             observed: Arc::new(self.observed.clone()),
-            in_flight: false,
+            in_flight: !self.outstanding.is_empty(),
             default_group: self.default_group.clone(),
         }
     }
@@ -145,6 +152,20 @@ impl World {
 
     /// One pass with all its writes and calls.
     pub fn pass(&mut self) -> Plan {
+        let plan = self.pass_without_answers();
+        self.deliver();
+        plan
+    }
+
+    /// Records the answers that are outstanding.
+    pub fn deliver(&mut self) {
+        for (call, answer) in std::mem::take(&mut self.outstanding) {
+            self.observed.record(&call, answer, self.now);
+        }
+    }
+
+    /// One pass whose calls have their effect; their answers are outstanding.
+    pub fn pass_without_answers(&mut self) -> Plan {
         let plan = self.plan();
         for write in plan.writes() {
             self.write(write);
@@ -159,15 +180,20 @@ impl World {
         let warned: BTreeSet<String> = warned.collect();
         self.events.extend(warned.difference(&self.warned).cloned());
         self.warned = warned;
-        for call in &plan.facts.calls {
-            let answer = self.atm.answer(call);
-            self.observed.record(call, answer, self.now);
+        let mut calls = plan.facts.calls.clone();
+        if self.reversed {
+            calls.reverse();
+        }
+        for call in calls {
+            let answer = self.atm.answer(&call);
+            self.outstanding.push((call, answer));
         }
         plan
     }
 
     /// Passes until nothing is left to be done at this time. Fails when that takes too many.
     pub fn settle(&mut self) -> Plan {
+        self.deliver();
         for _ in 0..40 {
             let plan = self.pass();
             let asked = plan.requeue.is_some_and(|wait| wait.is_zero());
@@ -199,8 +225,9 @@ impl World {
         panic!("too many passes");
     }
 
-    /// The hub agent starts anew.
+    /// The hub agent starts anew, and answers that are outstanding are lost.
     pub fn restart(&mut self) {
+        self.outstanding.clear();
         self.observed = Observed::default();
         self.warned.clear();
     }
