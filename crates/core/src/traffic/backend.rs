@@ -173,7 +173,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// What is said of the endpoints; nothing while a call has not been answered yet.
+    /// What is said of the endpoints; nothing while an answer is outstanding.
     fn judge(
         self,
         pass: &mut Pass<'a>,
@@ -200,9 +200,8 @@ impl<'a> Work<'a> {
 
         let mut failed = Vec::new();
         for endpoint in &missing {
-            let call = endpoint.call(id);
-            let known = pass.observed(id)?.failure_of(&call.subject(), call.intent)?;
-            failed.push((endpoint, &known.failure));
+            let failure = pass.observed(id)?.waiting(&endpoint.call(id), pass.now)?;
+            failed.push((endpoint, failure));
         }
         if let Some((endpoint, failure)) = failed.iter().find(|(_, failure)| !failure.is_refusal()) {
             let message = messages::not_written(&endpoint.name, profile, &failure.text());

@@ -83,9 +83,12 @@ impl Observed {
         self.failures.get(subject)
     }
 
-    /// The standing failure of a subject, if the same was tried.
-    pub(super) fn failure_of(&self, subject: &Subject, intent: Digest) -> Option<&Failed> {
-        self.failure(subject).filter(|failed| failed.intent == intent)
+    /// The failure of a write that waits to be repeated. One whose wait is over says nothing any more: the next answer is
+    /// outstanding, or what it was about has come about nevertheless.
+    pub(super) fn waiting(&self, call: &Call, now: Timestamp) -> Option<&Failure> {
+        let subject = call.subject();
+        let failed = self.failure(&subject).filter(|failed| failed.intent == call.intent)?;
+        (!self.wait(&subject, call.intent, now).is_zero()).then_some(&failed.failure)
     }
 
     /// How long a call has to wait for what failed before.

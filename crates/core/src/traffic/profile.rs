@@ -166,27 +166,25 @@ impl<'a> Work<'a> {
         held: Option<&Value>,
         is_fresh: bool,
     ) -> State<'a> {
-        let intent = wanted.intent();
-        let wait = observed.map(|known| known.wait(&Subject::Write, intent, pass.now));
-        match wait.filter(|wait| !wait.is_zero()) {
-            Some(wait) => pass.plan.look_again(wait),
-            None if is_fresh => {
+        let call = Call {
+            profile: id.clone(),
+            action: Action::WriteProfile {
+                body: wanted.body(held),
+            },
+            intent: wanted.intent(),
+        };
+        let Some(failure) = observed.and_then(|known| known.waiting(&call, pass.now)) else {
+            if is_fresh {
                 pass.hold(self.object, fin::TRAFFIC_MANAGER_PROFILE);
-                let body = wanted.body(held);
-                pass.call(Call {
-                    profile: id.clone(),
-                    action: Action::WriteProfile { body },
-                    intent,
-                });
+                pass.call(call);
+            } else {
+                pass.call(read_call(id));
             }
-            None => pass.call(read_call(id)),
-        }
-        let failed = observed.and_then(|known| known.failure_of(&Subject::Write, intent));
-        let Some(failed) = failed else {
             self.stays(pass);
             return State::Waiting;
         };
-        let failure = &failed.failure;
+        // Not before its time, which the plan takes note of.
+        pass.call(call);
         if failure.is_dns_name_taken() {
             let other = pass.slice.same_dns_name.first().map(AsRef::as_ref);
             let says = Says::no(reasons::DNS_NAME_NOT_AVAILABLE, name_not_available(other));

@@ -226,6 +226,35 @@ fn nothing_is_released_while_a_write_is_on_its_way() {
 }
 
 #[test]
+fn a_backend_is_not_released_while_its_endpoint_is_being_written() {
+    let mut world = World::settled();
+    world.change_backend("b", &json!({"weight": 0}));
+    world.settle();
+    world.change_backend("b", &json!({"weight": 5}));
+    let plan = world.pass_without_answers();
+    assert_eq!(plan.facts.calls.len(), 2);
+    world.delete_backend("b");
+    world.pass_without_answers();
+    assert!(world.backends.contains_key("b"), "it would leave its endpoints behind");
+    world.settle();
+    assert!(world.backends.is_empty());
+    assert_eq!(world.atm.shares(), Vec::<String>::new());
+}
+
+#[test]
+fn a_profile_is_not_released_while_it_is_being_written() {
+    let mut world = World::new();
+    world.pass();
+    let plan = world.pass_without_answers();
+    assert_eq!(plan.facts.calls.len(), 1);
+    world.delete_profile();
+    world.pass_without_answers();
+    assert!(world.profile.is_some(), "it would leave its profile behind");
+    world.settle();
+    assert!(world.profile.is_none() && world.atm.profiles.is_empty());
+}
+
+#[test]
 fn a_new_profile_of_the_same_name_starts_anew() {
     let mut world = World::settled();
     world.delete_profile();

@@ -132,6 +132,26 @@ fn writes_whose_answers_are_lost_are_looked_up_not_repeated() {
 }
 
 #[test]
+fn a_failure_that_is_over_is_not_reported_again() {
+    let mut world = World::new();
+    world.atm.lost = true;
+    world.pass();
+    world.pass();
+    world.atm.lost = false;
+    world.settle();
+    assert_eq!(world.accepted("b"), "True/Accepted");
+    world.writes.clear();
+    world.atm.profile()["properties"]["profileStatus"] = json!("Disabled");
+    world.live(A_MINUTE);
+    assert_eq!(world.atm.profile()["properties"]["profileStatus"], "Enabled");
+    assert_eq!(
+        world.writes,
+        Vec::<String>::new(),
+        "the lost answer of before is no news"
+    );
+}
+
+#[test]
 fn a_profile_that_vanishes_under_an_endpoint_is_read_and_made_again_at_once() {
     let mut world = World::settled();
     world.atm.profiles.clear();
