@@ -1,5 +1,7 @@
 //! The backends of a profile (networking 7.2 to 7.5).
 
+mod deletion;
+
 use api::condition;
 use api::networking::v1beta1::{TrafficManagerBackendStatus, TrafficManagerEndpointStatus};
 use api::text::conditions::networking::{ACCEPTED, PROGRAMMED};
@@ -9,13 +11,13 @@ use api::text::messages::backend as messages;
 use api::text::reasons::networking as reasons;
 use serde_json::Value;
 
+use super::MeasuredKind;
 use super::arm::{Failure, ProfileId, Subject};
 use super::endpoints::{self, Comparison, Wanted};
 use super::observed::{Observed, delete_endpoint_call};
 use super::pass::{Pass, Says, Subjected, with_right};
 use super::profile::{ProfileStage, State};
 use super::trace::BackendTrace;
-use super::{MeasuredKind, deletion};
 use crate::objects::TrafficBackend;
 use crate::trace::Recorder;
 
@@ -24,9 +26,9 @@ const MAX_NAMED: usize = 10;
 
 /// A backend in a pass.
 #[derive(Clone, Copy)]
-pub(super) struct Work<'a> {
-    pub(super) backend: &'a TrafficBackend,
-    pub(super) object: Subjected<'a>,
+struct Work<'a> {
+    backend: &'a TrafficBackend,
+    object: Subjected<'a>,
 }
 
 /// What was decided about a backend without its endpoints.
@@ -237,7 +239,7 @@ impl<'a> Work<'a> {
     }
 
     /// Says something, with the endpoints that belong to it.
-    pub(super) fn report(self, pass: &mut Pass<'a>, says: Says, mut endpoints: Vec<TrafficManagerEndpointStatus>) {
+    fn report(self, pass: &mut Pass<'a>, says: Says, mut endpoints: Vec<TrafficManagerEndpointStatus>) {
         endpoints::sort(&mut endpoints);
         let stored = &self.backend.status;
         let generation = self.backend.meta.generation;

@@ -8,7 +8,6 @@
 
 pub mod arm;
 mod backend;
-mod deletion;
 mod endpoints;
 mod exporters;
 mod held;
@@ -21,6 +20,8 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::kinds;
+use api::text::events::traffic as events;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -114,12 +115,29 @@ pub struct Series {
 /// Feeding the outcome of its writes and calls back in ends in a plan without any, until something changes or the
 /// profile is due to be read again.
 pub fn plan(slice: &Slice, now: Timestamp) -> Plan {
-    pass::run(slice, now, Recorder::off())
+    run(slice, now, Recorder::off())
 }
 
 /// Plans as [`plan`] does and tells why.
 pub fn explain(slice: &Slice, now: Timestamp) -> (Plan, Trace) {
     let mut trace = Trace::default();
-    let plan = pass::run(slice, now, Recorder::on(&mut trace));
+    let plan = run(slice, now, Recorder::on(&mut trace));
     (plan, trace)
+}
+
+/// The profile first, then its backends, which go by how far it is.
+fn run(slice: &Slice, now: Timestamp, trace: Recorder<'_, Trace>) -> Plan {
+    let mut pass = pass::Pass::new(slice, now, trace);
+    let stage = profile::run(&mut pass);
+    backend::run(&mut pass, &stage);
+    pass.finish()
+}
+
+/// The component that an event of a plan comes from (networking 13.7).
+pub fn component(event: &effects::Event) -> &'static str {
+    if event.about.resource == kinds::TRAFFIC_MANAGER_BACKEND {
+        events::BACKEND_CONTROLLER
+    } else {
+        events::PROFILE_CONTROLLER
+    }
 }

@@ -1,4 +1,4 @@
-//! A pass: the profile first, then its backends; and how both add to the plan.
+//! A plan under construction: what the profile and its backends add to it, and which calls may meet.
 
 use api::condition::{self, Condition, ConditionStatus};
 use api::kinds;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::arm::{Action, Call, Failure, ProfileId, Subject};
 use super::observed::Observed;
-use super::{Facts, Measured, MeasuredKind, Plan, Series, Slice, Trace, backend, profile};
+use super::{Facts, Measured, MeasuredKind, Plan, Series, Slice, Trace};
 use crate::difference::{self, tree};
 use crate::effects::{Event, Standing, Target, Write};
 use crate::meta::Meta;
@@ -51,35 +51,31 @@ pub(super) struct Says {
     pub(super) message: String,
 }
 
-pub(super) fn run<'a>(slice: &'a Slice, now: Timestamp, trace: Recorder<'a, Trace>) -> Plan {
-    let mut pass = Pass {
-        slice,
-        now,
-        plan: Plan::default(),
-        trace,
-        before: Vec::new(),
-        holds: Vec::new(),
-        statuses: Vec::new(),
-        after: Vec::new(),
-    };
-    let stage = profile::run(&mut pass);
-    backend::run(&mut pass, &stage);
-    let Pass {
-        mut plan,
-        mut before,
-        holds,
-        statuses,
-        after,
-        ..
-    } = pass;
-    before.extend(added(&holds));
-    plan.step(before);
-    plan.step(statuses);
-    plan.step(after);
-    plan
-}
-
 impl<'a> Pass<'a> {
+    pub(super) fn new(slice: &'a Slice, now: Timestamp, trace: Recorder<'a, Trace>) -> Self {
+        Self {
+            slice,
+            now,
+            plan: Plan::default(),
+            trace,
+            before: Vec::new(),
+            holds: Vec::new(),
+            statuses: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    /// The plan, with the writes in their order.
+    pub(super) fn finish(self) -> Plan {
+        let mut plan = self.plan;
+        let mut before = self.before;
+        before.extend(added(&self.holds));
+        plan.step(before);
+        plan.step(self.statuses);
+        plan.step(self.after);
+        plan
+    }
+
     /// What is known of a profile in the traffic manager.
     pub(super) fn observed(&self, id: &ProfileId) -> Option<&'a Observed> {
         self.slice.observed.about(id)

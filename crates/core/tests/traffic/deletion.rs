@@ -17,7 +17,7 @@ fn a_backend_takes_its_endpoints_along() {
     world.settle();
     assert_eq!(world.atm.take_log(), ["drop b/m1", "drop b/m2"]);
     assert!(world.backends.is_empty());
-    assert_eq!(world.events, ["b Deleted"]);
+    assert_eq!(world.events, ["b Deleted from trafficmanagerbackend-controller"]);
     assert_eq!(
         world.writes,
         ["b metadata"],
@@ -38,7 +38,7 @@ fn a_backend_that_never_came_to_endpoints_is_free_to_go() {
     world.settle();
     assert!(world.backends.is_empty() && world.profile.is_none());
     assert!(
-        !world.events.iter().any(|event| event.ends_with("Deleted")),
+        !world.events.iter().any(|event| event.contains("Deleted")),
         "{:?}",
         world.events
     );
@@ -51,7 +51,7 @@ fn a_profile_is_deleted_with_its_endpoints_and_backends_say_that_it_is_gone() {
     world.settle();
     assert_eq!(world.atm.take_log(), ["delete"]);
     assert!(world.profile.is_none() && world.atm.profiles.is_empty());
-    assert_eq!(world.events, ["web Deleted"]);
+    assert_eq!(world.events, ["web Deleted from trafficmanagerprofile-controller"]);
     assert_eq!(world.accepted("b"), "False/Invalid");
     assert_eq!(
         world.accepted_message("b"),

@@ -45,7 +45,13 @@ fn a_profile_and_its_backend_come_to_be() {
     assert_eq!(first["name"], "fleet-b#service#m1");
     assert_eq!(first["target"], "m1.example.com");
     assert_eq!(first["resourceID"], "/rg/rg/fleet-p/azureEndpoints/fleet-b#service#m1");
-    assert_eq!(world.events, ["web Programmed", "b Accepted"]);
+    assert_eq!(
+        world.events,
+        [
+            "web Programmed from trafficmanagerprofile-controller",
+            "b Accepted from trafficmanagerbackend-controller"
+        ]
+    );
     let spec = &world.profile.as_ref().unwrap()["spec"];
     assert_eq!(
         *spec,
@@ -125,7 +131,7 @@ fn a_changed_weight_writes_each_endpoint_once() {
     world.settle();
     assert_eq!(world.atm.take_log(), ["put b/m1 7", "put b/m2 4"]);
     assert_eq!(world.endpoints("b"), ["m1 7 of 2", "m2 4 of 1"]);
-    assert_eq!(world.events, ["b Accepted"]);
+    assert_eq!(world.events, ["b Accepted from trafficmanagerbackend-controller"]);
     world.exporter("m2").public_ip = "/moved".to_owned();
     world.settle();
     assert_eq!(world.atm.take_log(), ["put b/m2 4"], "only what changed");

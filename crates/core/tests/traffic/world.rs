@@ -171,7 +171,9 @@ impl World {
             self.write(write);
         }
         for event in &plan.events {
-            self.events.push(format!("{} {}", event.about.name, event.reason));
+            let from = traffic::component(event);
+            self.events
+                .push(format!("{} {} from {from}", event.about.name, event.reason));
         }
         let warned = plan.standing.iter().map(|standing| {
             let event = &standing.event;

@@ -6,12 +6,12 @@ use api::text::finalizers as fin;
 use api::text::messages::backend as messages;
 use api::text::reasons::networking as reasons;
 
-use super::arm::{ProfileId, Subject};
-use super::backend::Work;
-use super::endpoints;
-use super::observed::{Observed, delete_endpoint_call, read_call};
-use super::pass::{Pass, Says, with_right};
-use super::profile::{ProfileStage, State};
+use super::super::arm::{ProfileId, Subject};
+use super::super::endpoints;
+use super::super::observed::{Observed, delete_endpoint_call, read_call};
+use super::super::pass::{Pass, Says, with_right};
+use super::super::profile::{ProfileStage, State};
+use super::Work;
 
 pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<'a>) {
     let is_late = work.backend.meta.has_finalizer(fin::TRAFFIC_MANAGER_BACKEND);
