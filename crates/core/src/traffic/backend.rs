@@ -15,7 +15,7 @@ use super::MeasuredKind;
 use super::arm::{Failure, ProfileId, Subject};
 use super::endpoints::{self, Comparison, Wanted};
 use super::observed::{Observed, delete_endpoint_call};
-use super::pass::{Pass, Says, Subjected, with_right};
+use super::pass::{ConditionValues, Pass, ReportedObject, with_right};
 use super::profile::{ProfileStage, State};
 use super::trace::BackendTrace;
 use crate::objects::TrafficBackend;
@@ -26,17 +26,17 @@ const MAX_NAMED: usize = 10;
 
 /// A backend in a pass.
 #[derive(Clone, Copy)]
-struct Work<'a> {
+struct BackendPass<'a> {
     backend: &'a TrafficBackend,
-    object: Subjected<'a>,
+    object: ReportedObject<'a>,
 }
 
 /// What was decided about a backend without its endpoints.
 enum Decision<'a> {
-    /// Nothing is said before further answers are there.
-    Stays,
-    /// This is said. The endpoints are those that are served.
-    Says(Says),
+    /// The status stays as it is until further answers are there.
+    Unchanged,
+    /// The condition is this. The endpoints are those that are served.
+    Report(ConditionValues),
     /// Its endpoints are to be brought in line.
     Endpoints(Endpoints<'a>),
 }
@@ -46,19 +46,19 @@ struct Endpoints<'a> {
     held: &'a Value,
     wanted: Wanted,
     comparison: Comparison<'a>,
-    /// What is said once no endpoint is left, where none is wanted.
-    without: Option<Says>,
+    /// The condition once no endpoint is left, where none is wanted.
+    without: Option<ConditionValues>,
 }
 
-/// Plans all backends: first what goes in the traffic manager, then what comes, then what is said.
+/// Plans all backends: first deletions in the traffic manager, then writes, then statuses.
 pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>) {
     let mut backends: Vec<&'a TrafficBackend> = pass.slice.backends.iter().map(AsRef::as_ref).collect();
     backends.sort_by_key(|backend| (backend.meta.created, &backend.meta.name));
     let mut decided = Vec::new();
     for backend in backends {
-        let work = Work {
+        let work = BackendPass {
             backend,
-            object: Subjected {
+            object: ReportedObject {
                 meta: &backend.meta,
                 kind: MeasuredKind::Backend,
             },
@@ -97,23 +97,23 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>) {
     }
     for (work, decision, mut trace) in decided {
         let outcome = match decision {
-            Decision::Stays => None,
-            Decision::Says(says) => {
+            Decision::Unchanged => None,
+            Decision::Report(values) => {
                 let served = work.served(pass, stage);
-                Some((says, served))
+                Some((values, served))
             }
             Decision::Endpoints(endpoints) => work.judge(pass, &id, endpoints),
         };
-        trace.outcome = outcome.as_ref().map(|(says, _)| says.message.clone());
+        trace.outcome = outcome.as_ref().map(|(values, _)| values.message.clone());
         match outcome {
-            None => pass.stays(work.object, &work.backend.status.conditions),
-            Some((says, endpoints)) => work.report(pass, says, endpoints),
+            None => pass.unchanged(work.object, &work.backend.status.conditions),
+            Some((values, endpoints)) => work.report(pass, values, endpoints),
         }
         pass.trace.record(|all| all.backends.push(trace));
     }
 }
 
-impl<'a> Work<'a> {
+impl<'a> BackendPass<'a> {
     /// The checks of networking 7.2, in their order.
     fn decide(
         self,
@@ -121,7 +121,7 @@ impl<'a> Work<'a> {
         stage: &ProfileStage<'a>,
         mut trace: Recorder<'_, BackendTrace>,
     ) -> Decision<'a> {
-        pass.hold(self.object, fin::METRICS);
+        pass.add_finalizer(self.object, fin::METRICS);
         self.warn_of_exports(pass);
         let profile = &self.backend.spec.profile.name;
         let name = &self.backend.spec.backend.name;
@@ -129,24 +129,24 @@ impl<'a> Work<'a> {
         let (group, arm_name) = (&arm.resource_group, &arm.name);
         let held = match &stage.state {
             State::Missing => return no(messages::profile_not_found(profile)),
-            State::Waiting if self.is_judged() || is_programmed(pass) => return Decision::Stays,
+            State::Waiting if self.is_judged() || is_programmed(pass) => return Decision::Unchanged,
             State::Waiting | State::Pending => return unknown(messages::profile_in_process(profile)),
             State::Invalid => return no(messages::invalid_profile(profile)),
             State::Unreadable(error) => {
                 pass.warn(self.object, events::AZURE_API_ERROR, error.clone());
                 return unknown(messages::azure_profile_unreadable(arm_name, group, error));
             }
-            State::Leaving { .. } | State::Gone { stays: false } => return Decision::Stays,
+            State::Leaving { .. } | State::Gone { stays: false } => return Decision::Unchanged,
             State::Gone { stays: true } => return no(messages::azure_profile_not_found(arm_name, group)),
             State::Ready(held) => *held,
         };
         let Some(service) = pass.slice.services.get(name) else {
-            let says = Says::no(reasons::INVALID, messages::service_not_found(name));
-            return self.without_endpoints(held, says, &mut trace);
+            let values = ConditionValues::no(reasons::INVALID, messages::service_not_found(name));
+            return self.without_endpoints(held, values, &mut trace);
         };
         if self.backend.weight() == 0 {
-            let says = Says::yes(reasons::ACCEPTED, messages::accepted(0));
-            return self.without_endpoints(held, says, &mut trace);
+            let values = ConditionValues::yes(reasons::ACCEPTED, messages::accepted(0));
+            return self.without_endpoints(held, values, &mut trace);
         }
         if service.exporters.is_empty() {
             return unknown(messages::EXPORTING.to_owned());
@@ -155,7 +155,7 @@ impl<'a> Work<'a> {
             let namespace = &pass.slice.namespace;
             return unknown(messages::export_not_found(namespace, name, &missing.cluster));
         }
-        pass.hold(self.object, fin::TRAFFIC_MANAGER_BACKEND);
+        pass.add_finalizer(self.object, fin::TRAFFIC_MANAGER_BACKEND);
         let wanted = Wanted::of(self.backend, service);
         Decision::Endpoints(Endpoints {
             held,
@@ -165,23 +165,28 @@ impl<'a> Work<'a> {
         })
     }
 
-    fn without_endpoints(self, held: &'a Value, says: Says, trace: &mut Recorder<'_, BackendTrace>) -> Decision<'a> {
+    fn without_endpoints(
+        self,
+        held: &'a Value,
+        values: ConditionValues,
+        trace: &mut Recorder<'_, BackendTrace>,
+    ) -> Decision<'a> {
         let wanted = Wanted::default();
         Decision::Endpoints(Endpoints {
             held,
             comparison: endpoints::compare(self.backend, &wanted, held, trace),
             wanted,
-            without: Some(says),
+            without: Some(values),
         })
     }
 
-    /// What is said of the endpoints; nothing while an answer is outstanding.
+    /// The condition and the endpoints to report; nothing while an answer is outstanding.
     fn judge(
         self,
         pass: &mut Pass<'a>,
         id: &ProfileId,
         work: Endpoints<'a>,
-    ) -> Option<(Says, Vec<TrafficManagerEndpointStatus>)> {
+    ) -> Option<(ConditionValues, Vec<TrafficManagerEndpointStatus>)> {
         let Comparison {
             stale,
             missing,
@@ -196,8 +201,8 @@ impl<'a> Work<'a> {
             left.push((name, with_right(pass.failure(id, &subject)?, &subject, id)));
         }
         if let Some((name, error)) = left.first() {
-            let says = Says::unknown(reasons::PENDING, messages::not_cleaned_up(name, profile, error));
-            return Some((says, served));
+            let values = ConditionValues::unknown(reasons::PENDING, messages::not_cleaned_up(name, profile, error));
+            return Some((values, served));
         }
 
         let mut failed = Vec::new();
@@ -207,20 +212,20 @@ impl<'a> Work<'a> {
         }
         if let Some((endpoint, failure)) = failed.iter().find(|(_, failure)| !failure.is_refusal()) {
             let message = messages::not_written(&endpoint.name, profile, &failure.text());
-            return Some((Says::unknown(reasons::PENDING, message), served));
+            return Some((ConditionValues::unknown(reasons::PENDING, message), served));
         }
-        if let Some(says) = work.without {
-            return Some((says, Vec::new()));
+        if let Some(values) = work.without {
+            return Some((values, Vec::new()));
         }
         let refused: Vec<(&str, String)> = failed
             .iter()
             .map(|(endpoint, failure)| (endpoint.cluster.as_str(), Failure::text(failure)))
             .collect();
-        let says = match (refused.as_slice(), work.wanted.invalid.as_slice()) {
-            ([], []) => Says::yes(reasons::ACCEPTED, messages::accepted(accepted.len())),
-            (refused, invalid) => Says::no(reasons::INVALID, not_accepted(refused, invalid)),
+        let values = match (refused.as_slice(), work.wanted.invalid.as_slice()) {
+            ([], []) => ConditionValues::yes(reasons::ACCEPTED, messages::accepted(accepted.len())),
+            (refused, invalid) => ConditionValues::no(reasons::INVALID, not_accepted(refused, invalid)),
         };
-        Some((says, accepted))
+        Some((values, accepted))
     }
 
     /// The endpoints that the traffic manager serves, where that is known; else those that were reported.
@@ -238,20 +243,20 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Says something, with the endpoints that belong to it.
-    fn report(self, pass: &mut Pass<'a>, says: Says, mut endpoints: Vec<TrafficManagerEndpointStatus>) {
+    /// Reports a condition, with the endpoints that belong to it.
+    fn report(self, pass: &mut Pass<'a>, values: ConditionValues, mut endpoints: Vec<TrafficManagerEndpointStatus>) {
         endpoints::sort(&mut endpoints);
         let stored = &self.backend.status;
         let generation = self.backend.meta.generation;
         let wanted = TrafficManagerBackendStatus {
-            conditions: pass.conditions(self.object, &stored.conditions, &says),
+            conditions: pass.conditions(self.object, &stored.conditions, &values),
             endpoints,
         };
         let is_accepted =
             |status: &TrafficManagerBackendStatus| condition::is_true(&status.conditions, ACCEPTED, generation);
-        let is_news = !is_accepted(stored) || stored.endpoints != wanted.endpoints;
-        if is_accepted(&wanted) && is_news {
-            pass.event(self.object, events::ACCEPTED, says.message);
+        let is_change = !is_accepted(stored) || stored.endpoints != wanted.endpoints;
+        if is_accepted(&wanted) && is_change {
+            pass.event(self.object, events::ACCEPTED, values.message);
         }
         pass.write_status(self.object, stored, &wanted);
     }
@@ -282,11 +287,11 @@ fn is_programmed(pass: &Pass<'_>) -> bool {
 }
 
 fn no<'a>(message: String) -> Decision<'a> {
-    Decision::Says(Says::no(reasons::INVALID, message))
+    Decision::Report(ConditionValues::no(reasons::INVALID, message))
 }
 
 fn unknown<'a>(message: String) -> Decision<'a> {
-    Decision::Says(Says::unknown(reasons::PENDING, message))
+    Decision::Report(ConditionValues::unknown(reasons::PENDING, message))
 }
 
 /// Why a backend is not accepted, with an example each and the names of all other clusters.

@@ -83,7 +83,7 @@ impl Observed {
         self.failures.get(subject)
     }
 
-    /// The failure of a write that waits to be repeated. One whose wait is over says nothing any more: the next answer is
+    /// The failure of a write that waits to be repeated. One whose wait is over is not reported any more: the next answer is
     /// outstanding, or what it was about has come about nevertheless.
     pub(super) fn waiting(&self, call: &Call, now: Timestamp) -> Option<&Failure> {
         let subject = call.subject();

@@ -30,7 +30,7 @@ pub(super) struct Pass<'a> {
     /// Written before any call is made.
     before: Vec<Write>,
     /// Finalizers to add, before any call is made.
-    holds: Vec<(Subjected<'a>, &'static str)>,
+    holds: Vec<(ReportedObject<'a>, &'static str)>,
     statuses: Vec<Write>,
     /// Finalizers that are removed.
     after: Vec<Write>,
@@ -38,14 +38,14 @@ pub(super) struct Pass<'a> {
 
 /// An object that the pass reports on.
 #[derive(Clone, Copy)]
-pub(super) struct Subjected<'a> {
+pub(super) struct ReportedObject<'a> {
     pub(super) meta: &'a Meta,
     pub(super) kind: MeasuredKind,
 }
 
-/// What a condition shall say.
+/// What a condition shall be.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Says {
+pub(super) struct ConditionValues {
     pub(super) status: ConditionStatus,
     pub(super) reason: &'static str,
     pub(super) message: String,
@@ -104,14 +104,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Adds a finalizer if it is missing, before anything else is done.
-    pub(super) fn hold(&mut self, object: Subjected<'a>, finalizer: &'static str) {
+    pub(super) fn add_finalizer(&mut self, object: ReportedObject<'a>, finalizer: &'static str) {
         if !object.meta.has_finalizer(finalizer) {
             self.holds.push((object, finalizer));
         }
     }
 
-    /// Lets an object go that is being deleted: its series and our finalizers end.
-    pub(super) fn release(&mut self, object: Subjected<'_>) {
+    /// Removes our finalizers from an object that is being deleted, and drops its series.
+    pub(super) fn remove_finalizers(&mut self, object: ReportedObject<'_>) {
         self.plan.facts.dropped.push(object.measured());
         let late = object.late_finalizer();
         let ours = |name: &str| name == fin::METRICS || name == late;
@@ -131,14 +131,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Writes the resource group of a profile that names none, before anything else is done about it.
-    pub(super) fn set_group(&mut self, object: Subjected<'_>, group: &str) {
+    pub(super) fn set_group(&mut self, object: ReportedObject<'_>, group: &str) {
         let write = object.patch(json!({ "spec": { "resourceGroup": group } }));
         self.before.push(write);
         self.plan.look_again(std::time::Duration::ZERO);
     }
 
     /// Writes a status if it differs from the stored one.
-    pub(super) fn write_status<T: Serialize>(&mut self, object: Subjected<'_>, stored: &T, wanted: &T) {
+    pub(super) fn write_status<T: Serialize>(&mut self, object: ReportedObject<'_>, stored: &T, wanted: &T) {
         if let Some(status) = difference::between(&tree(stored), &tree(wanted)) {
             self.statuses.push(Write::MergePatch {
                 target: object.target(),
@@ -149,15 +149,20 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The stored conditions with one that says something. Also sets the object's series.
-    pub(super) fn conditions(&mut self, object: Subjected<'_>, stored: &[Condition], says: &Says) -> Vec<Condition> {
+    /// The stored conditions with a new one. Also sets the object's series.
+    pub(super) fn conditions(
+        &mut self,
+        object: ReportedObject<'_>,
+        stored: &[Condition],
+        values: &ConditionValues,
+    ) -> Vec<Condition> {
         let mut all = stored.to_vec();
         let time = api::Time(self.now);
-        let Says {
+        let ConditionValues {
             status,
             reason,
             message,
-        } = says.clone();
+        } = values.clone();
         let generation = object.meta.generation;
         let desired = Condition::new(object.condition(), status, reason, message, generation, time);
         self.measure(object, &desired);
@@ -166,13 +171,13 @@ impl<'a> Pass<'a> {
     }
 
     /// Sets the series of an object whose status stays as it is.
-    pub(super) fn stays(&mut self, object: Subjected<'_>, stored: &[Condition]) {
+    pub(super) fn unchanged(&mut self, object: ReportedObject<'_>, stored: &[Condition]) {
         if let Some(known) = condition::find(stored, object.condition()) {
             self.measure(object, known);
         }
     }
 
-    fn measure(&mut self, object: Subjected<'_>, condition: &Condition) {
+    fn measure(&mut self, object: ReportedObject<'_>, condition: &Condition) {
         if condition.observed_generation == object.meta.generation && !object.meta.is_deleting() {
             self.plan.facts.reported.push(Series {
                 object: object.measured(),
@@ -185,12 +190,12 @@ impl<'a> Pass<'a> {
     }
 
     /// An event that something has happened.
-    pub(super) fn event(&mut self, object: Subjected<'_>, reason: &'static str, note: String) {
+    pub(super) fn event(&mut self, object: ReportedObject<'_>, reason: &'static str, note: String) {
         self.plan.events.push(object.event(false, reason, note));
     }
 
     /// A warning that holds for as long as its cause does.
-    pub(super) fn warn(&mut self, object: Subjected<'_>, reason: &'static str, note: String) {
+    pub(super) fn warn(&mut self, object: ReportedObject<'_>, reason: &'static str, note: String) {
         let event = object.event(true, reason, note);
         let others = self
             .plan
@@ -207,8 +212,8 @@ impl<'a> Pass<'a> {
 }
 
 /// One patch for each object that gets finalizers.
-fn added(holds: &[(Subjected<'_>, &'static str)]) -> Vec<Write> {
-    let mut objects: Vec<(Subjected<'_>, Vec<&str>)> = Vec::new();
+fn added(holds: &[(ReportedObject<'_>, &'static str)]) -> Vec<Write> {
+    let mut objects: Vec<(ReportedObject<'_>, Vec<&str>)> = Vec::new();
     for (object, finalizer) in holds {
         match objects.iter_mut().find(|(known, _)| known.target() == object.target()) {
             Some((_, all)) => all.push(finalizer),
@@ -218,7 +223,8 @@ fn added(holds: &[(Subjected<'_>, &'static str)]) -> Vec<Write> {
             }
         }
     }
-    let patch = |(object, all): (Subjected<'_>, Vec<&str>)| object.patch(json!({ "metadata": { "finalizers": all } }));
+    let patch =
+        |(object, all): (ReportedObject<'_>, Vec<&str>)| object.patch(json!({ "metadata": { "finalizers": all } }));
     objects.into_iter().map(patch).collect()
 }
 
@@ -235,7 +241,7 @@ fn may_meet(planned: &Action, next: &Action) -> bool {
     }
 }
 
-impl Subjected<'_> {
+impl ReportedObject<'_> {
     pub(super) fn late_finalizer(self) -> &'static str {
         match self.kind {
             MeasuredKind::Profile => fin::TRAFFIC_MANAGER_PROFILE,
@@ -288,7 +294,7 @@ impl Subjected<'_> {
     }
 }
 
-impl Says {
+impl ConditionValues {
     pub(super) fn yes(reason: &'static str, message: String) -> Self {
         Self {
             status: ConditionStatus::True,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::arm::{Action, Call, Failure, ProfileId, Subject};
 use super::observed::{Failed, Observed, delete_call, read_call};
-use super::pass::{Pass, Says, Subjected, profile_id, with_right};
+use super::pass::{ConditionValues, Pass, ReportedObject, profile_id, with_right};
 use super::wanted::WantedProfile;
 use super::{MeasuredKind, held};
 use crate::objects::TrafficProfile;
@@ -71,9 +71,9 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>) -> ProfileStage<'a> {
     let named = Some(profile.spec.resource_group.as_str()).filter(|group| !group.is_empty());
     let group = named.or(pass.slice.default_group.as_deref());
     let id = group.map(|group| profile_id(&profile.meta.uid, group));
-    let work = Work {
+    let work = ProfilePass {
         profile,
-        object: Subjected {
+        object: ReportedObject {
             meta: &profile.meta,
             kind: MeasuredKind::Profile,
         },
@@ -98,12 +98,12 @@ enum Found<'a> {
 }
 
 #[derive(Clone, Copy)]
-struct Work<'a> {
+struct ProfilePass<'a> {
     profile: &'a TrafficProfile,
-    object: Subjected<'a>,
+    object: ReportedObject<'a>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> ProfilePass<'a> {
     fn update(self, pass: &mut Pass<'a>, id: Option<&ProfileId>, is_named: bool) -> State<'a> {
         let Some(id) = id else {
             let why = "the profile names no resource group, and the cloud config of the hub agent names none either: set \
@@ -112,30 +112,30 @@ impl<'a> Work<'a> {
         };
         if !is_named {
             pass.set_group(self.object, &id.resource_group);
-            self.stays(pass);
+            self.unchanged(pass);
             return State::Waiting;
         }
-        pass.hold(self.object, fin::METRICS);
+        pass.add_finalizer(self.object, fin::METRICS);
         let wanted = match WantedProfile::of(self.profile) {
             Ok(wanted) => wanted,
             Err(why) => return self.invalid(pass, &why),
         };
         if let Some(other) = self.holder_of_name(pass) {
-            let says = Says::no(reasons::DNS_NAME_NOT_AVAILABLE, name_not_available(Some(other)));
-            self.report(pass, says, Found::Clear);
+            let values = ConditionValues::no(reasons::DNS_NAME_NOT_AVAILABLE, name_not_available(Some(other)));
+            self.report(pass, values, Found::Clear);
             return State::Invalid;
         }
         let observed = pass.observed(id);
         let reading = observed.and_then(Observed::reading);
         if let Some(failed) = observed.and_then(|known| known.failure(&Subject::Read)) {
             pass.call(read_call(id));
-            if reading.is_none() || !self.is_no_news(failed) {
+            if reading.is_none() || !self.is_single_failure(failed) {
                 return self.unreadable(pass, &failed.failure);
             }
         }
         let Some(reading) = reading.filter(|reading| !reading.is_doubtful()) else {
             pass.call(read_call(id));
-            self.stays(pass);
+            self.unchanged(pass);
             return State::Waiting;
         };
         // While it is read again, what is known of it counts. No other call is made beside.
@@ -148,7 +148,7 @@ impl<'a> Work<'a> {
         pass.trace.record(|trace| trace.differences.clone_from(&differences));
         match held {
             Some(held) if differences.is_empty() => {
-                pass.hold(self.object, fin::TRAFFIC_MANAGER_PROFILE);
+                pass.add_finalizer(self.object, fin::TRAFFIC_MANAGER_PROFILE);
                 self.report(pass, programmed(), Found::Is(held));
                 State::Ready(held)
             }
@@ -175,24 +175,24 @@ impl<'a> Work<'a> {
         };
         let Some(failure) = observed.and_then(|known| known.waiting(&call, pass.now)) else {
             if is_fresh {
-                pass.hold(self.object, fin::TRAFFIC_MANAGER_PROFILE);
+                pass.add_finalizer(self.object, fin::TRAFFIC_MANAGER_PROFILE);
                 pass.call(call);
             } else {
                 pass.call(read_call(id));
             }
-            self.stays(pass);
+            self.unchanged(pass);
             return State::Waiting;
         };
         // Not before its time, which the plan takes note of.
         pass.call(call);
         if failure.is_dns_name_taken() {
             let other = pass.slice.same_dns_name.first().map(AsRef::as_ref);
-            let says = Says::no(reasons::DNS_NAME_NOT_AVAILABLE, name_not_available(other));
-            self.report(pass, says, Found::Clear);
+            let values = ConditionValues::no(reasons::DNS_NAME_NOT_AVAILABLE, name_not_available(other));
+            self.report(pass, values, Found::Clear);
             State::Invalid
         } else if failure.is_refusal() && failure.status != Some(409) {
-            let says = Says::no(reasons::INVALID, messages::invalid(&failure.text()));
-            self.report(pass, says, Found::Clear);
+            let values = ConditionValues::no(reasons::INVALID, messages::invalid(&failure.text()));
+            self.report(pass, values, Found::Clear);
             State::Invalid
         } else {
             self.pending(pass, failure);
@@ -200,8 +200,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether a read failed that may have been the exception: the profile is programmed, and nobody refused the read.
-    fn is_no_news(self, failed: &Failed) -> bool {
+    /// Whether a single read failed: the profile is programmed, and nobody refused the read.
+    fn is_single_failure(self, failed: &Failed) -> bool {
         let generation = self.profile.meta.generation;
         let is_programmed = condition::is_true(&self.profile.status.conditions, PROGRAMMED, generation);
         is_programmed && failed.attempts < 2 && !failed.failure.is_refusal()
@@ -210,8 +210,8 @@ impl<'a> Work<'a> {
     /// The profile cannot be read.
     fn unreadable(self, pass: &mut Pass<'a>, failure: &Failure) -> State<'a> {
         if failure.is_forbidden() {
-            let says = Says::no(reasons::INVALID, messages::invalid(&failure.text()));
-            self.report(pass, says, Found::Clear);
+            let values = ConditionValues::no(reasons::INVALID, messages::invalid(&failure.text()));
+            self.report(pass, values, Found::Clear);
             return State::Invalid;
         }
         self.pending(pass, failure);
@@ -226,7 +226,7 @@ impl<'a> Work<'a> {
         });
         let is_late = self.profile.meta.has_finalizer(fin::TRAFFIC_MANAGER_PROFILE);
         let Some(id) = id.filter(|_| is_late) else {
-            pass.release(self.object);
+            pass.remove_finalizers(self.object);
             return State::Gone { stays };
         };
         let observed = pass.observed(id);
@@ -234,7 +234,7 @@ impl<'a> Work<'a> {
             .and_then(Observed::reading)
             .is_some_and(super::Reading::is_gone);
         if is_gone && !pass.slice.in_flight {
-            pass.release(self.object);
+            pass.remove_finalizers(self.object);
             return State::Gone { stays };
         }
         pass.call(delete_call(id));
@@ -247,7 +247,7 @@ impl<'a> Work<'a> {
             id.resource_group,
             with_right(failure, &Subject::Delete, id)
         );
-        self.report(pass, Says::unknown(reasons::PENDING, message), Found::Keep);
+        self.report(pass, ConditionValues::unknown(reasons::PENDING, message), Found::Keep);
         State::Leaving { failed: true }
     }
 
@@ -269,20 +269,24 @@ impl<'a> Work<'a> {
     }
 
     fn invalid(self, pass: &mut Pass<'a>, why: &str) -> State<'a> {
-        self.report(pass, Says::no(reasons::INVALID, messages::invalid(why)), Found::Clear);
+        self.report(
+            pass,
+            ConditionValues::no(reasons::INVALID, messages::invalid(why)),
+            Found::Clear,
+        );
         State::Invalid
     }
 
     fn pending(self, pass: &mut Pass<'a>, failure: &Failure) {
-        let says = Says::unknown(reasons::PENDING, messages::pending(&failure.text()));
-        self.report(pass, says, Found::Keep);
+        let values = ConditionValues::unknown(reasons::PENDING, messages::pending(&failure.text()));
+        self.report(pass, values, Found::Keep);
     }
 
-    fn stays(self, pass: &mut Pass<'a>) {
-        pass.stays(self.object, &self.profile.status.conditions);
+    fn unchanged(self, pass: &mut Pass<'a>) {
+        pass.unchanged(self.object, &self.profile.status.conditions);
     }
 
-    fn report(self, pass: &mut Pass<'a>, says: Says, found: Found<'_>) {
+    fn report(self, pass: &mut Pass<'a>, values: ConditionValues, found: Found<'_>) {
         let stored = &self.profile.status;
         let (dns_name, resource_id) = match found {
             Found::Keep => (stored.dns_name.clone(), stored.resource_id.clone()),
@@ -300,19 +304,19 @@ impl<'a> Work<'a> {
         let wanted = TrafficManagerProfileStatus {
             dns_name,
             resource_id,
-            conditions: pass.conditions(self.object, &stored.conditions, &says),
+            conditions: pass.conditions(self.object, &stored.conditions, &values),
         };
         let generation = self.profile.meta.generation;
         let is_new = !condition::is_true(&stored.conditions, PROGRAMMED, generation);
         if is_new && condition::is_true(&wanted.conditions, PROGRAMMED, generation) {
-            pass.event(self.object, events::PROGRAMMED, says.message);
+            pass.event(self.object, events::PROGRAMMED, values.message);
         }
         pass.write_status(self.object, stored, &wanted);
     }
 }
 
-fn programmed() -> Says {
-    Says::yes(reasons::PROGRAMMED, messages::PROGRAMMED.to_owned())
+fn programmed() -> ConditionValues {
+    ConditionValues::yes(reasons::PROGRAMMED, messages::PROGRAMMED.to_owned())
 }
 
 fn name_not_available(other: Option<&TrafficProfile>) -> String {
@@ -329,7 +333,7 @@ fn name_not_available(other: Option<&TrafficProfile>) -> String {
 
 /// Warns about every call that fails, about those for endpoints on their backends. This is no matter of how far the
 /// objects are: a warning that comes and goes would be recorded again and again.
-fn warn<'a>(pass: &mut Pass<'a>, profile: Subjected<'a>, id: &ProfileId) {
+fn warn<'a>(pass: &mut Pass<'a>, profile: ReportedObject<'a>, id: &ProfileId) {
     let Some(observed) = pass.observed(id) else { return };
     for (subject, failed) in observed.failures() {
         let text = with_right(&failed.failure, subject, id);
@@ -342,7 +346,7 @@ fn warn<'a>(pass: &mut Pass<'a>, profile: Subjected<'a>, id: &ProfileId) {
             .map(AsRef::as_ref)
             .find(|backend| is_owned(name, &backend.meta.uid));
         if let Some(owner) = owner {
-            let object = Subjected {
+            let object = ReportedObject {
                 meta: &owner.meta,
                 kind: MeasuredKind::Backend,
             };

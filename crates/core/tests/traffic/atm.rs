@@ -19,9 +19,9 @@ pub struct Atm {
     /// Every call in one line, with what came of it.
     pub log: Vec<String>,
     /// Spell names of endpoints in upper case.
-    pub shouts: bool,
+    pub upper_case: bool,
     /// Leave ids, names and properties out of answers to writes.
-    pub terse: bool,
+    pub without_details: bool,
 }
 
 pub fn failure(status: u16, code: &str) -> Failure {
@@ -67,7 +67,7 @@ impl Atm {
         self.log.push(format!("{said}{came}"));
         match result {
             Ok(_) if self.lost && !matches!(call.action, Action::ReadProfile) => Err(no_answer()),
-            Ok(_) if self.terse && !matches!(call.action, Action::ReadProfile) => Ok(json!({})),
+            Ok(_) if self.without_details && !matches!(call.action, Action::ReadProfile) => Ok(json!({})),
             other => other,
         }
     }
@@ -105,7 +105,7 @@ impl Atm {
                 Ok(profile)
             }
             Action::WriteEndpoint { name, body } => {
-                let shouts = self.shouts;
+                let upper_case = self.upper_case;
                 let profile = self
                     .profiles
                     .get_mut(&key)
@@ -121,7 +121,7 @@ impl Atm {
                     return Err(failure(400, "BadRequest"));
                 }
                 let mut endpoint = body.clone();
-                let name = if shouts { name.to_uppercase() } else { name.clone() };
+                let name = if upper_case { name.to_uppercase() } else { name.clone() };
                 endpoint["id"] = json!(format!("{path}/azureEndpoints/{name}"));
                 endpoint["name"] = json!(name);
                 endpoint["type"] = json!("Microsoft.Network/trafficManagerProfiles/azureEndpoints");

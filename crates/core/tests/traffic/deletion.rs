@@ -124,10 +124,10 @@ fn a_deletion_that_hangs_says_which_right_is_missing_and_goes_on() {
         assert_eq!(warned, usize::from(fault.is_forbidden()), "{:?}", world.events);
         assert_eq!(world.accepted("b"), "True/Accepted", "it still serves");
         world.writes.clear();
-        world.live(300);
+        world.let_time_pass(300);
         assert_eq!(world.writes, Vec::<String>::new(), "{fault:?}");
         world.atm.faults.clear();
-        world.live(75);
+        world.let_time_pass(75);
         assert!(world.profile.is_none(), "{fault:?}");
     }
 }
@@ -155,7 +155,7 @@ fn a_backend_whose_endpoints_cannot_be_deleted_says_why() {
         world.events
     );
     world.atm.faults.clear();
-    world.live(75);
+    world.let_time_pass(75);
     assert!(world.backends.is_empty());
 }
 
@@ -176,7 +176,7 @@ fn a_backend_whose_profile_cannot_be_read_says_why() {
     );
     assert_eq!(world.endpoints("b").len(), 2);
     world.atm.faults.clear();
-    world.live(75);
+    world.let_time_pass(75);
     assert!(world.backends.is_empty());
     assert_eq!(world.atm.shares(), Vec::<String>::new());
 }

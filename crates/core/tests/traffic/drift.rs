@@ -17,7 +17,7 @@ fn a_profile_that_was_changed_by_hand_is_repaired_within_a_minute() {
     world.atm.profile()["properties"]["monitorConfig"]["expectedStatusCodeRanges"] = json!([{"min": 200, "max": 299}]);
     world.atm.profile()["properties"]["trafficViewEnrollmentStatus"] = json!("Enabled");
     world.atm.profile()["tags"] = json!({"theirs": "yes"});
-    world.live(A_MINUTE);
+    world.let_time_pass(A_MINUTE);
     let profile = world.atm.profile().clone();
     assert_eq!(profile["properties"]["profileStatus"], "Enabled");
     assert_eq!(profile["properties"]["monitorConfig"].get("customHeaders"), None);
@@ -35,7 +35,7 @@ fn a_profile_that_was_changed_by_hand_is_repaired_within_a_minute() {
 fn a_profile_that_was_deleted_by_hand_comes_back_with_its_endpoints() {
     let mut world = World::settled();
     world.atm.profiles.clear();
-    world.live(A_MINUTE);
+    world.let_time_pass(A_MINUTE);
     assert_eq!(world.atm.shares(), ["b/m1 50", "b/m2 50"]);
     assert_eq!(
         (world.programmed(), world.accepted("b")),
@@ -52,7 +52,7 @@ fn endpoints_that_were_changed_or_deleted_by_hand_are_repaired_and_foreign_ones_
     endpoints[0]["properties"]["endpointStatus"] = json!("Disabled");
     endpoints.remove(1);
     endpoints.push(foreign.clone());
-    world.live(A_MINUTE);
+    world.let_time_pass(A_MINUTE);
     assert_eq!(world.atm.shares(), ["b/m1 50", "b/m2 50", "theirs 7"]);
     assert_eq!(world.atm.endpoints()[0], foreign);
     assert!(
@@ -77,7 +77,7 @@ fn endpoints_that_were_changed_or_deleted_by_hand_are_repaired_and_foreign_ones_
 }
 
 #[test]
-fn one_lost_answer_to_a_repeated_read_is_no_news_and_two_are() {
+fn one_lost_answer_to_a_repeated_read_is_not_reported_and_two_are() {
     let mut world = World::settled();
     world.advance(60);
     world.atm.faults.insert(Subject::Read, no_answer());
@@ -92,7 +92,7 @@ fn one_lost_answer_to_a_repeated_read_is_no_news_and_two_are() {
         ("Unknown/Pending", 2)
     );
     world.atm.faults.clear();
-    world.live(40);
+    world.let_time_pass(40);
     assert_eq!(
         (world.programmed(), world.accepted("b")),
         ("True/Programmed".into(), "True/Accepted".into())
@@ -109,7 +109,7 @@ fn writes_whose_answers_are_lost_are_looked_up_not_repeated() {
     world.atm.lost = true;
     world.settle();
     world.atm.lost = false;
-    world.live(60);
+    world.let_time_pass(60);
     assert_eq!(world.programmed(), "True/Programmed");
     let writes = world.atm.log.iter().filter(|call| *call == "write").count();
     assert_eq!(writes, 1, "the read has shown that it is there: {:?}", world.atm.log);
@@ -118,7 +118,7 @@ fn writes_whose_answers_are_lost_are_looked_up_not_repeated() {
     world.export(&[("m1", 1)]);
     world.settle();
     world.atm.lost = false;
-    world.live(60);
+    world.let_time_pass(60);
     assert_eq!(world.atm.shares(), ["b/m1 100"]);
     assert_eq!(world.accepted("b"), "True/Accepted");
     for call in ["drop b/m2", "put b/m1 100"] {
@@ -142,12 +142,12 @@ fn a_failure_that_is_over_is_not_reported_again() {
     assert_eq!(world.accepted("b"), "True/Accepted");
     world.writes.clear();
     world.atm.profile()["properties"]["profileStatus"] = json!("Disabled");
-    world.live(A_MINUTE);
+    world.let_time_pass(A_MINUTE);
     assert_eq!(world.atm.profile()["properties"]["profileStatus"], "Enabled");
     assert_eq!(
         world.writes,
         Vec::<String>::new(),
-        "the lost answer of before is no news"
+        "the lost answer of before is not reported"
     );
 }
 
@@ -158,7 +158,7 @@ fn a_profile_that_vanishes_under_an_endpoint_is_read_and_made_again_at_once() {
     world.exporter("m1").weight = 3;
     world.settle();
     assert!(world.atm.log.contains(&"write".to_owned()), "{:?}", world.atm.log);
-    world.live(10);
+    world.let_time_pass(10);
     assert_eq!(world.atm.shares(), ["b/m1 75", "b/m2 25"]);
 }
 
@@ -177,7 +177,7 @@ fn rights_that_are_lost_and_come_back() {
         ("False/Invalid", 2)
     );
     world.atm.faults.clear();
-    world.live(75);
+    world.let_time_pass(75);
     assert_eq!(
         (world.programmed(), world.accepted("b")),
         ("True/Programmed".into(), "True/Accepted".into())

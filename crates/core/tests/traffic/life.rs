@@ -81,7 +81,7 @@ fn the_finalizer_of_a_profile_is_there_before_it_is_written() {
 #[test]
 fn what_is_idle_is_read_now_and_then_and_never_written() {
     let mut world = World::settled();
-    world.live(3600);
+    world.let_time_pass(3600);
     let log = world.atm.take_log();
     assert!(log.iter().all(|call| call == "read"), "{log:?}");
     assert!(
@@ -255,7 +255,7 @@ fn a_second_backend_of_a_service_is_refused_until_the_first_is_gone() {
         world.accepted_message("c")
     );
     assert_eq!(world.accepted("b"), "True/Accepted");
-    world.live(600);
+    world.let_time_pass(600);
     let tries = world
         .atm
         .take_log()
@@ -308,7 +308,7 @@ fn several_profiles_do_not_see_each_other() {
     second.delete_profile();
     second.settle();
     first.atm = std::mem::take(&mut second.atm);
-    first.live(60);
+    first.let_time_pass(60);
     assert_eq!(first.atm.shares(), ["b/m1 50", "b/m2 50"]);
     assert!(first.writes.is_empty(), "{:?}", first.writes);
 }
@@ -398,10 +398,10 @@ fn a_spec_change_keeps_the_endpoints_and_the_backends_as_they_are() {
 
 #[test]
 fn names_in_any_case_and_answers_without_details_are_taken() {
-    for (shouts, terse) in [(true, false), (false, true), (true, true)] {
+    for (upper_case, without_details) in [(true, false), (false, true), (true, true)] {
         let mut world = World::new();
-        world.atm.shouts = shouts;
-        world.atm.terse = terse;
+        world.atm.upper_case = upper_case;
+        world.atm.without_details = without_details;
         world.settle();
         assert_eq!(world.accepted("b"), "True/Accepted");
         assert_eq!(
@@ -410,7 +410,7 @@ fn names_in_any_case_and_answers_without_details_are_taken() {
         );
         let puts = |world: &World| world.atm.log.iter().filter(|call| call.starts_with("put")).count();
         assert_eq!(puts(&world), 2);
-        world.live(120);
+        world.let_time_pass(120);
         assert_eq!(puts(&world), 2, "what was read agrees with what was sent");
         world.export(&[("m2", 1)]);
         world.settle();

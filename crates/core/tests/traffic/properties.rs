@@ -57,7 +57,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn happen(world: &mut World, event: &Event) {
+fn apply_event(world: &mut World, event: &Event) {
     match event {
         Event::Export(exports) => {
             let exports: BTreeMap<&str, i64> = exports.iter().map(|(at, weight)| (CLUSTERS[*at], *weight)).collect();
@@ -98,7 +98,7 @@ fn happen(world: &mut World, event: &Event) {
         Event::Pass => drop(world.pass()),
         Event::PassWithoutAnswers => drop(world.pass_without_answers()),
         Event::Deliver => world.deliver(),
-        Event::Wait(seconds) => world.live(*seconds),
+        Event::Wait(seconds) => world.let_time_pass(*seconds),
         Event::EditProfile if !world.atm.profiles.is_empty() => {
             world.atm.profile()["properties"]["profileStatus"] = json!("Disabled");
         }
@@ -161,11 +161,11 @@ proptest! {
         let mut world = World::new();
         world.reversed = reversed;
         for event in &events {
-            happen(&mut world, event);
+            apply_event(&mut world, event);
         }
         world.atm.faults.clear();
         world.atm.lost = false;
-        world.live(700);
+        world.let_time_pass(700);
         prop_assert_eq!(world.programmed(), "True/Programmed");
         prop_assert_eq!(world.atm.shares(), wanted(&world));
         prop_assert_eq!(&world.atm.profile()["properties"]["profileStatus"], "Enabled");
@@ -174,7 +174,7 @@ proptest! {
         // What is idle is read and nothing else.
         world.atm.log.clear();
         world.writes.clear();
-        world.live(300);
+        world.let_time_pass(300);
         prop_assert!(world.atm.log.iter().all(|call| call == "read"), "{:?}", world.atm.log);
         prop_assert_eq!(&world.writes, &Vec::<String>::new());
 
@@ -185,7 +185,7 @@ proptest! {
             }
         }
         world.delete_profile();
-        world.live(100);
+        world.let_time_pass(100);
         prop_assert!(world.profile.is_none() && world.backends.is_empty());
         prop_assert!(world.atm.profiles.is_empty());
     }
@@ -197,11 +197,11 @@ proptest! {
         weight in 0..1001_i64,
     ) {
         let mut world = World::new();
-        happen(&mut world, &Event::Export(before));
+        apply_event(&mut world, &Event::Export(before));
         world.settle();
         let shares = world.atm.shares();
         world.atm.log.clear();
-        happen(&mut world, &Event::Export(after));
+        apply_event(&mut world, &Event::Export(after));
         world.change_backend("b", &json!({ "weight": weight }));
         world.settle();
         let wanted = wanted(&world);

@@ -178,7 +178,7 @@ fn outcomes_of_profile_calls() {
             "{about}: no endpoint work was begun"
         );
         world.atm.faults.clear();
-        world.live(90);
+        world.let_time_pass(90);
         assert_eq!(world.programmed(), "True/Programmed", "{about}: it recovers by itself");
         assert_eq!(world.accepted("b"), "True/Accepted", "{about}");
     }
@@ -195,7 +195,7 @@ fn pending_keeps_the_last_name_and_false_clears_it() {
     assert_eq!(world.accepted("b"), "Unknown/Pending");
     assert_eq!(world.endpoints("b").len(), 2, "they still serve");
     world.atm.faults.insert(Subject::Write, failure(400, "E"));
-    world.live(60);
+    world.let_time_pass(60);
     assert_eq!((world.programmed().as_str(), world.dns_name()), ("False/Invalid", None));
     assert_eq!(world.endpoints("b").len(), 2, "they still serve");
 }
@@ -210,7 +210,7 @@ fn an_error_that_stays_is_written_once_and_tried_with_growing_waits() {
         let mut world = profile_with(Subject::Write, fault.clone());
         world.writes.clear();
         world.atm.log.clear();
-        world.live(600);
+        world.let_time_pass(600);
         let tries = world.atm.log.iter().filter(|call| call.starts_with("write")).count();
         assert!(
             (least..=most).contains(&tries),
@@ -244,13 +244,13 @@ fn retry_after_is_honoured_even_when_the_wish_changes() {
     world.atm.faults.clear();
     world.atm.log.clear();
     world.change_profile(&json!({"monitorConfig": {"port": 81}}));
-    world.live(95);
+    world.let_time_pass(95);
     assert!(
         world.atm.log.iter().all(|call| call.starts_with("read")),
         "{:?}",
         world.atm.log
     );
-    world.live(10);
+    world.let_time_pass(10);
     assert_eq!(world.programmed(), "True/Programmed");
     let mut world = profile_with(Subject::Write, failure(400, "E"));
     world.atm.faults.clear();
@@ -460,7 +460,7 @@ fn outcomes_of_endpoint_writes() {
         assert_eq!(world.programmed(), "True/Programmed", "{fault:?}");
         world.atm.log.clear();
         world.atm.faults.clear();
-        world.live(70);
+        world.let_time_pass(70);
         assert_eq!(world.accepted("b"), "True/Accepted", "{fault:?}: it recovers by itself");
         let puts: Vec<_> = world.atm.log.iter().filter(|call| call.starts_with("put")).collect();
         assert_eq!(puts, ["put b/m1 50"], "{fault:?}");
@@ -522,7 +522,7 @@ fn outcomes_of_deleting_what_is_stale() {
         );
         assert_eq!(world.endpoints("b").len(), 2, "{fault:?}");
         world.atm.faults.clear();
-        world.live(70);
+        world.let_time_pass(70);
         assert_eq!(world.atm.shares(), ["b/m2 50", "b/m3 50"], "{fault:?}");
         assert_eq!(world.accepted("b"), "True/Accepted", "{fault:?}");
     }
@@ -548,17 +548,17 @@ fn endpoints_that_nobody_wants_are_reported_while_they_cannot_be_deleted() {
         assert_eq!(world.accepted("b"), "Unknown/Pending");
         assert_eq!(world.endpoints("b"), ["m1 50 of 1"]);
         world.atm.faults.clear();
-        world.live(40);
+        world.let_time_pass(40);
         assert_eq!(world.endpoints("b"), Vec::<String>::new());
         assert_ne!(world.accepted("b"), "Unknown/Pending");
     }
 }
 
 #[test]
-fn series_follow_what_is_said() {
+fn series_follow_the_statuses() {
     let mut world = World::settled();
     let plan = world.plan();
-    let said: Vec<String> = plan
+    let series: Vec<String> = plan
         .facts
         .reported
         .iter()
@@ -570,7 +570,7 @@ fn series_follow_what_is_said() {
             )
         })
         .collect();
-    assert_eq!(said, ["Profile web 1 True Programmed", "Backend b 1 True Accepted"]);
+    assert_eq!(series, ["Profile web 1 True Programmed", "Backend b 1 True Accepted"]);
     world.delete_backend("b");
     let mut dropped = Vec::new();
     while world.backends.contains_key("b") {

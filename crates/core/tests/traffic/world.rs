@@ -211,7 +211,7 @@ impl World {
     }
 
     /// Lets time pass as a shell does: a pass whenever a plan asks for it.
-    pub fn live(&mut self, seconds: i64) {
+    pub fn let_time_pass(&mut self, seconds: i64) {
         let end = self.now + SignedDuration::from_secs(seconds);
         for _ in 0..10_000 {
             let next = match self.settle().requeue {

@@ -1,4 +1,4 @@
-//! A backend that is being deleted (networking 7.6): its endpoints go first. What holds that up is said, with the right
+//! A backend that is being deleted (networking 7.6): its endpoints go first. What holds that up is reported, with the right
 //! that is missing.
 
 use api::text::events::traffic as events;
@@ -9,17 +9,17 @@ use api::text::reasons::networking as reasons;
 use super::super::arm::{ProfileId, Subject};
 use super::super::endpoints;
 use super::super::observed::{Observed, delete_endpoint_call, read_call};
-use super::super::pass::{Pass, Says, with_right};
+use super::super::pass::{ConditionValues, Pass, with_right};
 use super::super::profile::{ProfileStage, State};
-use super::Work;
+use super::BackendPass;
 
-pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<'a>) {
+pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: BackendPass<'a>) {
     let is_late = work.backend.meta.has_finalizer(fin::TRAFFIC_MANAGER_BACKEND);
     let Some(id) = stage.id.as_ref().filter(|_| is_late) else {
-        return pass.release(work.object);
+        return pass.remove_finalizers(work.object);
     };
     match &stage.state {
-        State::Missing | State::Gone { .. } => return pass.release(work.object),
+        State::Missing | State::Gone { .. } => return pass.remove_finalizers(work.object),
         // The endpoints go with the profile.
         State::Leaving { failed: false } => return,
         _ => {}
@@ -29,7 +29,7 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<
         let error = with_right(failure, &Subject::Read, id);
         let message = messages::azure_profile_unreadable(&id.name, &id.resource_group, &error);
         pass.warn(work.object, events::AZURE_API_ERROR, error);
-        return say(pass, work, id, message);
+        return report_pending(pass, work, id, message);
     }
     let reading = pass.observed(id).and_then(Observed::reading);
     let Some(reading) = reading.filter(|reading| !reading.is_due_in(id, pass.now).is_zero()) else {
@@ -43,7 +43,7 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<
     if owned.is_empty() {
         // A write that is on its way may still make one.
         if !pass.slice.in_flight {
-            pass.release(work.object);
+            pass.remove_finalizers(work.object);
         }
         return;
     }
@@ -57,16 +57,16 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>, work: Work<
     }
     if let Some((name, failure, subject)) = failed {
         let message = messages::not_cleaned_up(name, &id.name, &with_right(failure, &subject, id));
-        say(pass, work, id, message);
+        report_pending(pass, work, id, message);
     }
 }
 
-fn say<'a>(pass: &mut Pass<'a>, work: Work<'a>, id: &ProfileId, message: String) {
+fn report_pending<'a>(pass: &mut Pass<'a>, work: BackendPass<'a>, id: &ProfileId, message: String) {
     let observed = pass.observed(id).and_then(Observed::reading);
     let held = observed.and_then(|reading| reading.profile.as_ref());
     let endpoints = match held {
         Some(held) => endpoints::served(work.backend, held, None),
         None => work.backend.status.endpoints.clone(),
     };
-    work.report(pass, Says::unknown(reasons::PENDING, message), endpoints);
+    work.report(pass, ConditionValues::unknown(reasons::PENDING, message), endpoints);
 }
