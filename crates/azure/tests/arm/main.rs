@@ -6,6 +6,7 @@ mod addresses;
 mod contract;
 mod fake;
 mod faults;
+mod manager;
 mod recorder;
 mod start;
 
@@ -42,10 +43,10 @@ async fn recorded(target: &Target) -> (Azure, Recorder) {
         "activeDirectoryEndpoint": recorder.url});
     std::fs::write(&file, environment.to_string()).unwrap();
     let mut config = config(&target.base);
-    config
-        .as_object_mut()
-        .unwrap()
-        .extend(extra.as_object().unwrap().clone());
+    let keys = ["tenantId", "aadClientId", "aadClientSecret"];
+    for (key, value) in keys.into_iter().zip(target.identity) {
+        config[key] = value.into();
+    }
     let environment = Environment {
         environment_file: Some(file.clone()),
         ..Environment::default()

@@ -242,8 +242,11 @@ enum Kind {
     Address,
 }
 
-/// The last record of each key; none where it is gone.
-fn records(changes: &[Change]) -> Result<BTreeMap<(Kind, String), Option<Vec<u8>>>, StoreError> {
+/// What is stored under a key; none where it is gone.
+type Record = Option<Vec<u8>>;
+
+/// The last record of each key.
+fn records(changes: &[Change]) -> Result<BTreeMap<(Kind, String), Record>, StoreError> {
     let mut last = BTreeMap::new();
     for change in changes {
         let (key, change) = match change {

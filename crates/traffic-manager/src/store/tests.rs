@@ -119,7 +119,8 @@ fn what_is_written_is_there_after_a_restart() {
 
 #[test]
 fn a_damaged_file_is_set_aside_and_the_recovery_outlives_restarts() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 5] = [
         ("garbage", |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 0x5a)),
         ("head", |bytes| bytes[..64].fill(0)),
         ("half", |bytes| bytes.truncate(bytes.len() / 2)),
