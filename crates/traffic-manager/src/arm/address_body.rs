@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::checks;
-use super::profile_body::{missing, tags};
+use super::checks::{missing, tags};
 use crate::error::ArmError;
 use crate::model::{PublicAddress, ResourceId};
 

@@ -1,5 +1,7 @@
 //! Rules about single values that several bodies share (networking 12.4).
 
+use std::collections::BTreeMap;
+
 use crate::error::ArmError;
 use crate::model::Header;
 
@@ -102,4 +104,15 @@ pub fn is_host(text: &str) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Tags without those that are null.
+pub(super) fn tags(tags: Option<BTreeMap<String, Option<String>>>) -> BTreeMap<String, String> {
+    let tags = tags.unwrap_or_default().into_iter();
+    tags.filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// A property that must be there is not.
+pub(super) fn missing(property: &str) -> ArmError {
+    ArmError::bad_request(format!("The property '{property}' is missing."))
 }

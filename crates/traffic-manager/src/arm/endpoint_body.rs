@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::profile_body::missing;
-use super::{ADDRESSES, checks};
+use super::ADDRESSES;
+use super::checks::{self, missing};
 use crate::error::ArmError;
 use crate::model::{Endpoint, EndpointKind, Header, Health, ResourceId, Target};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::checks;
+use super::checks::{self, missing, tags};
 use super::endpoint_body::EndpointBody;
 use crate::error::ArmError;
 use crate::model::{Header, Monitor, Profile, Protocol, ResourceId, Routing, StatusRange};
@@ -228,15 +228,4 @@ fn read_routing(text: &str) -> Result<Routing, ArmError> {
              Performance."
         ))),
     }
-}
-
-/// Tags without those that are null.
-pub(super) fn tags(tags: Option<BTreeMap<String, Option<String>>>) -> BTreeMap<String, String> {
-    let tags = tags.unwrap_or_default().into_iter();
-    tags.filter_map(|(name, value)| Some((name, value?))).collect()
-}
-
-/// A property that must be there is not.
-pub(super) fn missing(property: &str) -> ArmError {
-    ArmError::bad_request(format!("The property '{property}' is missing."))
 }

@@ -3,12 +3,14 @@
 
 mod address;
 mod endpoint;
+mod header;
 mod id;
 mod profile;
 mod synthetic;
 
 pub use address::PublicAddress;
 pub use endpoint::{Endpoint, EndpointKind, Health, Hint, Target};
+pub use header::Header;
 pub use id::{Group, ResourceId, ResourceKey};
-pub use profile::{Header, Monitor, Profile, Protocol, Routing, StatusRange};
+pub use profile::{Monitor, Profile, Protocol, Routing, StatusRange};
 pub use synthetic::SyntheticAddress;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, EndpointKind, ResourceId};
+use super::{Endpoint, EndpointKind, Header, ResourceId};
 
 /// A Traffic Manager profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,15 +78,6 @@ pub struct Monitor {
     pub headers: Vec<Header>,
     /// Status codes that count as success; without any, 200 alone.
     pub expected: Vec<StatusRange>,
-}
-
-/// A header of a probe.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Header {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
 }
 
 /// Status codes from `min` to `max`, both included.

@@ -8,6 +8,7 @@
 //! deleted, and the store starts empty: the hub agent writes everything again with its next pass. Until then the store
 //! knows that it is recovering, also over further restarts.
 
+mod batch;
 mod file;
 mod writer;
 
@@ -18,8 +19,9 @@ use std::path::PathBuf;
 
 use crate::state::State;
 
+pub use batch::Batch;
 pub use file::Store;
-pub use writer::{Batch, Closed, Writer};
+pub use writer::{Closed, Writer};
 
 /// A store and what it holds.
 #[derive(Debug)]

@@ -4,17 +4,7 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Store, StoreError};
-use crate::state::Change;
-
-/// What is stored in one transaction.
-#[derive(Debug, Clone, Default)]
-pub struct Batch {
-    /// In order.
-    pub changes: Vec<Change>,
-    /// Everything that a damaged store had lost is there again.
-    pub recovered: bool,
-}
+use super::{Batch, Store, StoreError};
 
 /// Hands batches to the thread. Dropping it closes the store once what was handed over is stored.
 #[derive(Debug)]
