@@ -86,7 +86,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "traffic-manager",
-        ours: &["dns", "kit"],
+        ours: &["api", "dns", "kit"],
         never: &["tonic"],
     },
     Rule {

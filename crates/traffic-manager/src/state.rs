@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::{Endpoint, Profile, PublicAddress, ResourceKey, SyntheticAddress, Target};
+use api::networking::synthetic_address::{self, Ingress};
+
+use crate::model::{Endpoint, Profile, PublicAddress, ResourceKey, Target};
 
 /// All profiles and public IP addresses. Cloning it copies references only.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -101,9 +103,9 @@ impl State {
                 Ok(ip) => Destination::Address(ip),
                 Err(_) => Destination::Name(host(target)),
             },
-            Target::Resource { id } => match SyntheticAddress::parse(id) {
-                Some(SyntheticAddress::Ip(ip)) => Destination::Address(ip),
-                Some(SyntheticAddress::Host(name)) => Destination::Name(host(&name)),
+            Target::Resource { id } => match synthetic_address::ingress(&id.subscription, &id.name) {
+                Some(Ingress::Ip(ip)) => Destination::Address(ip),
+                Some(Ingress::Host(name)) => Destination::Name(host(&name)),
                 None => match self.addresses.get(&id.key()).map(|address| (address.ip, &address.fqdn)) {
                     Some((Some(ip), _)) => Destination::Address(ip),
                     Some((None, Some(name))) => Destination::Name(host(name)),

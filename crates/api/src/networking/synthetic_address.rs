@@ -65,7 +65,10 @@ pub fn parse(id: &str) -> Option<SyntheticAddress> {
     if !(fixed("providers") && fixed(PROVIDER) && fixed(KIND)) {
         return None;
     }
-    let ingress = read(parts.next()?)?;
+    let ingress = match ingress(SUBSCRIPTION, parts.next()?)? {
+        Ingress::Host(host) => Ingress::host(&host)?,
+        ip => ip,
+    };
     if parts.next().is_some() || !dns_subdomain_errors(cluster).is_empty() {
         return None;
     }
@@ -75,9 +78,15 @@ pub fn parse(id: &str) -> Option<SyntheticAddress> {
     })
 }
 
-fn read(name: &str) -> Option<Ingress> {
+/// What the name of a resource stands for in the subscription of such ids, in upper or lower case; `None` in every other
+/// subscription. Whether a host name is one is up to the caller.
+pub fn ingress(subscription: &str, name: &str) -> Option<Ingress> {
+    if subscription != SUBSCRIPTION {
+        return None;
+    }
+    let name = name.to_ascii_lowercase();
     if let Some(host) = name.strip_prefix("host-") {
-        return Ingress::host(host);
+        return (!host.is_empty()).then(|| Ingress::Host(host.to_owned()));
     }
     let groups: Vec<&str> = name.strip_prefix("ip-")?.split('-').collect();
     let ip = match groups.len() {
@@ -159,7 +168,29 @@ mod tests {
         }
     }
 
-    fn ingress() -> impl Strategy<Value = Ingress> {
+    #[test]
+    fn names_are_read_in_their_subscription() {
+        let ip = |text: &str| Some(Ingress::Ip(text.parse().unwrap()));
+        for (name, wanted) in [
+            ("ip-203-0-113-7", ip("203.0.113.7")),
+            ("IP-203-0-113-7", ip("203.0.113.7")),
+            ("ip-2001-0db8-0000-0000-0000-0000-0000-0001", ip("2001:db8::1")),
+            (
+                "host-lb-1.Example.com",
+                Some(Ingress::Host("lb-1.example.com".to_owned())),
+            ),
+            ("host-", None),
+            ("ip-203-0-113", None),
+            ("ip-203-0-113-256", None),
+            ("ip-2001-db8-0000-0000-0000-0000-0000-0001", None),
+            ("mine", None),
+        ] {
+            assert_eq!(ingress(SUBSCRIPTION, name), wanted, "{name}");
+        }
+        assert_eq!(ingress("9d2a", "ip-203-0-113-7"), None);
+    }
+
+    fn any_ingress() -> impl Strategy<Value = Ingress> {
         let label = "[a-z0-9]([a-z0-9-]{0,5}[a-z0-9])?";
         prop_oneof![
             any::<u32>().prop_map(|ip| Ingress::Ip(IpAddr::V4(ip.into()))),
@@ -170,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_formatted_is_read_in_any_case(cluster in "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", ingress in ingress()) {
+        fn what_is_formatted_is_read_in_any_case(cluster in "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", ingress in any_ingress()) {
             let address = address(&cluster, ingress);
             let id = format(&address);
             prop_assert_eq!(id.split('/').count(), 9);
@@ -180,7 +211,7 @@ mod tests {
         }
 
         #[test]
-        fn different_addresses_have_different_ids(a in ingress(), b in ingress()) {
+        fn different_addresses_have_different_ids(a in any_ingress(), b in any_ingress()) {
             let ids = [format(&address("m", a.clone())), format(&address("m", b.clone()))];
             prop_assert_eq!(ids[0] == ids[1], a == b);
         }

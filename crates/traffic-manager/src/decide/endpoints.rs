@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use api::networking::synthetic_address::{self, Ingress};
 use serde_json::{Map, Value};
 
 use super::{Decision, Settings};
@@ -10,7 +11,7 @@ use crate::arm::endpoint_body::{self, EndpointBody};
 use crate::arm::path::EndpointId;
 use crate::arm::{ADDRESSES, PROFILES, body, checks, render};
 use crate::error::ArmError;
-use crate::model::{Endpoint, EndpointKind, Health, Profile, Routing, SyntheticAddress, Target};
+use crate::model::{Endpoint, EndpointKind, Health, Profile, Routing, Target};
 use crate::state::{Change, Destination, State};
 
 pub(super) fn get(state: &State, settings: &Settings, id: &EndpointId) -> Result<Decision, ArmError> {
@@ -159,10 +160,10 @@ fn check_target(state: &State, endpoint: &Endpoint) -> Result<(), ArmError> {
     let Target::Resource { id } = &endpoint.target else {
         return Ok(());
     };
-    match SyntheticAddress::parse(id) {
-        Some(SyntheticAddress::Ip(_)) => return Ok(()),
-        Some(SyntheticAddress::Host(host)) if checks::is_host(&host) => return Ok(()),
-        Some(SyntheticAddress::Host(host)) => {
+    match synthetic_address::ingress(&id.subscription, &id.name) {
+        Some(Ingress::Ip(_)) => return Ok(()),
+        Some(Ingress::Host(host)) if checks::is_host(&host) => return Ok(()),
+        Some(Ingress::Host(host)) => {
             return Err(ArmError::bad_request(format!(
                 "The target resource of endpoint '{}' names the host '{host}', which is not a host name.",
                 endpoint.name

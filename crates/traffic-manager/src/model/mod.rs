@@ -6,11 +6,9 @@ mod endpoint;
 mod header;
 mod id;
 mod profile;
-mod synthetic;
 
 pub use address::PublicAddress;
 pub use endpoint::{Endpoint, EndpointKind, Health, Hint, Target};
 pub use header::Header;
 pub use id::{Group, ResourceId, ResourceKey};
 pub use profile::{Monitor, Profile, Protocol, Routing, StatusRange};
-pub use synthetic::SyntheticAddress;
