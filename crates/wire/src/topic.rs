@@ -19,6 +19,20 @@ pub enum Offered<T, B> {
     Other(B),
 }
 
+impl<T, B> Offered<Option<T>, B> {
+    /// Hands what the message says to `take`, if it says anything. Answers a message that belongs to something else.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn hand_to<E>(self, take: impl FnOnce(T) -> Result<(), E>) -> Result<Option<B>, E> {
+        match self {
+            Self::Taken(Some(message)) => take(message).map(|()| None),
+            Self::Taken(None) => Ok(None),
+            Self::Other(other) => Ok(Some(other)),
+        }
+    }
+}
+
 /// An answer about a key with its number.
 pub type Given<F> = (u64, <F as HubFeedback>::Key, <F as HubFeedback>::Value);
 

@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 use wire::WireTopic;
 use wire::member::{self as pb, hub_message, member_message};
 use wire::messages::{from_receiver, from_receiver_to_wire, from_sender, from_sender_to_wire};
-use wire::topic::Offered;
 
 use super::channel::{Channel, WelcomedBy};
 use super::ended::Ended;
@@ -49,12 +48,8 @@ impl<T: WireTopic> Channel for SendingChannel<T> {
         let Some((sender, _)) = &mut self.open else {
             return Ok(Some(hub_message::Body::Topic(message)));
         };
-        match from_receiver::<T>(message) {
-            Offered::Taken(Some(message)) => sender.take(message).map_err(ended)?,
-            Offered::Taken(None) => {}
-            Offered::Other(message) => return Ok(Some(hub_message::Body::Topic(message))),
-        }
-        Ok(None)
+        let other = from_receiver::<T>(message).hand_to(|message| sender.take(message));
+        other.map(|other| other.map(hub_message::Body::Topic)).map_err(ended)
     }
 
     async fn ready(&mut self, leaving: bool) {
@@ -94,12 +89,8 @@ impl<T: WireTopic, H: Handler<T>> Channel for ReceivingChannel<T, H> {
         let Some(receiver) = &mut self.open else {
             return Ok(Some(hub_message::Body::Topic(message)));
         };
-        match from_sender::<T>(message) {
-            Offered::Taken(Some(message)) => receiver.take(message).map_err(ended)?,
-            Offered::Taken(None) => {}
-            Offered::Other(message) => return Ok(Some(hub_message::Body::Topic(message))),
-        }
-        Ok(None)
+        let other = from_sender::<T>(message).hand_to(|message| receiver.take(message));
+        other.map(|other| other.map(hub_message::Body::Topic)).map_err(ended)
     }
 
     async fn ready(&mut self, _leaving: bool) {

@@ -4,7 +4,6 @@ use kit::link::{Broken, Handler, Receiver, Sender};
 use wire::WireTopic;
 use wire::member::{hub_message, member_message};
 use wire::messages::{from_receiver, from_receiver_to_wire, from_sender, from_sender_to_wire};
-use wire::topic::Offered;
 
 use super::super::messages::protocol;
 use super::channel::Channel;
@@ -26,12 +25,8 @@ impl<T: WireTopic> Channel for SendingChannel<T> {
         let member_message::Body::Topic(message) = body else {
             return Ok(Some(body));
         };
-        match from_receiver::<T>(message) {
-            Offered::Taken(Some(message)) => self.0.take(message).map_err(end)?,
-            Offered::Taken(None) => {}
-            Offered::Other(message) => return Ok(Some(member_message::Body::Topic(message))),
-        }
-        Ok(None)
+        let other = from_receiver::<T>(message).hand_to(|message| self.0.take(message));
+        other.map(|other| other.map(member_message::Body::Topic)).map_err(end)
     }
 
     async fn ready(&mut self, _context: &Context) {
@@ -61,12 +56,8 @@ impl<T: WireTopic, H: Handler<T>> Channel for ReceivingChannel<T, H> {
         let member_message::Body::Topic(message) = body else {
             return Ok(Some(body));
         };
-        match from_sender::<T>(message) {
-            Offered::Taken(Some(message)) => self.0.take(message).map_err(end)?,
-            Offered::Taken(None) => {}
-            Offered::Other(message) => return Ok(Some(member_message::Body::Topic(message))),
-        }
-        Ok(None)
+        let other = from_sender::<T>(message).hand_to(|message| self.0.take(message));
+        other.map(|other| other.map(member_message::Body::Topic)).map_err(end)
     }
 
     async fn ready(&mut self, _context: &Context) {
