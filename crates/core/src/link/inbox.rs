@@ -178,11 +178,6 @@ impl<T: Topic> Inbox<T> {
         }
     }
 
-    /// Keys of which a record was written or removed.
-    pub fn keys(&self) -> impl Iterator<Item = &T::Key> {
-        self.records.keys().chain(&self.removed.keys)
-    }
-
     /// A full sync is requested from the sender. Until it has answered the session cannot continue after a break.
     pub fn distrust(&mut self) {
         self.synced = false;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{ServicePort, TargetPort};
+use crate::meta;
 
 /// Reads one port of a Service or of an InternalServiceExport: both have the same shape.
 pub(crate) fn port(value: &Value) -> ServicePort {
@@ -24,14 +25,12 @@ pub(crate) fn port(value: &Value) -> ServicePort {
     }
 }
 
+/// The text at a path, owned; empty where there is none.
 pub(crate) fn text(value: &Value, pointer: &str) -> String {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    meta::text(value, pointer).to_owned()
 }
 
+/// The list at a path; empty where there is none.
 pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value
         .pointer(pointer)

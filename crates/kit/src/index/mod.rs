@@ -176,7 +176,7 @@ impl<T: Send + Sync + 'static> Index<T> {
 
     /// Whether the first list is complete. It says nothing about now: see [`Self::is_live`].
     pub fn is_synced(&self) -> bool {
-        *self.watch.synced.borrow()
+        self.watch.is_synced()
     }
 
     /// Waits for the first list to be complete.
