@@ -6,10 +6,10 @@
 //! should be, repeat a call by itself, or show a credential.
 
 mod arm;
+mod cache;
 mod config;
 mod credential;
 mod error;
-mod flight;
 mod limit;
 mod model;
 mod port;

@@ -2,7 +2,7 @@
 
 use kit::client::{Bucket, RateLimit};
 
-/// Reads or writes; rates and throttling are told apart by it.
+/// Reads or writes; rates and throttling are kept apart by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CallKind {
     /// GET and HEAD.

@@ -121,8 +121,8 @@ impl Network {
         (self.first ^ address) & mask(self.prefix) == 0
     }
 
-    /// How many bits of an address tell that it is not in this network: one more than they have in common. 0 if it is
-    /// in the network; more than are known if the known bits do not tell.
+    /// How many bits of an address show that it is not in this network: one more than they have in common. 0 if it is
+    /// in the network; more than are known if the known bits do not decide.
     fn apart_from(&self, address: u128, known: u8) -> u8 {
         if self.holds(address) {
             return if self.prefix > known { self.prefix } else { 0 };
@@ -176,7 +176,7 @@ mod tests {
             // 10.0.0.0/16 differs from 10.1.0.0/16 in the last of 16 bits.
             ("10.0.2.3", 24, Some("wide"), 16),
             ("10.128.0.1", 24, Some("wide"), 9),
-            // The known bits do not tell whether the narrow network is meant.
+            // The known bits do not decide whether the narrow network is meant.
             ("10.1.0.0", 8, Some("wide"), 16),
             ("11.0.0.1", 24, None, 8),
             ("192.0.2.1", 24, None, 1),

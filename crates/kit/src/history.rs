@@ -1,7 +1,7 @@
 //! How far one API server has come, as all who follow it through the same client know it together.
 //!
 //! Each index knows the version of its own API. A server that was restored from a backup is behind some of them and may
-//! have overtaken others by the time they look; those could not tell. So the first proof that the history has gone back
+//! have overtaken others by the time they look; those could not notice. So the first proof that the history has gone back
 //! counts for all ([`History::rewind`]), and each looks at the highest version that anybody has seen.
 
 use parking_lot::Mutex;

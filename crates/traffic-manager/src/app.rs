@@ -130,7 +130,7 @@ impl App {
             "Entries of the zone that cannot be answered.",
         )?)?;
         let opened = Store::open(&config.store, config.new_store_waits)?;
-        tell(&opened);
+        log_opened(&opened);
         let recovering = opened.recovering;
         let key = match &config.token_key {
             Some(path) => Key::read(path)?,
@@ -298,7 +298,7 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn tell(opened: &Opened) {
+fn log_opened(opened: &Opened) {
     match &opened.source {
         Source::File => {}
         Source::New => tracing::info!("A new store was made."),

@@ -141,7 +141,7 @@ impl Handle {
     }
 
     /// Hands over what nobody waits for. False when too much waits; whoever calls does it again later.
-    pub fn tell(&self, operation: Operation) -> bool {
+    pub fn submit(&self, operation: Operation) -> bool {
         self.operations.try_send(Request { operation, done: None }).is_ok()
     }
 

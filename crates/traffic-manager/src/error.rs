@@ -1,4 +1,4 @@
-//! Errors as Azure Resource Manager tells them.
+//! Errors as Azure Resource Manager answers them.
 
 use serde_json::{Value, json};
 

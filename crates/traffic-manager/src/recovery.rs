@@ -83,7 +83,7 @@ impl Recovery {
         *self.progress.lock() = Progress::Writing { first: now, last: now };
     }
 
-    /// When the recovery counts as complete, as far as can be told now.
+    /// When the recovery counts as complete, as far as is known now.
     pub fn settles(&self) -> Option<Instant> {
         match *self.progress.lock() {
             Progress::Done | Progress::Waiting => None,

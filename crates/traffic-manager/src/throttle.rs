@@ -104,7 +104,7 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    /// How many requests in a row are admitted, and what the first refused one is told.
+    /// How many requests in a row are admitted, and how long the first refused one is to wait.
     fn admitted(throttle: &mut Throttle, subscription: &str, class: Class, now: Duration) -> (u32, Option<u64>) {
         for count in 0..2000 {
             if let Err(err) = throttle.admit(subscription, class, now) {

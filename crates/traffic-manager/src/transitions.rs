@@ -17,7 +17,7 @@ pub struct Transition {
     pub from: Option<EndpointStatus>,
     /// The status now.
     pub to: EndpointStatus,
-    /// Why, for people; empty where there is nothing to tell.
+    /// Why, for people; empty where there is nothing to say.
     pub reason: String,
 }
 

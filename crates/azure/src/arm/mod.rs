@@ -20,10 +20,10 @@ use bytes::Bytes;
 
 pub use pages::next_page;
 
+use crate::cache::Cache;
 use crate::config::{self, Cloud, CloudConfig, ConfigError, Endpoints};
 use crate::credential::Tokens;
 use crate::error::{Class, Error, Failure, failure_of};
-use crate::flight::Shelf;
 use crate::port::{PublicIpAddresses, TrafficManager};
 use crate::transport::{DEADLINE, Outgoing, Transport, TransportOptions};
 use gate::{Gate, NoCredential};
@@ -59,7 +59,7 @@ struct Arm {
     pipeline: Pipeline,
     base: Url,
     subscription: String,
-    addresses: Arc<Shelf<addresses::Listed, Error>>,
+    addresses: Arc<Cache<addresses::Listed, Error>>,
 }
 
 impl Azure {
@@ -67,7 +67,7 @@ impl Azure {
     /// other call, so a wrong identity shows at the first call.
     ///
     /// # Errors
-    /// When a file cannot be used, or the resource manager does not tell about its cloud.
+    /// When a file cannot be used, or the resource manager does not describe its cloud.
     pub async fn connect(config: &CloudConfig, options: &Options) -> Result<Self, ConfigError> {
         let mut transport = TransportOptions::new(options.user_agent.clone());
         transport.deadline = options.deadline;
@@ -115,7 +115,7 @@ impl Azure {
             ),
             base: endpoints.resource_manager,
             subscription: config.subscription_id.clone(),
-            addresses: Arc::new(Shelf::new(MAX_GROUPS)),
+            addresses: Arc::new(Cache::new(MAX_GROUPS)),
         })))
     }
 
@@ -190,7 +190,7 @@ fn segment<'a>(name: &'a str, kind: &str, what: &str) -> Result<&'a str, Error> 
     Ok(name)
 }
 
-/// The addresses of the cloud: what a file says overrides what the resource manager tells, and that the cloud's name.
+/// The addresses of the cloud: a file overrides the resource manager, and that the cloud's name.
 async fn endpoints(config: &CloudConfig, transport: &Transport) -> Result<Endpoints, ConfigError> {
     let failed = |from: String, cause: String| ConfigError::Discovery { from, cause };
     let mut endpoints = match &config.resource_manager {

@@ -1,4 +1,4 @@
-//! What a resource manager, or a file, tells about its cloud's addresses (networking 12.1).
+//! The addresses of a cloud, as its resource manager or a file describes them (networking 12.1).
 
 use azure_core::Url;
 use serde_json::Value;

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub(super) struct Keys(BTreeMap<String, Value>);
 
 impl Keys {
-    /// Reads JSON, or else YAML. An error tells the place of a mistake and never what stands there, which may be a secret.
+    /// Reads JSON, or else YAML. An error names the place of a mistake and never what stands there, which may be a secret.
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::TooLarge { limit: MAX_BYTES });

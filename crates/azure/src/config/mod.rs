@@ -39,7 +39,7 @@ pub struct CloudConfig {
     pub vnet_resource_group: String,
     /// Who the agent is.
     pub identity: Identity,
-    /// Base URL of a resource manager that tells about its cloud itself.
+    /// Base URL of a resource manager that describes its cloud itself.
     pub resource_manager: Option<Url>,
     /// File with authorities (PEM) that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
@@ -170,7 +170,7 @@ pub enum ConfigError {
     /// A credential cannot be used.
     #[error("{0}")]
     Credential(String),
-    /// What a cloud tells about itself cannot be used.
+    /// The description of a cloud cannot be used.
     #[error("The addresses of the cloud cannot be learned from {from}: {cause}.")]
     Discovery {
         /// A file or an address.
@@ -231,7 +231,7 @@ impl CloudConfig {
             text if text.is_empty() => None,
             text => Some(cloud::base_url("resourceManagerEndpoint", &text)?),
         };
-        // A resource manager tells about its cloud, and so does a file: a name only chooses among several.
+        // A resource manager describes its cloud, and so does a file: a name only chooses among several.
         let needs_name = resource_manager.is_none();
         let cloud_name = if needs_name {
             named("cloud")?

@@ -112,11 +112,14 @@ fn clouds_are_known_by_name_or_refused() {
     let unknown = json!({"cloud": "AzureMoonCloud"});
     let error = parse(&unknown).unwrap_err().to_string();
     assert!(error.contains("\"AzureMoonCloud\" is not known"), "{error}");
-    let mut told = unknown;
-    told["resourceManagerEndpoint"] = json!("https://arm.moon");
-    assert!(parse(&told).is_ok());
-    told["cloud"] = Value::Null;
-    assert!(parse(&told).is_ok(), "a resource manager tells about its cloud itself");
+    let mut described = unknown;
+    described["resourceManagerEndpoint"] = json!("https://arm.moon");
+    assert!(parse(&described).is_ok());
+    described["cloud"] = Value::Null;
+    assert!(
+        parse(&described).is_ok(),
+        "a resource manager describes its cloud itself"
+    );
 }
 
 #[test]

@@ -15,9 +15,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::cache::Cache;
 use crate::config::{CloudConfig, ConfigError, Endpoints, Identity};
 use crate::error::{Failure, failure_of};
-use crate::flight::Shelf;
 use crate::secret::Secret;
 use crate::transport::{Transport, TransportOptions};
 
@@ -63,7 +63,7 @@ impl Token {
 #[derive(Debug)]
 pub(crate) struct Tokens {
     source: Arc<dyn Source>,
-    kept: Arc<Shelf<Token, Failure>>,
+    kept: Arc<Cache<Token, Failure>>,
     failed: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -71,7 +71,7 @@ impl Tokens {
     pub(crate) fn new(source: Arc<dyn Source>) -> Self {
         Self {
             source,
-            kept: Arc::new(Shelf::new(MAX_SCOPES)),
+            kept: Arc::new(Cache::new(MAX_SCOPES)),
             failed: Arc::default(),
         }
     }

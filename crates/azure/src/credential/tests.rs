@@ -82,7 +82,7 @@ fn file(name: &str, contents: &[u8]) -> PathBuf {
     file
 }
 
-/// Gives tokens that live so many seconds, and fails when told so.
+/// Gives tokens that live so many seconds, and fails on request.
 #[derive(Debug, Default)]
 struct Counting {
     life: u64,

@@ -1,4 +1,4 @@
-//! Finding the cloud: private authorities, proxies, and what a resource manager tells of itself.
+//! Finding the cloud: private authorities, proxies, and how a resource manager describes itself.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ async fn connect(config: &serde_json::Value) -> Result<Azure, ConfigError> {
     Azure::connect(&config, &Options::new(AGENT)).await
 }
 
-/// Answers every request with what a cloud tells of itself.
+/// Answers every request with the description of a cloud.
 async fn answer_metadata(
     mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     itself: &str,

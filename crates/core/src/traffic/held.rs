@@ -38,7 +38,7 @@ impl<'a> Endpoint<'a> {
         self.name().eq_ignore_ascii_case(name)
     }
 
-    /// Its id, empty when the traffic manager has not told it.
+    /// Its id, empty when the traffic manager has not named it.
     pub(super) fn id(self) -> &'a str {
         text(self.0, "/id")
     }

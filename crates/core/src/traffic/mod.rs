@@ -118,7 +118,7 @@ pub fn plan(slice: &Slice, now: Timestamp) -> Plan {
     run(slice, now, Recorder::off())
 }
 
-/// Plans as [`plan`] does and tells why.
+/// Plans as [`plan`] does and explains it.
 pub fn explain(slice: &Slice, now: Timestamp) -> (Plan, Trace) {
     let mut trace = Trace::default();
     let plan = run(slice, now, Recorder::on(&mut trace));

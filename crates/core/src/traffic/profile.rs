@@ -156,7 +156,7 @@ impl<'a> ProfilePass<'a> {
         }
     }
 
-    /// Writes the profile, or tells why that fails. It is read right before, unless that has just been done.
+    /// Writes the profile, or says why that fails. It is read right before, unless that has just been done.
     fn write(
         self,
         pass: &mut Pass<'a>,

@@ -105,7 +105,7 @@ impl Drop for Permit {
     }
 }
 
-/// Accepts connections until told to stop; connections end at the same time.
+/// Accepts connections until it is stopped; connections end at the same time.
 pub(super) async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,

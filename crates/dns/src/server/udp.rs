@@ -24,7 +24,7 @@ const MAX_QUERY: usize = 4096;
 /// How long answers wait for a socket that takes no more, before they are given up.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Serves one socket on the calling thread until told to stop.
+/// Serves one socket on the calling thread until it is stopped.
 pub(super) fn run_thread(shared: Arc<Shared>, socket: std::net::UdpSocket, stop: CancellationToken) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()

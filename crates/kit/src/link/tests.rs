@@ -200,7 +200,7 @@ async fn another_process_on_either_side_is_told_everything_and_stale_records_go(
     (0..9).for_each(|key| pair.outbox.set(key, 1));
     pair.stream(SECOND).await;
     assert_eq!((pair.syncs, pair.recorded()), (2, numbers(0..9, 1)));
-    assert!(pair.removed.is_empty(), "the end of the sync has told");
+    assert!(pair.removed.is_empty(), "the end of the sync was received");
     // The receiver is another one.
     pair.inbox = Arc::default();
     pair.returning = false;

@@ -150,12 +150,12 @@ impl Task {
         }
     }
 
-    /// Tells the engine when it has another health. What it does not take now is told after the next probe.
+    /// Reports to the engine when it has another health. What it does not take now is reported after the next probe.
     fn report(&self, found: Health, problem: Option<String>) {
         if health(&self.engine.state(), &self.endpoint).is_none_or(|known| known == found) {
             return;
         }
-        self.engine.tell(Operation::Observe(Observation {
+        self.engine.submit(Operation::Observe(Observation {
             profile: self.endpoint.profile.clone(),
             kind: self.endpoint.kind,
             name: self.endpoint.name.clone(),

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 type Fetch<V, E> = Shared<BoxFuture<'static, Result<V, E>>>;
 
 /// Values by key. One fetch for each key runs at a time; all who ask meanwhile get its result, also its error.
-pub(crate) struct Shelf<V: Clone, E: Clone> {
+pub(crate) struct Cache<V: Clone, E: Clone> {
     slots: Mutex<BTreeMap<String, Slot<V, E>>>,
     /// More keys than this are not kept.
     bound: usize,
@@ -23,7 +23,7 @@ enum Slot<V: Clone, E: Clone> {
     Fetching(Fetch<V, E>, Option<V>),
 }
 
-impl<V, E> Shelf<V, E>
+impl<V, E> Cache<V, E>
 where
     V: Clone + Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
@@ -92,10 +92,10 @@ where
     }
 }
 
-impl<V: Clone, E: Clone> fmt::Debug for Shelf<V, E> {
+impl<V: Clone, E: Clone> fmt::Debug for Cache<V, E> {
     /// The number of values only: they may be tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf")
+        f.debug_struct("Cache")
             .field("slots", &self.slots.lock().len())
             .finish()
     }
@@ -108,16 +108,16 @@ mod tests {
 
     use super::*;
 
-    fn shelf() -> Arc<Shelf<usize, String>> {
-        Arc::new(Shelf::new(2))
+    fn cache() -> Arc<Cache<usize, String>> {
+        Arc::new(Cache::new(2))
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_who_ask_at_once_share_one_fetch_and_its_error() {
-        let shelf = shelf();
+        let cache = cache();
         let fetches = Arc::new(AtomicUsize::new(0));
         let ask = |fails: bool| {
-            let (shelf, fetches) = (Arc::clone(&shelf), Arc::clone(&fetches));
+            let (cache, fetches) = (Arc::clone(&cache), Arc::clone(&fetches));
             async move {
                 let fetch = || async move {
                     let count = fetches.fetch_add(1, Ordering::SeqCst) + 1;
@@ -128,7 +128,7 @@ mod tests {
                         Ok(count)
                     }
                 };
-                shelf.get("a", |_| true, |_| true, fetch).await
+                cache.get("a", |_| true, |_| true, fetch).await
             }
         };
         let failures = futures::future::join_all((0..10).map(|_| ask(true))).await;
@@ -136,44 +136,44 @@ mod tests {
         let values = futures::future::join_all((0..10).map(|_| ask(false))).await;
         assert_eq!(values, vec![Ok(2); 10], "a failure is not kept");
         assert_eq!(ask(false).await, Ok(2), "a value is");
-        shelf.clear();
+        cache.clear();
         assert_eq!(ask(false).await, Ok(3));
     }
 
     #[tokio::test]
     async fn an_old_value_serves_when_a_new_one_cannot_be_had() {
-        let shelf = shelf();
-        let first = shelf.get("a", |_| true, |_| true, || async { Ok(1) }).await;
+        let cache = cache();
+        let first = cache.get("a", |_| true, |_| true, || async { Ok(1) }).await;
         assert_eq!(first, Ok(1));
         let failed = || async { Err("gone".to_owned()) };
-        assert_eq!(shelf.get("a", |_| false, |_| true, failed).await, Ok(1));
+        assert_eq!(cache.get("a", |_| false, |_| true, failed).await, Ok(1));
         assert_eq!(
-            shelf.get("a", |_| false, |_| false, failed).await,
+            cache.get("a", |_| false, |_| false, failed).await,
             Err("gone".to_owned())
         );
-        assert_eq!(shelf.get("a", |_| false, |_| true, || async { Ok(2) }).await, Ok(2));
+        assert_eq!(cache.get("a", |_| false, |_| true, || async { Ok(2) }).await, Ok(2));
     }
 
     #[tokio::test]
     async fn a_fetch_outlives_the_caller_that_began_it() {
-        let shelf = shelf();
+        let cache = cache();
         let (send, receive) = tokio::sync::oneshot::channel::<usize>();
         let fetch = || async move { receive.await.map_err(|err| err.to_string()) };
-        let first = shelf.get("a", |_| true, |_| true, fetch);
+        let first = cache.get("a", |_| true, |_| true, fetch);
         assert!(first.now_or_never().is_none(), "it waits, and is dropped");
         send.send(7).unwrap();
-        let second = shelf.get("a", |_| true, |_| true, || async { Ok(8) }).await;
+        let second = cache.get("a", |_| true, |_| true, || async { Ok(8) }).await;
         assert_eq!(second, Ok(7));
     }
 
     #[tokio::test]
     async fn keys_are_bounded() {
-        let shelf = shelf();
+        let cache = cache();
         for key in 0..100_usize {
             let name = key.to_string();
-            let value = shelf.get(&name, |_| true, |_| true, move || async move { Ok(key) });
+            let value = cache.get(&name, |_| true, |_| true, move || async move { Ok(key) });
             assert_eq!(value.await, Ok(key));
-            assert!(shelf.slots.lock().len() <= 2);
+            assert!(cache.slots.lock().len() <= 2);
         }
     }
 }
