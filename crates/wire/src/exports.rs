@@ -239,8 +239,9 @@ fn report_to_wire(
             dns_label_configured: ip.dns_label_configured,
             fqdn: ip.fqdn.clone(),
             observed_at: None,
-            error: None,
+            error: ip.error.as_ref().map(lookup_error_to_wire),
         }),
+        ready: report.is_ready,
     }
 }
 
@@ -273,7 +274,9 @@ fn report(message: pb::ExportReport) -> Result<(services::ExportKey, services::E
             resource_id: ip.resource_id,
             dns_label_configured: ip.dns_label_configured,
             fqdn: ip.fqdn,
+            error: ip.error.map(lookup_error),
         },
+        is_ready: message.ready,
     };
     Ok((key, report))
 }
@@ -319,6 +322,22 @@ fn port(port: pb::ServicePort) -> services::ServicePort {
             pb::service_port::TargetPort::TargetPortNumber(number) => services::TargetPort::Number(number),
             pb::service_port::TargetPort::TargetPortName(name) => services::TargetPort::Name(name),
         }),
+    }
+}
+
+fn lookup_error_to_wire(error: &services::LookupError) -> pb::LookupError {
+    pb::LookupError {
+        http_status: error.status.unwrap_or_default().into(),
+        code: error.code.clone(),
+        message: error.message.clone(),
+    }
+}
+
+fn lookup_error(error: pb::LookupError) -> services::LookupError {
+    services::LookupError {
+        status: u16::try_from(error.http_status).ok().filter(|status| *status != 0),
+        code: error.code,
+        message: error.message,
     }
 }
 
@@ -389,10 +408,16 @@ mod tests {
             weight: Some(5),
             internal_load_balancer: true,
             public_ip: services::PublicIp {
-                state: services::PublicIpState::Found,
+                state: services::PublicIpState::LookupFailed,
                 ip: "1.2.3.4".into(),
+                error: Some(services::LookupError {
+                    status: Some(403),
+                    code: "AuthorizationFailed".into(),
+                    message: String::new(),
+                }),
                 ..services::PublicIp::default()
             },
+            is_ready: Some(false),
         }
     }
 
@@ -501,5 +526,20 @@ mod tests {
             Ok(services::WithdrawReason::ExportDeleted)
         );
         assert_eq!(report(pb::ExportReport::default()), Err(Missing("key")));
+    }
+
+    #[test]
+    fn an_older_member_says_nothing_of_readiness_and_of_errors() {
+        let older = pb::ExportReport {
+            key: Some(pb::ExportKey::default()),
+            service: Some(pb::ServiceRef::default()),
+            public_ip: Some(pb::PublicIp {
+                state: pb::PublicIpState::LookupFailed.into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let (_, report) = report(older).unwrap();
+        assert_eq!((report.is_ready, report.public_ip.error), (None, None));
     }
 }

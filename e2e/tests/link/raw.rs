@@ -75,6 +75,7 @@ pub fn report(name: &str, port: i32) -> ExportReport {
         weight: None,
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
+        is_ready: None,
     }
 }
 

@@ -84,6 +84,14 @@ pub const LAST_OBSERVED_GENERATION: &str = "networking.fleet.azure.com/last-obse
 /// MultiClusterService: whether the load balancer is internal.
 pub const MCS_INTERNAL_LOAD_BALANCER: &str = "networking.fleet.azure.com/azure-load-balancer-internal";
 
+/// InternalServiceExport: `true` or `false`, whether the exported Service has an endpoint that is ready. Ours; absent means
+/// that it is not known.
+pub const EXPORT_READY: &str = "networking.fleet.azure.com/service-ready";
+
+/// InternalServiceExport: why the member could not look the public address up. Ours; absent means that it could, or that
+/// nothing was looked up.
+pub const EXPORT_LOOKUP_ERROR: &str = "networking.fleet.azure.com/public-ip-lookup-error";
+
 /// Service: `true` means an internal load balancer.
 pub const AZURE_INTERNAL_LOAD_BALANCER: &str = "service.beta.kubernetes.io/azure-load-balancer-internal";
 

@@ -161,6 +161,11 @@ pub mod backend {
     /// Why an export is no endpoint: its public address has no DNS label.
     pub const NO_DNS_LABEL: &str = "DNS label is not configured to the public IP";
 
+    /// Why an export is no endpoint: its member cannot look the public address up.
+    pub fn lookup_failed(cluster: &str, error: &str) -> String {
+        format!("public IP lookup failed on {cluster}: {error}")
+    }
+
     /// Why an export is no endpoint: the Service is no load balancer.
     pub fn unsupported_type(service_type: &str) -> String {
         format!("unsupported service type {service_type:?}")

@@ -11,7 +11,7 @@ use api::networking::synthetic_address::{self, Ingress, SyntheticAddress};
 use jiff::Timestamp;
 
 use super::ServiceView;
-use crate::services::{PublicIp, PublicIpState};
+use crate::services::{LookupError, PublicIp, PublicIpState};
 use crate::spread::spread;
 
 /// When to look again while a fact is missing (networking 9.3).
@@ -48,15 +48,6 @@ pub struct PublicAddress {
     pub fqdn: String,
 }
 
-/// Why addresses cannot be listed, without secrets and ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LookupError {
-    /// HTTP status; `None` without an answer.
-    pub status: Option<u16>,
-    /// Code of the error.
-    pub code: String,
-}
-
 /// What is reported about the public address, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Address {
@@ -82,7 +73,8 @@ pub fn address(service: &ServiceView, listing: Listing<'_>, known: Option<&str>,
         Listing::Known(all) => all,
         Listing::Pending => return Address::of(PublicIpState::LookupPending, still_there(service, known)),
         Listing::Failed(error) => {
-            let failed = Address::of(PublicIpState::LookupFailed, still_there(service, known));
+            let mut failed = Address::of(PublicIpState::LookupFailed, still_there(service, known));
+            failed.facts.error = Some(error.clone());
             return failed
                 .again(WHILE_MISSING, service, now)
                 .remark(format!("The public IP addresses cannot be listed: {error}."));
@@ -128,6 +120,7 @@ fn in_cloud(service: &ServiceView, ip: &str, found: &PublicAddress, now: Timesta
         resource_id: found.id.clone(),
         dns_label_configured: has_label,
         fqdn: if has_label { found.fqdn.clone() } else { String::new() },
+        error: None,
     };
     let wait = if has_label || is_unwanted {
         WHEN_KNOWN
@@ -169,6 +162,7 @@ fn without_cloud(service: &ServiceView, cluster: &str) -> Address {
             resource_id: synthetic_address::format(&address),
             dns_label_configured: is_asked_for || !fqdn.is_empty(),
             fqdn,
+            error: None,
         },
         ..Address::default()
     }
@@ -194,16 +188,6 @@ impl Address {
     fn remark(mut self, remark: String) -> Self {
         self.remark = Some(remark);
         self
-    }
-}
-
-impl std::fmt::Display for LookupError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.status {
-            None => f.write_str("no answer came"),
-            Some(status) if self.code.is_empty() => write!(f, "{status}"),
-            Some(status) => write!(f, "{status} {}", self.code),
-        }
     }
 }
 
@@ -267,6 +251,7 @@ mod tests {
         let forbidden = LookupError {
             status: Some(403),
             code: "AuthorizationFailed".into(),
+            ..LookupError::default()
         };
         let none = json!({});
         let table = [
@@ -488,11 +473,24 @@ mod tests {
         let forbidden = LookupError {
             status: Some(403),
             code: "AuthorizationFailed".into(),
+            ..LookupError::default()
         };
         assert_eq!(
             remark(forbidden),
             "The public IP addresses cannot be listed: 403 AuthorizationFailed."
         );
         assert!(remark(LookupError::default()).contains("no answer came"));
+        let unsent = LookupError {
+            message: "no token could be had".into(),
+            ..LookupError::default()
+        };
+        assert_eq!(
+            remark(unsent.clone()),
+            "The public IP addresses cannot be listed: no token could be had."
+        );
+        assert_eq!(
+            address(&six, Listing::Failed(&unsent), None, NOW).facts.error,
+            Some(unsent)
+        );
     }
 }

@@ -230,6 +230,7 @@ fn report(service: &ServiceView, weight: i64, since: Timestamp) -> ExportReport 
         weight: Some(weight),
         internal_load_balancer: service.internal_load_balancer,
         public_ip: public_ip(service),
+        is_ready: None,
     }
 }
 

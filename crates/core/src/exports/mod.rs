@@ -7,7 +7,7 @@ mod feedback;
 mod view;
 mod weight;
 
-pub use address::{Address, Listing, LookupError, PublicAddress, address};
+pub use address::{Address, Listing, PublicAddress, address};
 pub use decide::{Decision, Finalizer, LinkStep, decide};
 pub use feedback::{refused, verdict};
 pub use view::{ExportView, ServiceView};

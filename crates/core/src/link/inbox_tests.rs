@@ -19,6 +19,7 @@ fn export() -> ExportReport {
         weight: None,
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
+        is_ready: None,
     }
 }
 

@@ -24,6 +24,7 @@ fn export(version: &str) -> ExportReport {
         weight: None,
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
+        is_ready: None,
     }
 }
 

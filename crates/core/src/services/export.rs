@@ -26,7 +26,7 @@ pub struct ExportReport {
     pub exported_since: Option<Timestamp>,
     /// Ports in the Service's order.
     pub ports: Vec<ServicePort>,
-    /// `ClusterIP`, `NodePort` or `LoadBalancer`.
+    /// `ClusterIP`, `NodePort` or `LoadBalancer`; empty when the member reports nothing for traffic.
     pub service_type: String,
     /// Weight 1 to 1000; absent counts as 1.
     pub weight: Option<i64>,
@@ -34,6 +34,8 @@ pub struct ExportReport {
     pub internal_load_balancer: bool,
     /// What is known of the public address.
     pub public_ip: PublicIp,
+    /// Whether the Service has an endpoint that is ready; `None` where that is not known.
+    pub is_ready: Option<bool>,
 }
 
 /// Identity of the exported Service.
@@ -104,6 +106,30 @@ pub struct PublicIp {
     pub dns_label_configured: bool,
     /// Full domain name of the address, when known.
     pub fqdn: String,
+    /// Why the lookup failed.
+    pub error: Option<LookupError>,
+}
+
+/// Why public addresses cannot be listed, without secrets and ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookupError {
+    /// HTTP status; `None` without an answer.
+    pub status: Option<u16>,
+    /// Code of the error.
+    pub code: String,
+    /// What is in the way when nothing was answered, as a part of a sentence; empty when no more is known.
+    pub message: String,
+}
+
+impl std::fmt::Display for LookupError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.status {
+            None if self.message.is_empty() => f.write_str("no answer came"),
+            None => f.write_str(&self.message),
+            Some(status) if self.code.is_empty() => write!(f, "{status}"),
+            Some(status) => write!(f, "{status} {}", self.code),
+        }
+    }
 }
 
 /// Why an export is withdrawn.

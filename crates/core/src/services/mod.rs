@@ -2,6 +2,7 @@
 //! exports of one service agree with one another (networking 3.6, 4, 9.3 and 16.3).
 
 mod export;
+mod facts;
 mod plan;
 pub(crate) mod read;
 mod record;
@@ -11,9 +12,10 @@ mod validate;
 mod write;
 
 pub use export::{
-    Conflict, ExportKey, ExportReport, PublicIp, PublicIpState, ServicePort, ServiceRef, TargetPort, Verdict,
-    WithdrawReason, Withdrawal,
+    Conflict, ExportKey, ExportReport, LookupError, PublicIp, PublicIpState, ServicePort, ServiceRef, TargetPort,
+    Verdict, WithdrawReason, Withdrawal,
 };
+pub use facts::Facts;
 pub use plan::{Judged, Plan, plan};
 pub use record::{HUB_MANAGER, MEMBER_MANAGER, Record, is_recorded, manifest, record_name};
 pub use resolve::{Judgement, resolve};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::read::{list, port, text};
-use super::{ExportKey, ExportReport, PublicIpState, ServicePort, TargetPort};
+use super::{ExportKey, ExportReport, Facts, PublicIpState, ServicePort, TargetPort};
 
 /// Field manager of the hub agent's writes. A full sync removes only records that this manager owns (16.1).
 pub const HUB_MANAGER: &str = "hub-agent-service-exports";
@@ -44,6 +44,8 @@ pub struct Record {
     pub ours: bool,
     /// The spec as stored, as text: a tree would take several times the memory.
     pub spec: Box<str>,
+    /// What it says beside its spec.
+    pub facts: Facts,
     /// The stored conditions.
     pub conditions: Vec<Condition>,
 }
@@ -77,6 +79,7 @@ impl Record {
             ports: list(value, "/spec/ports").iter().map(port).collect(),
             ours: managed,
             spec: value.get("spec").map(Value::to_string).unwrap_or_default().into(),
+            facts: Facts::of_object(value),
             conditions: list(value, "/status/conditions")
                 .iter()
                 .filter_map(|one| serde_json::from_value(one.clone()).ok())
@@ -89,9 +92,9 @@ impl Record {
         serde_json::from_str(&self.spec).unwrap_or_default()
     }
 
-    /// Uid and generation, which stay the same for as long as nobody changes what the record says.
+    /// Uid, facts beside the spec, and generation, which stay the same for as long as nobody changes what the record says.
     pub fn version(&self) -> (String, i64) {
-        (self.uid.clone(), self.generation)
+        (format!("{}{}", self.uid, self.facts), self.generation)
     }
 
     /// Whether the object's managed fields say that this manager applied it.
@@ -125,12 +128,17 @@ pub fn manifest(
     same_address: bool,
     traffic_manager: bool,
 ) -> Value {
-    json!({
+    let mut object = json!({
         "apiVersion": format!("{}/v1alpha1", groups::NETWORKING),
         "kind": "InternalServiceExport",
         "metadata": {"namespace": api::names::member_namespace(cluster), "name": name},
         "spec": spec(cluster, key, report, known, same_address, traffic_manager),
-    })
+    });
+    if traffic_manager {
+        let before = known.filter(|_| same_address).map(|record| &record.facts);
+        Facts::of_report(report, before).write(&mut object);
+    }
+    object
 }
 
 fn spec(
@@ -162,7 +170,8 @@ fn spec(
         ("ports".to_owned(), json!(ports)),
         ("serviceReference".to_owned(), reference),
     ]);
-    if traffic_manager {
+    // A member whose traffic manager feature is off names no type.
+    if traffic_manager && !report.service_type.is_empty() {
         spec.insert("type".to_owned(), json!(report.service_type));
         spec.insert("weight".to_owned(), json!(report.weight.unwrap_or(1)));
         if report.service_type == "LoadBalancer" {
@@ -239,7 +248,8 @@ fn port_value(port: &ServicePort) -> Value {
 
 /// Whether the record already says what the manifest would, so that a repeated report writes nothing.
 pub fn is_recorded(record: &Record, manifest: &Value) -> bool {
-    record.ours && !record.deleting && manifest.get("spec") == Some(&record.spec())
+    let says_so = || manifest.get("spec") == Some(&record.spec()) && Facts::of_object(manifest) == record.facts;
+    record.ours && !record.deleting && says_so()
 }
 
 #[cfg(test)]
@@ -279,6 +289,7 @@ mod tests {
                 dns_label_configured: true,
                 ..PublicIp::default()
             },
+            is_ready: None,
         }
     }
 
@@ -331,6 +342,46 @@ mod tests {
         elsewhere["metadata"]["namespace"] = json!("fleet-member-member-2");
         let posing = Record::from_value(&elsewhere, false);
         assert_eq!((posing.cluster.as_str(), posing.forged), ("member-2", true));
+    }
+
+    #[test]
+    fn readiness_is_part_of_what_is_recorded() {
+        let key = key("app", "web");
+        let object = |is_ready, traffic_manager| {
+            let report = ExportReport { is_ready, ..report() };
+            manifest("m", "app-web", &key, &report, None, false, traffic_manager)
+        };
+        let ready = Record::from_value(&object(Some(true), true), true);
+        assert_eq!(ready.facts.is_ready, Some(true));
+        assert!(is_recorded(&ready, &object(Some(true), true)));
+        for other in [Some(false), None] {
+            assert!(!is_recorded(&ready, &object(other, true)), "{other:?}");
+            let changed = Record::from_value(&object(other, true), true);
+            assert_ne!(
+                changed.version(),
+                ready.version(),
+                "{other:?}: annotations move no generation"
+            );
+        }
+        let off = Record::from_value(&object(Some(true), false), true);
+        assert_eq!(
+            off.facts,
+            Facts::default(),
+            "a hub without traffic records nothing of it"
+        );
+    }
+
+    #[test]
+    fn a_member_without_the_traffic_manager_feature_has_no_type_and_no_weight() {
+        let off = ExportReport {
+            service_type: String::new(),
+            weight: None,
+            public_ip: PublicIp::default(),
+            ..report()
+        };
+        let object = manifest("m", "app-web", &key("app", "web"), &off, None, false, true);
+        let fields: Vec<&String> = object["spec"].as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["ports", "serviceReference"]);
     }
 
     #[test]

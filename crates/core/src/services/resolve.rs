@@ -105,6 +105,7 @@ mod tests {
             ours: true,
             forged: false,
             spec: Box::default(),
+            facts: crate::services::Facts::default(),
             conditions: Vec::new(),
         }
     }

@@ -18,7 +18,8 @@ impl Topic for Exports {
     type State = ExportReport;
     type Removal = Withdrawal;
 
-    /// Times are left out: they decide nothing.
+    /// Times are left out: they decide nothing. So is what reports did not have at first: readiness and lookup errors, which
+    /// older versions do not know.
     fn digest(key: &ExportKey, report: &ExportReport, digester: &mut Digester) {
         digester.text(&key.namespace);
         digester.text(&key.name);

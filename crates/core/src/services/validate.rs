@@ -113,6 +113,7 @@ mod tests {
             weight: None,
             internal_load_balancer: false,
             public_ip: PublicIp::default(),
+            is_ready: None,
         };
         (key, report)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::record::{Record, is_recorded, manifest, record_name};
-use super::{ExportKey, ExportReport, PublicIpState};
+use super::{ExportKey, ExportReport, Facts, PublicIpState};
 use crate::link::Refusal;
 
 /// Whose records are written, and how much of a report goes into them.
@@ -121,8 +121,19 @@ pub fn surplus(applied: &Value, answer: &Value) -> Option<Value> {
         .filter(|field| !wanted.contains_key(*field))
         .map(|field| (field.clone(), Value::Null))
         .collect();
+    let annotations = Facts::surplus(applied, answer);
+    if spec.is_empty() && annotations.is_empty() {
+        return None;
+    }
     let uid = answer.pointer("/metadata/uid").cloned().unwrap_or_default();
-    (!spec.is_empty()).then(|| json!({"metadata": {"uid": uid}, "spec": spec}))
+    let mut patch = json!({"metadata": {"uid": uid}});
+    if !spec.is_empty() {
+        patch["spec"] = Value::Object(spec);
+    }
+    if !annotations.is_empty() {
+        patch["metadata"]["annotations"] = Value::Object(annotations);
+    }
+    Some(patch)
 }
 
 #[cfg(test)]
@@ -165,6 +176,7 @@ mod tests {
                 resource_id: "/id".into(),
                 ..PublicIp::default()
             },
+            is_ready: None,
         }
     }
 
@@ -244,5 +256,16 @@ mod tests {
         );
         answer["spec"] = applied["spec"].clone();
         assert_eq!(surplus(&applied, &answer), None);
+        answer["metadata"]["annotations"] = json!({
+            "networking.fleet.azure.com/service-ready": "true",
+            "networking.fleet.azure.com/last-observed-resource-version": "7",
+        });
+        assert_eq!(
+            surplus(&applied, &answer),
+            Some(json!({
+                "metadata": {"uid": "u", "annotations": {"networking.fleet.azure.com/service-ready": null}},
+            })),
+            "the annotations of others stay"
+        );
     }
 }

@@ -43,6 +43,8 @@ pub struct Export {
     pub weight: i64,
     /// Why the public address is not known, where more is known than that.
     pub lookup_error: Option<String>,
+    /// Whether the Service has an endpoint that is ready; `None` where the member does not report it.
+    pub is_ready: Option<bool>,
 }
 
 impl Service {
@@ -92,7 +94,12 @@ impl Export {
             public_ip: text("publicIPResourceID"),
             has_dns_label: is("isDNSLabelConfigured"),
             weight: spec.get("weight").and_then(Value::as_i64).unwrap_or(1),
-            lookup_error: None,
+            lookup_error: record
+                .facts
+                .lookup_error
+                .as_deref()
+                .map(|error| messages::lookup_failed(&record.cluster, error)),
+            is_ready: record.facts.is_ready,
         }
     }
 
@@ -186,6 +193,26 @@ mod tests {
     fn a_member_has_one_export_of_a_service() {
         let records = [record("a", "False", 1), record("a", "False", 2)];
         assert_eq!(clusters(&records, &[]).unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn facts_beside_the_spec_reach_the_export() {
+        let mut with = record("a", "False", 1);
+        assert_eq!(
+            (Export::of_record(&with).is_ready, Export::of_record(&with).lookup_error),
+            (None, None),
+            "an older member"
+        );
+        with.facts.is_ready = Some(false);
+        with.facts.lookup_error = Some("403 AuthorizationFailed".into());
+        let mut export = Export::of_record(&with);
+        assert_eq!(export.is_ready, Some(false));
+        assert_eq!(export.check(), Ok(()), "what was known before still counts");
+        export.public_ip.clear();
+        assert_eq!(
+            export.check(),
+            Err("public IP lookup failed on a: 403 AuthorizationFailed".to_owned())
+        );
     }
 
     #[test]

@@ -46,7 +46,10 @@ fn the_digest_of_exports_stays_what_other_versions_compute() {
             resource_id: "/id".into(),
             dns_label_configured: true,
             fqdn: "f".into(),
+            error: None,
         },
+        // Older versions do not know it.
+        is_ready: Some(true),
     };
     let digest = digest::<Exports>(&BTreeMap::from([(key, report)]));
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -61,6 +61,7 @@ pub fn export(version: u8) -> ExportReport {
         weight: None,
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
+        is_ready: None,
     }
 }
 

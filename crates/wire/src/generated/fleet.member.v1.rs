@@ -128,6 +128,9 @@ pub struct ExportReport {
     pub internal_load_balancer: bool,
     #[prost(message, optional, tag = "10")]
     pub public_ip: ::core::option::Option<PublicIp>,
+    /// Whether the Service has an endpoint that is ready. Absent means that it is not known.
+    #[prost(bool, optional, tag = "11")]
+    pub ready: ::core::option::Option<bool>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceRef {

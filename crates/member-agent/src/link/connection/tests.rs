@@ -227,6 +227,7 @@ fn export(shared: &Shared, version: &str) {
         weight: None,
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
+        is_ready: None,
     };
     shared.outbox.lock().set(key, report);
     shared.wake.notify_one();
