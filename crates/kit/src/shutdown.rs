@@ -100,11 +100,12 @@ impl Tasks {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.running.spawn(async move {
-            let result = AssertUnwindSafe(future).catch_unwind().await;
+        // On the heap, once: an async block that awaits what it captures has room for it twice.
+        let future = AssertUnwindSafe(Box::pin(future)).catch_unwind();
+        self.running.spawn(future.map(move |result| {
             let result = result.unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic))));
             Ended { task, result, is_lease }
-        });
+        }));
     }
 
     /// Starts a vital task that cannot fail.
@@ -112,10 +113,7 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.spawn(name, async move {
-            task.await;
-            Ok(())
-        });
+        self.spawn(name, task.map(Ok));
     }
 
     /// Waits for what the start needs before more tasks can be started. `None` when a task ended or the token was cancelled

@@ -258,7 +258,8 @@ impl<T: Send + Sync + 'static> Index<T> {
                 never = self.deliver_again() => never,
             }
         };
-        stop.run_until_cancelled(following).await;
+        // On the heap, once: a future that holds this one may be moved and wrapped at no cost.
+        stop.run_until_cancelled(Box::pin(following)).await;
     }
 
     /// Takes in the answer to a write of ours. Older than what is known: nothing happens.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,10 +46,7 @@ where
             };
             let Some(task) = next else { break };
             let future = handle(task.key().clone());
-            running.spawn(async move {
-                let outcome = future.await;
-                task.done(outcome);
-            });
+            running.spawn(future.map(|outcome| task.done(outcome)));
         }
     };
     tokio::select! {

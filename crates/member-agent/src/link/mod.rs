@@ -69,5 +69,5 @@ pub async fn run(
             Way::Objects(objects) => objects::run(objects, shared, is_ready, stop).await,
         }
     };
-    tokio::join!(follow, report);
+    tokio::join!(Box::pin(follow), Box::pin(report));
 }

@@ -173,9 +173,7 @@ impl HeartbeatReporter {
 
     /// Reports until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        stop.clone()
-            .run_until_cancelled_owned(async move { self.report().await })
-            .await;
+        stop.run_until_cancelled(self.report()).await;
     }
 
     async fn report(&mut self) {
