@@ -79,7 +79,8 @@ impl Call {
     /// When the deadline passes, no answer arrives, or the server answers with a failure.
     pub async fn send(self, client: &Client) -> Result<Bytes, Error> {
         let (what, deadline, slot) = (self.what.clone(), self.deadline, self.slot.clone());
-        match tokio::time::timeout(deadline, self.exchange(client)).await {
+        // On the heap while it lasts: the tasks that make requests are many, and at rest hardly any makes one.
+        match tokio::time::timeout(deadline, Box::pin(self.exchange(client))).await {
             Ok(answer) => answer,
             Err(_) => Err(unanswered(what, format!("no answer within {deadline:?}"), &slot)),
         }
@@ -113,7 +114,7 @@ impl Call {
                 Err(refused(&what, within, response, &slot).await)
             }
         };
-        match tokio::time::timeout(deadline, head).await {
+        match tokio::time::timeout(deadline, Box::pin(head)).await {
             Ok(answer) => answer,
             Err(_) => Err(unanswered(
                 what.clone(),
