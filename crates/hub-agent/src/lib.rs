@@ -4,6 +4,9 @@
 //! gather what is known about a key, let a planner decide and execute the result. It decides nothing itself, reads nothing from the
 //! API server outside of watches, and never depends on the member agent.
 
+// What a task holds for as long as it runs is memory of the agent; what it holds for a moment is boxed.
+#![warn(clippy::large_futures)]
+
 mod app;
 pub mod args;
 mod controllers;

@@ -4,6 +4,9 @@
 //! kind of the fleet: it must never decide anything about placements, and it is the only place that builds a
 //! [`kube::Client`].
 
+// What a task holds for as long as it runs is memory of the agent; what it holds for a moment is boxed.
+#![warn(clippy::large_futures)]
+
 pub mod activity;
 pub mod admin;
 pub mod backoff;

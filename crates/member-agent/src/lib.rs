@@ -4,6 +4,9 @@
 //! for, and writes what they say. It reads nothing on the hub but its own namespace, never decides what belongs where, and
 //! withdraws nothing because the hub is silent.
 
+// What a task holds for as long as it runs is memory of the agent; what it holds for a moment is boxed.
+#![warn(clippy::large_futures)]
+
 mod app;
 pub mod args;
 pub mod link;
