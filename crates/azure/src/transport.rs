@@ -1,4 +1,4 @@
-//! The only place of this crate that speaks HTTP: deadlines, a bounded pool, bounded answers, no redirections, proxies from
+//! The only place of this crate that uses HTTP: deadlines, a bounded pool, bounded answers, no redirections, proxies from
 //! the environment, and a log without headers and bodies.
 
 use std::path::Path;

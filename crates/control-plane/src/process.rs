@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn stop_ends_a_child_that_ignores_requests() {
-        let (process, log) = sleeper("stubborn", "trap '' TERM; echo $$; while :; do sleep 0.2; done");
+        let (process, log) = sleeper("ignores-term", "trap '' TERM; echo $$; while :; do sleep 0.2; done");
         let pid = first_line(&log).await;
         process.stop().await;
         assert!(!runs(&pid));

@@ -272,7 +272,7 @@ impl Agent {
         let (metrics, until) = (self.sessions.clone(), waiting.clone());
         let standby = tokio::spawn(async move {
             let Some(config) = config else { return };
-            let consequence = "Members that ask this replica are not told to look for the leader.";
+            let consequence = "Members that connect to this replica get no answer that sends them to the leader.";
             let serve = || link::stand_by(config.clone(), metrics.clone(), until.clone());
             link::serve_again(consequence, &until, serve).await;
         });
@@ -333,7 +333,7 @@ impl Agent {
         });
     }
 
-    /// Waits until the indexes are complete and the queues learn of outages.
+    /// Waits until the indexes are complete and the queues are notified of outages.
     async fn ready_to_work(&self) {
         self.synced().await;
         let hub = &self.clients.general;

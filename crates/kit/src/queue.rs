@@ -159,7 +159,7 @@ impl<K: Ord + Clone> Queue<K> {
         }
         let at = Instant::now() + wait;
         if self.inner.state.lock().delay(key, at, USUAL) {
-            // Whoever waits must learn of a closer deadline.
+            // Workers that wait are woken for a closer deadline.
             self.inner.notify.notify_one();
         }
     }
@@ -203,7 +203,7 @@ impl<K: Ord + Clone> Queue<K> {
             self.ready().await;
             let mut state = self.inner.state.lock();
             if state.closed {
-                // Pass it on, so that every worker learns of it.
+                // Pass it on, so that every worker is woken.
                 self.inner.notify.notify_one();
                 return None;
             }

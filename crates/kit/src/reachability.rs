@@ -52,7 +52,7 @@ struct Inner {
     state: watch::Sender<State>,
     /// Held by the one who probes.
     probing: Mutex<()>,
-    /// Why the last probe of the outage failed, and when the log was last told of a reason.
+    /// Why the last probe of the outage failed, and when a reason was last logged.
     reason: parking_lot::Mutex<(String, Option<Instant>)>,
     /// How far the server has come.
     history: Arc<History>,

@@ -30,7 +30,7 @@ impl RepairTimer {
     }
 
     /// A repair is necessary. One that is due already stays so. Returns whether one was scheduled.
-    pub fn ask(&mut self) -> bool {
+    pub fn request(&mut self) -> bool {
         if self.due.is_some() {
             return false;
         }
@@ -70,7 +70,10 @@ mod tests {
         let mut timer = RepairTimer::new(backoff, Duration::from_secs(300));
         let mut longest = Duration::ZERO;
         let mut wait = |timer: &mut RepairTimer| {
-            assert!(timer.ask() && !timer.ask(), "the second requests what is due already");
+            assert!(
+                timer.request() && !timer.request(),
+                "the second requests what is due already"
+            );
             let wait = timer.due().unwrap().duration_since(Instant::now());
             timer.done();
             longest = longest.max(wait);

@@ -15,7 +15,7 @@ use crate::error::panic_text;
 pub struct Tasks {
     running: JoinSet<Ended>,
     stop: CancellationToken,
-    /// The first task that ended although nobody asked it to.
+    /// The first task that ended before it was stopped.
     first: Option<First>,
 }
 
@@ -224,7 +224,7 @@ mod tests {
         ] {
             let mut tasks = Tasks::new(CancellationToken::new());
             let start = tokio::time::Instant::now();
-            tasks.spawn_endless("stubborn", std::future::pending());
+            tasks.spawn_endless("endless", std::future::pending());
             tasks.spawn_lease("leader lease", async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 lost(how)
@@ -250,7 +250,7 @@ mod tests {
     async fn a_lease_that_is_lost_during_the_start_stops_it() {
         for takes in [Some(Duration::from_secs(60)), Some(Duration::ZERO), None] {
             let mut tasks = Tasks::new(CancellationToken::new());
-            tasks.spawn_endless("stubborn", std::future::pending());
+            tasks.spawn_endless("endless", std::future::pending());
             tasks.spawn_lease("leader lease", async { lost("error") });
             if takes.is_none() {
                 // It is lost before the next part of the start is reached, which has nothing to wait for.
@@ -275,7 +275,7 @@ mod tests {
     async fn a_start_goes_on_while_all_tasks_run_and_ends_when_asked_to() {
         let mut tasks = Tasks::new(CancellationToken::new());
         assert_eq!(tasks.prepare(async { 1 }).await, Some(1));
-        tasks.spawn_endless("stubborn", std::future::pending());
+        tasks.spawn_endless("endless", std::future::pending());
         let wait = tokio::time::sleep(Duration::from_secs(1));
         assert_eq!(tasks.prepare(wait).await, Some(()));
         let (stop, asks) = (tasks.stop().clone(), Duration::from_secs(1));
@@ -290,7 +290,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_requested_end_is_no_error_and_does_not_wait_for_ever() {
         let mut tasks = Tasks::new(CancellationToken::new());
-        tasks.spawn_endless("stubborn", std::future::pending());
+        tasks.spawn_endless("endless", std::future::pending());
         tasks.stop().cancel();
         assert_eq!(tasks.join(Duration::from_secs(5)).await, Ok(()));
     }

@@ -95,7 +95,7 @@ pub enum Exports {
     Objects,
 }
 
-/// Where the hub agent takes in sessions.
+/// Where the hub agent accepts sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// URL.

@@ -110,7 +110,7 @@ impl Handle {
         self.shared.state.load_full()
     }
 
-    /// Tells each new state.
+    /// Publishes each new state.
     pub fn changes(&self) -> watch::Receiver<Arc<State>> {
         self.shared.changed.subscribe()
     }

@@ -1,4 +1,4 @@
-//! A hub that ends tells its members, and they settle what is under way and come back, losing nothing.
+//! A hub that ends sends its members a Drain, and they settle what is under way and come back, losing nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn count(member: &Member, reason: &str) -> u64 {
     metrics.reconnects.with_label_values(&[reason]).get()
 }
 
-/// What a member does on a stream until its goodbye, after which the hub hangs up.
+/// What a member does on a stream until its goodbye, after which the hub closes it.
 async fn until_goodbye(mut session: Session) -> Vec<String> {
     let mut reported = Vec::new();
     loop {

@@ -294,7 +294,7 @@ async fn topics_go_both_ways_across_broken_streams_and_new_processes() {
     let changes = readings.carried_out() - first;
     assert!((MANY..=2 * MANY).contains(&changes), "{changes}");
 
-    // The member is another process: it is told everything, and its first full sync removes nothing by surprise.
+    // The member is another process: it gets everything, and its first full sync removes nothing by surprise.
     member.stop().await;
     let anew = Side::new(Duration::ZERO);
     for (key, state) in texts(MANY - 1, "c") {

@@ -87,7 +87,7 @@ pub struct World {
     pub port: u16,
     pub memberships: Arc<Mutex<BTreeMap<String, Membership>>>,
     pub config: hub_link::Config,
-    /// Tells the hub's half that the rights of a cluster may have changed.
+    /// Notifies the hub's half that the rights of a cluster may have changed.
     pub rights: broadcast::Sender<String>,
     /// Topics beside exports.
     pub topics: hub_link::Topics,
@@ -492,7 +492,7 @@ pub async fn list(user: &Writer, resource: &Resource, namespace: &str) -> Vec<Va
 }
 
 impl Member {
-    /// A member with a namespace `app` whose half speaks to a port of loopback.
+    /// A member with a namespace `app` whose half connects to a port of loopback.
     pub async fn new(name: &str, folder: &Path, port: u16, token: &str) -> Self {
         let server = ApiServer::builder().build().unwrap();
         let user = Writer::new(server.client(), Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! YAML and JSON texts by Go's rules: parse to JSON at the edge, then forget YAML. The only user of `serde_yaml`.
+//! YAML and JSON texts by Go's rules: parsed to JSON at the edge, so that nothing else handles YAML. The only user of `serde_yaml`.
 //!
 //! Users' texts used to be read by Go, where `0644` is 420 and `yes` is true; and what we print for people is read back
 //! by Go tools. JSON is sent to servers, never YAML.

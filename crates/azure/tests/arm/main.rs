@@ -24,7 +24,7 @@ const CLIENT: &str = "agent";
 const TENANT: &str = "tenant";
 const AGENT: &str = "fleet-hub-net-controller-manager";
 
-/// A server that speaks as Azure's resource manager does.
+/// A server with the API of Azure's resource manager.
 struct Target {
     /// Where it is.
     base: Url,

@@ -153,7 +153,7 @@ fn synced(view: &dyn ResourceView, term: &ResourceSelectorTerm) -> Result<Api, P
 
 fn unknown_group(group: &str) -> Problem {
     Problem::expected(format!(
-        "The API group {group:?} has not told the hub agent yet what it serves."
+        "The API group {group:?} has not answered yet which resources it serves."
     ))
 }
 

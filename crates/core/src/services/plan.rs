@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(
             verdicts(&second),
             [(a, Conflict::NoConflict, false), (b, Conflict::Conflict, false)],
-            "members that may have missed a verdict are told again"
+            "members that may have missed a verdict get it again"
         );
     }
 

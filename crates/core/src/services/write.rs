@@ -200,7 +200,10 @@ mod tests {
         for state in [PublicIpState::LookupFailed, PublicIpState::LookupPending] {
             assert!(recorded(state, "1.1.1.1", Some("1.1.1.1")), "{state:?}");
             assert!(!recorded(state, "2.2.2.2", Some("1.1.1.1")), "{state:?}");
-            assert!(recorded(state, "1.1.1.1", None), "after a restart nobody knows better");
+            assert!(
+                recorded(state, "1.1.1.1", None),
+                "after a restart the record is all that is known"
+            );
         }
         for state in [
             PublicIpState::NotApplicable,

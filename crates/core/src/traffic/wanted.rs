@@ -73,7 +73,7 @@ impl WantedProfile {
         })
     }
 
-    /// Tells what is wanted from anything else that may be.
+    /// Distinguishes what is wanted from anything else that may exist.
     pub(super) fn intent(&self) -> Digest {
         Digest::of(&self.body(None).to_string())
     }

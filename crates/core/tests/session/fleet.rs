@@ -217,7 +217,7 @@ impl Fleet {
         }
     }
 
-    /// An agent takes in the hub's next answer.
+    /// An agent receives the hub's next answer.
     pub fn receive(&mut self, stale: bool) {
         let agent = if stale {
             self.stale.as_mut()

@@ -41,7 +41,7 @@ pub enum Fate {
     Done,
     /// Nothing is written.
     Failed,
-    /// It is written, but the hub agent does not learn of it.
+    /// It is written, but the hub agent gets no answer.
     Lost,
 }
 
@@ -271,7 +271,7 @@ impl Hub {
         (self.fence, self.inbox) = (Fence::default(), Inbox::default());
     }
 
-    /// The stream is over for the hub. Writes that were under way come to their end, and nobody learns of it.
+    /// The stream is over for the hub. Writes that were under way come to their end, and nobody gets their answers.
     pub fn close(&mut self) {
         if let Some(stream) = self.stream.take() {
             for write in &stream.writing {

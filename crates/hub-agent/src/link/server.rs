@@ -140,7 +140,7 @@ impl Server {
                 tracing::warn!(
                     user = user.username,
                     cluster,
-                    "A session was refused: the user may not speak for it."
+                    "A session was refused: the user may not report for it."
                 );
                 return Err(bye(pb::ByeReason::Forbidden, text));
             }
@@ -150,7 +150,7 @@ impl Server {
             Some((slot, welcome)) => Ok((hello, slot, welcome)),
             None => Err(bye(
                 pb::ByeReason::Superseded,
-                format!("A newer agent speaks for {cluster}."),
+                format!("A newer agent of {cluster} has connected."),
             )),
         }
     }

@@ -39,7 +39,8 @@ pub async fn stand_by(config: Config, metrics: Metrics, stop: CancellationToken)
     ending.cancel();
     tasks.close();
     tasks.wait().await;
-    served.map_err(|cause| format!("Members cannot be told that this replica does not lead: {cause}."))
+    served
+        .map_err(|cause| format!("Members that connect to this replica get no answer that it does not lead: {cause}."))
 }
 
 struct Standby {

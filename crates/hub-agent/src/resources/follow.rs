@@ -28,7 +28,7 @@ type Apis = BTreeMap<(String, String), ServedApi>;
 #[derive(Default)]
 struct Known {
     discovered: Apis,
-    /// Groups and kinds that definitions serve, or did when discovery last told of them: it lags behind definitions and is
+    /// Groups and kinds that definitions serve, or did when discovery last listed them: it lags behind definitions and is
     /// not asked about them.
     custom: BTreeSet<(String, String)>,
     /// Groups of which nothing complete is known since the start.
@@ -213,7 +213,7 @@ impl Known {
         for group in self.unknown_groups.difference(&before) {
             tracing::warn!(
                 group,
-                "An API group has not told since the start what it serves; placements that select it, or namespaces with \
+                "An API group has not answered since the start which resources it serves; placements that select it, or namespaces with \
                  all that is in them, wait for it. Repair or delete its APIService, or name the group in \
                  --skipped-propagating-apis."
             );

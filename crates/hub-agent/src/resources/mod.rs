@@ -45,7 +45,7 @@ pub struct Resources {
 struct Table {
     /// By group and kind.
     watched: BTreeMap<(String, String), Watched>,
-    /// API groups that have not told since the start what they serve.
+    /// API groups that have not answered since the start which resources they serve.
     unknown_groups: BTreeSet<String>,
 }
 
@@ -114,7 +114,9 @@ impl Resources {
         }
         let mut groups = table.unknown_groups.iter();
         match groups.find(|group| self.lists.may_enable(group)) {
-            Some(group) => Err(format!("The API group {group:?} has not told yet what it serves.")),
+            Some(group) => Err(format!(
+                "The API group {group:?} has not answered yet which resources it serves."
+            )),
             None => Ok(()),
         }
     }

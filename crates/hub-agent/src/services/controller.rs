@@ -1,4 +1,4 @@
-//! Judges which exports of one service are in conflict: writes the condition on each record and tells the observers.
+//! Judges which exports of one service are in conflict: writes the condition on each record and notifies the observers.
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ impl Observers {
         self.0.lock().push(weak);
     }
 
-    pub(super) fn each(&self, tell: impl Fn(&dyn Observer)) {
+    pub(super) fn each(&self, notify: impl Fn(&dyn Observer)) {
         let mut observers = Vec::new();
         self.0.lock().retain(|observer| {
             let alive = observer.upgrade();
@@ -33,6 +33,6 @@ impl Observers {
             observers.extend(alive);
             keep
         });
-        observers.iter().for_each(|observer| tell(observer.as_ref()));
+        observers.iter().for_each(|observer| notify(observer.as_ref()));
     }
 }

@@ -20,7 +20,7 @@ use kit::index::{Change, Index};
 use serde_json::Value;
 
 use super::named::NamedPlacements;
-use super::{Family, Groups, Interest, MemberObject, MembersWithFinalizers, Roster, StatusCopy, Store};
+use super::{Groups, Interest, MemberObject, MembersWithFinalizers, Roster, ScopedIndexes, StatusCopy, Store};
 use crate::metrics::controllers;
 use crate::queues::Queues;
 
@@ -34,7 +34,7 @@ pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Sto
     let interest = Arc::new(Interest::default());
     let interner = Arc::new(Interner::default());
     let named = Arc::new(NamedPlacements::default());
-    let family = FamilyBuilder {
+    let builder = ScopedIndexesBuilder {
         queues,
         interner: &interner,
         namespaced,
@@ -47,7 +47,7 @@ pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Sto
         |kind| override_snapshots(kind, queues, &interest, &snapshots_of_override, &all_override_snapshots);
     Store {
         placements: placements(queues, &interest, &named, namespaced),
-        policy_snapshots: family.of(
+        policy_snapshots: builder.of(
             (
                 kinds::CLUSTER_SCHEDULING_POLICY_SNAPSHOT,
                 kinds::SCHEDULING_POLICY_SNAPSHOT,
@@ -56,7 +56,7 @@ pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Sto
             |snapshot: &PolicySnapshot| parent(&snapshot.meta),
             notified_of_policy,
         ),
-        resource_snapshots: family.of(
+        resource_snapshots: builder.of(
             (kinds::CLUSTER_RESOURCE_SNAPSHOT, kinds::RESOURCE_SNAPSHOT),
             |value, interner| {
                 let mut snapshot = text(ResourceSnapshot::from_value(value))?;
@@ -66,17 +66,17 @@ pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Sto
             |snapshot: &ResourceSnapshot| parent(&snapshot.meta),
             |_, _| Vec::new(),
         ),
-        bindings: family.of(
+        bindings: builder.of(
             (kinds::CLUSTER_RESOURCE_BINDING, kinds::RESOURCE_BINDING),
             |value, _| text(Binding::from_value(value)),
             |binding: &Binding| parent(&binding.meta),
             notified_of_binding,
         ),
-        works: works(&family, &with_finalizers),
+        works: works(&builder, &with_finalizers),
         with_finalizers,
-        status_copies: FamilyBuilder {
+        status_copies: ScopedIndexesBuilder {
             namespaced: false,
-            ..family
+            ..builder
         }
         .of(
             (
@@ -117,23 +117,23 @@ pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Sto
 
 /// What indexes grouped by placement have in common.
 #[derive(Clone, Copy)]
-struct FamilyBuilder<'a> {
+struct ScopedIndexesBuilder<'a> {
     queues: &'a Arc<Queues>,
     interner: &'a Arc<Interner>,
     namespaced: bool,
 }
 
-impl FamilyBuilder<'_> {
+impl ScopedIndexesBuilder<'_> {
     fn of<T: Send + Sync + 'static>(
         &self,
         kinds: (Resource, Resource),
         read: Read<T>,
         owner: fn(&T) -> Option<PlacementKey>,
         notified: Notified<T>,
-    ) -> Family<T> {
+    ) -> ScopedIndexes<T> {
         let groups = Arc::new(Groups::default());
         let index = |kind| self.index(kind, read, owner, notified, &groups, |_| {});
-        Family {
+        ScopedIndexes {
             cluster: index(kinds.0),
             namespaced: self.namespaced.then(|| index(kinds.1)),
             groups,
@@ -166,12 +166,12 @@ impl FamilyBuilder<'_> {
     }
 }
 
-fn works(family: &FamilyBuilder<'_>, with_finalizers: &Arc<MembersWithFinalizers>) -> Family<Work> {
+fn works(builder: &ScopedIndexesBuilder<'_>, with_finalizers: &Arc<MembersWithFinalizers>) -> ScopedIndexes<Work> {
     let (groups, with_finalizers) = (Arc::default(), Arc::clone(with_finalizers));
     let read: Read<Work> = |value, _| text(Work::from_value(value));
     let also = move |change: &Change<Work>| with_finalizers.apply(change);
-    Family {
-        cluster: family.index(kinds::WORK, read, Work::placement, |_, _| Vec::new(), &groups, also),
+    ScopedIndexes {
+        cluster: builder.index(kinds::WORK, read, Work::placement, |_, _| Vec::new(), &groups, also),
         namespaced: None,
         groups,
     }
@@ -182,7 +182,7 @@ fn placements(
     interest: &Arc<Interest>,
     named: &Arc<NamedPlacements>,
     namespaced: bool,
-) -> Family<Placement> {
+) -> ScopedIndexes<Placement> {
     let build = |kind: Resource| {
         let (queues, interest, named) = (Arc::clone(queues), Arc::clone(interest), Arc::clone(named));
         Index::builder(kind.clone(), |value| text(Placement::from_value(value)).map(Some))
@@ -205,7 +205,7 @@ fn placements(
             })
             .build()
     };
-    Family {
+    ScopedIndexes {
         cluster: build(kinds::CLUSTER_RESOURCE_PLACEMENT),
         namespaced: namespaced.then(|| build(kinds::RESOURCE_PLACEMENT)),
         groups: Arc::default(),

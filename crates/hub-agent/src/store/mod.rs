@@ -36,7 +36,7 @@ pub use interest::Interest;
 use crate::queues::Queues;
 
 /// Indexes of one kind of objects in both scopes, grouped by placement.
-pub struct Family<T> {
+pub struct ScopedIndexes<T> {
     cluster: Arc<Index<T>>,
     namespaced: Option<Arc<Index<T>>>,
     groups: Arc<Groups<PlacementKey, T>>,
@@ -56,13 +56,13 @@ pub struct Store {
     pub interest: Arc<Interest>,
     /// Content of manifests, held once.
     pub interner: Arc<Interner>,
-    placements: Family<Placement>,
-    policy_snapshots: Family<PolicySnapshot>,
-    resource_snapshots: Family<ResourceSnapshot>,
-    bindings: Family<Binding>,
-    works: Family<Work>,
+    placements: ScopedIndexes<Placement>,
+    policy_snapshots: ScopedIndexes<PolicySnapshot>,
+    resource_snapshots: ScopedIndexes<ResourceSnapshot>,
+    bindings: ScopedIndexes<Binding>,
+    works: ScopedIndexes<Work>,
     with_finalizers: Arc<MembersWithFinalizers>,
-    status_copies: Family<StatusCopy>,
+    status_copies: ScopedIndexes<StatusCopy>,
     overrides: (Arc<Index<Override>>, Arc<Index<Override>>),
     override_snapshots: (Arc<Index<OverrideSnapshot>>, Arc<Index<OverrideSnapshot>>),
     snapshots_of_override: Arc<Groups<ObjectKey, OverrideSnapshot>>,
@@ -280,7 +280,7 @@ impl Store {
     }
 }
 
-impl<T: Send + Sync + 'static> Family<T> {
+impl<T: Send + Sync + 'static> ScopedIndexes<T> {
     fn collect(&self, all: &mut BTreeMap<Resource, Arc<dyn AnyIndex>>) {
         all.insert(self.cluster.resource().clone(), Arc::clone(&self.cluster) as _);
         if let Some(index) = &self.namespaced {

@@ -170,7 +170,7 @@ impl Executor {
     }
 
     /// Sends a write. `None` when there is nothing to patch any more: of an object that somebody else has deleted the
-    /// watch tells.
+    /// watch delivers.
     async fn send(&self, write: &Write) -> Result<Option<Answer>, Error> {
         let Target {
             resource, namespace, ..

@@ -37,7 +37,7 @@ const HEALTHY: Duration = Duration::from_secs(20);
 /// Servers send a bookmark every minute. A watch on which nothing arrives for this long is not trusted any more.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// The longest silence that is put up with from a server that sends no bookmarks, so that it is not listed all the time.
+/// The longest silence that is allowed to a server that sends no bookmarks, so that it is not listed all the time.
 const MAX_SILENCE: Duration = Duration::from_secs(3600);
 
 /// A server that closes a watch this long before it must have ended, or later, does so because its time is over.
@@ -198,7 +198,7 @@ impl Watch {
             if was_healthy {
                 course.short_lived.reset();
             }
-            // A server that ends watches at once, again and again, is not to be hammered.
+            // A server that ends watches at once, again and again, must not get requests in a hot loop.
             let wait = match &end {
                 _ if !was_healthy => course.short_lived.failed(),
                 End::Broken(_) | End::BadEvent(_) => course.short_lived.failed(),

@@ -1,7 +1,7 @@
 //! A watch kept in memory: list once, then follow, for good.
 //!
 //! An [`Index`] holds the trimmed items of one API. It lists the objects page by page, follows the watch with
-//! bookmarks, lists anew only when the server has forgotten the history or has gone back behind what it has delivered before,
+//! bookmarks, lists anew only when the server no longer keeps the history or has gone back behind what it has delivered before,
 //! and then delivers also the deletions that it missed. An object that cannot be read is skipped and named
 //! ([`Index::unreadable`]); a handler that panics gets its change again; a task that panics is started again.
 //! [`Index::is_live`] says whether changes are delivered now: only then does the index show that nothing has changed.

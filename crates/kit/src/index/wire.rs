@@ -45,7 +45,7 @@ pub(super) struct Head {
 /// Why a list has to be made anew although there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relist {
-    /// The server has forgotten what happened since our version.
+    /// The server no longer keeps the events since our version.
     Expired,
     /// The server does not know our version yet, as after its storage was restored from an older state.
     Ahead,
@@ -85,9 +85,9 @@ impl Relist {
 
     pub(super) fn sentence(self) -> &'static str {
         match self {
-            Self::Expired => "The server has forgotten the history; listing anew.",
+            Self::Expired => "The server no longer keeps the history; listing anew.",
             Self::Ahead => {
-                "The server is behind what it has told before, as after a restore of its storage; listing anew."
+                "The server is behind what it has sent before, as after a restore of its storage; listing anew."
             }
             Self::Rewound => {
                 "Another watch has found that the server's history has gone back, as after a restore of its storage; listing anew."

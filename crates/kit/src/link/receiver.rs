@@ -49,7 +49,7 @@ pub struct Options {
     pub window: u32,
     /// Least time between the two full syncs that a large removal needs.
     pub confirm_after: Duration,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
 }
 
@@ -368,7 +368,7 @@ impl<T: Topic, H: Handler<T>> Receiver<T, H> {
 
     /// Asks the sender for everything again, soon, and later each time that it does not help.
     fn resync_soon(&mut self) {
-        if self.resync.ask() {
+        if self.resync.request() {
             self.inbox.lock().distrust();
         }
     }

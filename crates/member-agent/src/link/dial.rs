@@ -99,7 +99,7 @@ impl Dial for Dialer {
                 } else if is_answered.load(Ordering::Relaxed) {
                     Ended::busy("connect", text)
                 } else {
-                    // Who takes the connection and hangs up without a word is no hub: a load balancer does so for as long
+                    // Whatever accepts the connection and closes it without an answer is no hub: a load balancer does so for as long
                     // as it has none.
                     Ended::away("connect", text)
                 })
@@ -231,7 +231,7 @@ mod tests {
     /// A load balancer without a hub behind it takes connections all the same, and closes them before or after it has
     /// read what is sent.
     #[tokio::test]
-    async fn who_takes_the_connection_and_hangs_up_is_no_hub() {
+    async fn a_server_that_accepts_and_closes_the_connection_is_no_hub() {
         use tokio::io::AsyncReadExt as _;
         kit::install_crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -21,7 +21,7 @@ pub(super) struct Ended {
 /// Who is to blame, which decides how soon another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The hub is away: nothing answers at its address, what takes the connection hangs up without a word, as a load
+    /// The hub is away: nothing answers at its address, what accepts the connection closes it without an answer, as a load
     /// balancer does, or an open stream broke.
     Away,
     /// Somebody says that the hub is not there or not ready: a proxy in its place, or the hub itself.

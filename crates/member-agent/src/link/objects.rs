@@ -163,7 +163,7 @@ impl Keeper {
     /// Waits until there is something to do.
     async fn wait(&mut self) {
         if !self.changed.lock().is_empty() {
-            self.repair.ask();
+            self.repair.request();
         }
         tokio::select! {
             () = self.shared.wake.notified() => {}

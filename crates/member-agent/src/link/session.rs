@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
     /// The hub ends: this member goes at a time of its own before the deadline, so that not all come back at once.
     fn drain(&mut self, drain: pb::Drain) {
         let (server, since) = self.began;
-        // By the hub's clock, which need not be ours. Who names no times wants us gone now.
+        // By the hub's clock, which need not be ours. Without times the member disconnects now.
         let deadline = drain.deadline.and_then(convert::time_from_wire);
         let whole = deadline
             .zip(server)

@@ -119,7 +119,7 @@ impl Handovers {
 }
 
 /// A Work and the others of its placement, as they are while it is processed.
-pub(super) struct Family {
+pub(super) struct PlacementWorks {
     others: Vec<Arc<Item>>,
     /// How many changes there had been.
     pub(super) changes: u64,
@@ -137,7 +137,7 @@ struct Answers {
     is_refused: bool,
 }
 
-impl Family {
+impl PlacementWorks {
     /// The Work among the others.
     pub(super) fn siblings<'a>(&'a self, work: &'a Work) -> Siblings<'a> {
         Siblings::of(work, self.others.iter().map(|item| &item.work))
@@ -168,38 +168,38 @@ impl Family {
 
 impl Applier {
     /// The other Works of a Work's placement as they are now.
-    pub(super) fn family(&self, work: &Work) -> Family {
+    pub(super) fn placement_works(&self, work: &Work) -> PlacementWorks {
         let (names, changes) = self.handovers.others(work);
         let others: Vec<_> = names
             .iter()
             .filter_map(|name| self.works.get(&ObjectKey::namespaced(&self.namespace, name)))
             .collect();
-        let mut family = Family {
+        let mut placement_works = PlacementWorks {
             others,
             changes,
             waited: Duration::ZERO,
             answers: Mutex::default(),
         };
-        let arrival = family.siblings(work).arrival();
-        family.waited = self
+        let arrival = placement_works.siblings(work).arrival();
+        placement_works.waited = self
             .work_states
             .waited(&work.name, work.generation, arrival, Instant::now());
-        family
+        placement_works
     }
 
     /// What these Works say about an object that their AppliedWorks own. Those that are on the hub no more are left out.
     pub(super) async fn claims(
         &self,
         work: &Work,
-        family: &Family,
+        placement_works: &PlacementWorks,
         (ordinal, object): (usize, &Identity),
         names: Vec<String>,
     ) -> Result<BTreeMap<String, WorkClaim>, Error> {
         let mut claims = BTreeMap::new();
-        let siblings = family.siblings(work);
+        let siblings = placement_works.siblings(work);
         for name in names {
             if let Some(claim) = siblings.claim(&name, object) {
-                family.note(ordinal, &name, claim);
+                placement_works.note(ordinal, &name, claim);
                 claims.insert(name, claim);
             } else if self.exists(&name).await? {
                 claims.insert(name, WorkClaim::Keeps);

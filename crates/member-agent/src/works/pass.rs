@@ -19,7 +19,7 @@ use kit::queue::Action;
 use kit::{Error, ObjectKey};
 use serde_json::Value;
 
-use super::handover::{self, Family};
+use super::handover::{self, PlacementWorks};
 use super::namespaces;
 use super::preconditions::Preconditions;
 use super::unwatched;
@@ -105,8 +105,8 @@ impl Applier {
 
     /// Everything between reading the manifests and the next look. Answers also whether all is as wanted.
     async fn process(&self, key: &ObjectKey, work: &Work, records: &mut [Record]) -> Result<(Action, bool), Error> {
-        let family = self.family(work);
-        let (applied_work, status, kept) = match self.prepare(key, work, records, &family).await? {
+        let placement_works = self.placement_works(work);
+        let (applied_work, status, kept) = match self.prepare(key, work, records, &placement_works).await? {
             Preconditions::Met {
                 applied_work,
                 status,
@@ -123,7 +123,9 @@ impl Applier {
             mirror: work.mirror,
         };
         self.placed.register(&work.name, object_refs(records), work.mirror);
-        let mut ends = self.apply_in_waves((work, &family), &terms, &status, records).await;
+        let mut ends = self
+            .apply_in_waves((work, &placement_works), &terms, &status, records)
+            .await;
         let mut entries: Vec<_> = records
             .iter()
             .map(|record| Entry {
@@ -175,7 +177,7 @@ impl Applier {
             wait = wait.min(DEFINITION_PENDING);
             self.work_states.bring_forward(&work.name, wait);
         }
-        wait = wait.min(self.hand_over(work, &family, keeps, &entries));
+        wait = wait.min(self.hand_over(work, &placement_works, keeps, &entries));
         self.enqueue_waiting_for_namespaces(&entries);
         if self.waits_no_longer(&work.name, &entries).await {
             self.work_states.bring_forward(&work.name, Duration::ZERO);
@@ -191,12 +193,12 @@ impl Applier {
     }
 
     /// Enqueues Works whose objects were taken, and notes whether this one waits for others. Answers when the next pass is due.
-    fn hand_over(&self, work: &Work, family: &Family, keeps: bool, entries: &[Entry]) -> Duration {
+    fn hand_over(&self, work: &Work, placement_works: &PlacementWorks, keeps: bool, entries: &[Entry]) -> Duration {
         let is_owned = |entry: &Entry| entry.outcome.live.as_ref().is_some_and(|live| live.owned);
         let owned = entries.iter().enumerate().filter(|(_, entry)| is_owned(entry));
-        self.enqueue_waiting(work, &family.yielded(owned.map(|(ordinal, _)| ordinal)));
-        let waits = keeps || family.is_refused();
-        let has_changed = self.handovers.wait(work, waits, family.changes);
+        self.enqueue_waiting(work, &placement_works.yielded(owned.map(|(ordinal, _)| ordinal)));
+        let waits = keeps || placement_works.is_refused();
+        let has_changed = self.handovers.wait(work, waits, placement_works.changes);
         let wait = match (has_changed, keeps) {
             (true, _) => Duration::ZERO,
             (false, true) => handover::LOOK_AGAIN,
@@ -234,7 +236,7 @@ impl Applier {
     /// Applies the records in ascending waves; what depends on definitions of an earlier wave is found in between.
     async fn apply_in_waves(
         &self,
-        among: (&Work, &Family),
+        among: (&Work, &PlacementWorks),
         terms: &Terms,
         status: &WorkStatus,
         records: &mut [Record],
@@ -294,7 +296,7 @@ impl Applier {
 
     async fn run_pipeline(
         &self,
-        (work, family): (&Work, &Family),
+        (work, placement_works): (&Work, &PlacementWorks),
         terms: &Terms,
         record: &Record,
         (object_ref, unseen, history): (&ObjectRef, bool, WriteHistory),
@@ -304,7 +306,7 @@ impl Applier {
         let first = pipeline.start(unseen);
         let target = (record.ordinal, &object, object_ref);
         let decide = |answer| pipeline.answer(answer);
-        if let Some(end) = self.drive((work, family), target, first, decide).await {
+        if let Some(end) = self.drive((work, placement_works), target, first, decide).await {
             return end;
         }
         let reason = format!("the manifest is not applied after {MAX_REQUESTS} requests");
@@ -320,7 +322,7 @@ impl Applier {
     /// Sends requests and hands in their answers until a manifest is done. `None` when [`MAX_REQUESTS`] do not suffice.
     async fn drive(
         &self,
-        (work, family): (&Work, &Family),
+        (work, placement_works): (&Work, &PlacementWorks),
         (ordinal, object, object_ref): (usize, &Identity, &ObjectRef),
         mut next: Next,
         mut decide: impl FnMut(Answer) -> Next + Send,
@@ -328,13 +330,15 @@ impl Applier {
         for _ in 0..MAX_REQUESTS {
             let answer = match next {
                 Next::Done(end) => return Some(end),
-                Next::Send(Request::Works(names)) => match self.claims(work, family, (ordinal, object), names).await {
-                    Ok(claims) => Answer::Works(claims),
-                    Err(err) => Answer::Failed(Failure {
-                        kind: FailureKind::Other,
-                        message: err.to_string(),
-                    }),
-                },
+                Next::Send(Request::Works(names)) => {
+                    match self.claims(work, placement_works, (ordinal, object), names).await {
+                        Ok(claims) => Answer::Works(claims),
+                        Err(err) => Answer::Failed(Failure {
+                            kind: FailureKind::Other,
+                            message: err.to_string(),
+                        }),
+                    }
+                }
                 Next::Send(request) => self.member.send(object_ref, request).await,
             };
             next = decide(answer);
@@ -445,7 +449,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_that_no_wave_ends_does_not_keep_a_pass_from_its_end() {
         let (applier, work, record) = applier();
-        let family = applier.family(&work);
+        let placement_works = applier.placement_works(&work);
         let terms = Terms {
             owner: Owner {
                 name: "w".to_owned(),
@@ -458,7 +462,7 @@ mod tests {
         let mut records = vec![record];
         let status = WorkStatus::default();
         let mut ends = applier
-            .apply_in_waves((&work, &family), &terms, &status, &mut records)
+            .apply_in_waves((&work, &placement_works), &terms, &status, &mut records)
             .await;
         assert!(ends.is_empty(), "{ends:?}");
         let end = end_of(&records[0], &mut ends);
@@ -468,7 +472,7 @@ mod tests {
     #[tokio::test]
     async fn requests_for_one_manifest_are_bounded() {
         let (applier, work, record) = applier();
-        let family = applier.family(&work);
+        let placement_works = applier.placement_works(&work);
         let object = record.identity.unwrap();
         let resource = apply::Resource {
             group: String::new(),
@@ -485,7 +489,7 @@ mod tests {
             again()
         };
         let end = applier
-            .drive((&work, &family), (0, &object, &object_ref), again(), endless)
+            .drive((&work, &placement_works), (0, &object, &object_ref), again(), endless)
             .await;
         assert!(end.is_none(), "{end:?}");
         assert_eq!(answers, MAX_REQUESTS);

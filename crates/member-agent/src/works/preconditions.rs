@@ -14,7 +14,7 @@ use kit::writer::{Deletion, Patch};
 use kit::{Error, ObjectKey};
 use serde_json::{Value, json};
 
-use super::handover::Family;
+use super::handover::PlacementWorks;
 use super::{Applier, MANIFESTS_AT_ONCE};
 use crate::member::{NotServed, ObjectRef};
 
@@ -46,22 +46,24 @@ impl Applier {
         key: &ObjectKey,
         work: &Work,
         records: &[Record],
-        family: &Family,
+        placement_works: &PlacementWorks,
     ) -> Result<Preconditions, Error> {
         let known = self.applied_works.get(&ObjectKey::cluster(&work.name));
         if known.as_ref().is_some_and(|known| known.deleted.is_some()) {
             return Ok(Preconditions::Wait(FORMER_APPLIED_WORK));
         }
-        if family.siblings(work).is_early(family.waited) {
-            let has_changed = self.handovers.wait(work, true, family.changes);
-            let wait = apply::EARLY_WAIT.saturating_sub(family.waited);
+        if placement_works.siblings(work).is_early(placement_works.waited) {
+            let has_changed = self.handovers.wait(work, true, placement_works.changes);
+            let wait = apply::EARLY_WAIT.saturating_sub(placement_works.waited);
             return Ok(Preconditions::Wait(if has_changed { Duration::ZERO } else { wait }));
         }
         let nothing = AppliedWork::default();
         let before = known.as_deref().unwrap_or(&nothing);
         let left_overs = apply::left_overs(work, before, records);
         // Left-overs go before the list that names them is replaced.
-        let kept = self.remove_left_overs((work, family), before, &left_overs).await?;
+        let kept = self
+            .remove_left_overs((work, placement_works), before, &left_overs)
+            .await?;
         let (mut held, mut announcement) = (None, None);
         match apply::announcement(work, before, records, &kept, &self.now()) {
             Announcement::Known => {}
@@ -257,7 +259,7 @@ impl Applier {
     /// Answers which of them are kept for another Work.
     async fn remove_left_overs(
         &self,
-        (work, family): (&Work, &Family),
+        (work, placement_works): (&Work, &PlacementWorks),
         owner: &AppliedWork,
         left_overs: &[WorkResourceIdentifier],
     ) -> Result<Vec<WorkResourceIdentifier>, Error> {
@@ -265,9 +267,9 @@ impl Applier {
             name: owner.name.clone(),
             uid: owner.uid.clone(),
         };
-        let siblings = family.siblings(work);
+        let siblings = placement_works.siblings(work);
         let fate = |left_over: &WorkResourceIdentifier| {
-            Identity::of(left_over).map_or(Fate::Release, |object| siblings.fate(&object, family.waited))
+            Identity::of(left_over).map_or(Fate::Release, |object| siblings.fate(&object, placement_works.waited))
         };
         let removals: Vec<_> = left_overs
             .iter()

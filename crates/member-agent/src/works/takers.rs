@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use kit::{Error, ObjectKey};
 
-use super::handover::Family;
+use super::handover::PlacementWorks;
 use super::{Applier, MANIFESTS_AT_ONCE};
 
 impl Applier {
@@ -22,14 +22,14 @@ impl Applier {
         work: &Work,
         owner: &AppliedWork,
     ) -> Result<bool, Error> {
-        let family = self.family(work);
+        let placement_works = self.placement_works(work);
         let mut waits = false;
-        if family.siblings(work).any_stays() {
+        if placement_works.siblings(work).any_stays() {
             let reference = Owner {
                 name: owner.name.clone(),
                 uid: owner.uid.clone(),
             };
-            let kept = kept(work, owner, &family);
+            let kept = kept(work, owner, &placement_works);
             let step = deletion::handover(work, self.clock.now(), self.settings.deletion_wait);
             if step != Handover::Wait && !kept.is_empty() {
                 self.follow_recorded(work, owner).await?;
@@ -43,7 +43,7 @@ impl Applier {
                 }
             };
         }
-        let has_changed = self.handovers.wait(work, waits, family.changes);
+        let has_changed = self.handovers.wait(work, waits, placement_works.changes);
         if has_changed {
             self.queue.add(work.name.clone());
         }
@@ -131,13 +131,13 @@ impl Kept<'_> {
     }
 }
 
-fn kept<'a>(work: &'a Work, owner: &'a AppliedWork, family: &Family) -> Vec<Kept<'a>> {
-    let siblings = family.siblings(work);
+fn kept<'a>(work: &'a Work, owner: &'a AppliedWork, placement_works: &PlacementWorks) -> Vec<Kept<'a>> {
+    let siblings = placement_works.siblings(work);
     let recorded = apply::recorded(work, owner);
     let mut seen = BTreeSet::new();
     let kept = recorded.filter_map(|identifier| {
         let object = Identity::of(identifier).filter(|object| seen.insert(object.clone()))?;
-        (siblings.fate(&object, family.waited) == Fate::Keep).then(|| Kept {
+        (siblings.fate(&object, placement_works.waited) == Fate::Keep).then(|| Kept {
             identifier,
             taker: siblings.taker(&object).map(str::to_owned),
         })

@@ -86,7 +86,7 @@ impl WorkStates {
         })
     }
 
-    /// Notes that a Work is being deleted, of which no pass has told how its objects were.
+    /// Notes that a Work is being deleted, for which no pass has recorded the state of its objects.
     pub(super) fn follow_deletion(&self, name: &str) {
         self.with(name, |state| state.in_deletion = true);
     }

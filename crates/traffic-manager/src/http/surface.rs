@@ -106,7 +106,7 @@ impl Surface {
         }
     }
 
-    /// Answers a request. `scheme` is what the connection speaks.
+    /// Answers a request. `scheme` is the scheme of the connection.
     ///
     /// # Errors
     /// When an interceptor breaks the connection.

@@ -47,7 +47,7 @@ pub enum Routing {
     Performance,
 }
 
-/// What a probe speaks.
+/// The protocol of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Protocol {
@@ -62,7 +62,7 @@ pub enum Protocol {
 /// How endpoints are watched.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Monitor {
-    /// What probes speak.
+    /// The protocol of probes.
     pub protocol: Protocol,
     /// Port of the endpoint.
     pub port: u16,

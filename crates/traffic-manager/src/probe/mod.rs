@@ -1,5 +1,5 @@
 //! Watches endpoints: what is probed follows from the state, each endpoint has a task of its own, and what the probes come
-//! to goes to the engine when it is news.
+//! to goes to the engine when it is a change.
 
 mod http;
 mod plan;

@@ -28,7 +28,7 @@ pub struct Plan {
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// What it speaks.
+    /// Its protocol.
     pub protocol: Protocol,
     /// Where it goes.
     pub destination: Destination,

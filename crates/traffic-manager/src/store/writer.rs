@@ -12,7 +12,7 @@ pub struct Writer {
     batches: mpsc::Sender<(Batch, oneshot::Sender<Result<(), StoreError>>)>,
 }
 
-/// Tells when the thread has closed the store.
+/// Resolves when the thread has closed the store.
 #[derive(Debug)]
 pub struct Closed(oneshot::Receiver<()>);
 

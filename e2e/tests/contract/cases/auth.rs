@@ -122,7 +122,7 @@ async fn accounts_have_no_rights(cx: Cx) -> Result<()> {
     robot.get("/apis").await?.ok().map(drop)
 }
 
-/// Asks until a right that was just given is in force: authorizers learn of bindings by watching.
+/// Tries until a right that was just given is in force: authorizers follow bindings by watching.
 async fn until_allowed(cx: &Cx, path: &str) -> Result<Value> {
     cx.until(path, "was allowed", |answer| answer.code == 200).await?.ok()
 }

@@ -82,7 +82,7 @@ impl<H: Handler> Changes<H> {
 
     /// Requests a full sync from the member, soon, and later each time that it does not help.
     pub(super) fn resync_soon(&mut self, context: &Context) {
-        if self.resync.ask() {
+        if self.resync.request() {
             self.inbox(context, |inbox| inbox.distrust());
         }
     }

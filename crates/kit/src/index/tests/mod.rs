@@ -228,7 +228,7 @@ async fn lists_by_page_follows_and_relists_when_the_history_is_gone() {
     settle().await;
     assert_eq!(take(&log), ["n/a 1->6", "n/b 3->-"]);
 
-    // The watch resumes where the bookmark was; then the server has forgotten, and a relist finds what was missed.
+    // The watch resumes where the bookmark was; then the server no longer keeps the events, and a relist finds what was missed.
     let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410}});
     // A list comes first that shows its version, because it ended the watch before its time.
     server.list("9", None, &[]);
@@ -325,19 +325,19 @@ fn an_item_that_is_left_out_counts_as_gone() {
 #[test]
 fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
     let (index, log) = index();
-    let heard = |version: &str| index.put(object("a", version), Source::Watch).unwrap();
-    heard("1");
+    let put = |version: &str| index.put(object("a", version), Source::Watch).unwrap();
+    put("1");
     take(&log);
     // We write twice; in between somebody else does, which our second answer already holds.
     index.fold(object("a", "2")).unwrap();
     index.fold(object("a", "4")).unwrap();
     assert_eq!(take(&log), ["n/a 1->2 fold", "n/a 2->4 fold"]);
-    heard("2");
+    put("2");
     assert!(take(&log).is_empty(), "an echo");
-    heard("3");
+    put("3");
     assert_eq!(take(&log), ["n/a 4->4"], "not ours");
-    heard("4");
-    heard("3");
+    put("4");
+    put("3");
     assert!(take(&log).is_empty(), "an echo, and a repetition");
 
     // A list does not show what it passes over.
@@ -346,7 +346,7 @@ fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
     index.put(object("a", "6"), Source::List).unwrap();
     assert_eq!(take(&log), ["n/a 6->6"]);
     index.put(object("a", "6"), Source::List).unwrap();
-    heard("6");
+    put("6");
     assert!(take(&log).is_empty());
 
     // Word of an earlier incarnation is none of the new one.
@@ -354,6 +354,6 @@ fn what_an_answer_has_brought_of_others_is_told_once_the_watch_tells_of_it() {
     reborn["metadata"]["uid"] = "u2".into();
     index.fold(reborn).unwrap();
     take(&log);
-    heard("8");
+    put("8");
     assert!(take(&log).is_empty());
 }

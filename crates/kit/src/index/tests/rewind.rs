@@ -237,7 +237,7 @@ async fn the_answer_to_a_write_tells_how_far_the_server_was() {
     let _running = run(&index, &client);
     tokio::time::sleep(30 * SECOND).await;
     let backup = etcd.objects();
-    // The server ends before the watch has told of the write.
+    // The server ends before the watch has delivered the write.
     index.fold(object("x", "1005")).unwrap();
     etcd.stop();
     tokio::time::sleep(SECOND).await;
