@@ -22,47 +22,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::balancers::Balancers;
 use crate::conditions::changes;
+use crate::key::{Key, Kind};
 use crate::options::Options;
+use crate::pod_state::is_behind;
 
 /// For one request.
 const DEADLINE: Duration = Duration::from_secs(30);
 const FIELD_MANAGER: &str = "fairway-workloads";
-
-/// What a key is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Node,
-    Pod,
-    Service,
-    Deployment,
-    ReplicaSet,
-    StatefulSet,
-    DaemonSet,
-    Job,
-    /// The EndpointSlice of the Service of that name.
-    Endpoints,
-}
-
-/// The key of one object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    pub kind: Kind,
-    /// Empty for nodes.
-    pub namespace: String,
-    pub name: String,
-}
-
-impl Key {
-    /// The key of a watched object.
-    pub fn of<K: ResourceExt>(kind: Kind, object: &K) -> Self {
-        Self {
-            kind,
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-        }
-    }
-}
 
 /// The watched objects. Without controllers only the first three are watched.
 #[derive(Debug)]
@@ -88,6 +56,8 @@ pub struct Context {
     pub bound: Mutex<BTreeMap<String, String>>,
     /// Addresses that were given to Services, whether seen in their status yet or not.
     pub addresses: Mutex<BTreeMap<String, Key>>,
+    /// The servers behind load balancers, where there are any.
+    pub balancers: Option<Balancers>,
 }
 
 impl Context {
@@ -112,6 +82,16 @@ impl Context {
     /// The Pods that an object controls, by name.
     pub fn pods_of(&self, owner: &str) -> BTreeMap<String, Arc<Pod>> {
         owned(&self.stores.pods, owner)
+    }
+
+    /// The Pods that a Service stands for, whether they are ready or not, by name.
+    pub fn pods_behind(&self, namespace: &str, selector: Option<&BTreeMap<String, String>>) -> Vec<Arc<Pod>> {
+        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
+            return Vec::new();
+        };
+        let mut pods = self.stores.pods.state_filter(|pod| is_behind(pod, namespace, selector));
+        pods.sort_by_key(|pod| pod.name_any());
+        pods
     }
 
     /// Queues every Pod that waits for a node.

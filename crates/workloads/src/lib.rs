@@ -1,7 +1,8 @@
 //! Makes workloads report what a healthy cluster would, where no kubelet runs.
 //!
 //! [`Simulator`] stands in for scheduler, kubelet and load balancer for one cluster: it keeps Node objects ready, binds and
-//! runs Pods, and gives load balancer Services an address. Where no controller manager runs either it plays the
+//! runs Pods, and gives load balancer Services an address, at which it answers HTTP requests in the place of their ready
+//! Pods where that is asked for ([`Options::serve_as`]). Where no controller manager runs either it plays the
 //! workload controllers as well ([`Options::controllers`]): Deployment, ReplicaSet, StatefulSet, DaemonSet, Job and
 //! the EndpointSlices of Services.
 //!
@@ -13,9 +14,11 @@
 //! Failures on demand: a container image that begins with [`FAILING_IMAGE`] never becomes ready, and a node with the
 //! annotation [`NODE_READY_ANNOTATION`]` = "false"` is not ready, nor is any Pod on it.
 
+mod balancers;
 mod conditions;
 mod context;
 mod controllers;
+mod key;
 mod nodes;
 mod options;
 mod pod_state;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::NODE_READY_ANNOTATION;
 use crate::conditions::{as_json, condition};
-use crate::context::{Context, Key, is, within};
+use crate::context::{Context, is, within};
+use crate::key::Key;
 use crate::options::Options;
 
 /// Keeps new Pods away from a node that is not ready.

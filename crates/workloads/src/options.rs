@@ -16,6 +16,10 @@ pub struct Options {
     pub controllers: bool,
     /// Load balancers get the addresses from 1 to 254 of this /24 network.
     pub load_balancer_network: [u8; 3],
+    /// What HTTP servers answer that stand for the Pods behind load balancers, usually the cluster's name. They listen at
+    /// the load balancers' addresses and the Services' TCP ports while a Pod is ready, so
+    /// [`Self::load_balancer_network`] must be one on loopback. Without it nobody listens.
+    pub serve_as: Option<String>,
 }
 
 /// What a node has.
@@ -41,6 +45,7 @@ impl Default for Options {
             node_labels: BTreeMap::new(),
             controllers: false,
             load_balancer_network: [172, 18, 255],
+            serve_as: None,
         }
     }
 }

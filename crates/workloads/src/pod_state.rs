@@ -1,6 +1,9 @@
 //! What the status of a Pod says.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 
 /// Whether a Pod ran to its end.
 pub fn is_over(pod: &Pod) -> bool {
@@ -28,4 +31,19 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// Whether an event about this Pod may mean that a node has more room than before.
 pub fn leaves_room(pod: &Pod) -> bool {
     !is_active(pod)
+}
+
+/// Whether a Service with this selector stands for the Pod: it is one of its Pods and has an address.
+pub fn is_behind(pod: &Pod, namespace: &str, selector: &BTreeMap<String, String>) -> bool {
+    let labels = pod.labels();
+    let addressed = pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some());
+    pod.namespace().as_deref() == Some(namespace)
+        && addressed
+        && !is_over(pod)
+        && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// Whether new connections may go to a Pod that a Service stands for.
+pub fn serves(pod: &Pod) -> bool {
+    is_ready(pod) && pod.metadata.deletion_timestamp.is_none()
 }

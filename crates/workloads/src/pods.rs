@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::FAILING_IMAGE;
 use crate::conditions::{as_json, condition, time};
-use crate::context::{Context, Key, within};
+use crate::context::{Context, within};
+use crate::key::Key;
 use crate::nodes::is_ready as node_is_ready;
 use crate::pod_state::{is_active, is_over};
 use crate::schedule;

@@ -23,7 +23,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{Context, Key, Kind, Stores, controller, is, within};
+use crate::balancers::Balancers;
+use crate::context::{Context, Stores, controller, is, within};
+use crate::key::{Key, Kind};
 use crate::options::Options;
 use crate::{NODE_READY_ANNOTATION, controllers, nodes, pod_state, pods, services};
 
@@ -113,6 +115,7 @@ fn watch(
     let controllers = options.controllers;
     let (client, queue) = (client.clone(), Queue::new(BACKOFF));
     let (bound, addresses) = (Mutex::default(), Mutex::default());
+    let balancers = options.serve_as.as_deref().map(Balancers::new);
     let cx = Arc::new(Context {
         client,
         options,
@@ -120,6 +123,7 @@ fn watch(
         queue,
         bound,
         addresses,
+        balancers,
     });
     let mut feeds = Feeds {
         cx: cx.clone(),
@@ -222,6 +226,9 @@ fn queue_owners(cx: &Context) {
         .state()
         .iter()
         .for_each(|o| cx.queue.add(Key::of(Kind::Job, o.as_ref())));
+    if let Some(balancers) = &cx.balancers {
+        balancers.keys().into_iter().for_each(|key| cx.queue.add(key));
+    }
     if cx.options.controllers {
         stores
             .services
@@ -252,14 +259,20 @@ fn on_pod(cx: &Context, pod: &Pod) {
     if pod_state::leaves_room(pod) {
         cx.queue_waiting_pods();
     }
-    if !cx.options.controllers {
-        return;
+    if cx.options.controllers {
+        add_controller(cx, pod);
     }
-    add_controller(cx, pod);
+    // Which of them the Pod is behind may have changed with its labels.
     let namespace = pod.namespace();
     for service in cx.stores.services.state() {
-        if service.namespace() == namespace {
+        if service.namespace() != namespace {
+            continue;
+        }
+        if cx.options.controllers {
             cx.queue.add(Key::of(Kind::Endpoints, service.as_ref()));
+        }
+        if cx.balancers.is_some() {
+            cx.queue.add(Key::of(Kind::Service, service.as_ref()));
         }
     }
 }

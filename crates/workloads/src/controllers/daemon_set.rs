@@ -11,7 +11,8 @@ use serde_json::json;
 use super::pod_set::{counts, settle};
 use super::{pod_of, revision_of, suffix};
 use crate::conditions::{as_json, count};
-use crate::context::{Context, Key};
+use crate::context::Context;
+use crate::key::Key;
 use crate::pod_state::is_active;
 use crate::schedule::admits_daemon;
 

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::{owner_reference, revision_of};
 use crate::conditions::{as_json, condition, count};
-use crate::context::{Context, Key, owned};
+use crate::context::{Context, owned};
+use crate::key::Key;
 
 const HASH_LABEL: &str = "pod-template-hash";
 const REVISION: &str = "deployment.kubernetes.io/revision";

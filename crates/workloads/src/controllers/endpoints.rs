@@ -1,6 +1,5 @@
 //! EndpointSlices: the ready Pods behind a Service.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::{owner_reference, suffix};
 use crate::conditions::changes;
-use crate::context::{Context, Key, owned};
-use crate::pod_state::{is_over, is_ready};
+use crate::context::{Context, owned};
+use crate::key::Key;
+use crate::pod_state::{is_ready, serves};
 
 /// Keeps the one slice of a Service with a selector.
 pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
@@ -30,11 +30,7 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
     let Some(selector) = spec.selector.as_ref().filter(|selector| !selector.is_empty()) else {
         return Ok(());
     };
-    let mut pods: Vec<Arc<Pod>> = cx
-        .stores
-        .pods
-        .state_filter(|pod| is_behind(pod, &key.namespace, selector));
-    pods.sort_by_key(|pod| pod.name_any());
+    let pods = cx.pods_behind(&key.namespace, Some(selector));
     let wanted = content(&pods, spec.ports.as_deref().unwrap_or_default());
     let uid = service.uid().unwrap_or_default();
     let name = format!("{}-{}", key.name, suffix(&uid));
@@ -65,21 +61,12 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
     }
 }
 
-fn is_behind(pod: &Pod, namespace: &str, selector: &BTreeMap<String, String>) -> bool {
-    let labels = pod.labels();
-    let addressed = pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some());
-    pod.namespace().as_deref() == Some(namespace)
-        && addressed
-        && !is_over(pod)
-        && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-}
-
 fn content(pods: &[Arc<Pod>], ports: &[ServicePort]) -> Value {
     let endpoint = |pod: &Arc<Pod>| {
         let (ready, leaving) = (is_ready(pod), pod.metadata.deletion_timestamp.is_some());
         json!({
             "addresses": [pod.status.as_ref().and_then(|status| status.pod_ip.clone())],
-            "conditions": {"ready": ready && !leaving, "serving": ready, "terminating": leaving},
+            "conditions": {"ready": serves(pod), "serving": ready, "terminating": leaving},
             "nodeName": pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             "targetRef": {"kind": "Pod", "namespace": pod.namespace(), "name": pod.name_any(), "uid": pod.uid()},
         })

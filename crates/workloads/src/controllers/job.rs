@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::pod_set::{Pods, counts, names, settle};
 use super::{pod_of, suffix};
 use crate::conditions::{as_json, condition, count, time};
-use crate::context::{Context, Key};
+use crate::context::Context;
+use crate::key::Key;
 
 /// Creates Pods until enough have succeeded and reports it.
 pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::pod_set::{counts, names, settle};
 use super::{pod_of, suffix};
 use crate::conditions::{as_json, count};
-use crate::context::{Context, Key};
+use crate::context::Context;
+use crate::key::Key;
 
 /// Creates and deletes Pods and reports how many there are.
 pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {

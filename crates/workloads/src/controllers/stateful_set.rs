@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::pod_set::{Pods, counts, settle};
 use super::{pod_of, revision_of};
 use crate::conditions::{as_json, count};
-use crate::context::{Context, Key};
+use crate::context::Context;
+use crate::key::Key;
 use crate::pod_state::is_active;
 
 const REVISION_LABEL: &str = "controller-revision-hash";
