@@ -11,14 +11,16 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Time for an agent to print its metrics.
-const METRICS_WITHIN: Duration = Duration::from_secs(10);
+/// Time for an agent to answer one request.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running agent.
 #[derive(Debug)]
 pub struct Agent {
-    /// `hub-agent` or `member-agent (<cluster>)`.
+    /// `hub-agent`, `traffic-manager` or `member-agent-<cluster>`.
     pub name: String,
+    /// What the kernel calls its processes.
+    command: String,
     process: Supervised,
     /// Port of the metrics and, one above, of the probes.
     metrics_port: u16,
@@ -125,6 +127,18 @@ pub fn member(options: &MemberOptions) -> Result<Agent> {
     start(&name, "member-agent", &env, args, &options.folder, metrics, health)
 }
 
+/// Starts the traffic manager.
+pub fn traffic_manager(args: &[String], folder: &Path) -> Result<Agent> {
+    let [metrics, health] = free_ports()?;
+    let mut all = vec![
+        format!("--metrics-bind-address=127.0.0.1:{metrics}"),
+        format!("--health-probe-bind-address=127.0.0.1:{health}"),
+    ];
+    all.extend(args.iter().cloned());
+    let name = "traffic-manager";
+    start(name, name, &[], all, folder, metrics, health)
+}
+
 #[allow(clippy::too_many_arguments, reason = "private, and each is used once")]
 fn start(
     name: &str,
@@ -135,13 +149,15 @@ fn start(
     metrics_port: u16,
     health_port: u16,
 ) -> Result<Agent> {
-    let program = binary(program)?;
+    let path = binary(program)?;
     let mut all: Vec<String> = env.to_vec();
-    all.push(program.display().to_string());
+    all.push(path.display().to_string());
     all.extend(args);
     let process = Supervised::start(name, Path::new("env"), &all, log_file(folder, name))?;
     Ok(Agent {
         name: name.to_owned(),
+        // As much of a program's name as the kernel keeps.
+        command: program.chars().take(15).collect(),
         process,
         metrics_port,
         health_port,
@@ -157,8 +173,8 @@ fn log_file(folder: &Path, name: &str) -> PathBuf {
         .unwrap_or_else(|| folder.join(name))
 }
 
-/// The agent binary: beside our own program, or in the folder that `FAIRWAY_AGENTS` names.
-fn binary(name: &str) -> Result<PathBuf> {
+/// A binary of this project: in the folder that `FAIRWAY_AGENTS` names, or beside our own program.
+pub fn binary(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the path of this program is unknown")?;
     let named = std::env::var_os("FAIRWAY_AGENTS").map(PathBuf::from);
     let beside = own.ancestors().skip(1).take(2).map(Path::to_path_buf);
@@ -168,7 +184,7 @@ fn binary(name: &str) -> Result<PathBuf> {
             return Ok(candidate);
         }
     }
-    bail!("the binary {name} is not built; run `cargo build --release -p hub-agent -p member-agent`")
+    bail!("the binary {name} is not built; run `cargo build --release -p hub-agent -p member-agent -p traffic-manager`")
 }
 
 impl Agent {
@@ -207,19 +223,20 @@ impl Agent {
 
     /// The agent's metrics as it prints them.
     pub async fn metrics(&self) -> Result<String> {
-        let read = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.metrics_port)).await?;
-            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
-        };
-        let answer = tokio::time::timeout(METRICS_WITHIN, read)
-            .await
-            .context("no metrics in time")?;
-        let answer = answer.context("the agent gives no metrics")?;
+        let answer = get(self.metrics_port, "/metrics").await?;
         let (_, text) = answer.split_once("\r\n\r\n").context("the agent's answer is cut off")?;
         Ok(text.to_owned())
+    }
+
+    /// Whether the agent says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        let answer = get(self.health_port, "/readyz").await.unwrap_or_default();
+        answer.split(' ').nth(1) == Some("200")
+    }
+
+    /// Whether the process has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.process.runs()
     }
 
     /// Where the agent's metrics are.
@@ -246,12 +263,29 @@ impl Agent {
         let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap_or_default();
         for child in children.split_whitespace() {
             let name = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
-            if name.trim_end().ends_with("-agent") {
+            if name.trim_end() == self.command {
                 return child.parse().context("the process has no number");
             }
         }
         bail!("{} does not run: {}", self.name, self.last_lines(10))
     }
+}
+
+/// The answer of an agent to one request, with its head.
+async fn get(port: u16, path: &str) -> Result<String> {
+    let read = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())
+            .await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(ANSWER_WITHIN, read).await;
+    answer
+        .context("no answer in time")?
+        .with_context(|| format!("the agent does not answer {path}"))
 }
 
 /// How long an agent may take to say that it is ready.

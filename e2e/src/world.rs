@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use control_plane::progress::{SharedProgress, step};
-use control_plane::{ControlPlane, Kind, Options, RunFolder, TokenFile, free_ports, pki, workloads};
+use control_plane::{ControlPlane, Kind, Options, RunFolder, TokenFile, free_ports, loopback_network, pki, workloads};
 use futures::future::try_join_all;
 use kube::Client;
 use serde_json::{Value, json};
 
 use crate::agents::{self, Agent, HubOptions, Link, MemberOptions};
 use crate::manifests;
+use crate::traffic_manager::TrafficManager;
 
 /// Namespace of the agents on every cluster.
 const SYSTEM: &str = "fleet-system";
@@ -31,6 +32,8 @@ pub struct Setup {
     pub hub_flags: Vec<String>,
     /// Further flags of the member agents.
     pub member_flags: Vec<String>,
+    /// Whether there is a traffic manager that the agents use, and HTTP servers at the members' load balancers.
+    pub traffic: bool,
 }
 
 /// A running fleet. Dropping it ends everything.
@@ -39,6 +42,7 @@ pub struct World {
     hub: ControlPlane,
     hub_options: HubOptions,
     hub_agent: Option<Agent>,
+    traffic_manager: Option<TrafficManager>,
     members: BTreeMap<String, Member>,
     _hub_token: TokenFile,
     /// Certificates, kubeconfigs, data and logs of this fleet alone. Last, so that it is removed when nothing writes there
@@ -69,17 +73,28 @@ impl World {
         .await?;
         let (kubeconfig, token) = hub.service_account_kubeconfig(SYSTEM, "hub-agent-sa").await?;
         let link = link(folder.path())?;
+        let traffic_manager = match setup.traffic {
+            true => {
+                let start = TrafficManager::start(folder.path());
+                Some(step(progress.as_ref(), "traffic manager", "start", start).await?)
+            }
+            false => None,
+        };
         let hub_options = HubOptions {
             kubeconfig,
             folder: folder.path().to_owned(),
             link,
-            extra: setup.hub_flags.clone(),
+            extra: traffic_flags(traffic_manager.as_ref())
+                .into_iter()
+                .chain(setup.hub_flags.iter().cloned())
+                .collect(),
         };
         let mut world = Self {
             setup,
             hub,
             hub_options,
             hub_agent: None,
+            traffic_manager,
             members: BTreeMap::new(),
             _hub_token: token,
             folder,
@@ -100,8 +115,13 @@ impl World {
 
     async fn start_member(&self, name: &str) -> Result<Member> {
         let progress = self.setup.progress.clone();
+        let workloads = workloads::Options {
+            load_balancer_network: loopback_network(),
+            serve_as: self.setup.traffic.then(|| name.to_owned()),
+            ..workloads::Options::default()
+        };
         let options = Options {
-            workloads: Some(workloads::Options::default()),
+            workloads: Some(workloads),
             ..options(&self.setup, &self.folder, name, member_crds())
         };
         let plane = ControlPlane::start(self.setup.kind, name, options).await?;
@@ -123,7 +143,9 @@ impl World {
             hub_token: hub_token.path().to_owned(),
             link: self.hub_options.link.clone(),
             folder: self.folder.path().to_owned(),
-            extra: self.setup.member_flags.clone(),
+            extra: member_traffic_flags(self.setup.traffic)
+                .chain(self.setup.member_flags.iter().cloned())
+                .collect(),
         };
         let agent = agents::member(&options)?;
         Ok(Member {
@@ -186,6 +208,13 @@ impl World {
         self.folder.path()
     }
 
+    /// The traffic manager.
+    pub fn traffic_manager(&self) -> Result<&TrafficManager> {
+        self.traffic_manager
+            .as_ref()
+            .context("the fleet was started without a traffic manager")
+    }
+
     /// The running hub agent.
     pub fn hub_agent(&self) -> Result<&Agent> {
         self.hub_agent.as_ref().context("the hub agent does not run")
@@ -244,6 +273,9 @@ impl World {
             member.plane.stop().await;
         }
         self.hub.stop().await;
+        if let Some(traffic_manager) = self.traffic_manager {
+            traffic_manager.stop().await;
+        }
     }
 
     fn member(&self, name: &str) -> Result<&Member> {
@@ -270,6 +302,24 @@ pub fn member_cluster(name: &str, labels: Value) -> Value {
             "heartbeatPeriodSeconds": 15,
         },
     })
+}
+
+/// The hub agent's flags for traffic; without a traffic manager it starts as its deployment says.
+fn traffic_flags(traffic_manager: Option<&TrafficManager>) -> Vec<String> {
+    let Some(manager) = traffic_manager else {
+        return Vec::new();
+    };
+    vec![
+        "--enable-traffic-manager-feature=true".to_owned(),
+        format!("--cloud-config={}", manager.cloud_config().display()),
+    ]
+}
+
+/// The same for a member agent, whose load balancers belong to no cloud.
+fn member_traffic_flags(traffic: bool) -> impl Iterator<Item = String> {
+    traffic
+        .then(|| "--enable-traffic-manager-feature=true".to_owned())
+        .into_iter()
 }
 
 fn options(setup: &Setup, folder: &RunFolder, name: &str, crds: Vec<PathBuf>) -> Options {

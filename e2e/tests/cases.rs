@@ -24,6 +24,7 @@ async fn all_cases(kind: Kind) -> Result<()> {
         progress: Arc::new(Lines::new()),
         hub_flags: Vec::new(),
         member_flags: Vec::new(),
+        traffic: false,
     };
     let mut world = World::start(setup).await?;
     let played = on_one_member(&mut world).await;

@@ -50,6 +50,7 @@ async fn joined_fleet() -> Result<World> {
         progress: Arc::new(Lines::new()),
         hub_flags: Vec::new(),
         member_flags: Vec::new(),
+        traffic: true,
     };
     let mut world = World::start(setup).await?;
     world.add_members(&["member-1"]).await?;

@@ -27,6 +27,6 @@ pub use files::RunFolder;
 pub use fleet::Fleet;
 pub use identity::{TOKEN_LIFETIME, TokenFile};
 pub use plane::{Backup, ControlPlane, Kind, Options};
-pub use ports::free as free_ports;
+pub use ports::{free as free_ports, loopback_network};
 pub use readiness::ready;
 pub use workloads;

@@ -32,3 +32,11 @@ pub fn free<const COUNT: usize>() -> Result<[u16; COUNT]> {
         .ok()
         .context("there are not enough free ports on loopback")
 }
+
+/// A /24 network on loopback, at random, for addresses that nobody else uses. With 64 000 of them two runs at a time
+/// hardly ever meet.
+pub fn loopback_network() -> [u8; 3] {
+    let mut random = rand::rng();
+    // The first ones are those that people use by hand.
+    [127, random.random_range(5..=254), random.random_range(0..=255)]
+}

@@ -80,6 +80,12 @@ impl Supervised {
         self.child.id()
     }
 
+    /// Whether the process has not ended.
+    pub fn runs(&mut self) -> bool {
+        // What cannot be waited for is gone.
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Resolves when the process has ended.
     pub async fn exited(&mut self) -> ExitStatus {
         // A child that cannot be waited for is gone: somebody else reaped it.

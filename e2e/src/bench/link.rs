@@ -46,6 +46,7 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
         progress: Arc::new(Lines::new()),
         hub_flags: Vec::new(),
         member_flags: Vec::new(),
+        traffic: false,
     };
     let mut world = World::start(setup).await?;
     let mut fleet = SimulatedMembers::default();

@@ -27,6 +27,7 @@ async fn fleet(kind: Kind, members: usize) -> Result<World> {
         progress: Arc::new(Lines::new()),
         hub_flags: Vec::new(),
         member_flags: Vec::new(),
+        traffic: false,
     };
     let mut world = World::start(setup).await?;
     let names: Vec<String> = (1..=members).map(|number| format!("member-{number}")).collect();

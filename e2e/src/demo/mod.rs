@@ -89,6 +89,7 @@ pub async fn run(options: &Options) -> Result<(World, Report)> {
         progress: options.progress.clone(),
         hub_flags: Vec::new(),
         member_flags: Vec::new(),
+        traffic: false,
     };
     let kind = match options.kind {
         Kind::Real => "real",

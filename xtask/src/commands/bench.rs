@@ -33,6 +33,8 @@ pub fn build_fleet() -> Result<PathBuf> {
         "--package",
         "member-agent",
         "--package",
+        "traffic-manager",
+        "--package",
         "e2e",
     ];
     cargo(["build", "--release", "--bins"].into_iter().chain(packages))?;
