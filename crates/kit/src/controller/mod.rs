@@ -19,7 +19,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_core::effects::Plan;
+use fairway_core::effects::{Event, Plan};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,7 @@ pub trait Controller: Send + Sync + 'static {
 
     /// What it works on, for the log.
     const NAME: &'static str;
-    /// The component that its events come from.
+    /// The component that its events come from, unless [`Controller::component`] names another one.
     const COMPONENT: &'static str = Self::NAME;
 
     /// The series that count a pass over the key.
@@ -58,6 +58,11 @@ pub trait Controller: Send + Sync + 'static {
 
     /// Decides what to do.
     fn plan(&self, key: &Self::Key, slice: Self::Slice, now: Timestamp) -> Plan<Self::Facts>;
+
+    /// The component that an event comes from, for a controller that does the work of several.
+    fn component(&self, _event: &Event) -> &'static str {
+        Self::COMPONENT
+    }
 
     /// Called with each plan before anything is written.
     fn planned(&self, _key: &Self::Key, _plan: &Plan<Self::Facts>) {}

@@ -39,7 +39,7 @@ impl<C: Controller> Runner<C> {
             tracing::debug!(controller = C::NAME, %key, note, "Decided.");
         }
         for warning in self.warnings.update(key, std::mem::take(&mut plan.standing)) {
-            self.recorder.record(stored(warning, C::COMPONENT));
+            self.record_event(warning);
         }
         self.controller.planned(key, &plan);
         let mut execution = self.executor.run(&plan.steps).await;
@@ -85,8 +85,13 @@ impl<C: Controller> Runner<C> {
             events.retain(is_written);
         }
         for event in events {
-            self.recorder.record(stored(event, C::COMPONENT));
+            self.record_event(event);
         }
+    }
+
+    fn record_event(&self, event: Event) {
+        let component = self.controller.component(&event);
+        self.recorder.record(stored(event, component));
     }
 
     /// A repetition after failed writes, no sooner than the server and the limit of repetitions allow. What no answer came

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::kinds;
-use fairway_core::effects::{Event, Target, Write};
+use fairway_core::effects::{Event, Standing, Target, Write};
 use fairway_core::problem::Problem;
 use http::{Method, Request, Response};
 use kube::client::Body;
@@ -43,6 +43,13 @@ impl Controller for Scripted {
         self.plans.lock().pop_front().unwrap_or_default()
     }
 
+    fn component(&self, event: &Event) -> &'static str {
+        match event.about.name.as_str() {
+            "part" => "part-controller",
+            _ => Self::COMPONENT,
+        }
+    }
+
     fn deferral(&self, _key: &String, _now: Timestamp) -> Option<Duration> {
         self.deferral
     }
@@ -55,6 +62,8 @@ struct Outcome {
     written: Vec<String>,
     /// Reasons of recorded events.
     events: Vec<String>,
+    /// The components that they came from.
+    components: Vec<String>,
 }
 
 /// Runs plans over one key for a virtual while. Writes to objects of these names are answered so.
@@ -69,7 +78,8 @@ async fn run(plans: Vec<Plan>, answers: &'static [(&'static str, u16)], deferral
                 if request.method() == Method::POST && path.ends_with("/events") {
                     let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap();
                     let event: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap();
-                    recorded.lock().push(event["reason"].as_str().unwrap().to_owned());
+                    let text = |pointer| event.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+                    recorded.lock().push((text("/reason"), text("/source/component")));
                 } else {
                     let name = path.split('/').nth(7).unwrap().to_owned();
                     let code = answers
@@ -111,10 +121,12 @@ async fn run(plans: Vec<Plan>, answers: &'static [(&'static str, u16)], deferral
     stop.cancel();
     runner.await.unwrap();
     events.await.unwrap();
+    let (events, components) = std::mem::take(&mut *recorded.lock()).into_iter().unzip();
     Outcome {
         passes: passes.load(Ordering::SeqCst),
         written: std::mem::take(&mut *written.lock()),
-        events: std::mem::take(&mut *recorded.lock()),
+        events,
+        components,
     }
 }
 
@@ -173,6 +185,27 @@ async fn a_failed_step_keeps_the_events_of_what_was_written_and_stops_the_rest()
     assert_eq!(done.events, ["Written"]);
     assert_eq!(done.written, ["one", "broken"]);
     assert_eq!(done.passes, 2, "it is repeated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_and_warnings_come_from_the_component_that_the_controller_names() {
+    let first = Plan {
+        events: vec![event("whole", "Made"), event("part", "Made")],
+        standing: vec![Standing {
+            event: event("part", "Wrong"),
+            generation: 1,
+        }],
+        ..Plan::default()
+    };
+    let done = run(vec![first], &[], None).await;
+    let mut all: Vec<(String, String)> = done.components.into_iter().zip(done.events).collect();
+    all.sort();
+    let expected = [
+        ("part-controller", "Made"),
+        ("part-controller", "Wrong"),
+        ("scripted", "Made"),
+    ];
+    assert_eq!(all, expected.map(|(from, reason)| (from.to_owned(), reason.to_owned())));
 }
 
 #[tokio::test(start_paused = true)]
