@@ -1,8 +1,9 @@
 //! The hub agent's metrics, named and labelled as dashboards know them (hub-behaviour 11.1).
 
 pub mod controllers;
+mod status_times;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,13 @@ use kit::controller::{Reconciles, Series, Working};
 use kit::metrics::Metrics;
 use kit::queue::Action;
 use parking_lot::Mutex;
-use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntGauge, Opts};
+use prometheus::{CounterVec, Error, HistogramOpts, HistogramVec, IntGauge, Opts};
+
+pub use status_times::StatusTimes;
 
 /// The series of the hub agent.
 pub struct HubMetrics {
-    placement_status: GaugeVec,
+    placement_status: StatusTimes,
     scheduling_duration: HistogramVec,
     scheduling_active: IntGauge,
     /// Of controllers with a queue of their own.
@@ -28,8 +31,8 @@ pub struct HubMetrics {
     joins: CounterVec,
     /// `leave_result_counter`.
     leaves: CounterVec,
-    /// Labels under which a placement's status is shown now.
-    shown: Mutex<BTreeMap<PlacementKey, [String; 6]>>,
+    /// Placements whose status is shown.
+    shown: Mutex<BTreeSet<PlacementKey>>,
 }
 
 const CYCLE_BUCKETS: [f64; 8] = [10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10_000.0, 50_000.0];
@@ -40,15 +43,13 @@ impl HubMetrics {
     /// # Errors
     /// When one of them is registered already.
     pub fn new(registry: &Metrics) -> Result<Self, Error> {
-        let placement_labels = ["namespace", "name", "generation", "conditionType", "status", "reason"];
         Ok(Self {
-            placement_status: registry.register(GaugeVec::new(
-                Opts::new(
-                    "fleet_workload_placement_status_last_timestamp_seconds",
-                    "When the status of a placement was last seen like this.",
-                ),
-                &placement_labels,
-            )?)?,
+            placement_status: StatusTimes::register(
+                registry,
+                "fleet_workload_placement_status_last_timestamp_seconds",
+                "When the status of a placement was last seen like this.",
+                "conditionType",
+            )?,
             scheduling_duration: registry.register(HistogramVec::new(
                 HistogramOpts::new(
                     "scheduling_cycle_duration_milliseconds",
@@ -113,43 +114,22 @@ impl HubMetrics {
     /// Shows what a placement's status says.
     pub fn placement(&self, key: &PlacementKey, fact: &PlacementFact, now: Timestamp) {
         let labels = [
-            key.namespace.clone().unwrap_or_default(),
-            key.name.clone(),
-            fact.generation.to_string(),
-            fact.condition.clone(),
-            fact.status.clone(),
-            fact.reason.clone(),
+            key.namespace.as_deref().unwrap_or_default(),
+            &key.name,
+            &fact.generation.to_string(),
+            &fact.condition,
+            &fact.status,
+            &fact.reason,
         ];
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "milliseconds of our age are exact in a double"
-        )]
-        let seconds = now.as_millisecond() as f64 / 1000.0;
-        self.placement_status
-            .with_label_values(&labels.each_ref().map(String::as_str))
-            .set(seconds);
-        self.shown.lock().insert(key.clone(), labels);
+        self.placement_status.set(labels, now);
+        self.shown.lock().insert(key.clone());
     }
 
     /// Removes all series of a placement.
     pub fn forget_placement(&self, key: &PlacementKey) {
-        if self.shown.lock().remove(key).is_none() {
-            return;
-        }
-        // Earlier generations and conditions have series of their own.
-        let wanted = (key.namespace.clone().unwrap_or_default(), key.name.clone());
-        let families = prometheus::core::Collector::collect(&self.placement_status);
-        for metric in families.iter().flat_map(prometheus::proto::MetricFamily::get_metric) {
-            let labels: BTreeMap<&str, &str> = metric
-                .get_label()
-                .iter()
-                .map(|pair| (pair.name(), pair.value()))
-                .collect();
-            if labels.get("namespace") == Some(&wanted.0.as_str()) && labels.get("name") == Some(&wanted.1.as_str()) {
-                let order = ["namespace", "name", "generation", "conditionType", "status", "reason"];
-                let values: Vec<&str> = order.iter().filter_map(|name| labels.get(name).copied()).collect();
-                let _ = self.placement_status.remove_label_values(&values);
-            }
+        if self.shown.lock().remove(key) {
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            self.placement_status.forget(namespace, &key.name);
         }
     }
 

@@ -19,6 +19,10 @@ pub const CLUSTER_OVERRIDE: &str = "clusterresourceoverride-controller";
 pub const OVERRIDE: &str = "resourceoverride-controller";
 /// Exported services.
 pub const EXPORT: &str = "internalserviceexport";
+/// TrafficManagerProfiles.
+pub const TRAFFIC_PROFILE: &str = "trafficmanagerprofile";
+/// TrafficManagerBackends.
+pub const TRAFFIC_BACKEND: &str = "trafficmanagerbackend";
 /// Copies of statuses in namespaces, of which only the end matters.
 pub const STATUS_COPY_WATCHER: &str = "clusterresourceplacementstatus-watcher";
 /// Members, on the scheduler's behalf.
