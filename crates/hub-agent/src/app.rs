@@ -32,6 +32,7 @@ use crate::required::{self, Missing};
 use crate::resources::Resources;
 use crate::services::Services;
 use crate::store::Store;
+use crate::traffic::{Traffic, TrafficMetrics, Trouble};
 
 /// Kinds whose objects users write, with the component that reports what is wrong with them.
 const OWNED_BY_USERS: [(Resource, &str); 5] = [
@@ -126,7 +127,8 @@ pub async fn run(config: Config, clients: Clients, stop: CancellationToken) -> R
     }
     let metrics = Arc::new(HubMetrics::new(&registry)?);
     let sessions = link::Metrics::register(registry.registry())?;
-    let agent = Agent::new(config, &clients, metrics, sessions);
+    let traffic = TrafficMetrics::register(&registry)?;
+    let agent = Agent::new(config, &clients, metrics, sessions, traffic);
     let mut tasks = Tasks::new(stop.clone());
     agent.serve(registry, &mut tasks).await?;
     agent.watch(&mut tasks);
@@ -167,11 +169,20 @@ struct Agent {
     resources: Arc<Resources>,
     metrics: Arc<HubMetrics>,
     sessions: link::Metrics,
+    traffic: TrafficMetrics,
+    /// What keeps public traffic from being worked on.
+    traffic_trouble: Trouble,
     writer: Writer,
 }
 
 impl Agent {
-    fn new(config: Config, clients: &Clients, metrics: Arc<HubMetrics>, sessions: link::Metrics) -> Self {
+    fn new(
+        config: Config,
+        clients: &Clients,
+        metrics: Arc<HubMetrics>,
+        sessions: link::Metrics,
+        traffic: TrafficMetrics,
+    ) -> Self {
         let clock = clients.clock;
         let queues = Arc::new(Queues::new(config.queues.backoff).counted_by(Arc::clone(&metrics)));
         let store = Arc::new(Store::new(&queues, config.features.resource_placement, clock));
@@ -196,6 +207,8 @@ impl Agent {
             resources,
             metrics,
             sessions,
+            traffic,
+            traffic_trouble: Trouble::default(),
             writer,
         }
     }
@@ -208,7 +221,9 @@ impl Agent {
             indexes.values().find_map(|index| index.trouble()).map_or(Ok(()), Err)
         });
         let process = &self.config.process;
-        if let Some(probes) = admin::probes(&process.probes, ready).await? {
+        let traffic = self.traffic_trouble.clone();
+        let notes: Vec<admin::Note> = vec![("traffic manager", Arc::new(move || traffic.check()))];
+        if let Some(probes) = admin::probes_with(&process.probes, ready, notes).await? {
             tasks.spawn("probes", probes.run(tasks.stop().clone()));
         }
         if let Some(metrics) = admin::metrics(&process.metrics, registry).await? {
@@ -310,6 +325,9 @@ impl Agent {
             self.work_on_overrides(tasks, &shared, leading);
         }
         let services = self.work_on_services(tasks, &shared, leading);
+        if self.config.traffic_manager {
+            self.work_on_traffic(tasks, &shared, &services, leading);
+        }
         self.serve_members(tasks, services, leading);
         // Placements alone read what users may select; nobody else waits for it.
         if on.any_stage() && tasks.prepare(self.resources_known()).await.is_some() {
@@ -388,6 +406,28 @@ impl Agent {
             drop(leading);
         });
         services
+    }
+
+    /// Works on TrafficManagerProfiles and their backends, once a traffic manager can be used.
+    fn work_on_traffic(&self, tasks: &mut Tasks, shared: &Environment, services: &Arc<Services>, leading: &Leading) {
+        let traffic = Traffic {
+            environment: shared.clone(),
+            services: Arc::clone(services),
+            fleet: Arc::clone(&self.store),
+            membership: self.queues.membership.subscribe(),
+            cloud_config: self.config.cloud_config.clone(),
+            metrics: self.traffic.clone(),
+            series: [controllers::TRAFFIC_PROFILE, controllers::TRAFFIC_BACKEND]
+                .map(|name| self.metrics.series(name))
+                .into(),
+            trouble: self.traffic_trouble.clone(),
+        };
+        let (definitions, stop) = (Arc::clone(self.resources.definitions()), tasks.stop().clone());
+        let leading = Arc::clone(leading);
+        tasks.spawn_endless("traffic controller", async move {
+            traffic.run(definitions, stop).await;
+            drop(leading);
+        });
     }
 
     /// Serves the members' sessions, on the leader only. A certificate that is missing must not take the rest down.

@@ -17,6 +17,7 @@ mod required;
 mod resources;
 pub mod services;
 mod store;
+mod traffic;
 
 pub use app::{Clients, Failure, run};
 pub use args::Config;

@@ -13,8 +13,8 @@ use crate::metrics::HubMetrics;
 /// Names an override of either kind: namespace and name.
 pub type OverrideKey = ObjectKey;
 
-/// Changes of rights that a slow listener may be behind; it then takes all members for concerned.
-const RIGHTS_IN_FLIGHT: usize = 256;
+/// Changes of members that a slow listener may be behind; it then takes all members for concerned.
+const IN_FLIGHT: usize = 256;
 
 /// The queues of all controllers, each with the filter of its controller's own writes.
 pub struct Queues {
@@ -26,6 +26,8 @@ pub struct Queues {
     pub overrides: Triggers<OverrideKey>,
     /// Members whose rights may have changed: their Role or RoleBinding did.
     pub rights: broadcast::Sender<String>,
+    /// Members that have begun to leave, or are gone, or are there again.
+    pub membership: broadcast::Sender<String>,
     /// Counts the work of watchers.
     metrics: Option<Arc<HubMetrics>>,
 }
@@ -37,7 +39,8 @@ impl Queues {
             placements: Triggers::new(backoff),
             members: Triggers::new(backoff),
             overrides: Triggers::new(backoff),
-            rights: broadcast::Sender::new(RIGHTS_IN_FLIGHT),
+            rights: broadcast::Sender::new(IN_FLIGHT),
+            membership: broadcast::Sender::new(IN_FLIGHT),
             metrics: None,
         }
     }

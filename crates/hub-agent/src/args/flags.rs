@@ -83,7 +83,6 @@ fn process(set: FlagSet) -> FlagSet {
     .ignored_switch("enable-pprof")
     .ignored("resync-period", "6h")
     .ignored("internalserviceexport-retry-interval", "2s")
-    .ignored("cloud-config", "/etc/kubernetes/provider/azure.json")
 }
 
 fn features(set: FlagSet) -> FlagSet {
@@ -124,7 +123,13 @@ fn features(set: FlagSet) -> FlagSet {
         .switch(
             "enable-traffic-manager-feature",
             true,
-            "Record type, weight and public address of exports.",
+            "Record type, weight and public address of exports, and work on TrafficManagerProfiles.",
+        )
+        .value(
+            "cloud-config",
+            "/etc/kubernetes/provider/azure.json",
+            "File that says which traffic manager to use and who the agent is there; read only with \
+             --enable-traffic-manager-feature.",
         )
         .value(
             "controllers",

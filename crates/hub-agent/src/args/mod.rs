@@ -6,6 +6,8 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
+
 use fairway_core::placement::Settings;
 use kit::flags::{ParseError, Values};
 
@@ -38,8 +40,10 @@ pub struct Config {
     pub controllers: Controllers,
     /// How the members' sessions are served; `None` when they are not.
     pub link: Option<crate::link::Config>,
-    /// Whether type, weight and public address of exports are recorded.
+    /// Whether type, weight and public address of exports are recorded, and TrafficManagerProfiles are worked on.
     pub traffic_manager: bool,
+    /// File that says which traffic manager to use.
+    pub cloud_config: PathBuf,
     /// What the planner decides by.
     pub planner: Settings,
     /// Flags that request something and have no effect.
@@ -70,6 +74,11 @@ impl Config {
         let controllers = Controllers::read(v);
         let link = sections::link(v);
         let traffic_manager = v.switch("enable-traffic-manager-feature");
+        let cloud_config = PathBuf::from(v.text("cloud-config"));
+        v.require(
+            !traffic_manager || !cloud_config.as_os_str().is_empty(),
+            "The flag --cloud-config must not be empty while --enable-traffic-manager-feature is true.",
+        );
         let planner = sections::planner(v, &selection, &controllers, admission.workloads_on_hub);
         v.require(
             !webhooks.use_cert_manager || admission.workloads_on_hub,
@@ -89,6 +98,7 @@ impl Config {
             controllers,
             link,
             traffic_manager,
+            cloud_config,
             planner,
         };
         values.finish(config)

@@ -140,6 +140,15 @@ fn facts_for_traffic_are_recorded_with_or_without_sessions() {
 }
 
 #[test]
+fn the_cloud_config_has_the_usual_place_and_is_needed_only_with_the_feature() {
+    let path = |arguments: &[&str]| parse(arguments).unwrap().cloud_config;
+    assert_eq!(path(&[]), std::path::Path::new("/etc/kubernetes/provider/azure.json"));
+    assert_eq!(path(&["--cloud-config=/a.json"]), std::path::Path::new("/a.json"));
+    assert!(problems(&["--cloud-config="])[0].contains("--cloud-config must not be empty"));
+    parse(&["--cloud-config=", "--enable-traffic-manager-feature=false"]).unwrap();
+}
+
+#[test]
 fn the_members_sessions_are_served_unless_they_are_switched_off() {
     let link = |arguments: &[&str]| parse(arguments).unwrap().link;
     let default = link(&[]).unwrap();

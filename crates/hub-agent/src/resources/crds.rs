@@ -94,6 +94,32 @@ pub fn index(changed: &Arc<Notify>) -> Arc<Index<Definition>> {
         .build()
 }
 
+/// Waits until all of these kinds are served, however long that takes. `missing` is called with the kinds that are not
+/// served, at first and whenever that changes.
+pub async fn until_served(definitions: &Index<Definition>, kinds: &[Resource], mut missing: impl FnMut(&[&Resource])) {
+    let mut changes = definitions.revision();
+    let mut known = None;
+    loop {
+        changes.borrow_and_update();
+        let all = definitions.all();
+        let is_served = |kind: &Resource| {
+            all.iter()
+                .any(|d| d.established && d.group == kind.group && d.kind == kind.kind)
+        };
+        let now: Vec<&Resource> = kinds.iter().filter(|kind| !is_served(kind)).collect();
+        if known.as_ref() != Some(&now) {
+            missing(&now);
+        }
+        if now.is_empty() {
+            return;
+        }
+        known = Some(now);
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// The APIs that established definitions serve, by group and kind.
 pub fn served(index: &Index<Definition>) -> BTreeMap<(String, String), ServedApi> {
     let all = index.all();

@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use fairway_core::link::Refusal;
 use fairway_core::link::inbox::Version;
-use fairway_core::services::{ExportChange, ExportKey};
+use fairway_core::services::{ExportChange, ExportKey, Record};
 use kit::backoff::Backoff;
 use kit::controller::{Environment, Runner, Series, Triggers};
 use kit::index::Index;
 use kit::writer::Writer;
 use tokio_util::sync::CancellationToken;
 
-use crate::resources::crds::Definition;
+use crate::resources::crds::{self, Definition};
 use controller::ServiceController;
 pub use observers::Observer;
 pub(crate) use records::WRITE_DEADLINE;
@@ -70,23 +70,10 @@ impl Services {
 
     /// Runs until `stop`. Where the records' kind is not installed it waits for that: `definitions` are those of the hub.
     pub(crate) async fn run_once_installed(&self, definitions: &Index<Definition>, stop: CancellationToken) {
-        let mut changes = definitions.revision();
-        let installed = async {
-            loop {
-                changes.borrow_and_update();
-                let is_records = |definition: &Arc<Definition>| {
-                    definition.established && definition.group == RECORDS.group && definition.kind == RECORDS.kind
-                };
-                let is_missing = !definitions.all().iter().any(is_records);
-                self.is_kind_missing.store(is_missing, Ordering::Relaxed);
-                if !is_missing {
-                    return;
-                }
-                if changes.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-        };
+        let kinds = [RECORDS];
+        let installed = crds::until_served(definitions, &kinds, |missing| {
+            self.is_kind_missing.store(!missing.is_empty(), Ordering::Relaxed);
+        });
         if stop.run_until_cancelled(installed).await.is_some() {
             self.run(stop).await;
         }
@@ -135,6 +122,16 @@ impl Services {
     /// The version of a cluster's record of an export; none when there is no record or it is being deleted.
     pub fn version(&self, cluster: &str, key: &ExportKey) -> Option<Version> {
         self.records.version(cluster, key)
+    }
+
+    /// The records of one export, of all clusters.
+    pub fn records_of(&self, key: &ExportKey) -> Vec<Arc<Record>> {
+        self.records.of(key)
+    }
+
+    /// The exports of which there is a record of a cluster, whoever wrote it.
+    pub fn exports_of(&self, cluster: &str) -> BTreeSet<ExportKey> {
+        self.records.exports_of(cluster)
     }
 
     /// The exports of a cluster that the hub agent itself recorded.

@@ -150,6 +150,12 @@ impl Records {
         live.map(|record| record.version())
     }
 
+    /// The exports of which there is a record of a cluster, whoever wrote it.
+    pub(super) fn exports_of(&self, cluster: &str) -> BTreeSet<ExportKey> {
+        let all = self.index().in_namespace(&member_namespace(cluster));
+        all.iter().map(|record| record.key.clone()).collect()
+    }
+
     /// The exports of a cluster that the hub agent itself recorded.
     pub(super) fn recorded(&self, cluster: &str) -> BTreeSet<ExportKey> {
         let all = self.index().in_namespace(&member_namespace(cluster));

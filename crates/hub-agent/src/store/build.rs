@@ -297,6 +297,11 @@ fn members(
         .on_change(move |change: &Change<MemberObject>| {
             let [old, new] = [&change.old, &change.new].map(|side| side.as_ref().map(|member| &member.view));
             roster.set(change.key.name.clone(), new.cloned());
+            let standing = |member: Option<&Arc<Member>>| member.map(|member| member.meta.is_deleting());
+            if standing(old) != standing(new) {
+                // Without a receiver nothing is lost: a later one reads the state first.
+                let _ = queues.membership.send(change.key.name.clone());
+            }
             // Placements never write members, so whoever did: it concerns them.
             let concerned = interest.in_member(old.map(|m| &**m), new.map(|m| &**m), clock.now());
             if new.is_none() || !concerned.is_empty() {
@@ -389,6 +394,30 @@ mod tests {
     use kit::backoff::Backoff;
     use serde_json::json;
     use std::time::Duration;
+
+    #[test]
+    fn a_member_that_begins_to_leave_is_announced() {
+        let queues = Arc::new(Queues::new(Backoff::new(
+            Duration::from_millis(5),
+            Duration::from_secs(1),
+        )));
+        let indexes = store(&queues, false, Clock::System).indexes();
+        let mut membership = queues.membership.subscribe();
+        let mut announced = |version: &str, metadata: Value| {
+            let mut object = json!({"metadata": {"name": "m1", "uid": "u", "resourceVersion": version}, "spec": {
+                "identity": {"kind": "User", "name": "m1-agent"}}});
+            object["metadata"]
+                .as_object_mut()
+                .unwrap()
+                .extend(metadata.as_object().unwrap().clone());
+            indexes[&kinds::MEMBER_CLUSTER].fold(object).unwrap();
+            membership.try_recv().ok()
+        };
+        assert_eq!(announced("1", json!({})).as_deref(), Some("m1"));
+        assert_eq!(announced("2", json!({"labels": {"tier": "a"}})), None);
+        let leaves = json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["f"]});
+        assert_eq!(announced("3", leaves).as_deref(), Some("m1"));
+    }
 
     #[test]
     fn a_changed_role_or_binding_of_a_member_is_announced() {

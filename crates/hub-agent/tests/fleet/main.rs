@@ -16,5 +16,6 @@ mod members;
 mod metrics;
 mod mistakes;
 mod storm;
+mod traffic;
 mod unreadable;
 mod world;

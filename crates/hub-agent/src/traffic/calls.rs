@@ -1,0 +1,166 @@
+//! Makes the calls of plans: those of one plan side by side, one plan of a profile at a time.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use azure::{Class, Endpoint, Error, Profile, ProfileRef, TrafficManager};
+use fairway_core::traffic::arm::{Action, Call, Failure};
+use futures::FutureExt as _;
+use futures::future::join_all;
+use kit::clock::Clock;
+use kit::controller::Triggers;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::TrafficMetrics;
+use super::observations::{Answered, Observations};
+use super::store::ProfileKey;
+
+/// Calls that are made or wait for their turn at the same time.
+const AT_ONCE: usize = 64;
+/// How long calls that are on their way may take once the agent ends: their answers are worth nothing any more, but a new
+/// leader should find a profile that nobody else writes.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The calls that are on their way. Dropping it breaks them off.
+pub(super) struct Calls {
+    caller: Arc<Caller>,
+    observations: Arc<Observations>,
+    triggers: Triggers<ProfileKey>,
+    clock: Clock,
+    running: Mutex<JoinSet<()>>,
+}
+
+/// Makes single calls.
+struct Caller {
+    port: Arc<dyn TrafficManager>,
+    turns: Semaphore,
+    metrics: TrafficMetrics,
+}
+
+impl Calls {
+    pub(super) fn new(
+        port: Arc<dyn TrafficManager>,
+        observations: Arc<Observations>,
+        triggers: Triggers<ProfileKey>,
+        metrics: TrafficMetrics,
+        clock: Clock,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            caller: Arc::new(Caller {
+                port,
+                turns: Semaphore::new(AT_ONCE),
+                metrics,
+            }),
+            observations,
+            triggers,
+            clock,
+            running: Mutex::default(),
+        })
+    }
+
+    /// Makes the calls of a plan, unless calls about this profile are on their way. Once all are answered, the profile is
+    /// looked at again.
+    pub(super) fn start(&self, key: &ProfileKey, calls: Vec<Call>) {
+        if calls.is_empty() || !self.observations.begin(key) {
+            return;
+        }
+        let (caller, observations) = (Arc::clone(&self.caller), Arc::clone(&self.observations));
+        let (triggers, clock, key) = (self.triggers.clone(), self.clock, key.clone());
+        let mut running = self.running.lock();
+        // Results of those that have ended; a panic has become an answer.
+        while running.try_join_next().is_some() {}
+        running.spawn(async move {
+            let answers: Vec<Answered> = join_all(calls.into_iter().map(|call| caller.answered(call))).await;
+            observations.end(&key, answers, clock.now());
+            triggers.add(key);
+        });
+    }
+
+    /// Waits until nothing is on its way any more, or long enough.
+    pub(super) async fn finish(&self) {
+        let mut running = std::mem::take(&mut *self.running.lock());
+        let _ = tokio::time::timeout(GRACE, async { while running.join_next().await.is_some() {} }).await;
+    }
+}
+
+impl Caller {
+    async fn answered(&self, call: Call) -> Answered {
+        let answer = AssertUnwindSafe(self.make(&call)).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|_panic| {
+            tracing::error!(call = name(&call.action), "A call to the traffic manager panicked.");
+            Err(Failure {
+                message: "the call broke off".to_owned(),
+                ..Failure::default()
+            })
+        });
+        (call, answer)
+    }
+
+    async fn make(&self, call: &Call) -> Result<Value, Failure> {
+        // It is never closed.
+        let _turn = self.turns.acquire().await;
+        let began = Instant::now();
+        let answer = self.send(call).await;
+        let result = answer.as_ref().err().map_or("success", |error| error.class().label());
+        self.metrics.called(name(&call.action), result, began.elapsed());
+        answer.map_err(|error| {
+            tracing::debug!(%error, "A call to the traffic manager failed.");
+            failure(&error)
+        })
+    }
+
+    async fn send(&self, call: &Call) -> Result<Value, Error> {
+        let at = ProfileRef {
+            resource_group: call.profile.resource_group.clone(),
+            name: call.profile.name.clone(),
+        };
+        match &call.action {
+            Action::ReadProfile => self.port.profile(&at).await.map(profile),
+            Action::WriteProfile { body } => {
+                let body = Profile::from(object(body));
+                self.port.put_profile(&at, &body).await.map(profile)
+            }
+            Action::DeleteProfile => self.port.delete_profile(&at).await.map(|()| Value::Null),
+            Action::WriteEndpoint { name, body } => {
+                let body = Endpoint::from(object(body));
+                let answer = self.port.put_endpoint(&at, name, &body).await?;
+                Ok(Value::Object(answer.into_json()))
+            }
+            Action::DeleteEndpoint { name } => self.port.delete_endpoint(&at, name).await.map(|()| Value::Null),
+        }
+    }
+}
+
+fn profile(answer: Profile) -> Value {
+    Value::Object(answer.into_json())
+}
+
+fn object(body: &Value) -> Map<String, Value> {
+    body.as_object().cloned().unwrap_or_default()
+}
+
+/// The label of a call in metrics.
+fn name(action: &Action) -> &'static str {
+    match action {
+        Action::ReadProfile => "read_profile",
+        Action::WriteProfile { .. } => "write_profile",
+        Action::DeleteProfile => "delete_profile",
+        Action::WriteEndpoint { .. } => "write_endpoint",
+        Action::DeleteEndpoint { .. } => "delete_endpoint",
+    }
+}
+
+/// The failure as decisions see it. What was refused before it was sent counts as a wrong request.
+fn failure(error: &Error) -> Failure {
+    let wrong = (error.class() == Class::Refused).then_some(400);
+    Failure {
+        status: error.status().or(wrong),
+        code: error.code().to_owned(),
+        message: error.message().to_owned(),
+        retry_after: error.retry_after(),
+    }
+}

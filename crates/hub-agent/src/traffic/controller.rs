@@ -1,0 +1,107 @@
+//! TrafficManagerProfiles, each with all its TrafficManagerBackends: gather the slice, let the planner decide, make the
+//! calls of the plan once its writes are done (networking 6 and 7).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use fairway_core::effects::Event;
+use fairway_core::traffic::{self, Facts, Plan, Service, Slice};
+use jiff::Timestamp;
+use kit::controller::{Controller, Executed, Series};
+
+use super::TrafficMetrics;
+use super::calls::Calls;
+use super::observations::Observations;
+use super::store::{ProfileKey, TrafficStore, services_of};
+use crate::services::Services;
+use crate::store::Store;
+
+/// Works on profiles and their backends.
+pub(super) struct TrafficController {
+    pub(super) store: Arc<TrafficStore>,
+    pub(super) observations: Arc<Observations>,
+    pub(super) calls: Arc<Calls>,
+    /// The records of exports.
+    pub(super) services: Arc<Services>,
+    /// The members.
+    pub(super) fleet: Arc<Store>,
+    /// Resource group of profiles that name none.
+    pub(super) default_group: String,
+    pub(super) metrics: TrafficMetrics,
+    /// Counts passes, under the names of both controllers of fleet-networking.
+    pub(super) series: Vec<Series>,
+}
+
+impl TrafficController {
+    /// The services that backends name and that exist.
+    fn services(&self, keys: BTreeMap<String, fairway_core::services::ExportKey>) -> BTreeMap<String, Service> {
+        let exported = keys.into_iter().filter_map(|(name, key)| {
+            let records = self.services.records_of(&key);
+            let clusters: BTreeSet<&str> = records.iter().map(|record| record.cluster.as_str()).collect();
+            let is_leaving = |cluster: &&str| {
+                let member = self.fleet.member(cluster);
+                member.is_some_and(|member| member.meta.is_deleting())
+            };
+            let leaving = clusters.into_iter().filter(is_leaving).map(str::to_owned).collect();
+            let service = Service::of_records(records.iter().map(AsRef::as_ref), &leaving)?;
+            Some((name, service))
+        });
+        exported.collect()
+    }
+}
+
+impl Controller for TrafficController {
+    type Key = ProfileKey;
+    type Slice = Slice;
+    type Facts = Facts;
+
+    const NAME: &'static str = "TrafficManagerProfile";
+
+    fn series(&self, _key: &ProfileKey) -> Vec<Series> {
+        self.series.clone()
+    }
+
+    fn gather(&self, key: &ProfileKey, _now: Timestamp) -> Option<Slice> {
+        let profile = self.store.profiles.get(key);
+        let backends = self.store.backends_of(key);
+        if profile.is_none() {
+            self.observations.forget(key);
+            if backends.is_empty() {
+                return None;
+            }
+        }
+        let (observed, in_flight) = self.observations.of(key);
+        Some(Slice {
+            namespace: key.namespace.clone().unwrap_or_default(),
+            name: key.name.clone(),
+            profile,
+            services: self.services(services_of(&backends)),
+            backends,
+            same_dns_name: self.store.same_dns_name(key),
+            observed,
+            in_flight,
+            default_group: Some(self.default_group.clone()),
+        })
+    }
+
+    fn plan(&self, _key: &ProfileKey, slice: Slice, now: Timestamp) -> Plan {
+        traffic::plan(&slice, now)
+    }
+
+    fn component(&self, event: &Event) -> &'static str {
+        traffic::component(event)
+    }
+
+    fn executed(&self, key: &ProfileKey, done: &Executed<'_, Facts>) {
+        if !done.steps_done {
+            return;
+        }
+        let facts = &done.plan.facts;
+        facts
+            .reported
+            .iter()
+            .for_each(|series| self.metrics.reported(series, done.now));
+        facts.dropped.iter().for_each(|object| self.metrics.forget(object));
+        self.calls.start(key, facts.calls.clone());
+    }
+}

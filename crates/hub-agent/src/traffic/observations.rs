@@ -1,0 +1,87 @@
+//! What is known of each profile in the traffic manager, and whether calls about it are on their way. Nothing of it has to
+//! survive: a fresh one costs a read (docs/decisions/0015).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fairway_core::traffic::Observed;
+use fairway_core::traffic::arm::{Call, Failure};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::store::ProfileKey;
+
+/// A call with its answer.
+pub(super) type Answered = (Call, Result<Value, Failure>);
+
+/// What is known of all profiles.
+#[derive(Default)]
+pub(super) struct Observations(Mutex<BTreeMap<ProfileKey, State>>);
+
+#[derive(Default, Clone)]
+struct State {
+    observed: Arc<Observed>,
+    in_flight: bool,
+}
+
+impl Observations {
+    /// What is known of a profile, and whether calls are on their way.
+    pub(super) fn of(&self, key: &ProfileKey) -> (Arc<Observed>, bool) {
+        let State { observed, in_flight } = self.0.lock().get(key).cloned().unwrap_or_default();
+        (observed, in_flight)
+    }
+
+    /// Forgets a profile that does not exist, unless calls about it are on their way.
+    pub(super) fn forget(&self, key: &ProfileKey) {
+        let mut all = self.0.lock();
+        if all.get(key).is_some_and(|state| !state.in_flight) {
+            all.remove(key);
+        }
+    }
+
+    /// Calls about a profile are on their way from now on. False when some were already.
+    pub(super) fn begin(&self, key: &ProfileKey) -> bool {
+        let mut all = self.0.lock();
+        let state = all.entry(key.clone()).or_default();
+        !std::mem::replace(&mut state.in_flight, true)
+    }
+
+    /// The calls about a profile are answered.
+    pub(super) fn end(&self, key: &ProfileKey, answers: Vec<Answered>, now: Timestamp) {
+        let mut all = self.0.lock();
+        let state = all.entry(key.clone()).or_default();
+        state.in_flight = false;
+        let observed = Arc::make_mut(&mut state.observed);
+        for (call, answer) in answers {
+            observed.record(&call, answer, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairway_core::digest::Digest;
+    use fairway_core::traffic::arm::{Action, ProfileId};
+
+    #[test]
+    fn a_profile_has_one_batch_of_calls_at_a_time_and_is_forgotten_only_when_none_is_left() {
+        let all = Observations::default();
+        let key = ProfileKey::namespaced("app", "web");
+        let call = Call {
+            profile: ProfileId::default(),
+            action: Action::ReadProfile,
+            intent: Digest::default(),
+        };
+        assert!(all.begin(&key));
+        assert!(!all.begin(&key));
+        all.forget(&key);
+        assert!(all.of(&key).1);
+        all.end(&key, vec![(call, Ok(Value::Null))], Timestamp::UNIX_EPOCH);
+        let (observed, in_flight) = all.of(&key);
+        assert!(!in_flight && *observed != Observed::default());
+        all.forget(&key);
+        assert!(all.0.lock().is_empty());
+    }
+}
