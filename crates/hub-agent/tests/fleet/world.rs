@@ -49,8 +49,11 @@ pub struct World {
     client: kube::Client,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
-    agent: Option<(CancellationToken, JoinHandle<Result<(), hub_agent::Failure>>)>,
+    agent: Option<Agent>,
 }
+
+/// A hub agent that runs.
+pub struct Agent(CancellationToken, JoinHandle<Result<(), hub_agent::Failure>>);
 
 /// Objects of one kind, followed by the test.
 pub struct Seen {
@@ -131,14 +134,17 @@ impl World {
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(hub_agent::run(config, clients, stop.clone()));
-        self.agent = Some((stop, task));
+        self.agent = Some(Agent(stop, task));
     }
 
     /// Ends the hub agent in the middle of whatever it does.
     pub async fn kill(&mut self) {
-        let (_, task) = self.agent.take().unwrap();
-        task.abort();
-        let _ = task.await;
+        self.detach().kill().await;
+    }
+
+    /// Leaves the hub agent to the test, so that another one can be started beside it.
+    pub fn detach(&mut self) -> Agent {
+        self.agent.take().unwrap()
     }
 
     /// Ends the hub agent as SIGTERM would.
@@ -249,11 +255,20 @@ impl World {
     }
 }
 
+impl Agent {
+    /// Ends it in the middle of whatever it does.
+    pub async fn kill(self) {
+        let Self(_, task) = self;
+        task.abort();
+        let _ = task.await;
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
-        if let Some((_, agent)) = &self.agent {
-            agent.abort();
+        if let Some(Agent(_, task)) = &self.agent {
+            task.abort();
         }
     }
 }

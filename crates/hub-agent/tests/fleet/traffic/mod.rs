@@ -1,5 +1,6 @@
 //! TrafficManagerProfiles and TrafficManagerBackends, with a traffic manager in the process of the test.
 
+mod faults;
 mod life;
 
 use std::net::Ipv4Addr;
