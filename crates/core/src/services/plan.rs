@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use api::text::finalizers;
 use api::{condition, kinds, names};
 use jiff::Timestamp;
 use serde_json::json;
@@ -45,6 +46,7 @@ pub fn plan(records: &[Arc<Record>], now: Timestamp) -> Plan {
         });
         writes.extend(write);
     }
+    writes.extend(records.iter().filter_map(|record| release(record)));
     plan.step(writes);
     plan
 }
@@ -64,6 +66,22 @@ fn write(judgement: &Judgement<'_>, target: &Target) -> Option<Write> {
         body: json!({"status": {"conditions": conditions}}),
         status: true,
         resource_version: Some(judgement.record.resource_version.clone()),
+    })
+}
+
+/// Lets a record go that carries the finalizer of the hub's side: fleet-networking's hub agent sets it on every record, and
+/// nobody else would take it away once this one runs in its place. An export that is being deleted counts no more.
+fn release(record: &Record) -> Option<Write> {
+    let is_ours = |name: &&String| *name == finalizers::INTERNAL_SERVICE_EXPORT;
+    if !record.deleting || !record.finalizers.iter().any(|name| is_ours(&name)) {
+        return None;
+    }
+    let rest: Vec<&String> = record.finalizers.iter().filter(|name| !is_ours(name)).collect();
+    Some(Write::MergePatch {
+        target: target(record),
+        body: json!({"metadata": {"finalizers": rest}}),
+        status: false,
+        resource_version: Some(record.resource_version.clone()),
     })
 }
 
@@ -149,6 +167,44 @@ mod tests {
             verdicts(&second),
             [(a, Conflict::NoConflict, false), (b, Conflict::Conflict, false)],
             "members that may have missed a verdict get it again"
+        );
+    }
+
+    #[test]
+    fn a_record_that_is_deleted_is_not_held_for_another_hub_agent() {
+        let ours = "networking.fleet.azure.com/internal-svc-export-cleanup".to_owned();
+        let held = |deleting, finalizers: &[&String]| {
+            let mut record = Record::clone(&record("a", 1, 80));
+            record.deleting = deleting;
+            record.finalizers = finalizers.iter().map(|name| (*name).clone()).collect();
+            [Arc::new(record)]
+        };
+        let other = "example.com/mine".to_owned();
+        let released = |records: &[Arc<Record>]| {
+            let plan = plan(records, Timestamp::UNIX_EPOCH);
+            let all = plan.writes().filter_map(|write| match write {
+                Write::MergePatch {
+                    body, status: false, ..
+                } => Some(body.clone()),
+                _ => None,
+            });
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            released(&held(true, &[&ours, &other])),
+            [json!({"metadata": {"finalizers": [other]}})],
+            "those of others stay"
+        );
+        assert_eq!(released(&held(true, &[&other])).len(), 0);
+        assert_eq!(
+            released(&held(false, &[&ours])).len(),
+            0,
+            "a record that stays keeps it"
+        );
+        assert_eq!(
+            plan(&held(true, &[&ours]), Timestamp::UNIX_EPOCH).facts.len(),
+            0,
+            "it is not judged"
         );
     }
 

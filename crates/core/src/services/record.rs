@@ -36,6 +36,8 @@ pub struct Record {
     pub created: Option<Timestamp>,
     /// Deletion was requested.
     pub deleting: bool,
+    /// All finalizers.
+    pub finalizers: Vec<String>,
     /// Uid of the recorded Service.
     pub service_uid: String,
     /// Recorded ports.
@@ -75,6 +77,10 @@ impl Record {
             deleting: value
                 .pointer("/metadata/deletionTimestamp")
                 .is_some_and(|time| !time.is_null()),
+            finalizers: list(value, "/metadata/finalizers")
+                .iter()
+                .filter_map(|one| one.as_str().map(str::to_owned))
+                .collect(),
             service_uid: text(value, "/spec/serviceReference/uid"),
             ports: list(value, "/spec/ports").iter().map(port).collect(),
             ours: managed,

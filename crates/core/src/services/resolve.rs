@@ -94,6 +94,7 @@ mod tests {
             generation: 1,
             created: Timestamp::from_second(created).ok(),
             deleting: false,
+            finalizers: Vec::new(),
             service_uid: "s".into(),
             ports: vec![ServicePort {
                 name: String::new(),
