@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use kit::clock::Clock;
 use kit::events;
 use kit::writer::Writer;
-use member_agent::link::{self, Departure, Identity, Metrics, Way};
+use member_agent::link::{self, Departure, Identity, Metrics, Parts, Traffic, Way};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,15 @@ impl SimulatedMember {
         let (counted, ended) = (metrics.clone(), stop.clone());
         let task = tokio::spawn(async move {
             let departure = Departure::new();
-            let session = link::run(way, client, departure, recorder, counted, Clock::System, ended.clone());
+            let parts = Parts {
+                member: client,
+                departure,
+                recorder,
+                metrics: counted,
+                clock: Clock::System,
+                traffic: Traffic::Off,
+            };
+            let session = link::run(way, parts, ended.clone());
             tokio::join!(session, writer.run(ended));
         });
         Ok(Self {

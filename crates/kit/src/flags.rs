@@ -4,7 +4,7 @@
 //! flags of klog are accepted. Values are checked one by one through [`Values`], which collects what is wrong so that
 //! all of it is reported together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -64,6 +64,8 @@ impl ParseError {
 #[derive(Debug)]
 pub struct Values {
     given: BTreeMap<&'static str, String>,
+    /// Those that the command line names.
+    named: BTreeSet<&'static str>,
     problems: Vec<String>,
     without_effect: Vec<&'static str>,
 }
@@ -172,6 +174,7 @@ impl FlagSet {
             .iter()
             .map(|(name, flag)| (*name, flag.default.to_owned()))
             .collect();
+        let mut named = BTreeSet::new();
         let mut problems = Vec::new();
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
@@ -202,6 +205,7 @@ impl FlagSet {
                 },
             };
             given.insert(name, value);
+            named.insert(*name);
         }
         let without_effect = self.known.iter().filter(|(name, flag)| {
             let value = given.get(*name).map_or("", String::as_str);
@@ -211,6 +215,7 @@ impl FlagSet {
         if problems.is_empty() {
             Ok(Values {
                 given,
+                named,
                 problems,
                 without_effect,
             })
@@ -252,6 +257,11 @@ impl Values {
     /// Names of the flags that request something and have no effect, sorted.
     pub fn without_effect(&self) -> Vec<&'static str> {
         self.without_effect.clone()
+    }
+
+    /// Whether the command line names the flag, be it with its default.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.named.contains(name)
     }
 
     /// A text.

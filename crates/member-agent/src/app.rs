@@ -23,7 +23,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{self, Config, Election, Settings};
-use crate::link::{self, Departure, Way};
+use crate::link::{self, Cloud, Departure, Traffic, Way};
 use crate::member::Member;
 use crate::membership::{self, Address, Collector, HeartbeatReporter};
 use crate::metrics::Counters;
@@ -103,6 +103,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
         member_address,
         clock: Clock::System,
     };
+    let cloud = Cloud::new(settings.cloud_config.clone());
     let exports = match &settings.exports {
         Some(_) => Some(link::Metrics::register(metrics.registry()).map_err(|err| text(&err))?),
         None => {
@@ -117,7 +118,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
     let mut tasks = Tasks::new(stop.clone());
     // KubeFleet's probes answer as soon as the process lives, also while it waits to lead.
     for address in &settings.probe_addresses {
-        let server = admin::probes_with(address, Arc::new(|| Ok(())), notes(&settings, exports.as_ref()))
+        let server = admin::probes_with(address, Arc::new(|| Ok(())), notes(&settings, exports.as_ref(), &cloud))
             .await
             .map_err(|err| text(&err))?;
         if let Some(server) = server {
@@ -151,7 +152,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), String> 
                 traffic_manager: settings.traffic_manager,
             }),
         };
-        (way, metrics)
+        (way, metrics, traffic(&settings, &cloud))
     });
     work(&mut tasks, leading, &clients, &member_name, settings, &metrics, link).await?;
     tasks.join(GRACE + RELEASE).await.map_err(|err| text(&err))
@@ -174,9 +175,22 @@ pub async fn run_with(
     let Some(leading) = lead(&mut tasks, &clients.member, settings.election.as_ref()).await else {
         return tasks.join(RELEASE).await.map_err(|err| err.to_string());
     };
+    let traffic = traffic(&settings, &Cloud::new(settings.cloud_config.clone()));
+    let link = link.map(|(way, metrics)| (way, metrics, traffic));
     work(&mut tasks, leading, &clients, member_name, settings, &metrics, link).await?;
     tasks.join(GRACE + RELEASE).await.map_err(|err| err.to_string())
 }
+
+/// What is reported of exports for traffic.
+fn traffic(settings: &Settings, cloud: &Arc<Cloud>) -> Traffic {
+    match settings.traffic_manager {
+        true => Traffic::On(Arc::clone(cloud)),
+        false => Traffic::Off,
+    }
+}
+
+/// How exports are reported, what is counted of it, and what is reported for traffic.
+type Link = (Way, link::Metrics, Traffic);
 
 /// The right to work.
 struct Leading {
@@ -216,7 +230,7 @@ async fn work(
     member_name: &str,
     settings: Settings,
     metrics: &Metrics,
-    link: Option<(Way, link::Metrics)>,
+    link: Option<Link>,
 ) -> Result<(), String> {
     if tasks.prepare(wait_for_applied_works(&clients.member)).await.is_none() {
         leading.at_rest.cancel();
@@ -239,7 +253,7 @@ fn spawn(
     member_name: &str,
     settings: Settings,
     metrics: &Metrics,
-    link: Option<(Way, link::Metrics)>,
+    link: Option<Link>,
 ) -> Result<(), String> {
     let stop = tasks.stop().clone();
     // Where exports are reported this agent takes the place of the networking agents, and where the networking features
@@ -278,18 +292,18 @@ fn spawn(
         others,
     });
     let (hub, member) = (&clients.hub, &clients.member);
-    if let Some(((way, mut link_metrics), departure)) = link.zip(departure) {
+    if let Some(((way, mut link_metrics, traffic), departure)) = link.zip(departure) {
         link_metrics.looks = Some(link_counters);
         let (recorder, event_writer) = events::channel(Writer::new(member.clone(), DEADLINE), clock);
-        let session = link::run(
-            way,
-            member.clone(),
+        let parts = link::Parts {
+            member: member.clone(),
             departure,
             recorder,
-            link_metrics,
+            metrics: link_metrics,
             clock,
-            stop.clone(),
-        );
+            traffic,
+        };
+        let session = Box::pin(link::run(way, parts, stop.clone()));
         // The hub gives the rights for both at once: before memberships can be read, a session would only be refused.
         let (membership, until) = (Arc::clone(reporter.index()), stop.clone());
         tasks.spawn_endless("exports", async move {
@@ -327,8 +341,8 @@ fn spawn(
 }
 
 /// What the readiness probe says beside whether the agent is ready. Exports that cannot be reported must not take the
-/// agent out of service: it still applies Works and sends heartbeats.
-fn notes(settings: &Settings, exports: Option<&link::Metrics>) -> Vec<admin::Note> {
+/// agent out of service: it still applies Works and sends heartbeats. Nor must addresses that cannot be looked up.
+fn notes(settings: &Settings, exports: Option<&link::Metrics>, cloud: &Arc<Cloud>) -> Vec<admin::Note> {
     let note = |metrics: &link::Metrics| {
         let metrics = metrics.clone();
         let open: admin::Check = Arc::new(move || match metrics.connected.get() {
@@ -342,7 +356,22 @@ fn notes(settings: &Settings, exports: Option<&link::Metrics>) -> Vec<admin::Not
         ("exports", open)
     };
     let has_session = matches!(settings.exports, Some(args::Exports::Session(_)));
-    exports.filter(|_| has_session).map(note).into_iter().collect()
+    let cloud = Arc::clone(cloud);
+    let found: admin::Check = Arc::new(move || match cloud.trouble() {
+        None => Ok(()),
+        Some(reason) => Err(format!(
+            "Public addresses of exported Services cannot be looked up: {reason} The flag --cloud-config names the file."
+        )),
+    });
+    let addresses = exports
+        .filter(|_| settings.traffic_manager)
+        .map(|_| ("public addresses", found));
+    exports
+        .filter(|_| has_session)
+        .map(note)
+        .into_iter()
+        .chain(addresses)
+        .collect()
 }
 
 fn elector(client: &Client, election: &Election, name: &str) -> Elector {

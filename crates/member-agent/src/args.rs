@@ -10,7 +10,7 @@ use fairway_core::apply;
 use kit::client::{Options, RateLimit};
 use kit::flags::{ParseError, Values};
 
-use crate::link;
+use crate::link::{self, CloudConfigFile};
 pub use environment::Environment;
 use flags::flags;
 
@@ -54,8 +54,10 @@ pub struct Settings {
     pub collect_namespaces: bool,
     /// How exports are reported, when they are.
     pub exports: Option<Exports>,
-    /// Whether type, weight and public address of exports are recorded, where the agent records them itself.
+    /// Whether type, weight, readiness and public address of exports are reported.
     pub traffic_manager: bool,
+    /// How public addresses are looked up.
+    pub cloud_config: CloudConfigFile,
     /// Whether exports are followed at all.
     pub networking: bool,
     /// Path of the member's kubeconfig, empty for the usual places.
@@ -146,6 +148,7 @@ impl Default for Settings {
             collect_namespaces: false,
             exports: None,
             traffic_manager: true,
+            cloud_config: CloudConfigFile::default(),
             networking: true,
             kubeconfig: String::new(),
             verbosity: 0,
@@ -195,6 +198,10 @@ pub fn parse<I: IntoIterator<Item = String>>(arguments: I) -> Result<Settings, P
         collect_namespaces: values.switch("enable-namespace-collection-in-property-provider"),
         exports: exports(&mut values),
         traffic_manager: values.switch("enable-traffic-manager-feature"),
+        cloud_config: CloudConfigFile {
+            path: values.text("cloud-config").into(),
+            is_given: values.is_given("cloud-config"),
+        },
         networking: values.switch("enable-networking-features"),
         kubeconfig: values.text("kubeconfig"),
         verbosity: values.verbosity(),
@@ -432,6 +439,24 @@ mod tests {
         );
         let off = of(&[link[0], link[1], "--enable-networking-features=false"]).unwrap();
         assert_eq!((off.exports, off.networking), (None, false));
+    }
+
+    #[test]
+    fn a_cloud_config_that_is_named_must_be_there() {
+        let file = |arguments: &[&str]| of(arguments).unwrap().cloud_config;
+        let usual = "/etc/kubernetes/provider/azure.json";
+        for (arguments, path, is_given) in [
+            (&[][..], usual, false),
+            (&["--cloud-config=/etc/kubernetes/provider/azure.json"], usual, true),
+            (&["--cloud-config", "/other"], "/other", true),
+            (&["--cloud-config="], "", true),
+        ] {
+            let expected = CloudConfigFile {
+                path: path.into(),
+                is_given,
+            };
+            assert_eq!(file(arguments), expected, "{arguments:?}");
+        }
     }
 
     #[test]

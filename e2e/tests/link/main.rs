@@ -10,6 +10,7 @@
 mod breaks;
 mod drain;
 mod ends;
+mod facts;
 mod fake;
 mod fleet;
 mod leave;

@@ -19,7 +19,7 @@ use kit::metrics::Metrics;
 use kit::rest::{Call, media};
 use kit::writer::{Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
-use member_agent::link::{self as member_link, Departure};
+use member_agent::link::{self as member_link, Cloud, CloudConfigFile, Departure, Traffic};
 use parking_lot::Mutex;
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -109,6 +109,10 @@ pub struct Member {
     /// How exports are reported, where that is not over a session.
     pub way: Option<member_link::Way>,
     pub metrics: Option<member_link::Metrics>,
+    /// How public addresses are looked up.
+    pub cloud_config: CloudConfigFile,
+    /// Whether anything is reported for traffic.
+    pub has_traffic: bool,
     half: Option<Running>,
 }
 
@@ -149,12 +153,21 @@ async fn namespace(user: &Writer, name: &str) {
 }
 
 /// Waits for something to become true; the error is what is still wrong.
-pub async fn eventually<F, Fut>(what: &str, mut check: F)
+pub async fn eventually<F, Fut>(what: &str, check: F)
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<(), String>>,
 {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    eventually_in(PATIENCE, what, check).await;
+}
+
+/// The same for what may take longer.
+pub async fn eventually_in<F, Fut>(within: Duration, what: &str, mut check: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<(), String>>,
+{
+    let deadline = tokio::time::Instant::now() + within;
     loop {
         match check().await {
             Ok(()) => return,
@@ -519,6 +532,8 @@ impl Member {
             config,
             way: None,
             metrics: None,
+            cloud_config: CloudConfigFile::default(),
+            has_traffic: true,
             half: None,
         }
     }
@@ -546,9 +561,21 @@ impl Member {
             Arc::clone(&self.departure),
             CancellationToken::new(),
         );
+        let traffic = match self.has_traffic {
+            true => Traffic::On(Cloud::new(self.cloud_config.clone())),
+            false => Traffic::Off,
+        };
         let ended = stop.clone();
         let task = tokio::spawn(async move {
-            let link = member_link::run(way, client, departure, recorder, metrics, Clock::System, ended.clone());
+            let parts = member_link::Parts {
+                member: client,
+                departure,
+                recorder,
+                metrics,
+                clock: Clock::System,
+                traffic,
+            };
+            let link = member_link::run(way, parts, ended.clone());
             tokio::join!(link, writer.run(ended));
         });
         self.half = Some(Running { stop, task });

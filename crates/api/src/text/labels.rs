@@ -75,6 +75,9 @@ pub const BEFORE_STAGE: &str = "beforeStage";
 /// Value of [`TASK_TYPE`].
 pub const AFTER_STAGE: &str = "afterStage";
 
+/// EndpointSlice: name of the Service that it belongs to.
+pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
 /// On a MultiClusterService: its derived Service.
 pub const DERIVED_SERVICE: &str = "networking.fleet.azure.com/derived-service";
 

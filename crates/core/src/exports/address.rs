@@ -62,7 +62,7 @@ pub struct Address {
 /// Decides what is reported about the public address of a Service. `known` is the address whose facts were reported
 /// last; while a lookup is under way or fails they stay, if the load balancer still has that address.
 pub fn address(service: &ServiceView, listing: Listing<'_>, known: Option<&str>, now: Timestamp) -> Address {
-    if service.service_type != "LoadBalancer" || service.internal_load_balancer {
+    if !service.is_public_load_balancer() {
         return Address::default();
     }
     if service.ingress_ips.is_empty() && service.ingress_hosts.is_empty() {
@@ -70,6 +70,12 @@ pub fn address(service: &ServiceView, listing: Listing<'_>, known: Option<&str>,
     }
     let all = match listing {
         Listing::NoCloud { cluster } => return without_cloud(service, cluster),
+        _ if service.ingress_ips.is_empty() => {
+            return Address::of(PublicIpState::NotFound, "").remark(
+                "The load balancer has host names only, which no public IP address of the cloud can be found by."
+                    .into(),
+            );
+        }
         Listing::Known(all) => all,
         Listing::Pending => return Address::of(PublicIpState::LookupPending, still_there(service, known)),
         Listing::Failed(error) => {
@@ -80,27 +86,29 @@ pub fn address(service: &ServiceView, listing: Listing<'_>, known: Option<&str>,
                 .remark(format!("The public IP addresses cannot be listed: {error}."));
         }
     };
-    let Some(first) = service.ingress_ips.first() else {
-        return Address::of(PublicIpState::NotFound, "").remark(
-            "The load balancer has host names only, which no public IP address of the cloud can be found by.".into(),
-        );
-    };
     match service.ingress_ips.iter().find_map(|ip| Some((ip, find(all, ip)?))) {
         Some((ip, found)) => in_cloud(service, ip, found, now),
-        None => Address::of(PublicIpState::NotFound, first)
-            .again(WHILE_MISSING, service, now)
-            .remark(format!(
-                "No public IP address of the resource group has the address {first}; addresses of other groups and \
-                 subscriptions are not searched."
-            )),
+        None => {
+            let first = service.ingress_ips.first().map_or("", String::as_str);
+            Address::of(PublicIpState::NotFound, first)
+                .again(WHILE_MISSING, service, now)
+                .remark(format!(
+                    "No public IP address of the resource group has the address {first}; addresses of other groups \
+                     and subscriptions are not searched."
+                ))
+        }
     }
 }
 
-/// The address that a lookup is about, until it is over: the one that was found last, as long as it is there.
+/// The address that a lookup is about, until it is over: the one that was found last, as long as it is there. Empty where
+/// nobody knows which of several it was, as after a restart: then it may be any.
 fn still_there<'a>(service: &'a ServiceView, known: Option<&str>) -> &'a str {
     let all = &service.ingress_ips;
-    let same = all.iter().find(|ip| known == Some(ip.as_str()));
-    same.or(all.first()).map_or("", String::as_str)
+    match (all.iter().find(|ip| known == Some(ip.as_str())), known, all.as_slice()) {
+        (Some(same), _, _) => same,
+        (None, None, [_, _, ..]) => "",
+        (None, _, _) => all.first().map_or("", String::as_str),
+    }
 }
 
 fn find<'a>(all: &'a [PublicAddress], ip: &str) -> Option<&'a PublicAddress> {
@@ -349,6 +357,28 @@ mod tests {
                 Listing::Failed(&forbidden),
                 Some("7.7.7.7"),
                 "LookupFailed \"1.1.1.1\" \"\" bare 30",
+            ),
+            (
+                json!([{"ip": "fd00::1"}, {"ip": "1.1.1.1"}]),
+                none.clone(),
+                Listing::Pending,
+                None,
+                "LookupPending \"\" \"\" bare never",
+            ),
+            (
+                json!([{"ip": "fd00::1"}, {"ip": "1.1.1.1"}]),
+                none.clone(),
+                Listing::Pending,
+                Some("7.7.7.7"),
+                "LookupPending \"fd00::1\" \"\" bare never",
+            ),
+            // No list helps where there is no address.
+            (
+                json!([{"hostname": "h.example"}]),
+                none.clone(),
+                Listing::Pending,
+                None,
+                "NotFound \"\" \"\" bare never",
             ),
             (
                 json!([]),

@@ -6,7 +6,7 @@ use api::text::{conditions, reasons};
 use jiff::Timestamp;
 
 use super::{ExportEvent, ExportView, ServiceView, weight};
-use crate::services::{ExportReport, PublicIp, PublicIpState, ServiceRef, WithdrawReason, Withdrawal};
+use crate::services::{ExportReport, PublicIp, ServiceRef, WithdrawReason, Withdrawal};
 
 /// What is to be done about a ServiceExport.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,11 +47,24 @@ pub enum Finalizer {
 }
 
 impl Decision {
-    /// The same with what was found out about the public address of the Service, see [`super::address`].
+    /// The same with what was found out about the public address of the Service and about its endpoints, see
+    /// [`super::address`] and [`super::readiness`].
     #[must_use]
-    pub fn with_address(mut self, address: PublicIp) -> Self {
+    pub fn with_traffic(mut self, address: PublicIp, is_ready: Option<bool>) -> Self {
         if let LinkStep::Report(report) = &mut self.link {
-            report.public_ip = address;
+            (report.public_ip, report.is_ready) = (address, is_ready);
+        }
+        self
+    }
+
+    /// The same without anything for traffic: the feature is off (networking 3.6 and 13.2).
+    #[must_use]
+    pub fn without_traffic(mut self) -> Self {
+        if let LinkStep::Report(report) = &mut self.link {
+            report.service_type.clear();
+            report.weight = None;
+            report.internal_load_balancer = false;
+            (report.public_ip, report.is_ready) = (PublicIp::default(), None);
         }
         self
     }
@@ -229,26 +242,8 @@ fn report(service: &ServiceView, weight: i64, since: Timestamp) -> ExportReport 
         service_type: service.service_type.clone(),
         weight: Some(weight),
         internal_load_balancer: service.internal_load_balancer,
-        public_ip: public_ip(service),
+        public_ip: PublicIp::default(),
         is_ready: None,
-    }
-}
-
-/// What the Service itself says about its address. Without a lookup in the cloud the resource id stays unknown.
-fn public_ip(service: &ServiceView) -> PublicIp {
-    if service.service_type != "LoadBalancer" || service.internal_load_balancer {
-        return PublicIp::default();
-    }
-    match service.ingress_ips.first() {
-        None => PublicIp {
-            state: PublicIpState::PendingIngress,
-            ..PublicIp::default()
-        },
-        Some(ip) => PublicIp {
-            state: PublicIpState::NotApplicable,
-            ip: ip.clone(),
-            ..PublicIp::default()
-        },
     }
 }
 

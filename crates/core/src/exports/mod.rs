@@ -4,12 +4,14 @@
 mod address;
 mod decide;
 mod feedback;
+mod readiness;
 mod view;
 mod weight;
 
 pub use address::{Address, Listing, PublicAddress, address};
 pub use decide::{Decision, Finalizer, LinkStep, decide};
 pub use feedback::{refused, verdict};
+pub use readiness::{SliceView, readiness};
 pub use view::{ExportView, ServiceView};
 pub use weight::weight;
 

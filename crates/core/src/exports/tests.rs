@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::services::{Conflict, PublicIpState, Verdict};
+use crate::services::{Conflict, PublicIp, Verdict};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -182,16 +182,7 @@ fn the_report_describes_the_service() {
         ("s", "7")
     );
     assert_eq!(report.exported_since, Some(at(5)));
-    assert_eq!(report.public_ip.state, PublicIpState::PendingIngress);
-    let with_ip =
-        service(|s| s["status"] = json!({"loadBalancer": {"ingress": [{"hostname": "h"}, {"ip": "20.0.0.1"}]}}));
-    let LinkStep::Report(report) = decide(&export(|_| {}), Some(&with_ip), false, at(5), at(9)).link else {
-        panic!("an eligible service is reported")
-    };
-    assert_eq!(
-        (report.public_ip.state, report.public_ip.ip.as_str()),
-        (PublicIpState::NotApplicable, "20.0.0.1")
-    );
+    assert_eq!((report.public_ip, report.is_ready), (PublicIp::default(), None));
 }
 
 #[test]
@@ -227,12 +218,32 @@ fn what_was_found_out_about_the_address_goes_into_the_report() {
     let ip = service(|s| s["status"] = json!({"loadBalancer": {"ingress": [{"ip": "20.0.0.1"}]}}));
     let found = address(&ip, Listing::NoCloud { cluster: "m" }, None, at(9)).facts;
     let decided = |service: Option<&ServiceView>| decide(&export(|_| {}), service, false, at(5), at(9));
-    let LinkStep::Report(report) = decided(Some(&ip)).with_address(found.clone()).link else {
+    let LinkStep::Report(report) = decided(Some(&ip)).with_traffic(found.clone(), Some(true)).link else {
         panic!("an eligible service is reported")
     };
     assert_eq!(
-        (report.public_ip, report.service_type.as_str()),
-        (found.clone(), "LoadBalancer")
+        (report.public_ip, report.is_ready, report.service_type.as_str()),
+        (found.clone(), Some(true), "LoadBalancer")
     );
-    assert_eq!(decided(None).with_address(found), decided(None));
+    assert_eq!(decided(None).with_traffic(found, None), decided(None));
+}
+
+#[test]
+fn without_the_feature_nothing_is_reported_for_traffic() {
+    let internal = "service.beta.kubernetes.io/azure-load-balancer-internal";
+    let private = service(|s| s["metadata"]["annotations"] = json!({ internal: "true" }));
+    let off = decide(&export(|_| {}), Some(&private), false, at(5), at(9)).without_traffic();
+    let LinkStep::Report(report) = off.link else {
+        panic!("an eligible service is reported")
+    };
+    assert_eq!(
+        (
+            report.service_type.as_str(),
+            report.weight,
+            report.internal_load_balancer
+        ),
+        ("", None, false)
+    );
+    assert_eq!((report.public_ip, report.is_ready), (PublicIp::default(), None));
+    assert_eq!(report.ports.len(), 2, "conflicts are resolved all the same");
 }

@@ -41,6 +41,8 @@ pub struct ServiceView {
     pub service_type: String,
     /// `spec.clusterIP`; `None` in words means headless.
     pub cluster_ip: String,
+    /// It selects pods, so that the cluster keeps its EndpointSlices.
+    pub has_selector: bool,
     /// Ports in order.
     pub ports: Vec<ServicePort>,
     /// Addresses of the load balancer, those with a host name only left out.
@@ -110,6 +112,10 @@ impl ServiceView {
                 .is_some_and(|time| !time.is_null()),
             service_type,
             cluster_ip: text(value, "/spec/clusterIP"),
+            has_selector: value
+                .pointer("/spec/selector")
+                .and_then(Value::as_object)
+                .is_some_and(|selector| !selector.is_empty()),
             ports: list(value, "/spec/ports").iter().map(port).collect(),
             ingress_ips: ingress
                 .iter()
@@ -129,6 +135,11 @@ impl ServiceView {
             dns_label: annotation(value, annotations::AZURE_DNS_LABEL).map(|label| label.trim().to_owned()),
             internal_load_balancer: annotation(value, annotations::AZURE_INTERNAL_LOAD_BALANCER) == Some("true"),
         }
+    }
+
+    /// Whether it has, or is to have, an address that everybody can reach.
+    pub fn is_public_load_balancer(&self) -> bool {
+        self.service_type == "LoadBalancer" && !self.internal_load_balancer
     }
 
     /// Whether the Service can be exported: it has an address of its own in the cluster.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::record::{Record, is_recorded, manifest, record_name};
-use super::{ExportKey, ExportReport, Facts, PublicIpState};
+use super::{ExportKey, ExportReport, Facts, PublicIp, PublicIpState};
 use crate::link::Refusal;
 
 /// Whose records are written, and how much of a report goes into them.
@@ -60,7 +60,7 @@ pub fn report<'a>(
         |record| record.name.clone(),
     );
     // Where nobody remembers the address, the facts are more likely right than wrong.
-    let same_address = known.is_some() && address.is_none_or(|address| address == report.public_ip.ip);
+    let same_address = known.is_some() && address.is_none_or(|address| is_about(&report.public_ip, address));
     let object = manifest(
         scope.cluster,
         &name,
@@ -100,12 +100,17 @@ pub fn still_going(record: &Record) -> Refusal {
     ))
 }
 
+/// Whether a report may be about this address: one that names none may be about any.
+fn is_about(reported: &PublicIp, address: &str) -> bool {
+    reported.ip.is_empty() || reported.ip == address
+}
+
 /// The address that a record describes once a report is written; none when it describes none.
-pub fn address_of(report: &ExportReport, before: Option<String>) -> Option<String> {
-    match report.public_ip.state {
-        PublicIpState::Found => Some(report.public_ip.ip.clone()),
+pub fn address_of(reported: &PublicIp, before: Option<String>) -> Option<String> {
+    match reported.state {
+        PublicIpState::Found => Some(reported.ip.clone()),
         PublicIpState::LookupFailed | PublicIpState::LookupPending => {
-            before.filter(|before| *before == report.public_ip.ip)
+            before.filter(|before| is_about(reported, before))
         }
         PublicIpState::NotApplicable | PublicIpState::PendingIngress | PublicIpState::NotFound => None,
     }
@@ -139,7 +144,7 @@ pub fn surplus(applied: &Value, answer: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::{PublicIp, ServicePort, ServiceRef};
+    use crate::services::{ServicePort, ServiceRef};
 
     const SCOPE: Scope<'static> = Scope {
         cluster: "m",
@@ -204,6 +209,10 @@ mod tests {
                 recorded(state, "1.1.1.1", None),
                 "after a restart the record is all that is known"
             );
+            assert!(
+                recorded(state, "", Some("1.1.1.1")),
+                "a member with several addresses does not know which one it was"
+            );
         }
         for state in [
             PublicIpState::NotApplicable,
@@ -212,7 +221,7 @@ mod tests {
         ] {
             assert!(!recorded(state, "1.1.1.1", Some("1.1.1.1")), "{state:?}");
         }
-        let after = |state, ip| address_of(&of("s", state, ip), Some("1.1.1.1".into()));
+        let after = |state, ip| address_of(&of("s", state, ip).public_ip, Some("1.1.1.1".into()));
         assert_eq!(after(PublicIpState::Found, "2.2.2.2").as_deref(), Some("2.2.2.2"));
         assert_eq!(
             after(PublicIpState::LookupFailed, "1.1.1.1").as_deref(),

@@ -237,7 +237,8 @@ impl Records {
                 (at, Written { changed: true, version })
             }
         };
-        self.known.set_address(at, services::address_of(report, address));
+        self.known
+            .set_address(at, services::address_of(&report.public_ip, address));
         Ok(written)
     }
 

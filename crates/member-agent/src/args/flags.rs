@@ -144,8 +144,9 @@ pub(super) fn flags() -> FlagSet {
         )
         .value(
             "cloud-config",
-            "/etc/kubernetes/provider/config.json",
-            "Accepted for compatibility; never read.",
+            azure::DEFAULT_PATH,
+            "Cloud config in JSON or YAML by which public IP addresses of exported Services are looked up. Without one, where \
+             the flag is not given or empty, their addresses are reported as the Services show them.",
         )
         .switch(
             "use-cost-properties-in-azure-provider",
@@ -185,7 +186,7 @@ pub(super) fn flags() -> FlagSet {
         .switch(
             "enable-traffic-manager-feature",
             true,
-            "With --export-report=objects: record type, weight and public address of exports.",
+            "Report type, weight, readiness and public address of exported Services.",
         )
         .value(
             "hub-link-address",
@@ -209,7 +210,6 @@ pub(super) fn flags() -> FlagSet {
         )
         .without_effect(&[
             ("enable-pprof", "false"),
-            ("cloud-config", "/etc/kubernetes/provider/config.json"),
             ("enable-v1beta1-apis", "true"),
         ])
 }

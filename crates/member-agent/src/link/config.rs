@@ -68,6 +68,8 @@ pub struct Config {
     pub spread: Duration,
     /// Topics beside exports.
     pub topics: Topics,
+    /// Whether the greeting says that facts for traffic are reported; [`run`](super::run) sets it.
+    pub traffic_manager: bool,
 }
 
 impl Config {
@@ -83,6 +85,7 @@ impl Config {
             reconnect: [Duration::from_millis(500), Duration::from_secs(30)],
             spread: Duration::from_secs(10),
             topics: Topics::default(),
+            traffic_manager: false,
         }
     }
 }

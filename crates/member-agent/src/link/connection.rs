@@ -143,7 +143,7 @@ async fn open<D: Dial>(
         instance: state.instance.clone(),
         hub_incarnation: state.incarnation.clone(),
         features: Some(pb::Features {
-            traffic_manager: false,
+            traffic_manager: config.traffic_manager,
             networking: true,
         }),
         ..pb::Hello::default()

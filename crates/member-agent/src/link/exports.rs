@@ -17,14 +17,15 @@ use kit::index::Index;
 use kit::queue::{Action, Queue, work};
 use kit::writer::{Answer, Deletion, Patch, Writer};
 use kit::{ObjectKey, Resource};
-use kube::Client;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Parts;
 use super::departure::{Departure, Stage};
 use super::shared::{HubAnswer, Shared};
+use super::traffic::{Facts, Traffic};
 
 const EXPORTS: Resource = Resource::namespaced(groups::NETWORKING, "v1beta1", "ServiceExport", "serviceexports");
 const SERVICES: Resource = Resource::namespaced("", "v1", "Service", "services");
@@ -60,28 +61,22 @@ struct Sight {
     counted: bool,
 }
 
-/// The two indexes that decisions read.
+/// What decisions read.
 struct Seen {
     exports: Arc<Index<ExportView>>,
     services: Arc<Index<ServiceView>>,
+    /// What is reported for traffic, when it is.
+    traffic: Option<Arc<Facts>>,
 }
 
 impl Exports {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        cluster: String,
-        member: Client,
-        departure: Arc<Departure>,
-        recorder: Recorder,
-        clock: Clock,
-    ) -> Self {
-        let writer = Writer::new(member, WRITE_DEADLINE);
+    pub(super) fn new(shared: Arc<Shared>, cluster: String, parts: &Parts) -> Self {
         Self {
             shared,
-            writer,
-            departure,
-            recorder,
-            clock,
+            writer: Writer::new(parts.member.clone(), WRITE_DEADLINE),
+            departure: Arc::clone(&parts.departure),
+            recorder: parts.recorder.clone(),
+            clock: parts.clock,
             cluster,
             since: Mutex::default(),
         }
@@ -90,22 +85,33 @@ impl Exports {
     /// Runs until `stop`. `ready` turns true once every export has been looked at.
     pub(super) async fn run(
         self,
-        client: Client,
+        parts: Parts,
         queue: Queue<ExportKey>,
         ready: watch::Sender<bool>,
         stop: CancellationToken,
     ) {
-        let seen = Arc::new(indexes(&queue));
-        let (exports, services) = (Arc::clone(&seen.exports), Arc::clone(&seen.services));
-        let watch_exports = exports.run(client.clone(), stop.clone());
-        let watch_services = services.run(client, stop.clone());
+        let seen = Arc::new(indexes(&queue, parts.traffic, &self.cluster));
+        let client = parts.member;
+        let watches = async {
+            let traffic = async {
+                if let Some(facts) = &seen.traffic {
+                    Box::pin(facts.run(client.clone(), stop.clone())).await;
+                }
+            };
+            let exports = seen.exports.run(client.clone(), stop.clone());
+            let services = seen.services.run(client.clone(), stop.clone());
+            tokio::join!(exports, services, traffic);
+        };
         let this = Arc::new(self);
         let decide = async {
-            let both = async {
+            let known = async {
                 seen.exports.synced().await;
                 seen.services.synced().await;
+                if let Some(facts) = &seen.traffic {
+                    facts.prepared().await;
+                }
             };
-            if stop.run_until_cancelled(both).await.is_none() {
+            if stop.run_until_cancelled(known).await.is_none() {
                 return;
             }
             let first: Vec<ExportKey> = seen.exports.all().iter().map(|export| export.key.clone()).collect();
@@ -148,7 +154,7 @@ impl Exports {
         let decide = async {
             tokio::select! { () = decide => {}, () = stop.cancelled() => {} }
         };
-        tokio::join!(watch_exports, watch_services, decide);
+        tokio::join!(watches, decide);
     }
 
     /// Has everything looked at again whenever the cluster begins to leave, has left, or stays after all.
@@ -195,6 +201,9 @@ impl Exports {
     async fn reconcile(&self, seen: &Seen, key: &ExportKey) -> Result<(), kit::Error> {
         let object_key = ObjectKey::namespaced(&key.namespace, &key.name);
         let Some(export) = seen.exports.get(&object_key) else {
+            if let Some(facts) = &seen.traffic {
+                facts.forget(key);
+            }
             self.vanished(key);
             return Ok(());
         };
@@ -207,6 +216,10 @@ impl Exports {
             return self.remove(seen, &object_key, &export).await;
         }
         let decision = decide(&export, service.as_deref(), stage != Stage::Member, since, now);
+        let decision = match &seen.traffic {
+            Some(facts) => facts.add_to(decision, key, service.as_deref(), now),
+            None => decision.without_traffic(),
+        };
         let mut export = ExportView::clone(&export);
         if decision.finalizer == Finalizer::Add {
             let mut all = export.finalizers.clone();
@@ -442,7 +455,7 @@ impl Exports {
 }
 
 /// Indexes whose changes bring the export of that name back into the queue.
-fn indexes(queue: &Queue<ExportKey>) -> Seen {
+fn indexes(queue: &Queue<ExportKey>, traffic: Traffic, cluster: &str) -> Seen {
     let key = |object_key: &ObjectKey| ExportKey {
         namespace: object_key.namespace.clone().unwrap_or_default(),
         name: object_key.name.clone(),
@@ -460,5 +473,16 @@ fn indexes(queue: &Queue<ExportKey>) -> Seen {
             }
         })
         .build();
-    Seen { exports, services }
+    let traffic = match traffic {
+        Traffic::Off => None,
+        Traffic::On(cloud) => {
+            let exports = Arc::clone(&exports);
+            Some(Facts::new(cloud, cluster.to_owned(), exports, queue.clone()))
+        }
+    };
+    Seen {
+        exports,
+        services,
+        traffic,
+    }
 }

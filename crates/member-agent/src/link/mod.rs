@@ -22,6 +22,7 @@ mod session;
 mod shared;
 mod topic;
 mod topics;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -37,29 +38,41 @@ pub(crate) use dial::is_https;
 pub use metrics::Metrics;
 use shared::Shared;
 pub use topics::Topics;
+pub use traffic::{Cloud, CloudConfigFile, Traffic};
 
-/// Reports exports until `stop`. `departure` says when the cluster leaves the fleet, which withdraws them all.
-pub async fn run(
-    way: impl Into<Way>,
-    member: Client,
-    departure: Arc<Departure>,
-    recorder: Recorder,
-    metrics: Metrics,
-    clock: Clock,
-    stop: CancellationToken,
-) {
-    let way = way.into();
-    let cluster = match &way {
-        Way::Session(config) => config.cluster.clone(),
+/// What reporting needs of the agent, however it is done.
+pub struct Parts {
+    /// The member.
+    pub member: Client,
+    /// When the cluster leaves the fleet, which withdraws all exports.
+    pub departure: Arc<Departure>,
+    /// Takes events on ServiceExports.
+    pub recorder: Recorder,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The time of day.
+    pub clock: Clock,
+    /// What is reported for traffic.
+    pub traffic: Traffic,
+}
+
+/// Reports exports until `stop`.
+pub async fn run(way: impl Into<Way>, parts: Parts, stop: CancellationToken) {
+    let mut way = way.into();
+    let cluster = match &mut way {
+        Way::Session(config) => {
+            config.traffic_manager = matches!(parts.traffic, Traffic::On(_));
+            config.cluster.clone()
+        }
         Way::Objects(objects) => objects.cluster.clone(),
     };
     let queue = exports::queue();
     let revisit = queue.clone();
-    let shared = Arc::new(Shared::new(metrics, move |key| revisit.add(key)));
+    let shared = Arc::new(Shared::new(parts.metrics.clone(), move |key| revisit.add(key)));
     // A session starts with a full sync, which must not begin before every export has been looked at.
     let (ready, is_ready) = watch::channel(false);
-    let exports = exports::Exports::new(Arc::clone(&shared), cluster, member.clone(), departure, recorder, clock);
-    let follow = exports.run(member, queue, ready, stop.clone());
+    let exports = exports::Exports::new(Arc::clone(&shared), cluster, &parts);
+    let follow = exports.run(parts, queue, ready, stop.clone());
     let report = async {
         match way {
             Way::Session(config) => {
