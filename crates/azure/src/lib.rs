@@ -1,7 +1,7 @@
 //! Azure for the agents: Traffic Manager's profiles and endpoints, public IP addresses, and what is needed to be somebody
 //! there.
 //!
-//! The port is [`TrafficManager`] and [`PublicIpAddresses`]; [`Azure`] implements both. No type of an `azure_*` crate is
+//! The port is [`TrafficManager`], [`PublicIpAddresses`] and [`EndpointHints`]; [`Azure`] implements all of them. No type of an `azure_*` crate is
 //! part of the public surface, so that nobody else names them. The crate must never decide what a profile or an endpoint
 //! should be, repeat a call by itself, or show a credential.
 
@@ -21,8 +21,8 @@ pub use arm::{Azure, Options, next_page};
 pub use config::{Cloud, CloudConfig, ConfigError, DEFAULT_PATH, Endpoints, Environment, Identity};
 pub use error::{Class, Error};
 pub use limit::{CallKind, Limits};
-pub use model::{Endpoint, Profile, ProfileRef, PublicIp};
-pub use port::{PublicIpAddresses, TrafficManager};
+pub use model::{Degraded, Endpoint, EndpointHint, Profile, ProfileRef, PublicIp};
+pub use port::{EndpointHints, PublicIpAddresses, TrafficManager};
 pub use secret::Secret;
 pub use transport::{DEADLINE, Transport, TransportOptions};
 

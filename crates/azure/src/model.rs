@@ -1,5 +1,7 @@
 //! Profiles, endpoints and public IP addresses as plain data.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 /// Which profile is meant.
@@ -19,6 +21,24 @@ pub struct Profile(Map<String, Value>);
 /// An endpoint as Azure's JSON. Names, types and ids may be spelled in another case than they were written in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Endpoint(Map<String, Value>);
+
+/// What a traffic manager is to know of an endpoint at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointHint {
+    /// ARM id of the endpoint.
+    pub endpoint: String,
+    /// It serves nothing; `None` takes an earlier hint back.
+    pub degraded: Option<Degraded>,
+}
+
+/// An endpoint serves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Degraded {
+    /// How long the hint lasts, in whole seconds.
+    pub lasts: Duration,
+    /// Why, for people.
+    pub reason: String,
+}
 
 /// A public IP address.
 #[derive(Debug, Clone, PartialEq, Eq)]

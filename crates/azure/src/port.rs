@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::Error;
-use crate::model::{Endpoint, Profile, ProfileRef, PublicIp};
+use crate::model::{Endpoint, EndpointHint, Profile, ProfileRef, PublicIp};
 
 /// Profiles of a traffic manager and their endpoints.
 ///
@@ -43,6 +43,16 @@ pub trait TrafficManager: Send + Sync + fmt::Debug {
     /// # Errors
     /// By class, never [`Class::NotFound`](crate::Class::NotFound).
     async fn delete_endpoint(&self, profile: &ProfileRef, name: &str) -> Result<(), Error>;
+}
+
+/// Hints about endpoints, which Fairway's own traffic manager takes and Azure does not.
+#[async_trait]
+pub trait EndpointHints: Send + Sync + fmt::Debug {
+    /// Sends hints, at most 1000. Answers for each why it was refused, or nothing when it was applied.
+    ///
+    /// # Errors
+    /// [`Class::NotFound`](crate::Class::NotFound) or status 400 when the server takes no hints, and other classes.
+    async fn hint(&self, hints: &[EndpointHint]) -> Result<Vec<Option<String>>, Error>;
 }
 
 /// Public IP addresses of the subscription.

@@ -175,6 +175,11 @@ struct Agent {
     writer: Writer,
 }
 
+/// How long a member without a session may be silent before it counts as lost: four signs of life.
+fn silence_limit(link: Option<&link::Config>) -> Duration {
+    link.map_or(Duration::MAX, |link| link.ping_interval.saturating_mul(4))
+}
+
 impl Agent {
     fn new(
         config: Config,
@@ -415,6 +420,8 @@ impl Agent {
             services: Arc::clone(services),
             fleet: Arc::clone(&self.store),
             membership: self.queues.membership.subscribe(),
+            presence: Arc::clone(&self.queues.presence),
+            silence_limit: silence_limit(self.config.link.as_ref()),
             cloud_config: self.config.cloud_config.clone(),
             metrics: self.traffic.clone(),
             series: [controllers::TRAFFIC_PROFILE, controllers::TRAFFIC_BACKEND]
@@ -448,6 +455,7 @@ impl Agent {
                     members: Arc::clone(&members),
                     rights: queues.rights.subscribe(),
                     topics: link::Topics::default(),
+                    presence: Arc::clone(&queues.presence),
                 };
                 let (client, metrics) = (client.clone(), metrics.clone());
                 link::run(config.clone(), client, parts, metrics, clock, stop.clone())

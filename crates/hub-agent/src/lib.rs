@@ -12,6 +12,7 @@ pub mod args;
 mod controllers;
 pub mod link;
 mod metrics;
+mod presence;
 mod queues;
 mod required;
 mod resources;

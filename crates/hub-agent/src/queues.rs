@@ -9,6 +9,7 @@ use kit::controller::Triggers;
 use tokio::sync::broadcast;
 
 use crate::metrics::HubMetrics;
+use crate::presence::Presence;
 
 /// Names an override of either kind: namespace and name.
 pub type OverrideKey = ObjectKey;
@@ -28,6 +29,8 @@ pub struct Queues {
     pub rights: broadcast::Sender<String>,
     /// Members that have begun to leave, or are gone, or are there again.
     pub membership: broadcast::Sender<String>,
+    /// Which members are silent.
+    pub presence: Arc<Presence>,
     /// Counts the work of watchers.
     metrics: Option<Arc<HubMetrics>>,
 }
@@ -41,6 +44,7 @@ impl Queues {
             overrides: Triggers::new(backoff),
             rights: broadcast::Sender::new(IN_FLIGHT),
             membership: broadcast::Sender::new(IN_FLIGHT),
+            presence: Arc::default(),
             metrics: None,
         }
     }

@@ -43,7 +43,34 @@ async fn the_hub_gives_a_member_up_after_three_pings_without_an_answer() {
     assert_eq!(pings, 3, "ended after {waited:?}");
     assert!(waited > interval * 2 && waited < interval * 4 + SLACK, "{waited:?}");
     eventually("the session is gone", || async { equal(sessions.get(), 0) }).await;
+    assert!(
+        world.presence.silence("m1").is_some(),
+        "it is silent from its last answer"
+    );
     assert_eq!(world.records("m1").await.len(), 1, "silence withdraws nothing");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_connection_breaks_is_silent_and_one_that_says_goodbye_is_not() {
+    let mut world = World::new().await;
+    world.start();
+    let sessions = world.metrics.as_ref().unwrap().sessions.clone();
+    let gone = || async { equal(sessions.get(), 0) };
+
+    let mut member = world.raw("m1").await;
+    member.open().await;
+    let bye = member_message::Body::Bye(pb::Bye::default());
+    member.send(pb::MemberMessage { body: Some(bye) }).await;
+    eventually("the session is gone", gone).await;
+    assert_eq!(world.presence.silence("m1"), None);
+
+    member.open().await;
+    member.cut();
+    eventually("the session is gone", gone).await;
+    assert!(world.presence.silence("m1").is_some());
+    member.open().await;
+    assert_eq!(world.presence.silence("m1"), None, "it is back");
     world.stop().await;
 }
 

@@ -91,6 +91,7 @@ pub struct World {
     pub rights: broadcast::Sender<String>,
     /// Topics beside exports.
     pub topics: hub_link::Topics,
+    pub presence: Arc<hub_link::Presence>,
     /// What the hub's half takes for the time.
     pub clock: Clock,
     /// Those of the half that runs or ran last.
@@ -236,6 +237,7 @@ impl World {
             config,
             rights: broadcast::Sender::new(16),
             topics: hub_link::Topics::default(),
+            presence: Arc::default(),
             clock: Clock::System,
             metrics: None,
             half: None,
@@ -266,6 +268,7 @@ impl World {
         let metrics = hub_link::Metrics::register(&Registry::new()).unwrap();
         self.metrics = Some(metrics.clone());
         let (rights, topics) = (self.rights.subscribe(), self.topics.clone());
+        let presence = Arc::clone(&self.presence);
         let (config, clock, stop) = (self.config.clone(), self.clock, CancellationToken::new());
         let ended = stop.clone();
         let task = tokio::spawn(async move {
@@ -275,6 +278,7 @@ impl World {
                 members,
                 rights,
                 topics,
+                presence,
             };
             let sessions = hub_link::run(config, client, parts, metrics, clock, ended.clone());
             // The records are followed until the last session has ended.

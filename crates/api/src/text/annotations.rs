@@ -108,5 +108,9 @@ pub const TRAFFIC_TTL_SECONDS: &str = "networking.fleet.azure.com/ttl-seconds";
 /// only.
 pub const TRAFFIC_PROBE_INTERVAL_SECONDS: &str = "networking.fleet.azure.com/probe-interval-seconds";
 
+/// TrafficManagerProfile: `true` degrades endpoints that are known to serve nothing without waiting for probes. Ours; absent
+/// means `false`.
+pub const TRAFFIC_FAST_DEGRADATION: &str = "networking.fleet.azure.com/fast-degradation";
+
 /// TrafficManagerProfile: `Weighted`, `Priority` or `Performance`. Ours; absent means `Weighted`.
 pub const TRAFFIC_ROUTING_METHOD: &str = "networking.fleet.azure.com/routing-method";

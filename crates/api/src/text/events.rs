@@ -140,6 +140,9 @@ pub mod traffic {
     /// The profile, or the backend's endpoints, are gone from the traffic manager.
     pub const DELETED: &str = "Deleted";
 
+    /// An endpoint is degraded without waiting for probes. Ours, one for each cluster.
+    pub const ENDPOINT_DEGRADED: &str = "EndpointDegraded";
+
     /// An exported Service cannot be an endpoint. Ours, one for each cluster.
     pub const ENDPOINT_NOT_ACCEPTED: &str = "EndpointNotAccepted";
 }

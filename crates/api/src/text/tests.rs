@@ -124,6 +124,7 @@ pins!(
         annotations::AZURE_DNS_LABEL = "service.beta.kubernetes.io/azure-dns-label-name",
         annotations::TRAFFIC_TTL_SECONDS = "networking.fleet.azure.com/ttl-seconds",
         annotations::TRAFFIC_PROBE_INTERVAL_SECONDS = "networking.fleet.azure.com/probe-interval-seconds",
+        annotations::TRAFFIC_FAST_DEGRADATION = "networking.fleet.azure.com/fast-degradation",
         annotations::TRAFFIC_ROUTING_METHOD = "networking.fleet.azure.com/routing-method",
     ]
 );
@@ -379,6 +380,7 @@ pins!(
         events::traffic::PROGRAMMED = "Programmed",
         events::traffic::ACCEPTED = "Accepted",
         events::traffic::DELETED = "Deleted",
+        events::traffic::ENDPOINT_DEGRADED = "EndpointDegraded",
         events::traffic::ENDPOINT_NOT_ACCEPTED = "EndpointNotAccepted",
         events::placement::PLACEMENT_ROLLOUT_STARTED = "PlacementRolloutStarted",
         events::placement::PLACEMENT_OVERRIDDEN_SUCCEEDED = "PlacementOverriddenSucceeded",

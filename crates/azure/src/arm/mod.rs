@@ -6,6 +6,7 @@
 
 mod addresses;
 mod gate;
+mod hints;
 mod pages;
 mod traffic;
 
@@ -24,7 +25,7 @@ use crate::cache::Cache;
 use crate::config::{self, Cloud, CloudConfig, ConfigError, Endpoints};
 use crate::credential::Tokens;
 use crate::error::{Class, Error, Failure, failure_of};
-use crate::port::{PublicIpAddresses, TrafficManager};
+use crate::port::{EndpointHints, PublicIpAddresses, TrafficManager};
 use crate::transport::{DEADLINE, Outgoing, Transport, TransportOptions};
 use gate::{Gate, NoCredential};
 
@@ -122,6 +123,11 @@ impl Azure {
     /// Profiles and endpoints.
     pub fn traffic_manager(&self) -> Arc<dyn TrafficManager> {
         Arc::clone(&self.0) as Arc<dyn TrafficManager>
+    }
+
+    /// Hints about endpoints.
+    pub fn endpoint_hints(&self) -> Arc<dyn EndpointHints> {
+        Arc::clone(&self.0) as Arc<dyn EndpointHints>
     }
 
     /// Public IP addresses.

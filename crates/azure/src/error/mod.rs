@@ -106,6 +106,17 @@ impl Error {
         }
     }
 
+    /// An answer that is no success, for others who implement the port, such as tests.
+    pub fn refused(what: &str, status: u16, code: &str, message: &str) -> Self {
+        let refusal = Refusal {
+            status,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            retry_after: None,
+        };
+        Self::of(what, Failure::Refused(refusal))
+    }
+
     /// A failure without an answer.
     pub(crate) fn local(what: &str, class: Class, cause: impl Into<String>) -> Self {
         Self {

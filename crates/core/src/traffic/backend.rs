@@ -17,6 +17,7 @@ use super::endpoints::{self, Comparison, Wanted};
 use super::observed::{Observed, delete_endpoint_call};
 use super::pass::{ConditionValues, Pass, ReportedObject, with_right};
 use super::profile::{ProfileStage, State};
+use super::time::until_then;
 use super::trace::BackendTrace;
 use crate::objects::TrafficBackend;
 use crate::trace::Recorder;
@@ -86,10 +87,17 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>) {
             }
         }
     }
+    // The weights depend on all exports, so their changes are collected first.
+    let collecting = pass.slice.collecting_until.map(|at| until_then(at, pass.now));
+    let collecting = collecting.filter(|wait| !wait.is_zero());
     for (_, decision, _) in &decided {
         if let Decision::Endpoints(work) = decision
             && work.comparison.stale.is_empty()
         {
+            if let Some(wait) = collecting.filter(|_| !work.comparison.missing.is_empty()) {
+                pass.plan.look_again(wait);
+                continue;
+            }
             for endpoint in &work.comparison.missing {
                 pass.call(endpoint.call(&id));
             }

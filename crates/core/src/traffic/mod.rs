@@ -8,12 +8,16 @@
 
 pub mod arm;
 mod backend;
+mod collecting;
 mod endpoints;
 mod exporters;
 mod held;
+mod hinted;
+mod hints;
 mod observed;
 mod pass;
 mod profile;
+mod time;
 mod trace;
 mod wanted;
 
@@ -29,7 +33,10 @@ use crate::effects;
 use crate::objects::{TrafficBackend, TrafficProfile};
 use crate::trace::Recorder;
 
+pub use collecting::Collecting;
 pub use exporters::{Export, Exporter, Service};
+pub use hinted::{Cause, Hint};
+pub use hints::Silence;
 pub use observed::{Failed, Observed, Reading};
 pub use trace::Trace;
 
@@ -54,6 +61,14 @@ pub struct Slice {
     pub in_flight: bool,
     /// Resource group of profiles that name none.
     pub default_group: Option<String>,
+    /// Until when changes of exports are collected, if they are: no endpoint is written before.
+    pub collecting_until: Option<Timestamp>,
+    /// Members without a session that have not said that they end theirs.
+    pub silent: BTreeMap<String, Silence>,
+    /// The traffic manager takes hints about endpoints.
+    pub takes_hints: bool,
+    /// Hints are on their way whose answers are not recorded yet.
+    pub hints_in_flight: bool,
 }
 
 /// What is to be done for one profile.
@@ -66,6 +81,9 @@ pub struct Facts {
     /// Calls to make once all steps are done, side by side. The next plan follows as soon as all are answered. None is
     /// made when a step fails.
     pub calls: Vec<arm::Call>,
+    /// Hints to send once all steps are done, in one request beside the calls. The next plan follows as soon as they are
+    /// answered.
+    pub hints: Vec<Hint>,
     /// Series to set to the present time (networking 13.6).
     pub reported: Vec<Series>,
     /// Objects whose series are dropped.
@@ -125,11 +143,12 @@ pub fn explain(slice: &Slice, now: Timestamp) -> (Plan, Trace) {
     (plan, trace)
 }
 
-/// The profile first, then its backends, which go by how far it is.
+/// The profile first, then its backends, which go by how far it is; hints last, which depend on neither.
 fn run(slice: &Slice, now: Timestamp, trace: Recorder<'_, Trace>) -> Plan {
     let mut pass = pass::Pass::new(slice, now, trace);
     let stage = profile::run(&mut pass);
     backend::run(&mut pass, &stage);
+    hints::run(&mut pass, &stage);
     pass.finish()
 }
 

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::arm::{Action, Call, Failure, ProfileId, Subject};
 use super::held;
+use super::hinted::{Hint, Hinted};
+use super::time::{later, until_then};
 use crate::digest::Digest;
 use crate::spread::spread;
 
@@ -32,6 +34,7 @@ pub struct Observed {
     id: ProfileId,
     reading: Option<Reading>,
     failures: BTreeMap<Subject, Failed>,
+    hinted: Hinted,
 }
 
 /// The profile as it was last read, and as calls since then have changed it.
@@ -71,6 +74,16 @@ impl Observed {
     /// The profile as it is known.
     pub(super) fn reading(&self) -> Option<&Reading> {
         self.reading.as_ref()
+    }
+
+    /// The hints that hold.
+    pub(super) fn hinted(&self) -> &Hinted {
+        &self.hinted
+    }
+
+    /// Records that hints were taken, or that none of them was.
+    pub fn record_hints(&mut self, sent: &[Hint], taken: bool, now: Timestamp) {
+        self.hinted.record(sent, taken, now);
     }
 
     /// All standing failures.
@@ -231,15 +244,6 @@ fn back_off(failure: &Failure, attempts: u32, seed: &str) -> Duration {
     };
     let doubled = 1_u64 << attempts.saturating_sub(1).min(10);
     spread(Duration::from_secs(doubled).min(longest), seed)
-}
-
-fn later(time: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn until_then(then: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(then.duration_since(now)).unwrap_or_default()
 }
 
 /// The call that reads a profile.

@@ -45,6 +45,7 @@ impl WantedProfile {
         let (namespace, name) = (profile.namespace(), &profile.meta.name);
         let monitor = profile.spec.monitor_config.clone().unwrap_or_default();
         let protocol = monitor.protocol.unwrap_or(MonitorProtocol::Http);
+        fast_degradation(profile)?;
         let asked = number(profile, annotations::TRAFFIC_PROBE_INTERVAL_SECONDS, 1, 3600)?;
         let interval = asked.unwrap_or_else(|| monitor.interval_in_seconds.unwrap_or(INTERVAL));
         let timeout = match monitor.timeout_in_seconds {
@@ -178,6 +179,21 @@ fn number(profile: &TrafficProfile, annotation: &str, least: i64, most: i64) -> 
         Ok(number) if digits && (least..=most).contains(&number) => Ok(Some(number)),
         _ => Err(format!(
             "the annotation {annotation} is {text:?}, but a whole number of seconds from {least} to {most} is required"
+        )),
+    }
+}
+
+/// Whether endpoints are to be degraded without waiting for probes.
+///
+/// # Errors
+/// What the user has to change, as one sentence without a full stop.
+pub(super) fn fast_degradation(profile: &TrafficProfile) -> Result<bool, String> {
+    let annotation = annotations::TRAFFIC_FAST_DEGRADATION;
+    match profile.meta.annotation(annotation) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(format!(
+            "the annotation {annotation} is {other:?}, but \"true\" or \"false\" is required"
         )),
     }
 }

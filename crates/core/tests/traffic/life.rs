@@ -455,3 +455,22 @@ fn equal_slices_give_equal_plans_and_explanations_decide_the_same() {
     assert_eq!(exports[0]["differences"], json!(["weight"]));
     assert_eq!(exports[2]["rejected"], "internal load balancer is not supported");
 }
+
+#[test]
+fn endpoints_are_written_once_the_changes_of_exports_are_collected() {
+    let mut world = World::settled();
+    world.exporter("m1").weight = 3;
+    world.collecting_until = Some(world.now + jiff::SignedDuration::from_millis(300));
+    let plan = world.settle();
+    assert_eq!(world.atm.take_log(), Vec::<String>::new());
+    assert_eq!(plan.requeue, Some(std::time::Duration::from_millis(300)));
+    assert_eq!(world.accepted("b"), "True/Accepted", "the status stays");
+    // What is withdrawn goes at once.
+    world.exporter("m2").weight = 0;
+    world.settle();
+    assert_eq!(world.atm.take_log(), ["drop b/m2"]);
+    world.advance(1);
+    world.settle();
+    assert_eq!(world.atm.take_log(), ["put b/m1 100"]);
+    assert_eq!(world.atm.shares(), ["b/m1 100"]);
+}

@@ -10,6 +10,7 @@
 mod atm;
 mod deletion;
 mod drift;
+mod hints;
 mod life;
 mod properties;
 mod tables;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use fairway_core::effects::Write;
 use fairway_core::objects::{TrafficBackend, TrafficProfile};
 use fairway_core::traffic::arm::{Call, Failure};
-use fairway_core::traffic::{self, Export, Exporter, Observed, Plan, Service, Slice};
+use fairway_core::traffic::{self, Export, Exporter, Hint, Observed, Plan, Service, Silence, Slice};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::atm::Atm;
+use super::atm::{Atm, short};
 
 pub struct World {
     pub profile: Option<Value>,
@@ -30,6 +30,13 @@ pub struct World {
     pub reversed: bool,
     /// Calls that had their effect and whose answers are not recorded yet.
     outstanding: Vec<(Call, Result<Value, Failure>)>,
+    pub collecting_until: Option<Timestamp>,
+    pub silent: BTreeMap<String, Silence>,
+    pub takes_hints: bool,
+    /// No hints are taken.
+    pub hints_fail: bool,
+    /// Hints that were sent, in short.
+    hints: Vec<String>,
 }
 
 pub const START: i64 = 1_000_000;
@@ -90,6 +97,11 @@ impl World {
             warned: BTreeSet::new(),
             reversed: false,
             outstanding: Vec::new(),
+            collecting_until: None,
+            silent: BTreeMap::new(),
+            takes_hints: false,
+            hints_fail: false,
+            hints: Vec::new(),
         };
         world.add(backend("b", 100));
         world.export(&[("m1", 1), ("m2", 1)]);
@@ -143,6 +155,10 @@ impl World {
             observed: Arc::new(self.observed.clone()),
             in_flight: !self.outstanding.is_empty(),
             default_group: self.default_group.clone(),
+            collecting_until: self.collecting_until,
+            silent: self.silent.clone(),
+            takes_hints: self.takes_hints,
+            hints_in_flight: false,
         }
     }
 
@@ -190,6 +206,7 @@ impl World {
             let answer = self.atm.answer(&call);
             self.outstanding.push((call, answer));
         }
+        self.send(&plan.facts.hints);
         plan
     }
 
@@ -199,11 +216,31 @@ impl World {
         for _ in 0..40 {
             let plan = self.pass();
             let asked = plan.requeue.is_some_and(|wait| wait.is_zero());
-            if plan.writes().next().is_none() && plan.facts.calls.is_empty() && !asked {
+            let is_quiet = plan.facts.calls.is_empty() && plan.facts.hints.is_empty();
+            if plan.writes().next().is_none() && is_quiet && !asked {
                 return plan;
             }
         }
         panic!("it does not settle: {:?} {:?}", self.atm.log, self.writes);
+    }
+
+    fn send(&mut self, hints: &[Hint]) {
+        if hints.is_empty() {
+            return;
+        }
+        let sent = hints.iter().map(|hint| {
+            let name = hint.endpoint.rsplit('/').next().unwrap();
+            match hint.cause {
+                Some(cause) => format!("{} {cause:?}", short(name)),
+                None => format!("{} online", short(name)),
+            }
+        });
+        self.hints.extend(sent);
+        self.observed.record_hints(hints, !self.hints_fail, self.now);
+    }
+
+    pub fn take_hints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.hints)
     }
 
     pub fn advance(&mut self, seconds: i64) {

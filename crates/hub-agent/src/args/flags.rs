@@ -120,6 +120,12 @@ fn features(set: FlagSet) -> FlagSet {
             "",
             "PEM file of the authority of the members' client certificates; empty means that only tokens are accepted.",
         )
+        .value(
+            "member-link-ping-interval",
+            "10s",
+            "Time between two signs of life of each session. A member that has missed three has no session any more; one \
+             without a session and without a sign of life for four counts as lost where fast degradation is asked for.",
+        )
         .switch(
             "enable-traffic-manager-feature",
             true,

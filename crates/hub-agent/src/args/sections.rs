@@ -403,6 +403,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 
 /// How the members' sessions are served; `None` when the address switches them off.
 pub(super) fn link(v: &mut Values) -> Option<link::Config> {
+    let ping_interval = v.duration("member-link-ping-interval", Duration::from_millis(100)..=secs(60));
     let address = v.text("member-link-bind-address");
     if matches!(address.as_str(), "" | "0") {
         return None;
@@ -423,6 +424,7 @@ pub(super) fn link(v: &mut Values) -> Option<link::Config> {
     let client_ca = v.text("member-link-client-ca-file");
     Some(link::Config {
         client_ca_file: (!client_ca.is_empty()).then(|| PathBuf::from(client_ca)),
+        ping_interval,
         ..link::Config::new(bind, cert, key)
     })
 }

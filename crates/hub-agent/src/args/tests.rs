@@ -155,6 +155,9 @@ fn the_members_sessions_are_served_unless_they_are_switched_off() {
     assert_eq!(default.bind.to_string(), "0.0.0.0:9444");
     assert_eq!(default.cert_file.to_str(), Some("/tmp/fairway-member-link/tls.crt"));
     assert!(default.client_ca_file.is_none());
+    assert_eq!(default.ping_interval, Duration::from_secs(10));
+    let fast = link(&["--member-link-ping-interval=500ms"]).unwrap();
+    assert_eq!(fast.ping_interval, Duration::from_millis(500));
     let named = link(&[
         "--member-link-bind-address=127.0.0.1:1234",
         "--member-link-client-ca-file=/ca.crt",

@@ -37,6 +37,8 @@ pub use retry::serve_again;
 pub use standby::stand_by;
 pub use topics::Topics;
 
+pub use crate::presence::Presence;
+
 use crate::services::Services;
 
 /// What sessions are about.
@@ -49,6 +51,8 @@ pub struct Parts {
     pub rights: Rights,
     /// Topics beside exports.
     pub topics: Topics,
+    /// Takes in which members are silent.
+    pub presence: Arc<Presence>,
 }
 
 /// How long the records of exports may take to be known before the log says why sessions wait.
@@ -72,6 +76,7 @@ pub async fn run(
         members,
         rights,
         topics,
+        presence,
     } = parts;
     // A full sync is compared with the records, so no session may begin before they are known.
     let known = until_known(services.synced(), |waited| {
@@ -88,7 +93,7 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let others = topics.clone();
     let departed = Box::new(move |cluster: &str| others.forget(cluster));
-    let sessions = sessions::Sessions::new(Arc::clone(&members), departed, metrics.clone());
+    let sessions = sessions::Sessions::new(Arc::clone(&members), departed, presence, metrics.clone());
     services.observe(&sessions);
     tasks.spawn(Arc::clone(&sessions).follow_rights(rights, ending.clone()));
     let server = server::Server {

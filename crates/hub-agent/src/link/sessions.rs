@@ -18,6 +18,7 @@ use wire::member as pb;
 use super::config::{Members, Membership, Rights};
 use super::metrics::Metrics;
 use super::states::{TopicSignals, TopicStates};
+use crate::presence::Presence;
 use crate::services::Observer;
 
 /// Clusters that have left the fleet are looked for when one connects, at most once in this time.
@@ -32,6 +33,7 @@ pub(super) struct Sessions {
     members: Members,
     /// Is called with each cluster that is forgotten.
     departed: Box<dyn Fn(&str) + Send + Sync>,
+    presence: Arc<Presence>,
     metrics: Metrics,
 }
 
@@ -72,17 +74,25 @@ pub(super) struct SessionSlot {
     pub signals: Signals,
     /// To be held while changes are written: the stream before may still have a write on its way.
     pub turn: Arc<tokio::sync::Mutex<()>>,
+    /// When the last message arrived, once the member no longer answers.
+    silent_since: Mutex<Option<Timestamp>>,
 }
 
 impl Sessions {
     /// No sessions yet. `departed` is called with each cluster that has left the fleet.
-    pub(super) fn new(members: Members, departed: Box<dyn Fn(&str) + Send + Sync>, metrics: Metrics) -> Arc<Self> {
+    pub(super) fn new(
+        members: Members,
+        departed: Box<dyn Fn(&str) + Send + Sync>,
+        presence: Arc<Presence>,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
             incarnation: uuid::Uuid::new_v4().to_string(),
             clusters: Mutex::default(),
             swept: Mutex::new(Instant::now()),
             members,
             departed,
+            presence,
             metrics,
         })
     }
@@ -115,6 +125,7 @@ impl Sessions {
             self.metrics.sessions.inc();
         }
         self.metrics.opened.with_label_values(&[cluster]).set(now.as_second());
+        self.presence.not_silent(cluster);
         entry.streams += 1;
         let (number, signals) = (entry.streams, Signals::default());
         // What was judged while no stream was open.
@@ -130,6 +141,7 @@ impl Sessions {
             returning,
             signals,
             turn: Arc::clone(&entry.turn),
+            silent_since: Mutex::default(),
         };
         Some((slot, welcome))
     }
@@ -175,6 +187,7 @@ impl Sessions {
         if !stays {
             self.metrics.count_verdicts(entry.topics.verdicts.open(), 0);
             (self.departed)(name);
+            self.presence.not_silent(name);
         }
         stays
     }
@@ -216,6 +229,11 @@ impl Observer for Sessions {
 }
 
 impl SessionSlot {
+    /// The stream ends because the member does not answer or is gone, without a message that says so.
+    pub(super) fn fell_silent(&self, last_message: Timestamp) {
+        *self.silent_since.lock() = Some(last_message);
+    }
+
     /// Reads or changes what the hub remembers of the cluster. `None` when a newer stream has taken over.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut TopicStates) -> T) -> Option<T> {
         let mut clusters = self.sessions.clusters.lock();
@@ -233,6 +251,9 @@ impl Drop for SessionSlot {
         {
             entry.stream = None;
             self.sessions.metrics.closed(&self.cluster);
+            if let Some(since) = *self.silent_since.lock() {
+                self.sessions.presence.silenced(&self.cluster, since);
+            }
             if !self.sessions.stays(&self.cluster, entry) {
                 clusters.remove(&self.cluster);
             }
@@ -278,6 +299,7 @@ mod tests {
         let sessions = Sessions::new(
             members,
             Box::new(move |name| names.lock().push(name.to_owned())),
+            Arc::default(),
             metrics.clone(),
         );
         let now = Timestamp::UNIX_EPOCH;
@@ -305,10 +327,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_member_is_silent_from_a_session_that_broke_to_the_next_one() {
+        let members: Members = Arc::new(|_| Membership::Member);
+        let (presence, metrics) = (Arc::<Presence>::default(), Metrics::register(&Registry::new()).unwrap());
+        let sessions = Sessions::new(members, Box::new(|_| {}), Arc::clone(&presence), metrics);
+        let enter = || sessions.enter(&hello("a"), Timestamp::UNIX_EPOCH).unwrap().0;
+        let last = Timestamp::from_second(5).unwrap();
+        drop(enter());
+        assert_eq!(
+            presence.silence("a"),
+            None,
+            "it has said that it ends, or the hub has ended it"
+        );
+        let broken = enter();
+        broken.fell_silent(last);
+        drop(broken);
+        assert_eq!(presence.silence("a").unwrap().since, last);
+        let (old, new) = (enter(), enter());
+        assert_eq!(presence.silence("a"), None);
+        old.fell_silent(last);
+        drop(old);
+        assert_eq!(presence.silence("a"), None, "a newer stream has taken over");
+        drop(new);
+    }
+
+    #[tokio::test]
     async fn changes_of_rights_that_are_lost_are_counted_and_all_streams_ask() {
         let members: Members = Arc::new(|_| Membership::Member);
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let sessions = Sessions::new(members, Box::new(|_| {}), metrics);
+        let sessions = Sessions::new(members, Box::new(|_| {}), Arc::default(), metrics);
         let enter = |name: &str| sessions.enter(&hello(name), Timestamp::UNIX_EPOCH).unwrap().0;
         let (a, b) = (enter("a"), enter("b"));
         let (sender, rights) = tokio::sync::broadcast::channel(2);

@@ -103,10 +103,10 @@ pub(super) fn store(queues: &Arc<Queues>, namespaced: bool, clock: Clock) -> Sto
             override_snapshots(kinds::RESOURCE_OVERRIDE_SNAPSHOT),
         ),
         members: members(queues, &interest, &all_members, clock),
-        internal_members: whole(kinds::INTERNAL_MEMBER_CLUSTER, queues),
-        namespaces: whole(kinds::NAMESPACE, queues),
-        roles: whole(kinds::ROLE, queues),
-        role_bindings: whole(kinds::ROLE_BINDING, queues),
+        internal_members: whole(kinds::INTERNAL_MEMBER_CLUSTER, queues, clock),
+        namespaces: whole(kinds::NAMESPACE, queues, clock),
+        roles: whole(kinds::ROLE, queues, clock),
+        role_bindings: whole(kinds::ROLE_BINDING, queues, clock),
         interest,
         interner,
         snapshots_of_override,
@@ -317,7 +317,7 @@ fn members(
 }
 
 /// Whole objects in (or being) the namespaces of members.
-fn whole(kind: Resource, queues: &Arc<Queues>) -> Arc<Index<Value>> {
+fn whole(kind: Resource, queues: &Arc<Queues>, clock: Clock) -> Arc<Index<Value>> {
     let queues = Arc::clone(queues);
     let keeps = kind.clone();
     let keep = move |value: Value| {
@@ -340,9 +340,27 @@ fn whole(kind: Resource, queues: &Arc<Queues>) -> Arc<Index<Value>> {
                 // Without a receiver nothing is lost: a later one reads the state first.
                 let _ = queues.rights.send(member.to_owned());
             }
+            if has_new_heartbeat(change) {
+                queues.presence.heartbeat(member, clock.now());
+            }
             queues.members.changed(&kind, change, [member.to_owned()]);
         })
         .build()
+}
+
+/// Whether an agent of the member has written another heartbeat; the first one that is seen may be old.
+fn has_new_heartbeat(change: &Change<Value>) -> bool {
+    let heartbeats = |object: &Option<Arc<Value>>| -> Option<Vec<Value>> {
+        let agents = object.as_ref()?.pointer("/status/agentStatus")?.as_array()?;
+        Some(
+            agents
+                .iter()
+                .map(|agent| agent["lastReceivedHeartbeat"].clone())
+                .collect(),
+        )
+    };
+    let (old, new) = (heartbeats(&change.old), heartbeats(&change.new));
+    old.is_some() && new.is_some() && old != new
 }
 
 /// The member that a namespace, or an object in it, belongs to.
@@ -417,6 +435,27 @@ mod tests {
         assert_eq!(announced("2", json!({"labels": {"tier": "a"}})), None);
         let leaves = json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["f"]});
         assert_eq!(announced("3", leaves).as_deref(), Some("m1"));
+    }
+
+    #[test]
+    fn a_heartbeat_of_a_silent_member_is_noticed() {
+        let queues = Arc::new(Queues::new(Backoff::new(
+            Duration::from_millis(5),
+            Duration::from_secs(1),
+        )));
+        let indexes = store(&queues, false, Clock::System).indexes();
+        queues.presence.silenced("m1", jiff::Timestamp::UNIX_EPOCH);
+        let beat = |version: &str, heartbeat: &str| {
+            let object = json!({
+                "metadata": {"name": "m1", "namespace": "fleet-member-m1", "uid": "u", "resourceVersion": version},
+                "status": {"agentStatus": [{"type": "MemberAgent", "lastReceivedHeartbeat": heartbeat}]},
+            });
+            indexes[&kinds::INTERNAL_MEMBER_CLUSTER].fold(object).unwrap();
+            queues.presence.silence("m1").unwrap().heartbeat.is_some()
+        };
+        assert!(!beat("1", "2026-01-01T00:00:00Z"), "it may be from before");
+        assert!(!beat("2", "2026-01-01T00:00:00Z"));
+        assert!(beat("3", "2026-01-01T00:00:15Z"));
     }
 
     #[test]

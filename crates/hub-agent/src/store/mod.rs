@@ -12,6 +12,7 @@ mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::kinds;
 use api::names;
@@ -34,6 +35,9 @@ pub use groups::{Groups, Roster};
 pub use interest::Interest;
 
 use crate::queues::Queues;
+
+/// How often members send heartbeats where nothing says otherwise (placement-api 4.2).
+const HEARTBEAT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Indexes of one kind of objects in both scopes, grouped by placement.
 pub struct ScopedIndexes<T> {
@@ -216,6 +220,14 @@ impl Store {
     pub fn member(&self, name: &str) -> Option<Arc<Member>> {
         let member = self.members.get(&ObjectKey::cluster(name))?;
         Some(Arc::clone(&member.view))
+    }
+
+    /// How often a member is to send heartbeats.
+    pub fn heartbeat_period(&self, name: &str) -> Duration {
+        let key = ObjectKey::namespaced(&names::member_namespace(name), name);
+        let internal = self.internal_members.get(&key);
+        let seconds = internal.and_then(|object| object.pointer("/spec/heartbeatPeriodSeconds")?.as_u64());
+        seconds.map_or(HEARTBEAT_PERIOD, Duration::from_secs)
     }
 
     /// Everything that belongs to a member.

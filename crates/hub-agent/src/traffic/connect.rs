@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure::{Azure, CloudConfig, ConfigError, Options, TrafficManager};
+use azure::{Azure, CloudConfig, ConfigError, EndpointHints, Options, TrafficManager};
 use kit::backoff::{Backoff, Retry};
 
 /// Waits between attempts.
@@ -16,6 +16,7 @@ const USER_AGENT: &str = "fleet-hub-net-controller-manager";
 /// A traffic manager that can be called.
 pub(super) struct Connected {
     pub(super) port: Arc<dyn TrafficManager>,
+    pub(super) hints: Arc<dyn EndpointHints>,
     /// Resource group of the cluster.
     pub(super) resource_group: String,
 }
@@ -43,6 +44,7 @@ async fn attempt(path: &Path) -> Result<Connected, ConfigError> {
     let azure = Box::pin(Azure::connect(&config, &Options::new(USER_AGENT))).await?;
     Ok(Connected {
         port: azure.traffic_manager(),
+        hints: azure.endpoint_hints(),
         resource_group: config.resource_group,
     })
 }

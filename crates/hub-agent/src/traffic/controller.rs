@@ -3,24 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairway_core::effects::Event;
-use fairway_core::traffic::{self, Facts, Plan, Service, Slice};
+use fairway_core::traffic::{self, Facts, Plan, Service, Silence, Slice};
 use jiff::Timestamp;
 use kit::controller::{Controller, Executed, Series};
 
 use super::TrafficMetrics;
 use super::calls::Calls;
+use super::hints::Hints;
 use super::observations::Observations;
 use super::store::{ProfileKey, TrafficStore, services_of};
+use crate::presence::Presence;
 use crate::services::Services;
 use crate::store::Store;
+
+/// A member without a session that has missed so many heartbeats counts as lost.
+const HEARTBEATS: u32 = 3;
 
 /// Works on profiles and their backends.
 pub(super) struct TrafficController {
     pub(super) store: Arc<TrafficStore>,
     pub(super) observations: Arc<Observations>,
     pub(super) calls: Arc<Calls>,
+    pub(super) hints: Hints,
+    /// Which members are silent.
+    pub(super) presence: Arc<Presence>,
+    /// How long a member without a session may be silent.
+    pub(super) silence_limit: Duration,
     /// The records of exports.
     pub(super) services: Arc<Services>,
     /// The members.
@@ -48,6 +59,23 @@ impl TrafficController {
         });
         exported.collect()
     }
+
+    /// The clusters among the exporters that are silent.
+    fn silent(&self, services: &BTreeMap<String, Service>) -> BTreeMap<String, Silence> {
+        let exporters = services.values().flat_map(|service| &service.exporters);
+        let silent = exporters.filter_map(|exporter| {
+            let cluster = &exporter.cluster;
+            let known = self.presence.silence(cluster)?;
+            let silence = Silence {
+                since: known.since,
+                heartbeat: known.heartbeat,
+                limit: self.silence_limit,
+                heartbeat_limit: self.fleet.heartbeat_period(cluster).saturating_mul(HEARTBEATS),
+            };
+            Some((cluster.clone(), silence))
+        });
+        silent.collect()
+    }
 }
 
 impl Controller for TrafficController {
@@ -61,7 +89,7 @@ impl Controller for TrafficController {
         self.series.clone()
     }
 
-    fn gather(&self, key: &ProfileKey, _now: Timestamp) -> Option<Slice> {
+    fn gather(&self, key: &ProfileKey, now: Timestamp) -> Option<Slice> {
         let profile = self.store.profiles.get(key);
         let backends = self.store.backends_of(key);
         if profile.is_none() {
@@ -70,17 +98,22 @@ impl Controller for TrafficController {
                 return None;
             }
         }
-        let (observed, in_flight) = self.observations.of(key);
+        let services = self.services(services_of(&backends));
+        let known = self.observations.of(key, &services, now);
         Some(Slice {
             namespace: key.namespace.clone().unwrap_or_default(),
             name: key.name.clone(),
             profile,
-            services: self.services(services_of(&backends)),
+            silent: self.silent(&services),
+            services,
             backends,
             same_dns_name: self.store.same_dns_name(key),
-            observed,
-            in_flight,
+            observed: known.observed,
+            in_flight: known.in_flight,
             default_group: Some(self.default_group.clone()),
+            collecting_until: known.collecting_until,
+            takes_hints: self.hints.are_taken(),
+            hints_in_flight: known.hints_in_flight,
         })
     }
 
@@ -102,6 +135,7 @@ impl Controller for TrafficController {
             .iter()
             .for_each(|series| self.metrics.reported(series, done.now));
         facts.dropped.iter().for_each(|object| self.metrics.forget(object));
+        self.hints.start(key, facts.hints.clone());
         self.calls.start(key, facts.calls.clone());
     }
 }

@@ -8,9 +8,12 @@
 mod calls;
 mod connect;
 mod controller;
+mod hints;
 mod metrics;
 mod observations;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,12 +30,14 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use crate::presence::Presence;
 use crate::resources::crds::{self, Definition};
 use crate::services::Services;
 use crate::store::Store;
 use calls::Calls;
 use connect::Connected;
 use controller::TrafficController;
+use hints::Hints;
 pub use metrics::TrafficMetrics;
 use observations::Observations;
 use store::TrafficStore;
@@ -84,6 +89,10 @@ pub struct Traffic {
     pub fleet: Arc<Store>,
     /// Members that begin to leave, or are gone.
     pub membership: broadcast::Receiver<String>,
+    /// Which members are silent.
+    pub presence: Arc<Presence>,
+    /// How long a member without a session may be silent before it counts as lost.
+    pub silence_limit: Duration,
     /// Path of the cloud config.
     pub cloud_config: PathBuf,
     /// Its series.
@@ -137,6 +146,8 @@ impl Traffic {
             services,
             fleet,
             membership,
+            presence,
+            silence_limit,
             metrics,
             series,
             ..
@@ -154,11 +165,22 @@ impl Traffic {
             metrics.clone(),
             environment.clock,
         );
+        let hints = Hints::new(
+            connected.hints,
+            Arc::clone(&observations),
+            triggers.clone(),
+            metrics.clone(),
+            environment.clock,
+        );
+        let silences = presence.changes();
         series.iter().for_each(|series| series.announce(WORKERS));
         let controller = TrafficController {
             store: Arc::clone(&store),
             observations,
             calls: Arc::clone(&calls),
+            hints,
+            presence,
+            silence_limit,
             services: Arc::clone(&services),
             fleet,
             default_group: connected.resource_group,
@@ -192,6 +214,7 @@ impl Traffic {
             Box::pin(store.profiles.run(client.clone(), stop.clone())),
             Box::pin(store.backends.run(client.clone(), stop.clone())),
             follow_members(membership, &services, &store, &stop),
+            follow_members(silences, &services, &store, &stop),
             async {
                 let _ = stop.run_until_cancelled(unreadable).await;
             },
@@ -200,14 +223,14 @@ impl Traffic {
     }
 }
 
-/// Looks at the profiles again whose exports are those of a member that begins to leave.
+/// Looks at the profiles again whose exports are those of a member that begins to leave, or is silent.
 async fn follow_members(
-    mut membership: broadcast::Receiver<String>,
+    mut members: broadcast::Receiver<String>,
     services: &Services,
     store: &TrafficStore,
     stop: &CancellationToken,
 ) {
-    while let Some(changed) = stop.run_until_cancelled(membership.recv()).await {
+    while let Some(changed) = stop.run_until_cancelled(members.recv()).await {
         match changed {
             Ok(cluster) => {
                 for service in services.exports_of(&cluster) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::select_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kit::clock::until;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -37,6 +37,10 @@ pub(super) struct Session {
     /// When the caller's token or certificate expires.
     expires: Option<Instant>,
     unanswered: u32,
+    /// When the last message arrived.
+    heard: Timestamp,
+    /// The member has said that it ends the session.
+    said_bye: bool,
     nonce: u64,
     ping_at: Option<Instant>,
     /// When the check of the caller's rights is repeated, because it failed.
@@ -66,6 +70,8 @@ impl Session {
     /// A session that was welcomed.
     pub(super) fn new(context: Context, channels: Vec<Box<dyn Channel>>, expires: Option<Instant>) -> Self {
         Self {
+            heard: context.clock.now(),
+            said_bye: false,
             context,
             channels,
             expires,
@@ -95,6 +101,9 @@ impl Session {
                 break end;
             }
         };
+        if end.is_none() && !self.said_bye {
+            self.context.slot.fell_silent(self.heard);
+        }
         let end = self.end(end);
         for channel in &mut self.channels {
             channel.finish().await;
@@ -192,6 +201,7 @@ impl Session {
         match received {
             Ok(Some(pb::MemberMessage { body })) => {
                 self.unanswered = 0;
+                self.heard = self.context.clock.now();
                 match body {
                     Some(body) => self.take(body).await,
                     // A message of a newer protocol.
@@ -210,7 +220,10 @@ impl Session {
     async fn take(&mut self, body: member_message::Body) -> Result<(), End> {
         use member_message::Body;
         let mut body = match body {
-            Body::Bye(_) => return Err(None),
+            Body::Bye(_) => {
+                self.said_bye = true;
+                return Err(None);
+            }
             Body::Hello(_) => return Err(Some(protocol("Hello is sent once, as the first message."))),
             Body::Pong(_) => return Ok(()),
             of_a_topic => of_a_topic,

@@ -1,6 +1,7 @@
 //! TrafficManagerProfiles and TrafficManagerBackends, with a traffic manager in the process of the test.
 
 mod faults;
+mod hints;
 mod life;
 
 use std::net::Ipv4Addr;
