@@ -404,6 +404,34 @@ async fn publishing_neither_loses_queries_nor_mixes_zones() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_dropped_leaves_nothing_behind() {
+    let running = start(|_| {});
+    assert_eq!(
+        exchange(&udp(running.address).await, &query("plain.tm.example", A))
+            .await
+            .answers
+            .len(),
+        3
+    );
+    running.task.abort();
+    assert!(
+        timeout(PATIENCE, running.task)
+            .await
+            .unwrap()
+            .unwrap_err()
+            .is_cancelled()
+    );
+    // The thread ends on its own time.
+    let freed = async {
+        while std::net::UdpSocket::bind(running.address).is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, freed).await.unwrap();
+    drop(running.stop);
+}
+
+#[tokio::test]
 async fn stopping_ends_connections_and_frees_the_port() {
     let running = start(|config| config.udp_sockets = 2);
     let mut stream = TcpStream::connect(running.address).await.unwrap();

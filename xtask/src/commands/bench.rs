@@ -10,16 +10,34 @@ use crate::workspace::{cargo, release_folder, run};
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Bench {
-    /// The benchmark and its options; `--help` lists them.
+    /// The benchmark and its options; `--help` lists them. `dns` compares the DNS server with others.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
 
 impl Bench {
-    /// Builds the agents and the benchmarks in release mode and runs the named one.
+    /// Builds what the named benchmark needs in release mode and runs it.
     pub fn run(self) -> Result<()> {
-        run(&build_fleet()?.join("bench"), &self.args)
+        match self.args.split_first() {
+            Some((name, options)) if name == "dns" => compare_dns_servers(options),
+            _ => run(&build_fleet()?.join("bench"), &self.args),
+        }
     }
+}
+
+/// The DNS server beside those that are installed, through the example of its crate.
+fn compare_dns_servers(options: &[String]) -> Result<()> {
+    let compare = [
+        "run",
+        "--release",
+        "--package",
+        "dns",
+        "--example",
+        "bench",
+        "--",
+        "compare",
+    ];
+    cargo(compare.map(str::to_owned).iter().chain(options))
 }
 
 /// Builds the agents and the programs that run fleets of them, in release mode. Returns the folder of the binaries.

@@ -8,11 +8,12 @@ use hickory_proto::op::{Message, MessageType, OpCode};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{RData, Record};
 
-use super::{load, zone};
+use super::process::processor_time;
+use super::{Failure, load, zone};
 
 const ROUNDS: u32 = 3_000_000;
 
-pub fn compare() -> Result<(), Box<dyn std::error::Error>> {
+pub fn compare() -> Result<(), Failure> {
     let catalog = zone::catalog()?;
     let name = zone::names().next().unwrap_or_default();
     let packet = [vec![0, 0], load::question(&name)].concat();
@@ -48,14 +49,12 @@ pub fn compare() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn time(
-    mut run: impl FnMut(u32) -> Result<usize, Box<dyn std::error::Error>>,
-) -> Result<Duration, Box<dyn std::error::Error>> {
+fn time(mut run: impl FnMut(u32) -> Result<usize, Failure>) -> Result<Duration, Failure> {
     // Processor time: other programs on the machine do not count.
-    let (began, _) = load::processor_time(std::process::id())?;
+    let began = processor_time(std::process::id())?;
     for round in 0..ROUNDS {
         run(round)?;
     }
-    let (ended, _) = load::processor_time(std::process::id())?;
+    let ended = processor_time(std::process::id())?;
     Ok((ended - began) / ROUNDS)
 }

@@ -1,5 +1,6 @@
 //! Closed-loop load: each client keeps a number of queries on their way.
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -8,33 +9,33 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 
-use super::zone;
+use super::{Failure, zone};
 
 /// Datagrams per system call.
 const BATCH: usize = 64;
 /// Latencies are counted in buckets that grow by 2 %.
 const GROWTH: f64 = 1.02;
 
-#[derive(clap::Args)]
+/// A query without an answer for so long is lost. It is what dnsperf waits, too.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The load of one run.
 pub struct Load {
-    /// Address of the server.
-    #[arg(long, default_value = "127.0.0.1:5300")]
     server: SocketAddr,
     /// Clients, each with a socket of its own.
-    #[arg(long, default_value_t = 20)]
     clients: usize,
     /// Queries on their way per client.
-    #[arg(long, default_value_t = 10)]
     window: usize,
-    /// Queries in all.
-    #[arg(long, default_value_t = 2_000_000)]
-    queries: u64,
-    /// The server's process, whose processor time is printed as well.
-    #[arg(long)]
-    pid: Option<u32>,
-    /// What the line begins with.
-    #[arg(long, default_value = "")]
-    label: String,
+    stop: Stop,
+}
+
+/// When a run ends. Answers that are on their way then are waited for.
+#[derive(Clone, Copy)]
+pub enum Stop {
+    /// After so many queries.
+    Queries(u64),
+    /// After a time.
+    After(Duration),
 }
 
 struct Client {
@@ -49,78 +50,93 @@ struct Client {
     next: usize,
 }
 
+/// What became of the queries of a run.
 #[derive(Default)]
-struct Totals {
+pub struct Report {
     sent: u64,
     answered: u64,
     wrong: u64,
     lost: u64,
+    /// Counts by bucket.
     latencies: Vec<u64>,
+    /// From the first query to the last answer.
+    took: Duration,
 }
 
 impl Load {
-    /// Runs the load; a query without an answer within `patience` is lost.
-    pub fn run(self, patience: Duration) -> Result<String, Box<dyn std::error::Error>> {
+    pub fn new(server: SocketAddr, clients: usize, window: usize, stop: Stop) -> Self {
+        Self {
+            server,
+            clients,
+            window,
+            stop,
+        }
+    }
+
+    /// Runs the load.
+    ///
+    /// # Errors
+    /// When the server's port is closed or the system refuses something.
+    pub fn run(self) -> Result<Report, Failure> {
         let questions: Vec<Vec<u8>> = zone::names().map(|name| question(&name)).collect();
         let mut clients = (0..self.clients)
             .map(|index| Client::new(self.server, self.window, index * 7))
             .collect::<io::Result<Vec<_>>>()?;
-        let mut totals = Totals::default();
+        let mut report = Report::default();
         let mut buffers = vec![[0; 512]; BATCH];
-        let processor = || self.pid.map(processor_time).transpose();
-        let (began, processor_began) = (Instant::now(), processor()?);
+        let began = Instant::now();
         let mut looked = began;
-        while totals.answered + totals.lost < self.queries {
+        let mut limit = match self.stop {
+            Stop::Queries(queries) => queries,
+            Stop::After(_) => u64::MAX,
+        };
+        while report.answered + report.lost < limit {
             let now = Instant::now();
+            if let Stop::After(time) = self.stop
+                && now - began >= time
+            {
+                limit = report.sent;
+            }
+            let answered = report.answered;
             for client in &mut clients {
-                client.receive(&mut buffers, now, &mut totals)?;
-                client.send(&questions, self.queries, &mut totals)?;
+                client.receive(&mut buffers, now, &mut report)?;
+                client.send(&questions, limit, &mut report)?;
             }
-            if now - looked > patience {
+            if report.answered > answered {
+                report.took = began.elapsed();
+            }
+            if now - looked > LONGEST / 5 {
                 looked = now;
-                clients
-                    .iter_mut()
-                    .for_each(|client| client.give_up(now, patience, &mut totals));
+                clients.iter_mut().for_each(|client| client.give_up(now, &mut report));
             }
         }
-        let took = began.elapsed();
-        let rate = totals.answered as f64 / took.as_secs_f64();
-        let micros = |share: f64| totals.percentile(share).as_nanos() as f64 / 1000.0;
-        let mut line = format!(
-            "{} {rate:.0} queries/s, p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, {} answered, {} wrong, {} lost",
-            self.label,
-            micros(0.5),
-            micros(0.99),
-            micros(0.999),
-            totals.answered,
-            totals.wrong,
-            totals.lost,
-        );
-        if let (Some((user, system)), Some((user_end, system_end))) = (processor_began, processor()?) {
-            let of = |used: Duration| used.as_secs_f64() * 1e6 / totals.answered as f64;
-            let (user, system) = (user_end - user, system_end - system);
-            let share = 100.0 * (user + system).as_secs_f64() / took.as_secs_f64();
-            line += &format!(
-                ", {:.2} us of the server's processor time a query (user {:.2}, system {:.2}; {share:.0} % of one core)",
-                of(user + system),
-                of(user),
-                of(system),
-            );
-        }
-        Ok(line)
+        Ok(report)
     }
 }
 
-impl Totals {
-    fn took(&mut self, latency: Duration) {
-        let bucket = ((latency.as_nanos() as f64).ln() / GROWTH.ln()) as usize;
-        if self.latencies.len() <= bucket {
-            self.latencies.resize(bucket + 1, 0);
-        }
-        self.latencies[bucket] += 1;
+impl Report {
+    /// Queries.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
-    fn percentile(&self, share: f64) -> Duration {
+    /// Answers, wrong ones among them.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Queries without an answer, and those with a wrong one.
+    pub fn failed(&self) -> u64 {
+        self.lost + self.wrong
+    }
+
+    /// Answers per second.
+    pub fn rate(&self) -> f64 {
+        self.answered as f64 / self.took.as_secs_f64()
+    }
+
+    /// The latency that this share of all answers did not exceed.
+    pub fn percentile(&self, share: f64) -> Duration {
         let wanted = (self.answered as f64 * share) as u64;
         let mut seen = 0;
         for (bucket, count) in self.latencies.iter().enumerate() {
@@ -130,6 +146,31 @@ impl Totals {
             }
         }
         Duration::ZERO
+    }
+
+    fn count(&mut self, latency: Duration) {
+        let bucket = ((latency.as_nanos().max(1) as f64).ln() / GROWTH.ln()) as usize;
+        if self.latencies.len() <= bucket {
+            self.latencies.resize(bucket + 1, 0);
+        }
+        self.latencies[bucket] += 1;
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |share: f64| self.percentile(share).as_nanos() as f64 / 1000.0;
+        write!(
+            f,
+            "{:.0} queries/s, p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, {} answered, {} wrong, {} lost",
+            self.rate(),
+            micros(0.5),
+            micros(0.99),
+            micros(0.999),
+            self.answered,
+            self.wrong,
+            self.lost,
+        )
     }
 }
 
@@ -153,7 +194,7 @@ impl Client {
         })
     }
 
-    fn receive(&mut self, buffers: &mut [[u8; 512]], now: Instant, totals: &mut Totals) -> io::Result<()> {
+    fn receive(&mut self, buffers: &mut [[u8; 512]], now: Instant, report: &mut Report) -> io::Result<()> {
         let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let flags = MsgFlags::MSG_DONTWAIT;
         let lengths: Vec<usize> = match recvmmsg(self.socket.as_raw_fd(), &mut self.headers, &mut slices, flags, None) {
@@ -167,17 +208,16 @@ impl Client {
             let Some(sent) = self.sent.get_mut(id).and_then(Option::take) else {
                 continue;
             };
-            totals.answered += 1;
-            totals.took(now - sent);
-            // No error, and at least one record in the answer section.
-            totals.wrong += u64::from(length < 12 || buffer[3] & 0xF != 0 || buffer[7] == 0);
+            report.answered += 1;
+            report.count(now - sent);
+            report.wrong += u64::from(!is_good(&buffer[..length]));
             self.free.push(id);
         }
         Ok(())
     }
 
-    fn send(&mut self, questions: &[Vec<u8>], limit: u64, totals: &mut Totals) -> io::Result<()> {
-        let allowed = (limit.saturating_sub(totals.sent) as usize)
+    fn send(&mut self, questions: &[Vec<u8>], limit: u64, report: &mut Report) -> io::Result<()> {
+        let allowed = (limit.saturating_sub(report.sent) as usize)
             .min(self.free.len())
             .min(BATCH);
         let ids = self.free.split_off(self.free.len() - allowed);
@@ -211,7 +251,7 @@ impl Client {
         for (index, id) in ids.into_iter().enumerate() {
             if index < sent {
                 self.sent[id] = Some(now);
-                totals.sent += 1;
+                report.sent += 1;
             } else {
                 self.free.push(id);
             }
@@ -219,11 +259,11 @@ impl Client {
         Ok(())
     }
 
-    fn give_up(&mut self, now: Instant, patience: Duration, totals: &mut Totals) {
+    fn give_up(&mut self, now: Instant, report: &mut Report) {
         for (id, sent) in self.sent.iter_mut().enumerate() {
-            if sent.is_some_and(|sent| now.saturating_duration_since(sent) > patience) {
+            if sent.is_some_and(|sent| now.saturating_duration_since(sent) > LONGEST) {
                 *sent = None;
-                totals.lost += 1;
+                report.lost += 1;
                 self.free.push(id);
             }
         }
@@ -241,15 +281,7 @@ pub fn question(name: &str) -> Vec<u8> {
     packet
 }
 
-/// Processor time of all threads of a process so far: in the program and in the system.
-pub fn processor_time(pid: u32) -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // Behind the program's name in parentheses: user time is field 14, system time field 15, in hundredths of a second.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let time = |field: usize| {
-        fields[field]
-            .parse()
-            .map(|ticks: u64| Duration::from_millis(ticks * 10))
-    };
-    Ok((time(11)?, time(12)?))
+/// No error, and at least one record in the answer section.
+pub fn is_good(answer: &[u8]) -> bool {
+    answer.len() >= 12 && answer[3] & 0xF == 0 && answer[7] > 0
 }

@@ -1,8 +1,10 @@
 //! The zone of the benchmark: 200 names, each a CNAME to a host elsewhere, chosen among three by weight.
 
+use super::Failure;
 use dns::{Catalog, Endpoint, Name, NameEntry, NameServer, Routing, Soa, Target, Zone};
 
-const ORIGIN: &str = "tm.example.";
+/// Name of the zone.
+pub const ORIGIN: &str = "tm.example.";
 const NAMES: usize = 200;
 const TTL: u32 = 10;
 
@@ -25,7 +27,7 @@ pub fn master_file() -> String {
     file
 }
 
-pub fn catalog() -> Result<Catalog, Box<dyn std::error::Error>> {
+pub fn catalog() -> Result<Catalog, Failure> {
     let origin = Name::from_ascii(ORIGIN)?;
     let mut zone = Zone {
         soa: Soa {
@@ -47,7 +49,7 @@ pub fn catalog() -> Result<Catalog, Box<dyn std::error::Error>> {
     };
     for (number, name) in names().enumerate() {
         let below = name.strip_suffix(&format!(".{ORIGIN}")).unwrap_or_default();
-        let endpoint = |index: usize| -> Result<Endpoint, Box<dyn std::error::Error>> {
+        let endpoint = |index: usize| -> Result<Endpoint, Failure> {
             Ok(Endpoint {
                 id: index.to_string(),
                 target: Target::Name(Name::from_ascii(target(number, index))?),

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, Zones};
@@ -131,25 +130,18 @@ impl Server {
         // However this ends, threads and connections end with it.
         let stop = stop.child_token();
         let _guard = stop.clone().drop_guard();
-        let mut threads = Vec::new();
-        for (index, socket) in self.udp.into_iter().enumerate() {
-            let (shared, stop) = (self.shared.clone(), stop.clone());
-            let (ended, end) = oneshot::channel();
-            let body = move || {
-                let result = udp::run_thread(shared, socket, stop);
-                // Nobody waits for the result any more when the server was dropped.
-                let _ = ended.send(result);
-            };
-            std::thread::Builder::new()
-                .name(format!("dns-udp-{index}"))
-                .spawn(body)?;
-            threads.push(end);
-        }
         let mut tasks = tokio::task::JoinSet::new();
-        for end in threads {
-            tasks.spawn(async {
-                end.await
-                    .unwrap_or_else(|_| Err(io::Error::other("A DNS thread ended by itself.")))
+        for (index, socket) in self.udp.into_iter().enumerate() {
+            let mut thread = udp::UdpThread::start(self.shared.clone(), socket, index)?;
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {
+                        thread.stop().await;
+                        Ok(())
+                    }
+                    error = thread.failed() => Err(error),
+                }
             });
         }
         let connections = tcp::Connections::new(&self.shared.tcp);
@@ -281,7 +273,6 @@ fn udp_socket(address: SocketAddr, shared_port: bool) -> io::Result<std::net::Ud
     dual_stack(&socket, address)?;
     socket.set_recv_buffer_size(BUFFER)?;
     socket.set_send_buffer_size(BUFFER)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -1,63 +1,112 @@
 //! Queries in datagrams: taken from the socket and answered in batches, with one system call each.
+//!
+//! Threads wait within the call that receives. With an event loop each query of a quiet server would cost twice as
+//! many system calls: every answer makes the socket writable again, which is an event as well.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, Shutdown, SockaddrStorage, recvmmsg, sendmmsg, shutdown};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::oneshot;
 
 use super::{BackOff, Shared};
 use crate::respond::{Context, Transport};
 
 /// Datagrams per system call.
-const BATCH: usize = 64;
+const BATCH: usize = 32;
 /// Longer queries than this are not read; those of common clients have less than 100 octets.
 const MAX_QUERY: usize = 4096;
 /// How long answers wait for a socket that takes no more, before they are given up.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Serves one socket on the calling thread until it is stopped.
-pub(super) fn run_thread(shared: Arc<Shared>, socket: std::net::UdpSocket, stop: CancellationToken) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    runtime.block_on(async move {
-        let socket = UdpSocket::from_std(socket)?;
-        tokio::select! {
-            () = stop.cancelled() => Ok(()),
-            result = serve(&shared, &socket) => result,
-        }
-    })
+/// A thread that serves one socket. It ends when this is dropped.
+pub(super) struct UdpThread {
+    socket: Arc<UdpSocket>,
+    stopping: Arc<AtomicBool>,
+    ended: oneshot::Receiver<()>,
 }
 
-async fn serve(shared: &Shared, socket: &UdpSocket) -> io::Result<()> {
+impl UdpThread {
+    pub fn start(shared: Arc<Shared>, socket: UdpSocket, index: usize) -> io::Result<Self> {
+        socket.set_nonblocking(false)?;
+        socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+        let socket = Arc::new(socket);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (ending, ended) = oneshot::channel();
+        let (served, stop) = (socket.clone(), stopping.clone());
+        let body = move || {
+            serve(&shared, &served, &stop);
+            // Whoever waits for the end expects the port to be free.
+            drop(served);
+            // Nobody waits for the end any more when the server was dropped.
+            let _ = ending.send(());
+        };
+        std::thread::Builder::new()
+            .name(format!("dns-udp-{index}"))
+            .spawn(body)?;
+        Ok(Self {
+            socket,
+            stopping,
+            ended,
+        })
+    }
+
+    /// Waits for the thread to end by itself, which it does only by a fault of this program.
+    pub async fn failed(&mut self) -> io::Error {
+        // A sender that is gone is a thread that has panicked.
+        let _ = (&mut self.ended).await;
+        io::Error::other("A thread of the DNS server ended by itself.")
+    }
+
+    /// Ends the thread and waits for it.
+    pub async fn stop(mut self) {
+        self.end();
+        let _ = (&mut self.ended).await;
+    }
+
+    /// Lets the thread end, without waiting for it.
+    fn end(&self) {
+        self.stopping.store(true, Ordering::Release);
+        // Fails because the socket is not connected, and wakes a thread that waits in it nevertheless: Linux does that
+        // on purpose (inet_shutdown). Later calls to receive return at once.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Read);
+    }
+}
+
+impl Drop for UdpThread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn serve(shared: &Shared, socket: &UdpSocket, stopping: &AtomicBool) {
     let mut batch = Batch::new();
     let mut random = SmallRng::from_os_rng();
     let mut back_off = BackOff::default();
     loop {
-        socket.readable().await?;
-        match batch.receive(socket) {
+        let received = batch.receive(socket);
+        if stopping.load(Ordering::Acquire) {
+            return;
+        }
+        match received {
             Ok(()) => {
                 back_off.after_success();
                 batch.answer(shared, &mut random);
-                batch.send(shared, socket).await?;
-                // Lets the token and timers of this thread have their turn under load.
-                tokio::task::consume_budget().await;
+                batch.send(shared, socket);
             }
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(error) => {
                 // Such as a lack of memory; errors of peers do not arrive at a socket without a connection.
                 shared.metrics.receive_errors.add(1);
                 tracing::warn!(%error, "Receiving DNS queries failed; trying again.");
-                tokio::time::sleep(back_off.after_failure(&mut random)).await;
+                std::thread::sleep(back_off.after_failure(&mut random));
             }
         }
     }
@@ -89,35 +138,18 @@ impl Batch {
         }
     }
 
-    /// Takes what has arrived, which may be nothing.
-    fn receive(&mut self, socket: &UdpSocket) -> io::Result<()> {
-        let Self {
-            queries,
-            received,
-            senders,
-            ..
-        } = self;
-        senders.clear();
-        let mut slices = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
-        let result = socket.try_io(Interest::READABLE, || {
-            let messages = recvmmsg(socket.as_raw_fd(), received, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
-            for message in messages {
-                // Datagrams that did not fit get a length that no query has.
-                let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-                let length = if cut { usize::MAX } else { message.bytes };
-                senders.extend(message.address.map(|address| (length, address)));
-            }
-            // A batch that is not full has emptied the socket: it is ready again when the next datagram arrives.
-            if senders.len() < BATCH {
-                Err(io::ErrorKind::WouldBlock.into())
-            } else {
-                Ok(())
-            }
-        });
-        match result {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
-            result => result,
+    /// Waits for a datagram and takes it, with those that have arrived behind it.
+    fn receive(&mut self, socket: &UdpSocket) -> nix::Result<()> {
+        self.senders.clear();
+        let mut slices = self.queries.each_mut().map(|query| [IoSliceMut::new(query)]);
+        let flags = MsgFlags::MSG_WAITFORONE;
+        for message in recvmmsg(socket.as_raw_fd(), &mut self.received, &mut slices, flags, None)? {
+            // Datagrams that did not fit get a length that no query has.
+            let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
+            let length = if cut { usize::MAX } else { message.bytes };
+            self.senders.extend(message.address.map(|address| (length, address)));
         }
+        Ok(())
     }
 
     /// Answers all queries of the batch from one catalog.
@@ -161,41 +193,42 @@ impl Batch {
     }
 
     /// Sends all answers of the batch. What the system refuses is counted and given up: the client asks again.
-    async fn send(&self, shared: &Shared, socket: &UdpSocket) -> io::Result<()> {
-        let deadline = Instant::now() + SEND_TIMEOUT;
+    fn send(&self, shared: &Shared, socket: &UdpSocket) {
         let mut done = 0;
         while done < self.to_send.len() {
-            match socket.try_io(Interest::WRITABLE, || self.send_from(socket, done)) {
+            match self.send_from(socket, done) {
                 Ok(sent) => done += sent.max(1),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match timeout_at(deadline, socket.writable()).await {
-                        Ok(writable) => writable?,
-                        Err(_) => {
-                            shared.metrics.send_errors.add((self.to_send.len() - done) as u64);
-                            return Ok(());
-                        }
-                    }
-                }
+                Err(Errno::EINTR) => {}
                 Err(error) => {
-                    // An error belongs to the first answer that was not sent.
-                    shared.metrics.send_errors.add(1);
-                    tracing::debug!(%error, "A DNS answer could not be sent.");
-                    done += 1;
+                    // Time is up for all of them; other errors belong to the first answer that was not sent.
+                    let given_up = if error == Errno::EAGAIN {
+                        self.to_send.len() - done
+                    } else {
+                        1
+                    };
+                    shared.metrics.send_errors.add(given_up as u64);
+                    tracing::debug!(%error, "DNS answers could not be sent.");
+                    done += given_up;
                 }
             }
         }
-        Ok(())
     }
 
-    fn send_from(&self, socket: &UdpSocket, begin: usize) -> io::Result<usize> {
+    fn send_from(&self, socket: &UdpSocket, begin: usize) -> nix::Result<usize> {
         let waiting = self.to_send.get(begin..).unwrap_or_default();
         let answers = waiting.iter().filter_map(|index| self.answers.get(*index));
         let slices: Vec<[IoSlice<'_>; 1]> = answers.map(|answer| [IoSlice::new(answer)]).collect();
         let receivers = self.receivers.get(begin..).unwrap_or_default();
         let mut headers = MultiHeaders::preallocate(slices.len(), None);
-        let flags = MsgFlags::MSG_DONTWAIT;
-        Ok(sendmmsg(socket.as_raw_fd(), &mut headers, &slices, receivers, [], flags)?.count())
+        Ok(sendmmsg(
+            socket.as_raw_fd(),
+            &mut headers,
+            &slices,
+            receivers,
+            [],
+            MsgFlags::empty(),
+        )?
+        .count())
     }
 }
 
