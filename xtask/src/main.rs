@@ -6,6 +6,7 @@
 mod citations;
 mod commands;
 mod imports;
+mod programs;
 mod rules;
 mod steps;
 mod workspace;

@@ -10,6 +10,8 @@ pub struct Steps {
     title: &'static str,
     begun: Instant,
     done: Vec<(String, Duration)>,
+    /// What could not be run, and why.
+    left_out: Vec<String>,
 }
 
 impl Steps {
@@ -19,6 +21,7 @@ impl Steps {
             title,
             begun: Instant::now(),
             done: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -34,7 +37,12 @@ impl Steps {
         result
     }
 
-    /// Prints the time of every step and the total.
+    /// Notes what is not run, for the closing summary.
+    pub fn leave_out(&mut self, lines: Vec<String>) {
+        self.left_out.extend(lines);
+    }
+
+    /// Prints the time of every step, the total, and what was not run.
     pub fn finish(self) {
         let width = self.done.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         eprintln!("\n{}:", self.title);
@@ -42,6 +50,9 @@ impl Steps {
             eprintln!("  {name:<width$}  {:>8}", seconds(*time));
         }
         eprintln!("  {:<width$}  {:>8}", "total", seconds(self.begun.elapsed()));
+        for line in &self.left_out {
+            eprintln!("  not run: {line}");
+        }
     }
 }
 
