@@ -81,9 +81,7 @@ impl Answer {
                 .and_then(|rest| rest.strip_suffix(" section:"))
             {
                 section = name.to_owned();
-            } else if lower.starts_with(";; received") || lower.starts_with(";; server") {
-                answer.tcp |= lower.contains("tcp");
-            } else if lower.starts_with(";; from ") {
+            } else if lower.starts_with(";; server") || lower.starts_with(";; from ") {
                 answer.tcp |= lower.contains("tcp");
             } else if lower.contains("udp: ") || lower.contains("udp size: ") {
                 let size = word_after(&lower, "udp: ").or_else(|| word_after(&lower, "udp size: "));

@@ -156,7 +156,8 @@ async fn origin(tool: &Tool) {
         .map(|number| format!("{}.", name_server(number)))
         .collect();
     let mut named: Vec<String> = servers.answers.iter().map(|record| record.data.clone()).collect();
-    (wanted.sort(), named.sort());
+    wanted.sort();
+    named.sort();
     assert_eq!(named, wanted, "{}", servers.text);
     assert!(servers.answers.iter().all(|record| record.kind == "NS"));
     // The addresses of the first 16 come with them.
