@@ -1,9 +1,9 @@
-//! Paths of requests: whatever arrives, it names something or nothing.
+//! Paths of requests.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use traffic_manager::arm::path::Route;
+#[path = "../readers.rs"]
+mod readers;
 
-fuzz_target!(|path: &str| {
-    let _ = Route::parse(path);
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    readers::path(bytes);
 });

@@ -33,6 +33,8 @@ struct Sku {
 struct Properties {
     #[serde(rename = "ipAddress")]
     ip: Option<String>,
+    #[serde(rename = "publicIPAddressVersion")]
+    version: Option<String>,
     #[serde(rename = "publicIPAllocationMethod")]
     allocation: Option<String>,
     dns_settings: Option<DnsSettings>,
@@ -93,6 +95,7 @@ impl AddressBody {
             ip,
             label,
             fqdn,
+            is_ipv6: is_ipv6(ip, properties.version)?,
             allocation: allocation(properties.allocation)?,
             sku: sku.name,
             tier: sku.tier,
@@ -112,6 +115,27 @@ fn is_below(name: &str, origin: &str) -> bool {
 fn read_ip(text: &str) -> Result<IpAddr, ArmError> {
     text.parse()
         .map_err(|_| ArmError::bad_request(format!("The IP address '{text}' is not valid.")))
+}
+
+/// The address decides; where there is none, the version that was asked for.
+fn is_ipv6(ip: Option<IpAddr>, version: Option<String>) -> Result<bool, ArmError> {
+    let asked = match version.as_deref() {
+        None => None,
+        Some(text) if text.eq_ignore_ascii_case("IPv4") => Some(false),
+        Some(text) if text.eq_ignore_ascii_case("IPv6") => Some(true),
+        Some(other) => {
+            return Err(ArmError::bad_request(format!(
+                "The property 'properties.publicIPAddressVersion' must be IPv4 or IPv6, but is '{other}'."
+            )));
+        }
+    };
+    match ip {
+        Some(ip) if asked.is_some_and(|asked| asked != ip.is_ipv6()) => Err(ArmError::bad_request(format!(
+            "The IP address '{ip}' is not of the version in 'properties.publicIPAddressVersion'."
+        ))),
+        Some(ip) => Ok(ip.is_ipv6()),
+        None => Ok(asked.unwrap_or(false)),
+    }
 }
 
 fn allocation(method: Option<String>) -> Result<String, ArmError> {

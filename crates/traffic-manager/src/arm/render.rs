@@ -72,10 +72,8 @@ pub fn endpoint(state: &State, profile: &Profile, endpoint: &Endpoint, origin: &
 
 /// A public IP address.
 pub fn address(address: &PublicAddress, origin: &str) -> Value {
-    let version = match address.ip {
-        Some(std::net::IpAddr::V6(_)) => "IPv6",
-        _ => "IPv4",
-    };
+    let is_ipv6 = address.ip.map_or(address.is_ipv6, |ip| ip.is_ipv6());
+    let version = if is_ipv6 { "IPv6" } else { "IPv4" };
     let mut properties = json!({
         "provisioningState": "Succeeded",
         "publicIPAddressVersion": version,

@@ -296,19 +296,6 @@ fn patches_merge_objects_and_replace_the_rest() {
     );
 }
 
-/// Seeds for mutations: one body of each kind.
-fn seeds() -> [Vec<u8>; 3] {
-    let mut profile = valid();
-    profile["properties"]["endpoints"] = json!([{"name": "e", "type": "AzureEndpoints", "properties": {"targetResourceId":
-        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/m/providers/Microsoft.Network/publicIPAddresses/ip-192-0-2-1",
-        "weight": 5, "customHeaders": [{"name": "a", "value": "b"}]}}]);
-    profile["properties"]["monitorConfig"]["expectedStatusCodeRanges"] = json!([{"min": 200, "max": 299}]);
-    let endpoint = json!({"name": "e", "properties": {"target": "a.example", "weight": 1000, "priority": 3}});
-    let address = json!({"location": "eastus", "tags": {"a": null}, "properties": {"ipAddress": "2001:db8::1",
-        "dnsSettings": {"domainNameLabel": "x", "fqdn": "x.example."}}});
-    [profile, endpoint, address].map(|value| value.to_string().into_bytes())
-}
-
 /// Reads bytes as every kind of body. What is accepted must be within the rules of the store and the zone.
 fn check_bytes(bytes: &[u8]) {
     let Ok(object) = body::object(bytes) else { return };
@@ -330,27 +317,7 @@ fn check_bytes(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, rng_seed: prop::test_runner::RngSeed::Fixed(9), ..ProptestConfig::default() })]
-
-    /// The bounded run of what the fuzz target does: bodies with bytes replaced, taken away, doubled or inserted.
-    #[test]
-    fn mutated_bodies_never_break_the_parser(
-        seed in 0usize..3,
-        edits in prop::collection::vec((any::<prop::sample::Index>(), 0u8..4, any::<u8>()), 0..6),
-    ) {
-        let mut bytes = seeds()[seed].clone();
-        for (at, kind, byte) in edits {
-            if bytes.is_empty() { break; }
-            let at = at.index(bytes.len());
-            match kind {
-                0 => bytes[at] = byte,
-                1 => { bytes.remove(at); }
-                2 => bytes.insert(at, byte),
-                _ => { let tail = bytes[at..].to_vec(); bytes.extend(tail); }
-            }
-        }
-        check_bytes(&bytes);
-    }
+    #![proptest_config(ProptestConfig { cases: 500, rng_seed: prop::test_runner::RngSeed::Fixed(9), ..ProptestConfig::default() })]
 
     /// Values of any type in place of any property.
     #[test]

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use super::assertion::{self, Federated};
+
 use crate::error::ArmError;
 
 /// Shortest secret.
@@ -16,6 +18,8 @@ const SHORTEST: usize = 16;
 #[derive(Debug)]
 pub(super) struct Clients {
     clients: Vec<Arc<Client>>,
+    /// The file and those that it names, as they were when they were read.
+    pub(super) files: Versions,
 }
 
 /// A client.
@@ -24,15 +28,17 @@ pub struct Client {
     pub tenant: Option<String>,
     /// Its client id.
     pub id: String,
-    /// SHA-256 of its secret.
-    pub(super) secret: [u8; 32],
+    /// SHA-256 of its secret, if it has one.
+    pub(super) secret: Option<[u8; 32]>,
+    /// Whose assertions stand for it, if any do.
+    pub(super) federated: Option<Federated>,
     /// Where it may do something, as ARM ids in lower case; without any, everywhere.
     scopes: Vec<String>,
     read_only: bool,
 }
 
-/// Which file it was.
-pub(super) type Version = Option<(SystemTime, u64)>;
+/// Files, and which version of each: when it was changed and how long it is.
+pub(super) type Versions = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 /// What a request does to what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +70,19 @@ struct File {
 struct Entry {
     tenant: Option<String>,
     client_id: String,
-    secret: String,
+    secret: Option<String>,
+    federated: Option<assertion::Entry>,
     #[serde(default)]
     scopes: Vec<String>,
     #[serde(default)]
     read_only: bool,
 }
 
-/// The version of the file, to see whether it has changed.
-pub(super) fn version(path: &Path) -> Version {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+/// A file as it is now, to see later whether it has changed.
+pub(super) fn version(path: &Path) -> (PathBuf, Option<(SystemTime, u64)>) {
+    let metadata = std::fs::metadata(path).ok();
+    let version = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len())));
+    (path.to_owned(), version)
 }
 
 impl Clients {
@@ -83,8 +91,11 @@ impl Clients {
             path: path.to_owned(),
             cause,
         };
+        let file = version(path);
         let bytes = std::fs::read(path).map_err(|err| unusable(err.to_string()))?;
-        Self::parse(&bytes).map_err(unusable)
+        let mut read = Self::parse(&bytes).map_err(unusable)?;
+        read.files.push(file);
+        Ok(read)
     }
 
     /// The texts of errors hold nothing that could be a secret.
@@ -92,6 +103,7 @@ impl Clients {
         let file: File = serde_json::from_slice(bytes)
             .map_err(|err| format!("it is not as documented (line {}, column {})", err.line(), err.column()))?;
         let mut clients: Vec<Arc<Client>> = Vec::new();
+        let mut files = Versions::new();
         for entry in file.clients {
             let id = entry.client_id.trim();
             if id.is_empty() {
@@ -100,21 +112,30 @@ impl Clients {
             if clients.iter().any(|client| client.id.eq_ignore_ascii_case(id)) {
                 return Err(format!("the client {id} is given twice"));
             }
-            if entry.secret.len() < SHORTEST {
+            if entry.secret.as_ref().is_some_and(|secret| secret.len() < SHORTEST) {
                 return Err(format!(
                     "the secret of the client {id} is shorter than {SHORTEST} characters"
                 ));
             }
+            if entry.secret.is_none() && entry.federated.is_none() {
+                return Err(format!("the client {id} has neither a secret nor a federated identity"));
+            }
+            if let Some(federated) = &entry.federated {
+                files.push(version(&federated.keys_file));
+            }
+            let federated = entry.federated.map(Federated::read).transpose();
+            let federated = federated.map_err(|cause| format!("the client {id}: {cause}"))?;
             let scope = |scope: &String| scope.trim_end_matches('/').to_ascii_lowercase();
             clients.push(Arc::new(Client {
                 tenant: entry.tenant.filter(|tenant| !tenant.is_empty()),
                 id: id.to_owned(),
-                secret: digest(&entry.secret),
+                secret: entry.secret.as_deref().map(digest),
+                federated,
                 scopes: entry.scopes.iter().map(scope).collect(),
                 read_only: entry.read_only,
             }));
         }
-        Ok(Self { clients })
+        Ok(Self { clients, files })
     }
 
     /// The client of that id in a tenant; in any tenant when none is given.
@@ -130,6 +151,13 @@ impl Clients {
 }
 
 impl Client {
+    /// What tokens of this client hold, for each way in which it may be known: a secret or an identity that is taken away
+    /// takes its tokens along.
+    pub(super) fn marks(&self) -> impl Iterator<Item = [u8; 32]> {
+        let federated = self.federated.as_ref().map(|federated| digest(&federated.text()));
+        self.secret.into_iter().chain(federated)
+    }
+
     /// Whether the client may do that to a resource or a list below `/subscriptions/`. `kind` is the resource's type, such as
     /// `trafficManagerProfiles`.
     ///

@@ -1,5 +1,6 @@
-//! Who may do what: clients from a file get bearer tokens for their secret, and each request shows one.
+//! Who may do what: clients from a file get bearer tokens for their secret or an assertion, and each request shows one.
 
+mod assertion;
 mod clients;
 mod key;
 mod token;
@@ -23,7 +24,7 @@ pub use clients::{Access, Client, ClientsError};
 pub use key::{Key, KeyError};
 pub use token::{Grant, Refusal};
 
-/// The file of clients is looked at no more often than this.
+/// The file of clients, and those that it names, are looked at no more often than this.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Issues and checks tokens.
@@ -32,7 +33,7 @@ pub struct Authenticator {
     key: Key,
     lifetime: Duration,
     clients: ArcSwap<Clients>,
-    looked: Mutex<(Instant, clients::Version)>,
+    looked: Mutex<(Instant, clients::Versions)>,
 }
 
 impl Authenticator {
@@ -41,18 +42,17 @@ impl Authenticator {
     /// # Errors
     /// When the file cannot be used.
     pub fn new(path: PathBuf, key: Key, lifetime: Duration) -> Result<Self, ClientsError> {
-        let version = clients::version(&path);
         let clients = Clients::read(&path)?;
         Ok(Self {
             path,
             key,
             lifetime,
+            looked: Mutex::new((Instant::now(), clients.files.clone())),
             clients: ArcSwap::from_pointee(clients),
-            looked: Mutex::new((Instant::now(), version)),
         })
     }
 
-    /// A token for a client that shows its secret.
+    /// A token for a client that shows its secret or an assertion.
     ///
     /// # Errors
     /// As OAuth 2.0 says it, when it does not.
@@ -73,15 +73,16 @@ impl Authenticator {
     /// The clients as the file says now. While a changed file cannot be used, those before it count.
     fn current(&self) -> Arc<Clients> {
         let mut looked = self.looked.lock();
-        let (at, version) = &mut *looked;
+        let (at, files) = &mut *looked;
         if at.elapsed() >= LOOK {
             *at = Instant::now();
-            let now = clients::version(&self.path);
-            if now != *version {
-                *version = now;
+            let now: clients::Versions = files.iter().map(|(path, _)| clients::version(path)).collect();
+            if now != *files {
+                *files = now;
                 match Clients::read(&self.path) {
                     Ok(clients) => {
                         tracing::info!(path = %self.path.display(), "The clients were read again.");
+                        files.clone_from(&clients.files);
                         self.clients.store(Arc::new(clients));
                     }
                     Err(error) => tracing::error!(%error, "The clients stay as they were."),

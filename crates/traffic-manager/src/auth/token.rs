@@ -43,19 +43,24 @@ pub struct Refusal {
 struct Claims {
     iss: String,
     sub: String,
-    /// Beginning of the digest of the secret that it was granted for.
+    /// Beginning of the digest of the secret or the identity that it was granted for.
     key: String,
     iat: i64,
     exp: i64,
 }
 
-/// What a client asks with (RFC 6749, section 4.4).
+/// What a client sends (RFC 6749, section 4.4; RFC 7523, section 2.2).
 #[derive(Default)]
 struct Form {
     grant: String,
     client: String,
     secret: String,
+    assertion_type: String,
+    assertion: String,
 }
+
+/// The only type of assertions.
+const JWT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 pub(super) fn grant(
     clients: &Clients,
@@ -80,15 +85,12 @@ pub(super) fn grant(
         );
         return Err(refuse(400, "unauthorized_client", text));
     };
-    if digest(&form.secret) != client.secret {
-        let text = "AADSTS7000215: Invalid client secret provided.".to_owned();
-        return Err(refuse(401, "invalid_client", text));
-    }
+    let mark = form.mark(client, now)?;
     let lasts = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::from_hours(1));
     let claims = Claims {
         iss: ISSUER.to_owned(),
         sub: client.id.clone(),
-        key: fingerprint(client),
+        key: fingerprint(&mark),
         iat: now.as_second(),
         exp: now.as_second().saturating_add(lasts.as_secs()),
     };
@@ -131,7 +133,7 @@ pub(super) fn check(
     }
     let client = clients
         .find(None, &claims.sub)
-        .filter(|client| fingerprint(client) == claims.key);
+        .filter(|client| client.marks().any(|mark| fingerprint(&mark) == claims.key));
     client.cloned().ok_or_else(invalid)
 }
 
@@ -145,8 +147,8 @@ fn verify(key: &Key, token: &str) -> Option<Claims> {
     (claims.iss == ISSUER).then_some(claims)
 }
 
-fn fingerprint(client: &Client) -> String {
-    BASE64.encode(&client.secret[..9])
+fn fingerprint(mark: &[u8; 32]) -> String {
+    BASE64.encode(&mark[..9])
 }
 
 impl Form {
@@ -157,10 +159,37 @@ impl Form {
                 "grant_type" => form.grant = value.into_owned(),
                 "client_id" => form.client = value.into_owned(),
                 "client_secret" => form.secret = value.into_owned(),
+                "client_assertion_type" => form.assertion_type = value.into_owned(),
+                "client_assertion" => form.assertion = value.into_owned(),
                 _ => {}
             }
         }
         form
+    }
+
+    /// The mark of the client for tokens, if the form proves that it comes from it.
+    fn mark(&self, client: &Client, now: Timestamp) -> Result<[u8; 32], Refusal> {
+        if self.assertion_type.is_empty() && self.assertion.is_empty() {
+            let secret = client.secret.filter(|secret| *secret == digest(&self.secret));
+            let text = "AADSTS7000215: Invalid client secret provided.";
+            return secret.ok_or_else(|| refuse(401, "invalid_client", text.to_owned()));
+        }
+        if self.assertion_type != JWT {
+            let text = format!("AADSTS70021: The client_assertion_type must be '{JWT}'.");
+            return Err(refuse(400, "invalid_request", text));
+        }
+        let Some(federated) = &client.federated else {
+            let text = format!(
+                "AADSTS70021: No federated identity is configured for the client '{}'.",
+                client.id
+            );
+            return Err(refuse(401, "invalid_client", text));
+        };
+        federated.verify(&self.assertion, now).map_err(|cause| {
+            let text = format!("AADSTS700024: The client assertion is not valid: {cause}.");
+            refuse(401, "invalid_client", text)
+        })?;
+        Ok(digest(&federated.text()))
     }
 }
 

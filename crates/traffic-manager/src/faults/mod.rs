@@ -1,6 +1,7 @@
 //! Faults on demand, for tests of clients: the server as a fake of Azure's resource manager that fails as asked.
 //! It works in process only: nothing over the network can ask for a fault.
 
+mod issuer;
 mod named;
 mod server;
 
@@ -14,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::http::{Effect, Interceptor, Seen};
 
+pub use issuer::{AUDIENCE, ISSUER, Issuer, SUBJECT};
 pub use named::Named;
-pub use server::{CLIENT, Options, READER, READER_SECRET, SECRET, Server, TENANT};
+pub use server::{CLIENT, Options, READER, READER_SECRET, SECRET, Server, TENANT, WORKLOAD};
 
 /// Faults that tests ask for, and the requests that were seen. Clones share both.
 #[derive(Clone, Default)]

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Faults;
+use super::{AUDIENCE, Faults, ISSUER, Issuer, SUBJECT};
 use crate::app::{App, Config};
 use crate::engine::Handle;
 use crate::http::Listen;
@@ -29,6 +29,9 @@ pub const SECRET: &str = "secret-of-the-hub-agent";
 pub const READER: &str = "reader";
 /// Its secret.
 pub const READER_SECRET: &str = "secret-of-the-reader";
+
+/// A client that may do everything and shows assertions of [`Server::issuer`] instead of a secret.
+pub const WORKLOAD: &str = "workload";
 
 /// How a [`Server`] differs from the usual one.
 #[derive(Debug, Clone)]
@@ -72,6 +75,8 @@ pub struct Server {
     pub faults: Faults,
     /// The engine, to look at the state.
     pub engine: Handle,
+    /// Whose assertions stand for [`WORKLOAD`].
+    pub issuer: Issuer,
     stop: Option<DropGuard>,
     task: JoinHandle<()>,
 }
@@ -83,7 +88,8 @@ impl Server {
     /// When it cannot start.
     pub async fn start(directory: &Path, options: Options) -> Result<Self, String> {
         std::fs::create_dir_all(directory).map_err(|err| err.to_string())?;
-        let clients = write_clients(directory).map_err(|err| err.to_string())?;
+        let issuer = Issuer::new()?;
+        let clients = write_clients(directory, &issuer).map_err(|err| err.to_string())?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let config = config(directory, clients, options)?;
         let faults = Faults::default();
@@ -104,6 +110,7 @@ impl Server {
             dns,
             faults,
             engine,
+            issuer,
             stop: Some(stop.drop_guard()),
             task,
         })
@@ -117,12 +124,16 @@ impl Server {
     }
 }
 
-fn write_clients(directory: &Path) -> std::io::Result<PathBuf> {
+fn write_clients(directory: &Path, issuer: &Issuer) -> std::io::Result<PathBuf> {
+    let keys = directory.join("issuer-keys.json");
+    std::fs::write(&keys, issuer.keys().to_string())?;
     let path = directory.join("clients.json");
     let clients = json!({"clients": [
         {"tenant": TENANT, "clientId": CLIENT, "secret": SECRET},
         {"clientId": READER, "secret": READER_SECRET, "readOnly": true,
             "scopes": ["/subscriptions/sub/resourceGroups/readable"]},
+        {"tenant": TENANT, "clientId": WORKLOAD, "federated":
+            {"issuer": ISSUER, "subject": SUBJECT, "audience": AUDIENCE, "keysFile": keys}},
     ]});
     std::fs::write(&path, clients.to_string())?;
     Ok(path)

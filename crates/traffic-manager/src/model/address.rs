@@ -25,6 +25,9 @@ pub struct PublicAddress {
     /// `dnsSettings.fqdn` where it is a name outside the zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fqdn: Option<String>,
+    /// `publicIPAddressVersion` where there is no address yet that says it: whether it will be IPv6.
+    #[serde(default)]
+    pub is_ipv6: bool,
     /// `publicIPAllocationMethod`, `Static` or `Dynamic`.
     pub allocation: String,
     /// `sku.name`.

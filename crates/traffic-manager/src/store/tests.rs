@@ -64,6 +64,7 @@ fn address(name: &str) -> Change {
         sku: None,
         tier: None,
         idle_timeout: None,
+        is_ipv6: false,
         zones: Vec::new(),
     }))
 }

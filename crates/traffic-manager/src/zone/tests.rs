@@ -181,6 +181,7 @@ fn targets_and_routing_are_as_the_profile_says() {
             sku: None,
             tier: None,
             idle_timeout: None,
+            is_ipv6: false,
             zones: Vec::new(),
         }))
     };

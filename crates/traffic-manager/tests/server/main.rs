@@ -10,3 +10,5 @@ mod client;
 mod crash;
 mod failover;
 mod surface;
+mod tls;
+mod tools;

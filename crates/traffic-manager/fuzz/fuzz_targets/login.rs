@@ -1,0 +1,9 @@
+//! Forms of logins, and authorization headers.
+#![no_main]
+
+#[path = "../readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    readers::login(bytes);
+});
