@@ -14,7 +14,7 @@ use traffic_manager::faults::{CLIENT, SECRET, TENANT};
 
 const ROUNDS: usize = 25;
 
-fn start(directory: &Path, arm: SocketAddr, dns: SocketAddr) -> Child {
+pub fn start(directory: &Path, arm: SocketAddr, dns: SocketAddr) -> Child {
     let path = |name: &str| directory.join(name).display().to_string();
     Command::new(env!("CARGO_BIN_EXE_traffic-manager"))
         .arg(format!("--store={}", path("store")))
@@ -44,15 +44,21 @@ fn start(directory: &Path, arm: SocketAddr, dns: SocketAddr) -> Child {
         .unwrap()
 }
 
+/// The clients of a binary that is started in a directory.
+pub fn write_clients(directory: &Path) {
+    let clients = json!({"clients": [{"clientId": CLIENT, "secret": SECRET}]});
+    std::fs::write(directory.join("clients.json"), clients.to_string()).unwrap();
+}
+
 /// A free address; it may be taken again by nobody else in a test.
-fn free() -> SocketAddr {
+pub fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .unwrap()
         .local_addr()
         .unwrap()
 }
 
-async fn connect(arm: SocketAddr, child: &mut Child, directory: &Path) -> Hub {
+pub async fn connect(arm: SocketAddr, child: &mut Child, directory: &Path) -> Hub {
     let answering = async {
         loop {
             let form = format!("grant_type=client_credentials&client_id={CLIENT}&client_secret={SECRET}");
@@ -83,8 +89,7 @@ struct Known {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_kill_9() {
     let directory = Directory::new("crash");
-    let clients = json!({"clients": [{"clientId": CLIENT, "secret": SECRET}]});
-    std::fs::write(directory.0.join("clients.json"), clients.to_string()).unwrap();
+    write_clients(&directory.0);
     let (arm, dns) = (free(), free());
     let mut known = Known::default();
     let mut writes = 0_u64;

@@ -9,6 +9,7 @@
 mod client;
 mod crash;
 mod failover;
+mod instances;
 mod surface;
 mod tls;
 mod tools;
