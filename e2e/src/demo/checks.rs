@@ -49,9 +49,9 @@ pub async fn fill(world: &World, report: &mut Report) -> Result<()> {
             .agents
             .insert(format!("member-agent on {name}"), world.member_agent(name)?.usage()?);
     }
-    report
-        .agents
-        .insert("hub-agent".to_owned(), world.hub_agent()?.usage()?);
+    for agent in [world.hub_agent()?, world.traffic_manager()?.agent()] {
+        report.agents.insert(agent.name.clone(), agent.usage()?);
+    }
     Ok(())
 }
 

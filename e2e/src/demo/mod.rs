@@ -1,8 +1,13 @@
 //! The tutorial's application on a fleet of its own: what `cargo xtask demo` shows.
 
+mod balance;
 mod checks;
+pub mod migration;
+mod samples;
 mod show;
+mod split;
 mod steps;
+mod traffic;
 mod view;
 
 pub use steps::joined;
@@ -15,6 +20,9 @@ use control_plane::Kind;
 use control_plane::progress::SharedProgress;
 use serde::Serialize;
 use serde_json::Value;
+
+use balance::Balance;
+use samples::Samples;
 
 use crate::agents::Usage;
 use crate::world::{Setup, World};
@@ -52,6 +60,8 @@ pub struct Report {
     pub exports: Vec<Value>,
     /// Per member: the Service and the Deployment.
     pub members: std::collections::BTreeMap<String, MemberReport>,
+    /// The application behind a DNS name.
+    pub balance: Balance,
     /// Memory and processor time per agent.
     pub agents: std::collections::BTreeMap<String, Usage>,
 }
@@ -65,6 +75,8 @@ pub struct Timings {
     pub first_cluster_available: f64,
     /// From the join of member-2 until both clusters are Available with the updated override.
     pub second_cluster_available: f64,
+    /// All phases of traffic over both clusters.
+    pub traffic: f64,
     /// The whole run.
     pub total: f64,
 }
@@ -83,37 +95,30 @@ pub struct MemberReport {
 /// Brings the fleet up and runs the tutorial. The fleet that it returns is still running.
 pub async fn run(options: &Options) -> Result<(World, Report)> {
     let begun = Instant::now();
-    let setup = Setup {
-        kind: options.kind,
-        folder: options.folder.clone(),
-        progress: options.progress.clone(),
-        hub_flags: Vec::new(),
-        member_flags: Vec::new(),
-        traffic: false,
-    };
-    let kind = match options.kind {
-        Kind::Real => "real",
-        Kind::Embedded => "embedded",
-    };
+    let samples = Samples::new("multi-cluster-app")?;
     let mut report = Report {
-        control_plane: kind.to_owned(),
+        control_plane: options.kind.to_string(),
         ..Report::default()
     };
-    let mut world = World::start(setup).await.context("the hub does not start")?;
+    let mut world = World::start(options.setup()).await.context("the hub does not start")?;
     world
         .add_members(&["member-1"])
         .await
         .context("member-1 does not start")?;
-    steps::join(&world, "member-1").await?;
+    steps::join(&world, &samples, "member-1").await?;
     report.timings.fleet_ready = begun.elapsed().as_secs_f64();
-    steps::apply_application(&world).await?;
-    report.timings.first_cluster_available = steps::place(&world).await?;
+    steps::apply_application(&world, &samples).await?;
+    report.timings.first_cluster_available = steps::place(&world, &samples).await?;
+    let client = balance::expose(&world, &samples, &mut report).await?;
     world
         .add_members(&["member-2"])
         .await
         .context("member-2 does not start")?;
-    report.timings.second_cluster_available = steps::spread(&world).await?;
+    report.timings.second_cluster_available = steps::spread(&world, &samples).await?;
     checks::fill(&world, &mut report).await?;
+    let spread = Instant::now();
+    balance::balance(&world, &samples, &client, &mut report).await?;
+    report.timings.traffic = spread.elapsed().as_secs_f64();
     report.timings.total = begun.elapsed().as_secs_f64();
     report.ok = report.wrong.is_empty();
     Ok((world, report))
@@ -122,4 +127,25 @@ pub async fn run(options: &Options) -> Result<(World, Report)> {
 /// Prints what kubectl would show of the fleet, and how long things took.
 pub async fn show(world: &World, report: &Report) -> Result<()> {
     show::all(world, report).await
+}
+
+impl Options {
+    /// A fleet whose agents use a traffic manager.
+    fn setup(&self) -> Setup {
+        Setup {
+            kind: self.kind,
+            folder: self.folder.clone(),
+            progress: self.progress.clone(),
+            hub_flags: Vec::new(),
+            member_flags: Vec::new(),
+            traffic: true,
+        }
+    }
+}
+
+impl Report {
+    /// The plot of the report, as SVG.
+    pub fn svg(&self) -> String {
+        balance::svg(&self.balance)
+    }
 }

@@ -52,6 +52,7 @@ pub async fn all(world: &World, report: &Report) -> Result<()> {
         let exports = format!("/apis/networking.fleet.azure.com/v1beta1/namespaces/{NAMESPACE}/serviceexports");
         print!("{}", table::render(&member, &exports).await?);
     }
+    super::balance::show(&report.balance);
     figures(report);
     Ok(())
 }
@@ -85,6 +86,7 @@ fn figures(report: &Report) {
         "override updated, member-2 joins -> both {:7.2} s",
         timings.second_cluster_available
     );
+    println!("traffic over both clusters             {:8.2} s", timings.traffic);
     println!("whole demo                             {:8.2} s", timings.total);
     for (name, usage) in &report.agents {
         let mebibytes = usage.resident as f64 / (1024.0 * 1024.0);

@@ -1,6 +1,5 @@
 //! The tutorial's steps, each waited for on a watch.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,25 +7,22 @@ use kube::Api;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
+use super::samples::Samples;
 use super::view::View;
 use super::{NAMESPACE, PLACEMENT};
 use crate::agents::Agent;
 use crate::follow::{Seen, conditions, until};
-use crate::manifests::{apply_file, known};
-use crate::world::{JOIN_WITHIN, World, source_tree};
+use crate::manifests::known;
+use crate::world::{JOIN_WITHIN, World};
 
 /// A placement on a healthy fleet takes a fraction of a second; a loaded machine may take longer.
 const PLACED_WITHIN: Duration = Duration::from_secs(60);
 
-fn sample(file: &str) -> PathBuf {
-    source_tree().join("deploy/samples/multi-cluster-app").join(file)
-}
-
 /// Creates a member's MemberCluster and waits until its agent has joined.
-pub async fn join(world: &World, member: &str) -> Result<()> {
+pub async fn join(world: &World, samples: &Samples, member: &str) -> Result<()> {
     let number = member.trim_start_matches("member-");
-    let hub = world.hub_client();
-    apply_file(&hub, &sample(&format!("member-cluster-{number}.yaml"))).await?;
+    let file = format!("member-cluster-{number}.yaml");
+    samples.apply(&world.hub_client(), &file).await?;
     joined(world, member).await
 }
 
@@ -59,33 +55,31 @@ pub async fn joined(world: &World, member: &str) -> Result<()> {
 }
 
 /// Applies everything of the application but its placement.
-pub async fn apply_application(world: &World) -> Result<()> {
-    let hub = world.hub_client();
+pub async fn apply_application(world: &World, samples: &Samples) -> Result<()> {
     for file in [
         "namespace.yaml",
         "nginx-service.yaml",
         "envelop-object.yaml",
         "ro-nginx-service.yaml",
     ] {
-        apply_file(&hub, &sample(file)).await?;
+        samples.apply(&world.hub_client(), file).await?;
     }
     Ok(())
 }
 
 /// Creates the placement and waits until it is Available on member-1. Returns the seconds that took.
-pub async fn place(world: &World) -> Result<f64> {
+pub async fn place(world: &World, samples: &Samples) -> Result<f64> {
     let mut view = View::new(PLACEMENT);
-    apply_file(&world.hub_client(), &sample("crp-multi-cluster-app.yaml")).await?;
+    samples.apply(&world.hub_client(), "crp-multi-cluster-app.yaml").await?;
     available(world, &mut view, &["member-1"], "ro-nginx-service-0").await?;
     Ok(view.finish().as_secs_f64())
 }
 
 /// Updates the override and lets member-2 join; waits until both clusters are Available. Returns the seconds.
-pub async fn spread(world: &World) -> Result<f64> {
+pub async fn spread(world: &World, samples: &Samples) -> Result<f64> {
     let mut view = View::new(PLACEMENT);
-    apply_file(&world.hub_client(), &sample("ro-nginx-service-2.yaml")).await?;
-    apply_file(&world.hub_client(), &sample("member-cluster-2.yaml")).await?;
-    joined(world, "member-2").await?;
+    samples.apply(&world.hub_client(), "ro-nginx-service-2.yaml").await?;
+    join(world, samples, "member-2").await?;
     available(world, &mut view, &["member-1", "member-2"], "ro-nginx-service-1").await?;
     Ok(view.finish().as_secs_f64())
 }

@@ -1,15 +1,15 @@
-//! `cargo xtask demo`: the tutorial on a fleet of this machine.
+//! `cargo xtask demo`: the tutorials on a fleet of this machine.
 
 use anyhow::Result;
 
 use super::bench::build_fleet;
 use crate::workspace::run;
 
-/// Bring up a fleet and place the tutorial's application.
+/// Bring up a fleet and run a tutorial: `application`, or `migration`.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Demo {
-    /// Options of the demo; `--help` lists them.
+    /// The tutorial and options of the demo; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }

@@ -18,7 +18,7 @@ pub enum Command {
     Codegen(codegen::Codegen),
     /// Start, stop and list control planes on this machine.
     ControlPlane(control_plane::ControlPlane),
-    /// Bring up a fleet and place the tutorial's application.
+    /// Bring up a fleet and run a tutorial: `application`, or `migration`.
     Demo(demo::Demo),
     /// Measure.
     Bench(bench::Bench),
