@@ -38,7 +38,7 @@ fn options(test: u8, name: &str) -> Options {
 }
 
 /// What an address answers, or why it does not.
-async fn ask(address: &str) -> Result<String, std::io::Error> {
+async fn get(address: &str) -> Result<String, std::io::Error> {
     let mut stream = TcpStream::connect((address, PORT)).await?;
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -53,7 +53,7 @@ async fn ask(address: &str) -> Result<String, std::io::Error> {
 async fn eventually(address: &str, wanted: Option<&str>) {
     let begun = Instant::now();
     loop {
-        let answer = ask(address).await;
+        let answer = get(address).await;
         if answer.as_deref().ok() == wanted {
             return;
         }
@@ -112,7 +112,7 @@ async fn a_load_balancer_answers_while_one_of_its_pods_is_ready() {
         .await
         .expect("starts");
     let (services, address) = create_service(&client, "web").await;
-    assert!(ask(&address).await.is_err(), "no Pod is there");
+    assert!(get(&address).await.is_err(), "no Pod is there");
     let deployments = create_deployment(&client, "nginx").await;
     eventually(&address, Some("member-1")).await;
 
@@ -141,7 +141,7 @@ async fn a_load_balancer_answers_while_one_of_its_pods_is_ready() {
         assert!(begun.elapsed() < DEADLINE, "{status:?}");
         sleep(Duration::from_millis(10)).await;
     }
-    assert!(ask(&address).await.is_err(), "its Pod never becomes ready");
+    assert!(get(&address).await.is_err(), "its Pod never becomes ready");
     deployments
         .delete("web", &DeleteParams::default())
         .await

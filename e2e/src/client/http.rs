@@ -23,11 +23,11 @@ const LONGEST: usize = 64 * 1024;
 /// # Errors
 /// When there is no connection, no answer in time, or an answer with another status than 200.
 pub async fn get(address: SocketAddr, host: &str) -> Result<String> {
-    let asked = timeout(DEADLINE, ask(address, host)).await;
-    asked.with_context(|| format!("{address} does not answer in time"))?
+    let answer = timeout(DEADLINE, exchange(address, host)).await;
+    answer.with_context(|| format!("{address} does not answer in time"))?
 }
 
-async fn ask(address: SocketAddr, host: &str) -> Result<String> {
+async fn exchange(address: SocketAddr, host: &str) -> Result<String> {
     let stream = TcpStream::connect(address)
         .await
         .with_context(|| format!("{address} takes no connection"))?;
@@ -43,7 +43,7 @@ async fn ask(address: SocketAddr, host: &str) -> Result<String> {
         let body = body.map_err(|error| anyhow::anyhow!("the answer is cut off: {error}"))?;
         anyhow::Ok((status, body.to_bytes()))
     };
-    // The connection moves the request on and ends with it, because it is asked to close.
+    // The connection moves the request on and ends with it, because the request says that it closes.
     let (answer, _) = tokio::join!(answer, connection);
     let (status, body) = answer.with_context(|| format!("{address} breaks the connection"))?;
     ensure!(status == StatusCode::OK, "{address} answers with status {status}");

@@ -1,4 +1,4 @@
-//! A client of a service behind a DNS name: it resolves the name for each request, asks the address that was answered,
+//! A client of a service behind a DNS name: it resolves the name for each request, sends it to the address that was answered,
 //! and reports which cluster it reached.
 
 mod http;
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// The name that is asked for.
+    /// The name that is resolved.
     pub fn name(&self) -> &str {
         &self.name
     }

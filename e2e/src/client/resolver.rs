@@ -1,4 +1,4 @@
-//! Asks one DNS server, each time anew, as a resolver does whose cache has nothing.
+//! Queries one DNS server, each time anew, as a resolver does whose cache has nothing.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr as _;
@@ -37,12 +37,12 @@ pub struct Answer {
 }
 
 impl Resolver {
-    /// A resolver that asks this server.
+    /// A resolver that queries this server.
     pub fn new(server: SocketAddr) -> Self {
         Self { server }
     }
 
-    /// Asks for the IPv4 addresses of a name over UDP, and over TCP when the answer does not fit. A datagram that is
+    /// Looks up the IPv4 addresses of a name over UDP, and over TCP when the answer does not fit. A datagram that is
     /// lost is sent again, three at most.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Resolver {
         bail!("the DNS server {} answers none of {DATAGRAMS} queries", self.server)
     }
 
-    /// Asks for the IPv4 addresses of a name over TCP.
+    /// Looks up the IPv4 addresses of a name over TCP.
     ///
     /// # Errors
     /// When the server does not answer or answers with an error.
@@ -162,7 +162,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_does_not_fit_is_asked_for_over_tcp_and_foreign_ones_are_ignored() {
+    async fn an_answer_that_does_not_fit_is_looked_up_over_tcp_and_foreign_ones_are_ignored() {
         let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let at = udp.local_addr().expect("an address");
         let tcp = TcpListener::bind(at).await.expect("a listener");
