@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use kube::api::ListParams;
+use anyhow::{Context, Result};
+use futures::{StreamExt, pin_mut};
+use kube::Api;
+use kube::api::{DynamicObject, ListParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Config, watcher};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::steps::placements;
 use super::{MemberReport, NAMESPACE, PLACEMENT, Report};
@@ -124,6 +129,14 @@ async fn member(world: &World, name: &str, wrong: &mut Vec<String>) -> Result<Me
     let deployment = serde_json::to_value(deployments.get("nginx-deployment").await?)?;
     let replicas = &deployment["status"]["availableReplicas"];
     expect(&format!("available replicas on {name}"), replicas, &json!(2), wrong);
+    let (kind, plural) = ("EndpointSlice", "endpointslices");
+    let slices = known(&client, "discovery.k8s.io", "v1", kind, plural, Some(NAMESPACE));
+    let served = timeout(EXPORTED_WITHIN, two_ready(slices)).await;
+    if let Err(why) = served.context("not in time").flatten() {
+        wrong.push(format!(
+            "the EndpointSlice on {name} has not two ready endpoints: {why:#}"
+        ));
+    }
     let exports = known(
         &client,
         "networking.fleet.azure.com",
@@ -155,6 +168,22 @@ async fn member(world: &World, name: &str, wrong: &mut Vec<String>) -> Result<Me
         deployment,
         service_export,
     })
+}
+
+/// Waits until the Service's EndpointSlice has two ready endpoints.
+async fn two_ready(slices: Api<DynamicObject>) -> Result<()> {
+    let of_service = Config::default().labels("kubernetes.io/service-name=nginx-service");
+    let found = watcher(slices, of_service).default_backoff().applied_objects();
+    pin_mut!(found);
+    while let Some(slice) = found.next().await {
+        let slice = slice?;
+        let endpoints = slice.data["endpoints"].as_array();
+        let ready = |endpoint: &&Value| endpoint["conditions"]["ready"] == true;
+        if endpoints.into_iter().flatten().filter(ready).count() == 2 {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the watch has ended")
 }
 
 /// The hub's record of a member's export.
