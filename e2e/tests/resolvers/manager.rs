@@ -71,7 +71,7 @@ pub fn to(target: &str) -> Endpoint<'_> {
 }
 
 impl Manager {
-    /// Starts one with an empty zone. `name` tells the folders of tests apart.
+    /// Starts one with an empty zone. `name` keeps the folders of tests apart.
     pub async fn start(name: &str) -> Self {
         kit::install_crypto();
         let folder = std::env::temp_dir().join(format!("fairway-resolvers-{}-{name}", std::process::id()));
