@@ -89,3 +89,55 @@ impl TrafficMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_have_the_names_and_labels_of_dashboards_and_go_with_their_objects() {
+        let registry = Metrics::new().unwrap();
+        let metrics = TrafficMetrics::register(&registry).unwrap();
+        let object = |kind, name: &str| Measured {
+            kind,
+            namespace: "app".to_owned(),
+            name: name.to_owned(),
+        };
+        let reported = |kind, name: &str, generation, condition: &str| {
+            let series = Series {
+                object: object(kind, name),
+                generation,
+                condition: condition.to_owned(),
+                status: "True".to_owned(),
+                reason: "R".to_owned(),
+            };
+            metrics.reported(&series, Timestamp::from_millisecond(5500).unwrap());
+        };
+        reported(MeasuredKind::Profile, "web", 1, "Programmed");
+        reported(MeasuredKind::Profile, "web", 2, "Programmed");
+        reported(MeasuredKind::Profile, "other", 1, "Programmed");
+        reported(MeasuredKind::Backend, "web", 1, "Accepted");
+        metrics.called("write_endpoint", "throttled", Duration::from_millis(70));
+        let text = registry.text().unwrap();
+        let profile = |name: &str, generation| {
+            format!(
+                "fleet_networking_traffic_manager_profile_status_last_timestamp_seconds{{condition=\"Programmed\",\
+                 generation=\"{generation}\",name=\"{name}\",namespace=\"app\",reason=\"R\",status=\"True\"}} 5.5"
+            )
+        };
+        let backend = "fleet_networking_traffic_manager_backend_status_last_timestamp_seconds{condition=\"Accepted\"";
+        for line in [
+            &profile("web", 1),
+            &profile("web", 2),
+            backend,
+            "fairway_traffic_manager_calls_total{call=\"write_endpoint\",result=\"throttled\"} 1",
+            "fairway_traffic_manager_call_duration_seconds_bucket{call=\"write_endpoint\",le=\"0.1\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+        metrics.forget(&object(MeasuredKind::Profile, "web"));
+        let text = registry.text().unwrap();
+        assert!(!text.contains(&profile("web", 1)) && !text.contains(&profile("web", 2)));
+        assert!(text.contains(&profile("other", 1)) && text.contains(backend));
+    }
+}
