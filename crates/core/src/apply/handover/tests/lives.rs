@@ -448,13 +448,16 @@ impl World {
                     "{object} belongs to {work}"
                 );
             }
+            // What an earlier pass recorded as applied needs no announcement, so either list may name an object.
+            let applied_work = &self.applied_works[*work];
+            let recorded = applied_work.applied.iter().chain(&applied_work.held);
+            let recorded: BTreeSet<_> = recorded.map(|item| item.identifier.name.as_str()).collect();
             assert_eq!(
-                self.applied_works[*work].held.len(),
-                objects.len(),
-                "nothing else is on record: {:?} {} {:?}",
+                recorded,
+                *objects,
+                "what is listed is on record, and nothing else: {:?} {} {applied_work:?}",
                 self.wanted,
-                self.words(),
-                self.applied_works[*work]
+                self.words()
             );
         }
         for object in selected {
