@@ -308,6 +308,8 @@ async fn exports_that_change_together_cost_one_write_for_each_endpoint_and_rest_
         for (member, weight) in weights.iter_mut().enumerate() {
             *weight = 1 + i64::try_from((service * 7 + member * 13) % 50).unwrap();
             hub.weigh(&format!("m{member}"), &format!("s{service}"), *weight).await;
+            // One after the other, as members report them.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
     hub.until(&shares(&exports)).await;
