@@ -196,6 +196,12 @@ impl Agent {
         Ok(())
     }
 
+    /// Sends the agent a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.pid()?);
+        kill(pid, signal).with_context(|| format!("{} cannot be sent {signal}", self.name))
+    }
+
     /// Ends the agent as a rollout would: it may finish what it does.
     pub async fn stop(self) {
         self.process.stop().await;

@@ -19,6 +19,8 @@ type Answer = Response<StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infall
 
 /// Where the exports lie.
 pub const NAMESPACE: &str = "app";
+/// Annotation of an export.
+const WEIGHT: &str = "networking.fleet.azure.com/weight";
 
 /// The API server; clones are the same one.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ struct State {
     version: u64,
     exports: Vec<Value>,
     services: Vec<Value>,
+    /// Of the Services of load balancers.
+    slices: Vec<Value>,
     watches: Vec<(Kind, mpsc::UnboundedSender<Value>)>,
 }
 
@@ -37,6 +41,7 @@ struct State {
 enum Kind {
     Export,
     Service,
+    Slice,
 }
 
 impl Bare {
@@ -46,6 +51,7 @@ impl Bare {
             version: 1,
             exports: Vec::new(),
             services: Vec::new(),
+            slices: Vec::new(),
             watches: Vec::new(),
         };
         for name in names {
@@ -64,6 +70,39 @@ impl Bare {
         Self {
             state: Arc::new(Mutex::new(state)),
         }
+    }
+
+    /// A member whose exported Services of these names have load balancers with addresses of their own, and a ready Pod each.
+    /// `number` is that of the member, below 65536.
+    pub fn with_load_balancers(names: impl IntoIterator<Item = String>, number: usize) -> Self {
+        let this = Self::new(names);
+        {
+            let mut state = this.state.lock();
+            let State { services, slices, .. } = &mut *state;
+            let [.., high, low] = number.to_be_bytes();
+            for (at, service) in services.iter_mut().enumerate() {
+                let name = text(service, "/metadata/name");
+                let label = json!({"service.beta.kubernetes.io/azure-dns-label-name": format!("{name}-{number}")});
+                service["metadata"]["annotations"] = label;
+                service["spec"]["type"] = json!("LoadBalancer");
+                let address = format!("127.{}.{high}.{low}", 10 + at);
+                service["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
+                slices.push(json!({
+                    "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                    "metadata": {"namespace": NAMESPACE, "name": name, "uid": format!("l-{name}"), "resourceVersion": "1",
+                        "labels": {"kubernetes.io/service-name": name}},
+                    "endpoints": [{"addresses": ["10.0.1.1"], "conditions": {"ready": true}}],
+                    "ports": [{"port": 8080}],
+                }));
+            }
+        }
+        this
+    }
+
+    /// Changes the weight of an export.
+    pub fn set_weight(&self, name: &str, weight: u64) {
+        let change = json!({"metadata": {"annotations": {WEIGHT: weight.to_string()}}});
+        self.state.lock().change(Kind::Export, name, &change);
     }
 
     /// A client of it.
@@ -101,6 +140,7 @@ impl Bare {
         let kind = match path.split('/').find_map(|part| match part {
             "serviceexports" => Some(Kind::Export),
             "services" => Some(Kind::Service),
+            "endpointslices" => Some(Kind::Slice),
             _ => None,
         }) {
             Some(kind) => kind,
@@ -143,6 +183,7 @@ impl State {
         match kind {
             Kind::Export => &mut self.exports,
             Kind::Service => &mut self.services,
+            Kind::Slice => &mut self.slices,
         }
     }
 

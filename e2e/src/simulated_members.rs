@@ -1,13 +1,13 @@
 //! Many members in one process, each with the real exports' side of a member agent over a [`Bare`] API server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use kit::clock::Clock;
 use kit::events;
 use kit::writer::Writer;
-use member_agent::link::{self, Departure, Identity, Metrics, Parts, Traffic, Way};
+use member_agent::link::{self, Cloud, CloudConfigFile, Departure, Identity, Metrics, Parts, Traffic, Way};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,19 @@ impl SimulatedMember {
     /// A member with so many exports whose names are its own, reporting in some way.
     pub fn start(name: &str, exports: usize, way: Way) -> Result<Self> {
         let bare = Bare::new((0..exports).map(|number| format!("{name}-{number}")));
+        Self::start_with(name, bare, way, Traffic::Off)
+    }
+
+    /// A member that also reports for traffic; its load balancers belong to no cloud.
+    pub fn with_traffic(name: &str, bare: Bare, way: Way) -> Result<Self> {
+        let none = CloudConfigFile {
+            path: PathBuf::new(),
+            is_given: false,
+        };
+        Self::start_with(name, bare, way, Traffic::On(Cloud::new(none)))
+    }
+
+    fn start_with(name: &str, bare: Bare, way: Way, traffic: Traffic) -> Result<Self> {
         let metrics = Metrics::register(&Registry::new())?;
         let (client, stop) = (bare.client(), CancellationToken::new());
         let (recorder, writer) = events::channel(Writer::new(client.clone(), DEADLINE), Clock::System);
@@ -52,7 +65,7 @@ impl SimulatedMember {
                 recorder,
                 metrics: counted,
                 clock: Clock::System,
-                traffic: Traffic::Off,
+                traffic,
             };
             let session = link::run(way, parts, ended.clone());
             tokio::join!(session, writer.run(ended));
@@ -78,14 +91,19 @@ impl SimulatedMembers {
     /// # Errors
     /// When its figures cannot be set up.
     pub fn add(&mut self, link: &Link, name: &str, token: &Path, exports: usize) -> Result<()> {
+        self.take(SimulatedMember::start(name, exports, Self::session(link, name, token))?);
+        Ok(())
+    }
+
+    /// Reports over a session under the token of a file.
+    pub fn session(link: &Link, name: &str, token: &Path) -> Way {
         let config = link::Config::new(
             format!("https://{}", link.address),
             link.authority.clone(),
             Identity::TokenFile(token.to_owned()),
             name.to_owned(),
         );
-        self.take(SimulatedMember::start(name, exports, config.into())?);
-        Ok(())
+        config.into()
     }
 
     /// Adds a member.

@@ -30,7 +30,7 @@ pub struct Sessions {
 }
 
 /// Members that join at a time.
-const JOINS: usize = 16;
+pub(super) const JOINS: usize = 16;
 /// Changes whose way to the hub is timed.
 const CHANGES: usize = 200;
 /// How long any step may take.
@@ -122,7 +122,7 @@ pub async fn sessions(plan: Sessions) -> Result<()> {
     Ok(())
 }
 
-async fn join(world: &World, name: &str) -> Result<control_plane::TokenFile> {
+pub(super) async fn join(world: &World, name: &str) -> Result<control_plane::TokenFile> {
     apply(&world.hub_client(), &member_cluster(name, json!({}))).await?;
     let token = world.member_token(name).await?;
     let binding = format!(
@@ -177,7 +177,7 @@ async fn time_change(world: &World, one: &SimulatedMember, port: usize) -> Resul
     }
 }
 
-async fn get(world: &World, path: &str) -> Result<Value> {
+pub(super) async fn get(world: &World, path: &str) -> Result<Value> {
     let request = http::Request::get(path).body(Vec::new())?;
     Ok(world.hub_client().request(request).await?)
 }
@@ -190,7 +190,7 @@ async fn metric(world: &World, series: &str) -> Result<f64> {
     Ok(value.parse()?)
 }
 
-async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) -> Result<()> {
+pub(super) async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) -> Result<()> {
     let began = Instant::now();
     while !check().await {
         ensure!(began.elapsed() < WITHIN, "not within {WITHIN:?}: {what}");

@@ -1,8 +1,10 @@
 //! Benchmarks over a whole fleet. They print tables and never decide whether a test passes.
 
+mod failover;
 mod first_placement;
 mod idle;
 mod link;
+mod traffic_exports;
 
 use std::sync::Arc;
 
@@ -15,9 +17,11 @@ use crate::demo;
 use crate::manifests::apply;
 use crate::world::{Setup, World, member_cluster};
 
+pub use failover::{Failover, failover};
 pub use first_placement::{Plan, first_placement};
 pub use idle::{Rest, idle, watch};
 pub use link::{Sessions, sessions};
+pub use traffic_exports::{TrafficExports, traffic_exports};
 
 /// A fleet of so many joined members.
 async fn fleet(kind: Kind, members: usize) -> Result<World> {

@@ -46,6 +46,21 @@ enum What {
         #[arg(long, default_value_t = 120)]
         seconds: u64,
     },
+    /// From the death of an endpoint behind a TrafficManagerProfile to the last DNS answer that names it.
+    Failover {
+        /// Deaths of each way: found by probes, by the member agent, and by the hub agent.
+        #[arg(long, default_value_t = 50)]
+        kills: usize,
+    },
+    /// All exports of many members change at once: until records and endpoints of the traffic manager are right.
+    TrafficExports {
+        /// Number of members.
+        #[arg(long, default_value_t = 100)]
+        members: usize,
+        /// Services that each of them exports.
+        #[arg(long, default_value_t = 10)]
+        services: usize,
+    },
     /// Sessions of many members with one hub agent: memory, latency, and a restart.
     Link {
         /// Number of members.
@@ -89,6 +104,15 @@ async fn run(args: &Args) -> Result<()> {
             .await
         }
         What::Idle { seconds } => bench::idle(kind, Duration::from_secs(seconds)).await,
+        What::Failover { kills } => bench::failover(bench::Failover { kind, kills }).await,
+        What::TrafficExports { members, services } => {
+            bench::traffic_exports(bench::TrafficExports {
+                kind,
+                members,
+                services,
+            })
+            .await
+        }
         What::Link { members, exports } => bench::sessions(bench::Sessions { kind, members, exports }).await,
     }
 }

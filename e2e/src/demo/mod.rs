@@ -7,7 +7,7 @@ mod samples;
 mod show;
 mod split;
 mod steps;
-mod traffic;
+pub mod traffic;
 mod view;
 
 pub use steps::joined;
