@@ -1,4 +1,4 @@
-//! Which members are silent: their session has ended without a farewell, and no other one has been opened since. A hint for
+//! Which members are silent: their session has ended without a `Bye`, and no other one has been opened since. A hint for
 //! fast degradation (networking 16.6), nothing else: the health of members is that of their heartbeats.
 //!
 //! All times are those at which something arrived here, so the clocks of members do not matter.
@@ -42,19 +42,19 @@ impl Presence {
         self.changes.subscribe()
     }
 
-    /// How silent a member is; `None` while it has a session, and when it has said that it ends.
+    /// How silent a member is; `None` while it has a session, and when it has ended it by a `Bye`.
     pub fn silence(&self, cluster: &str) -> Option<Silent> {
         self.silent.lock().get(cluster).copied()
     }
 
-    /// The session of a member has ended without a message that says so. Its last message arrived then.
+    /// The session of a member has ended without a `Bye`. Its last message arrived then.
     pub fn silenced(&self, cluster: &str, since: Timestamp) {
         let silent = Silent { since, heartbeat: None };
         self.silent.lock().insert(cluster.to_owned(), silent);
         self.notify(cluster);
     }
 
-    /// A member has a session, has said that it ends, or is no member any more.
+    /// A member has a session, has ended it by a `Bye`, or is no member any more.
     pub fn not_silent(&self, cluster: &str) {
         if self.silent.lock().remove(cluster).is_some() {
             self.notify(cluster);

@@ -12,7 +12,8 @@ pub(super) trait Reading {
     fn kind_name(&self) -> &'static str;
     /// `namespace/name`, or just the name.
     fn full_name(&self) -> String;
-    /// Whether one of its selectors names exactly this object.
+    /// Whether one of its selectors names exactly this object, in whichever version of its API: it is the same object in all
+    /// of them, and the hub may prefer another one than that for which the override was written (hub-behaviour 6.3).
     fn selects(&self, id: &ObjectId) -> bool;
     /// Its rules, in order.
     fn rules(&self) -> &[OverrideRule];
@@ -36,23 +37,18 @@ impl Reading for OverrideSnapshot {
     }
 
     fn selects(&self, id: &ObjectId) -> bool {
-        let same = |group: &str, version: &str, kind: &str, name: &str| {
-            group == id.group && version == id.version && kind == id.kind && name == id.name
-        };
+        let same = |group: &str, kind: &str, name: &str| group == id.group && kind == id.kind && name == id.name;
         match &self.kind {
             OverrideKind::Cluster(spec) => {
                 id.namespace.is_empty()
                     && spec
                         .cluster_resource_selectors
                         .iter()
-                        .any(|s| same(&s.group, &s.version, &s.kind, &s.name))
+                        .any(|s| same(&s.group, &s.kind, &s.name))
             }
             OverrideKind::Namespaced(spec) => {
                 self.meta.namespace.as_deref() == Some(id.namespace.as_str())
-                    && spec
-                        .resource_selectors
-                        .iter()
-                        .any(|s| same(&s.group, &s.version, &s.kind, &s.name))
+                    && spec.resource_selectors.iter().any(|s| same(&s.group, &s.kind, &s.name))
             }
         }
     }

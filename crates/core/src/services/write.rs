@@ -59,7 +59,7 @@ pub fn report<'a>(
         },
         |record| record.name.clone(),
     );
-    // Where nobody remembers the address, the facts are more likely right than wrong.
+    // Where the address is not known any more, the facts are more likely right than wrong.
     let same_address = known.is_some() && address.is_none_or(|address| is_about(&report.public_ip, address));
     let object = manifest(
         scope.cluster,

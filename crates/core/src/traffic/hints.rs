@@ -1,5 +1,5 @@
 //! Fast degradation: endpoints of which the hub knows that they serve nothing are degraded at once, without waiting for
-//! probes (docs/decisions/0018). It is for profiles that ask for it by an annotation, and needs a traffic manager that
+//! probes (docs/decisions/0018). It is for profiles with an annotation that requests it, and needs a traffic manager that
 //! takes hints.
 //!
 //! A hint that degrades ends by itself, so that a hub agent that is gone leaves nothing degraded. It is repeated for as

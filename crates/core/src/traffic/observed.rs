@@ -24,7 +24,7 @@ const FRESH: SignedDuration = SignedDuration::from_secs(10);
 const LONGEST_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// Longest wait after any other failure.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Longest wait that the traffic manager may ask for, and how long the failure of an endpoint that nobody writes any
+/// Longest wait that the traffic manager may request, and how long the failure of an endpoint that nobody writes any
 /// more is remembered.
 const LONGEST_ASKED_FOR: Duration = Duration::from_secs(600);
 
@@ -59,7 +59,7 @@ pub struct Failed {
     /// What was tried.
     intent: Digest,
     at: Timestamp,
-    /// Nothing is tried before; the traffic manager has asked for it.
+    /// Nothing is tried before: a `Retry-After` of the traffic manager.
     not_before: Timestamp,
     /// The same is not tried before.
     again: Timestamp,

@@ -1,5 +1,5 @@
-//! Sends hints about endpoints to a traffic manager that takes them. A server that has no such path, as Azure, is asked
-//! once.
+//! Sends hints about endpoints to a traffic manager that takes them. A server without such a path, as Azure, gets
+//! one request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

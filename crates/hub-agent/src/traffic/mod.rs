@@ -99,7 +99,7 @@ pub struct Traffic {
     pub metrics: TrafficMetrics,
     /// Counts passes, under the names of both controllers of fleet-networking.
     pub series: Vec<Series>,
-    /// Tells the probe what is wrong.
+    /// What the readiness probe shows.
     pub trouble: Trouble,
 }
 

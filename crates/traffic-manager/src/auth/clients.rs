@@ -14,7 +14,7 @@ use crate::error::ArmError;
 /// Shortest secret.
 const SHORTEST: usize = 16;
 
-/// Every client that may ask for a token.
+/// Every client that may request a token.
 #[derive(Debug)]
 pub(super) struct Clients {
     clients: Vec<Arc<Client>>,

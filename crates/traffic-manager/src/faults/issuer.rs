@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// Name of the issuer of [`super::Server`].
 pub const ISSUER: &str = "https://cluster.example";
-/// Who its assertions speak for.
+/// The subject of its assertions.
 pub const SUBJECT: &str = "system:serviceaccount:fleet-system:hub-agent-sa";
 /// Whom they are for.
 pub const AUDIENCE: &str = "api://AzureADTokenExchange";

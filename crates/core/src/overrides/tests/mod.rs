@@ -109,7 +109,7 @@ fn overrides_match_what_a_placement_holds() {
         (
             "c-0",
             select("rbac.authorization.k8s.io", "v1beta1", "ClusterRole", "role"),
-            false,
+            true,
         ),
         ("c-0", select("", "v1", "Service", "web"), false),
         ("c-0", select("", "v1", "A", "clusterwide"), true),
@@ -117,6 +117,8 @@ fn overrides_match_what_a_placement_holds() {
         ("c-0", select("", "v1", "Namespace", "other"), true),
         ("c-0", select("", "v1", "Namespace", "elsewhere"), false),
         ("app/r-0", select("", "v1", "Service", "web"), true),
+        ("app/r-0", select("", "v1alpha1", "Service", "web"), true),
+        ("app/r-0", select("other", "v1", "Service", "web"), false),
         ("other/r-0", select("", "v1", "Service", "web"), false),
         ("app/r-0", select("", "v1", "ConfigMap", "cm"), false),
         ("sealed/r-0", select("", "v1", "A", "local"), true),

@@ -19,7 +19,7 @@ const LONGEST: usize = 16 * 1024;
 /// How far the issuer's clock may be ahead, in seconds.
 const SKEW: i64 = 60;
 
-/// Who may speak for a client.
+/// Whose assertions are accepted for a client.
 pub(super) struct Federated {
     issuer: String,
     subject: String,
