@@ -180,7 +180,7 @@ impl Bench {
                 "metadata": {"name": PROFILE, "namespace": NAMESPACE, "annotations": death.annotations()},
                 "spec": {"resourceGroup": "fleet", "monitorConfig": {
                     "protocol": "HTTP", "port": PORT, "path": "/", "toleratedNumberOfFailures": 0,
-                    "intervalInSeconds": 30, "timeoutInSeconds": 5,
+                    "intervalInSeconds": 30,
                 }},
             }),
         )

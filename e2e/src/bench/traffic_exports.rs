@@ -91,7 +91,7 @@ pub async fn traffic_exports(plan: TrafficExports) -> Result<()> {
     print!("\n{}", table::align(&lines));
     println!("\nWrites to the hub's API server by the change:");
     for (request, count) in &Requests::of(&hub).await?.since(&writes).writes(&[]).0 {
-        println!("{count:6}  {request:?}");
+        println!("{count:6}  {request}");
     }
     fleet.end().await;
     world.stop().await;
@@ -100,7 +100,7 @@ pub async fn traffic_exports(plan: TrafficExports) -> Result<()> {
 
 /// Weights of exports after the change: every endpoint gets another one.
 fn changed(number: usize) -> u64 {
-    if number.is_multiple_of(2) { 1 } else { 3 }
+    if number.is_multiple_of(2) { 2 } else { 3 }
 }
 
 fn service(number: usize) -> String {
