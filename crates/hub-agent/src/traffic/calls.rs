@@ -10,12 +10,11 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use kit::clock::Clock;
 use kit::controller::Triggers;
-use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::TrafficMetrics;
+use super::background::Background;
 use super::observations::{Answered, Observations};
 use super::store::ProfileKey;
 
@@ -29,9 +28,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) struct Calls {
     caller: Arc<Caller>,
     observations: Arc<Observations>,
-    triggers: Triggers<ProfileKey>,
+    background: Background,
     clock: Clock,
-    running: Mutex<JoinSet<()>>,
 }
 
 /// Makes single calls.
@@ -56,9 +54,8 @@ impl Calls {
                 metrics,
             }),
             observations,
-            triggers,
+            background: Background::new(triggers),
             clock,
-            running: Mutex::default(),
         })
     }
 
@@ -69,21 +66,17 @@ impl Calls {
             return;
         }
         let (caller, observations) = (Arc::clone(&self.caller), Arc::clone(&self.observations));
-        let (triggers, clock, key) = (self.triggers.clone(), self.clock, key.clone());
-        let mut running = self.running.lock();
-        // Results of those that have ended; a panic has become an answer.
-        while running.try_join_next().is_some() {}
-        running.spawn(async move {
+        let (clock, about) = (self.clock, key.clone());
+        self.background.spawn(key, async move {
+            // A panic becomes an answer, too.
             let answers: Vec<Answered> = join_all(calls.into_iter().map(|call| caller.answered(call))).await;
-            observations.end(&key, answers, clock.now());
-            triggers.add(key);
+            observations.end(&about, answers, clock.now());
         });
     }
 
     /// Waits until nothing is on its way any more, or long enough.
     pub(super) async fn finish(&self) {
-        let mut running = std::mem::take(&mut *self.running.lock());
-        let _ = tokio::time::timeout(GRACE, async { while running.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(GRACE, self.background.finish()).await;
     }
 }
 

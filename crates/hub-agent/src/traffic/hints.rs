@@ -9,10 +9,9 @@ use azure::{Class, Degraded, EndpointHint, EndpointHints, Error};
 use fairway_core::traffic::Hint;
 use kit::clock::Clock;
 use kit::controller::Triggers;
-use parking_lot::Mutex;
-use tokio::task::JoinSet;
 
 use super::TrafficMetrics;
+use super::background::Background;
 use super::observations::Observations;
 use super::store::ProfileKey;
 
@@ -20,9 +19,8 @@ use super::store::ProfileKey;
 pub(super) struct Hints {
     sender: Arc<Sender>,
     observations: Arc<Observations>,
-    triggers: Triggers<ProfileKey>,
+    background: Background,
     clock: Clock,
-    running: Mutex<JoinSet<()>>,
 }
 
 struct Sender {
@@ -46,9 +44,8 @@ impl Hints {
                 metrics,
             }),
             observations,
-            triggers,
+            background: Background::new(triggers),
             clock,
-            running: Mutex::default(),
         }
     }
 
@@ -63,14 +60,10 @@ impl Hints {
             return;
         }
         let (sender, observations) = (Arc::clone(&self.sender), Arc::clone(&self.observations));
-        let (triggers, clock, key) = (self.triggers.clone(), self.clock, key.clone());
-        let mut running = self.running.lock();
-        // Results of those that have ended.
-        while running.try_join_next().is_some() {}
-        running.spawn(async move {
+        let (clock, about) = (self.clock, key.clone());
+        self.background.spawn(key, async move {
             let taken = sender.send(&hints).await;
-            observations.end_hints(&key, &hints, taken, clock.now());
-            triggers.add(key);
+            observations.end_hints(&about, &hints, taken, clock.now());
         });
     }
 }

@@ -5,6 +5,7 @@
 //! It runs on the leader alone, because a profile has one writer. It waits for the kinds to be installed and for a cloud
 //! config that can be used; everything else goes on without it.
 
+mod background;
 mod calls;
 mod connect;
 mod controller;
