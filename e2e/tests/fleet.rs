@@ -16,16 +16,19 @@ use serde_json::json;
 /// One fleet at a time: two of them on two cores would only measure each other.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+fn options(kind: Kind) -> demo::Options {
+    demo::Options {
+        kind,
+        folder: None,
+        progress: Arc::new(Lines::new()),
+    }
+}
+
 /// Runs the tutorial and then all scenarios, on the same fleet.
 async fn demo_and_scenarios(kind: Kind) -> Result<()> {
     let _turn = TURN.lock().await;
     kit::install_crypto();
-    let options = demo::Options {
-        kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-    };
-    let (mut world, report) = demo::run(&options).await?;
+    let (mut world, report) = demo::run(&options(kind)).await?;
     ensure!(report.ok, "the demo differs from the tutorial: {:#?}", report.wrong);
     scenarios::play(&mut world).await?;
     world.stop().await;
@@ -46,12 +49,7 @@ async fn on_real_control_planes() -> Result<()> {
 async fn migration(kind: Kind) -> Result<()> {
     let _turn = TURN.lock().await;
     kit::install_crypto();
-    let options = demo::Options {
-        kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-    };
-    let (world, report) = demo::migration::run(&options).await?;
+    let (world, report) = demo::migration::run(&options(kind)).await?;
     eprintln!("{}", report.text());
     ensure!(report.ok, "the migration is not as it should be: {:#?}", report.wrong);
     ensure!(

@@ -1,7 +1,7 @@
 //! From the death of an endpoint to the last DNS answer that names it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::percentile;
-use crate::client::{Client, Resolver};
+use crate::client::Client;
 use crate::demo::traffic::Traffic;
 use crate::manifests::apply;
 use crate::table;
@@ -195,8 +195,7 @@ impl Bench {
         )
         .await?;
         let client = Traffic::new(&self.world, NAMESPACE).programmed(PROFILE, PORT).await?;
-        let resolver = Resolver::new(self.world.traffic_manager()?.dns());
-        until_named(&resolver, client.name(), self.victim.address).await?;
+        until_named(&client, self.victim.address).await?;
         // Also the interval of probes is another one now.
         sleep(Duration::from_secs(2)).await;
         Ok(client)
@@ -207,30 +206,29 @@ impl Bench {
         // Deaths fall on every moment between two probes or pings.
         let moment = rand::rng().random_range(0..1000);
         sleep(Duration::from_millis(moment)).await;
-        let resolver = Resolver::new(self.world.traffic_manager()?.dns());
         let died = Instant::now();
         match death {
             Death::Server => self.victim.stop(),
             Death::Readiness => slice(&self.world, VICTIM, self.victim.address, false).await?,
             Death::Member => self.world.member_agent(VICTIM)?.signal(Signal::SIGSTOP)?,
         }
-        let last = last_named(&resolver, client.name(), self.victim.address).await?;
+        let last = last_named(client, self.victim.address).await?;
         match death {
             Death::Server => self.victim.listen().await?,
             Death::Readiness => slice(&self.world, VICTIM, self.victim.address, true).await?,
             Death::Member => self.world.member_agent(VICTIM)?.signal(Signal::SIGCONT)?,
         }
-        until_named(&resolver, client.name(), self.victim.address).await?;
+        until_named(client, self.victim.address).await?;
         Ok(last.saturating_duration_since(died).as_secs_f64())
     }
 }
 
 /// When the last answer came that names an address.
-async fn last_named(resolver: &Resolver, name: &str, address: Ipv4Addr) -> Result<Instant> {
+async fn last_named(client: &Client, address: Ipv4Addr) -> Result<Instant> {
     let began = Instant::now();
     let mut last = began;
     while last.elapsed() < QUIET {
-        if resolver.lookup(name).await?.addresses.contains(&address) {
+        if client.resolve().await?.addresses.contains(&address) {
             last = Instant::now();
         }
         ensure!(began.elapsed() < WITHIN, "{address} is still named after {WITHIN:?}");
@@ -240,10 +238,10 @@ async fn last_named(resolver: &Resolver, name: &str, address: Ipv4Addr) -> Resul
 }
 
 /// Waits until answers name an address.
-async fn until_named(resolver: &Resolver, name: &str, address: Ipv4Addr) -> Result<()> {
+async fn until_named(client: &Client, address: Ipv4Addr) -> Result<()> {
     let began = Instant::now();
     loop {
-        let found = resolver.lookup(name).await;
+        let found = client.resolve().await;
         if found.as_ref().is_ok_and(|answer| answer.addresses.contains(&address)) {
             return Ok(());
         }
@@ -305,8 +303,8 @@ async fn slice(world: &World, member: &str, address: Ipv4Addr, is_ready: bool) -
 }
 
 /// API servers refuse loopback addresses in slices; this one is of a range for documentation.
-fn endpoint_address(address: Ipv4Addr) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, address.octets()[3]))
+fn endpoint_address(address: Ipv4Addr) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, address.octets()[3])
 }
 
 /// A server that answers every request with 200.
