@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 struct Running {
     address: SocketAddr,
@@ -56,7 +56,7 @@ async fn udp(server: SocketAddr) -> UdpSocket {
 
 async fn receive(socket: &UdpSocket) -> Message {
     let mut buffer = [0; 4096];
-    let length = timeout(PATIENCE, socket.recv(&mut buffer)).await.unwrap().unwrap();
+    let length = timeout(TIME_LIMIT, socket.recv(&mut buffer)).await.unwrap().unwrap();
     Message::from_vec(&buffer[..length]).unwrap()
 }
 
@@ -71,12 +71,12 @@ fn framed(packet: &[u8]) -> Vec<u8> {
 
 async fn read_framed(stream: &mut TcpStream) -> Message {
     let mut length = [0; 2];
-    timeout(PATIENCE, stream.read_exact(&mut length))
+    timeout(TIME_LIMIT, stream.read_exact(&mut length))
         .await
         .unwrap()
         .unwrap();
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-    timeout(PATIENCE, stream.read_exact(&mut message))
+    timeout(TIME_LIMIT, stream.read_exact(&mut message))
         .await
         .unwrap()
         .unwrap();
@@ -87,7 +87,7 @@ async fn read_framed(stream: &mut TcpStream) -> Message {
 async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     // A reset is an end as well.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.unwrap();
+    let _ = timeout(TIME_LIMIT, stream.read_to_end(&mut rest)).await.unwrap();
     rest
 }
 
@@ -212,9 +212,9 @@ async fn queries_over_tcp_are_pipelined_and_may_arrive_in_pieces() {
     };
     let read = async {
         for id in 0..600u16 {
-            let length = timeout(PATIENCE, reading.read_u16()).await.unwrap().unwrap();
+            let length = timeout(TIME_LIMIT, reading.read_u16()).await.unwrap().unwrap();
             let mut message = vec![0; usize::from(length)];
-            timeout(PATIENCE, reading.read_exact(&mut message))
+            timeout(TIME_LIMIT, reading.read_exact(&mut message))
                 .await
                 .unwrap()
                 .unwrap();
@@ -273,7 +273,7 @@ async fn idle_and_slow_connections_are_closed() {
             }
         }
     };
-    timeout(PATIENCE, trickle).await.unwrap();
+    timeout(TIME_LIMIT, trickle).await.unwrap();
     assert_eq!(count(&running.metrics, "dns_connections_total", "timed_out"), 2);
 }
 
@@ -283,7 +283,7 @@ async fn who_does_not_take_answers_is_cut_off() {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let queries = framed(&query("many.tm.example", AAAA)).repeat(1000);
     let write = async { while stream.write_all(&queries).await.is_ok() {} };
-    timeout(PATIENCE, write).await.unwrap();
+    timeout(TIME_LIMIT, write).await.unwrap();
     assert_eq!(count(&running.metrics, "dns_connections_total", "timed_out"), 1);
 }
 
@@ -319,7 +319,7 @@ async fn connections_have_limits_per_client_and_in_all() {
                 }
             }
         };
-        timeout(PATIENCE, again).await.unwrap();
+        timeout(TIME_LIMIT, again).await.unwrap();
         assert!(count(&running.metrics, "dns_connections_total", "refused") >= 1);
     }
 }
@@ -344,7 +344,7 @@ async fn responses_are_limited_over_udp_alone() {
     let (mut full, mut truncated) = (0, 0);
     let total = |full: u64, truncated: u64| full + truncated + running.metrics.limited_dropped.get();
     while total(full, truncated) < 45 {
-        assert!(began.elapsed() < PATIENCE);
+        assert!(began.elapsed() < TIME_LIMIT);
         // Those that are still on their way may all be dropped.
         let Ok(answer) = timeout(Duration::from_millis(50), receive(&socket)).await else {
             continue;
@@ -415,7 +415,7 @@ async fn a_server_that_is_dropped_leaves_nothing_behind() {
     );
     running.task.abort();
     assert!(
-        timeout(PATIENCE, running.task)
+        timeout(TIME_LIMIT, running.task)
             .await
             .unwrap()
             .unwrap_err()
@@ -427,7 +427,7 @@ async fn a_server_that_is_dropped_leaves_nothing_behind() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, freed).await.unwrap();
+    timeout(TIME_LIMIT, freed).await.unwrap();
     drop(running.stop);
 }
 
@@ -438,7 +438,7 @@ async fn stopping_ends_connections_and_frees_the_port() {
     stream.write_all(&framed(&query("plain.tm.example", A))).await.unwrap();
     read_framed(&mut stream).await;
     drop(running.stop);
-    timeout(PATIENCE, running.task).await.unwrap().unwrap().unwrap();
+    timeout(TIME_LIMIT, running.task).await.unwrap().unwrap().unwrap();
     assert_eq!(read_to_end(&mut stream).await, []);
     let config = Config {
         listen: vec![running.address],

@@ -13,7 +13,7 @@ use traffic_manager::faults::{CLIENT, Fault, Options, Rule, SECRET, Server, TENA
 use traffic_manager::model::ResourceId;
 
 use crate::world::{
-    EXPORTS, FINE, Member, PATIENCE, RECORDS, SERVICES, WEIGHT, World, equal, eventually, eventually_in, list,
+    EXPORTS, FINE, Member, RECORDS, SERVICES, TIME_LIMIT, WEIGHT, World, equal, eventually, eventually_in, list,
 };
 
 const SLICES: Resource = Resource::namespaced("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");
@@ -406,7 +406,7 @@ async fn an_export_that_goes_while_its_member_leaves_is_withdrawn_once() {
         let _gone = member.user.delete(&EXPORTS, &web, Deletion::default()).await;
         member.delete(&SERVICES, "api").await;
         member.delete(&SLICES, "far-1").await;
-        assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
+        assert_eq!(member.departure.withdrawn(TIME_LIMIT).await, Ok(()));
         assert!(world.records(&name).await.is_empty(), "{way:?}");
         // What is exported while the member leaves is not reported.
         member.export("far").await;

@@ -9,7 +9,7 @@ use prometheus::Registry;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{FINALIZER, FINE, PATIENCE, SERVICES, World, equal, eventually};
+use crate::world::{FINALIZER, FINE, SERVICES, TIME_LIMIT, World, equal, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_held_for_a_hub_that_the_member_has_left() {
@@ -55,7 +55,7 @@ async fn nothing_is_held_for_a_hub_that_the_member_has_left() {
         member.shows(name, FINE).await;
     }
     member.departure.set(Stage::Leaving);
-    assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
+    assert_eq!(member.departure.withdrawn(TIME_LIMIT).await, Ok(()));
     assert_eq!((world.records("m1").await.len(), held().await), (0, 0));
     member.stop().await;
     world.stop().await;
@@ -142,6 +142,6 @@ async fn a_departure_without_exports_is_over_at_once() {
     let mut member = world.member("m1").await;
     member.start();
     member.departure.set(Stage::Leaving);
-    assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
+    assert_eq!(member.departure.withdrawn(TIME_LIMIT).await, Ok(()));
     member.stop().await;
 }

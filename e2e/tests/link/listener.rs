@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wire::member::{Bye, ByeReason, hub_message};
 
 use crate::raw::{Answer, Raw, key, report};
-use crate::world::{FINE, Member, PATIENCE, World, equal, eventually};
+use crate::world::{FINE, Member, TIME_LIMIT, World, equal, eventually};
 
 fn refused(answer: Answer) -> (ByeReason, u64) {
     match answer {
@@ -203,7 +203,7 @@ async fn a_member_gets_in_with_its_next_token_and_withdraws_everything_when_it_l
         member.shows(name, FINE).await;
     }
     member.departure.set(Stage::Leaving);
-    assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
+    assert_eq!(member.departure.withdrawn(TIME_LIMIT).await, Ok(()));
     assert!(world.records("m1").await.is_empty(), "everything is withdrawn");
     for name in ["a", "b", "c", "d"] {
         assert!(

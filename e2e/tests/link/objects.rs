@@ -7,7 +7,7 @@ use kit::writer::{Deletion, Patch};
 use member_agent::link::{Objects, Stage, Way};
 use serde_json::{Value, json};
 
-use crate::world::{CONFLICT, EXPORTS, FINE, Member, PATIENCE, RECORDS, SERVICES, World, equal, eventually, list};
+use crate::world::{CONFLICT, EXPORTS, FINE, Member, RECORDS, SERVICES, TIME_LIMIT, World, equal, eventually, list};
 
 /// A joined member that writes its records itself.
 async fn writing(world: &World, name: &str) -> Member {
@@ -156,7 +156,7 @@ async fn a_member_that_writes_its_records_keeps_them_as_they_should_be() {
     world.converged(&member).await;
 
     member.departure.set(Stage::Leaving);
-    assert_eq!(member.departure.withdrawn(PATIENCE).await, Ok(()));
+    assert_eq!(member.departure.withdrawn(TIME_LIMIT).await, Ok(()));
     assert!(world.records("m1").await.is_empty());
     member.stop().await;
     world.stop().await;

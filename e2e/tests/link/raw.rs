@@ -22,7 +22,7 @@ use wire::topic::MemberTopic;
 use crate::world::World;
 
 /// How long the hub may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// A member by hand.
 pub struct Raw {
@@ -143,7 +143,7 @@ impl Raw {
                 }
                 Err(status) => return Answer::Status(status),
             };
-            return match tokio::time::timeout(PATIENCE, inbound.message()).await.unwrap() {
+            return match tokio::time::timeout(TIME_LIMIT, inbound.message()).await.unwrap() {
                 Ok(Some(pb::HubMessage {
                     body: Some(hub_message::Body::Welcome(welcome)),
                 })) => {
@@ -215,7 +215,7 @@ impl Raw {
     pub async fn receive(&mut self) -> Option<hub_message::Body> {
         loop {
             let stream = self.stream.as_mut()?;
-            let message = tokio::time::timeout(PATIENCE, stream.inbound.message()).await;
+            let message = tokio::time::timeout(TIME_LIMIT, stream.inbound.message()).await;
             match message.expect("the hub says something").ok()??.body? {
                 hub_message::Body::Ping(ping) => {
                     let pong = member_message::Body::Pong(pb::Pong { nonce: ping.nonce });

@@ -15,7 +15,7 @@ use wire::convert;
 use wire::member::member_hub_server::{MemberHub, MemberHubServer};
 use wire::member::{self as pb, hub_message, member_message};
 
-use crate::world::{PATIENCE, World};
+use crate::world::{TIME_LIMIT, World};
 
 /// The hub; members find it where [`World`] would serve them.
 pub struct Stub {
@@ -71,7 +71,7 @@ impl World {
 impl Stub {
     /// The next stream of a member, greeted: it is to report everything, and gets pings so often.
     pub async fn welcome(&mut self, ping_interval: Duration) -> Session {
-        let next = tokio::time::timeout(PATIENCE, self.streams.recv()).await;
+        let next = tokio::time::timeout(TIME_LIMIT, self.streams.recv()).await;
         let mut session = next.expect("a member connects").unwrap();
         session
             .wait(|body| matches!(body, member_message::Body::Hello(_)).then_some(()))
@@ -122,7 +122,7 @@ impl Session {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, read).await.expect("the message comes")
+        tokio::time::timeout(TIME_LIMIT, read).await.expect("the message comes")
     }
 
     /// Reads up to the report of an export.

@@ -64,7 +64,7 @@ pub const FINALIZER: &str = "networking.fleet.azure.com/svc-export-cleanup";
 pub const WEIGHT: &str = "networking.fleet.azure.com/weight";
 
 /// How long anything may take to come about.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A part that runs until it is stopped.
 struct Running {
@@ -159,7 +159,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<(), String>>,
 {
-    eventually_in(PATIENCE, what, check).await;
+    eventually_in(TIME_LIMIT, what, check).await;
 }
 
 /// The same for what may take longer.
