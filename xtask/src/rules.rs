@@ -50,6 +50,11 @@ const RULES: &[Rule] = &[
         never: NO_IO,
     },
     Rule {
+        package: "failover",
+        ours: &["api", "merge"],
+        never: NO_IO,
+    },
+    Rule {
         package: "wire",
         ours: &["api", "fairway-core"],
         never: NO_CLIENT,
@@ -116,6 +121,7 @@ const EVERYTHING: &[&str] = &[
     "merge",
     "schema",
     "fairway-core",
+    "failover",
     "wire",
     "kit",
     "azure",
