@@ -4,6 +4,10 @@
 //! payload (`docs/contract/multicluster-failover.md`). Nothing here does IO, reads a clock or draws a random number:
 //! callers hand in the time of a monotonic clock that counts suspend, and carry out the actions that come back.
 
+pub mod configuration;
 pub mod lease;
 pub mod member;
+pub mod message;
+pub mod record;
 pub mod time;
+pub mod voter;

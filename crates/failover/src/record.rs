@@ -1,0 +1,76 @@
+//! What a voter stores before it answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::Configuration;
+use crate::member::MemberId;
+
+/// The state of a voter that survives its process (multicluster-failover B.3).
+///
+/// An answer that depends on a change leaves only after the change is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Record {
+    /// How often the record has changed. It travels in every message, so that peers notice a restored backup.
+    pub writes: u64,
+    /// The highest term seen; it only grows.
+    pub term: u64,
+    /// Whom this voter supports in `term`.
+    pub voted_for: Option<MemberId>,
+    /// The newest configuration that was accepted, committed or not.
+    pub configuration: Option<Configuration>,
+    /// The committed configuration that `configuration` replaces, until that is known to be committed.
+    pub previous: Option<Configuration>,
+    /// The leader of the highest term of which a renewal was accepted.
+    pub last_leader: Option<LastLeader>,
+    /// The highest term in which this member itself began to apply the payload.
+    pub promoted_in: u64,
+    /// Addresses of members that have left, newest last, at most [`DEPARTED`].
+    pub departed: Vec<String>,
+    /// The values of operator annotations that were executed, by annotation.
+    pub handled: BTreeMap<String, String>,
+}
+
+/// How many addresses of members that have left are kept.
+pub const DEPARTED: usize = 16;
+
+/// What a voter knows of the last leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastLeader {
+    pub term: u64,
+    pub id: MemberId,
+    /// The leader has confirmed that its payload is gone.
+    pub released: bool,
+    /// How long a successor has to wait after the lease's end when it is not released.
+    pub fence: Duration,
+    /// How long its renewals bound a voter.
+    pub lease: Duration,
+}
+
+impl Record {
+    /// Term of the last leader; zero before the first one.
+    pub fn last_term(&self) -> u64 {
+        self.last_leader.as_ref().map_or(0, |last| last.term)
+    }
+
+    /// To whom this voter was bound when the record was stored.
+    pub fn promised_to(&self) -> Option<&MemberId> {
+        match (&self.last_leader, &self.voted_for) {
+            (Some(last), _) if last.term == self.term && !last.released => Some(&last.id),
+            (_, Some(candidate)) => Some(candidate),
+            (Some(last), None) if !last.released => Some(&last.id),
+            _ => None,
+        }
+    }
+
+    /// Whether this member led last and has not released.
+    pub fn led_last(&self, me: &MemberId) -> bool {
+        self.last_leader
+            .as_ref()
+            .is_some_and(|last| last.id == *me && last.term == self.term && !last.released)
+    }
+}
