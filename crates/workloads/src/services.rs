@@ -25,6 +25,7 @@ pub async fn reconcile(cx: &Context, key: &Key) -> Result<()> {
     let requested = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.clone());
     let wanted = match needed(&service) {
         Change::Nothing => return serve(cx, key, &service, &given).await,
+        Change::LeaveToOthers => return withdraw(cx, key).await,
         Change::Take => {
             withdraw(cx, key).await?;
             json!({"loadBalancer": {"ingress": null}})
@@ -86,14 +87,17 @@ enum Change {
     Nothing,
     Give,
     Take,
+    /// The load balancer is of a class, and this is the cloud of those without one.
+    LeaveToOthers,
 }
 
 /// What has to happen to the address; one that was given stays.
 fn needed(service: &Service) -> Change {
-    let balances = service
-        .spec
-        .as_ref()
-        .is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
+    let spec = service.spec.as_ref();
+    let balances = spec.is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
+    if balances && spec.is_some_and(|spec| spec.load_balancer_class.is_some()) {
+        return Change::LeaveToOthers;
+    }
     match (balances, addresses(service).is_empty()) {
         (true, true) => Change::Give,
         (false, false) => Change::Take,
@@ -149,18 +153,23 @@ mod tests {
     }
 
     #[test]
-    fn only_load_balancers_have_an_address_and_keep_it() {
+    fn only_load_balancers_without_a_class_have_an_address_and_keep_it() {
         let with = json!({"loadBalancer": {"ingress": [{"ip": "172.18.255.9"}]}});
-        let cases: [(&str, Value, Change); 4] = [
-            ("LoadBalancer", json!({}), Change::Give),
-            ("LoadBalancer", with.clone(), Change::Nothing),
-            ("ClusterIP", json!({}), Change::Nothing),
-            ("ClusterIP", with, Change::Take),
+        let balancer = json!({"type": "LoadBalancer"});
+        let of_a_class = json!({"type": "LoadBalancer", "loadBalancerClass": "example.com/other"});
+        let internal = json!({"type": "ClusterIP"});
+        let cases: [(&Value, Value, Change); 6] = [
+            (&balancer, json!({}), Change::Give),
+            (&balancer, with.clone(), Change::Nothing),
+            (&of_a_class, json!({}), Change::LeaveToOthers),
+            (&of_a_class, with.clone(), Change::LeaveToOthers),
+            (&internal, json!({}), Change::Nothing),
+            (&internal, with, Change::Take),
         ];
-        for (kind, status, expected) in cases {
-            let service = json!({"metadata": {"name": "s"}, "spec": {"type": kind}, "status": status});
+        for (spec, status, expected) in cases {
+            let service = json!({"metadata": {"name": "s"}, "spec": spec, "status": status});
             let service = serde_json::from_value(service).expect("a service");
-            assert_eq!(needed(&service), expected, "{kind}");
+            assert_eq!(needed(&service), expected, "{spec}");
         }
     }
 }
