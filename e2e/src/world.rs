@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use control_plane::progress::{SharedProgress, step};
+use control_plane::progress::{Lines, SharedProgress, step};
 use control_plane::{ControlPlane, Kind, Options, RunFolder, TokenFile, free_ports, loopback_network, pki, workloads};
 use futures::future::try_join_all;
 use kube::Client;
@@ -34,6 +35,21 @@ pub struct Setup {
     pub member_flags: Vec<String>,
     /// Whether there is a traffic manager that the agents use, and HTTP servers at the members' load balancers.
     pub traffic: bool,
+}
+
+impl Setup {
+    /// A fleet whose agents start as their deployments say, without a traffic manager, in a folder of its own, with a line
+    /// for each step.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            folder: None,
+            progress: Arc::new(Lines::new()),
+            hub_flags: Vec::new(),
+            member_flags: Vec::new(),
+            traffic: false,
+        }
+    }
 }
 
 /// A running fleet. Dropping it ends everything.

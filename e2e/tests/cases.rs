@@ -2,11 +2,8 @@
 //!
 //! `cargo xtask test` builds the agents first and names their folder in `FAIRWAY_AGENTS`.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use control_plane::Kind;
-use control_plane::progress::Lines;
 use e2e::manifests::apply;
 use e2e::world::{Setup, World, member_cluster};
 use e2e::{cases, demo};
@@ -18,15 +15,7 @@ static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 async fn all_cases(kind: Kind) -> Result<()> {
     let _turn = TURN.lock().await;
     kit::install_crypto();
-    let setup = Setup {
-        kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-        hub_flags: Vec::new(),
-        member_flags: Vec::new(),
-        traffic: false,
-    };
-    let mut world = World::start(setup).await?;
+    let mut world = World::start(Setup::new(kind)).await?;
     let played = on_one_member(&mut world).await;
     if played.is_err() {
         // The logs go with the fleet.

@@ -75,12 +75,8 @@ async fn migration_on_real_control_planes() -> Result<()> {
 /// A fleet of its own with one member, up to the member's join. Files that two fleets shared would keep one of them from it.
 async fn joined_fleet() -> Result<World> {
     let setup = Setup {
-        kind: Kind::Embedded,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-        hub_flags: Vec::new(),
-        member_flags: Vec::new(),
         traffic: true,
+        ..Setup::new(Kind::Embedded)
     };
     let mut world = World::start(setup).await?;
     world.add_members(&["member-1"]).await?;

@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use control_plane::progress::Lines;
 use control_plane::{Kind, loopback_network};
 use nix::sys::signal::Signal;
 use rand::Rng as _;
@@ -88,6 +86,16 @@ impl Death {
         })
     }
 
+    /// What probes get. As each way has its own, the hub agent says of it when the traffic manager has the profile with its
+    /// annotations: they alone would not make another generation of it.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Server => "/server",
+            Self::Readiness => "/readiness",
+            Self::Member => "/member",
+        }
+    }
+
     /// The goal for 99 of 100 deaths, without the time to live.
     fn goal(self) -> &'static str {
         match self {
@@ -101,12 +109,9 @@ impl Death {
 /// Kills the endpoint of one of two clusters again and again, in each way, and prints how long answers named it.
 pub async fn failover(plan: Failover) -> Result<()> {
     let setup = Setup {
-        kind: plan.kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
         hub_flags: vec!["--member-link-ping-interval=500ms".to_owned()],
-        member_flags: Vec::new(),
         traffic: true,
+        ..Setup::new(plan.kind)
     };
     let mut world = World::start(setup).await?;
     world.add_members(&[VICTIM, "member-2"]).await?;
@@ -119,14 +124,14 @@ pub async fn failover(plan: Failover) -> Result<()> {
         export(&world, name, address).await?;
         servers.push(Server::start(address).await?);
     }
-    let victim = servers.remove(0);
     let hub = world.hub_client();
     apply(
         &hub,
         &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
     )
     .await?;
-    let mut bench = Bench { world, victim };
+    let [victim, other]: [Server; 2] = servers.try_into().ok().context("there are two members")?;
+    let mut bench = Bench { world, victim, other };
     let mut lines = vec![
         ["death", "deaths", "p50", "p99", "most", "goal (p99)"]
             .map(str::to_owned)
@@ -166,6 +171,7 @@ pub async fn failover(plan: Failover) -> Result<()> {
 struct Bench {
     world: World,
     victim: Server,
+    other: Server,
 }
 
 impl Bench {
@@ -179,7 +185,7 @@ impl Bench {
                 "apiVersion": group, "kind": "TrafficManagerProfile",
                 "metadata": {"name": PROFILE, "namespace": NAMESPACE, "annotations": death.annotations()},
                 "spec": {"resourceGroup": "fleet", "monitorConfig": {
-                    "protocol": "HTTP", "port": PORT, "path": "/", "toleratedNumberOfFailures": 0,
+                    "protocol": "HTTP", "port": PORT, "path": death.path(), "toleratedNumberOfFailures": 0,
                     "intervalInSeconds": 30,
                 }},
             }),
@@ -195,9 +201,9 @@ impl Bench {
         )
         .await?;
         let client = Traffic::new(&self.world, NAMESPACE).programmed(PROFILE, PORT).await?;
-        until_named(&client, self.victim.address).await?;
-        // Also the interval of probes is another one now.
-        sleep(Duration::from_secs(2)).await;
+        for address in [self.victim.address, self.other.address] {
+            until_named(&client, address).await?;
+        }
         Ok(client)
     }
 

@@ -1,11 +1,9 @@
 //! The members' sessions with one hub agent: memory, latency, and how a whole fleet comes back.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use control_plane::Kind;
-use control_plane::progress::Lines;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
@@ -40,15 +38,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Opens all sessions, times changes, and restarts the hub agent.
 pub async fn sessions(plan: Sessions) -> Result<()> {
-    let setup = Setup {
-        kind: plan.kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-        hub_flags: Vec::new(),
-        member_flags: Vec::new(),
-        traffic: false,
-    };
-    let mut world = World::start(setup).await?;
+    let mut world = World::start(Setup::new(plan.kind)).await?;
     let mut fleet = SimulatedMembers::default();
     let names: Vec<String> = (1..=plan.members).map(|number| format!("m{number:04}")).collect();
     let mut tokens = Vec::new();

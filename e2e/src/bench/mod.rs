@@ -6,11 +6,8 @@ mod idle;
 mod link;
 mod traffic_exports;
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use control_plane::Kind;
-use control_plane::progress::Lines;
 use serde_json::json;
 
 use crate::demo;
@@ -25,15 +22,7 @@ pub use traffic_exports::{TrafficExports, traffic_exports};
 
 /// A fleet of so many joined members.
 async fn fleet(kind: Kind, members: usize) -> Result<World> {
-    let setup = Setup {
-        kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-        hub_flags: Vec::new(),
-        member_flags: Vec::new(),
-        traffic: false,
-    };
-    let mut world = World::start(setup).await?;
+    let mut world = World::start(Setup::new(kind)).await?;
     let names: Vec<String> = (1..=members).map(|number| format!("member-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     world.add_members(&names).await?;

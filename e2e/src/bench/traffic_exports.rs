@@ -1,12 +1,10 @@
 //! A thousand exports that change at once: until records and endpoints are right, and what it takes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use control_plane::Kind;
-use control_plane::progress::Lines;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
@@ -35,12 +33,8 @@ const WEIGHT: u64 = 1000;
 /// Opens all sessions, waits until all endpoints are there, changes the weights of all exports, and waits again.
 pub async fn traffic_exports(plan: TrafficExports) -> Result<()> {
     let setup = Setup {
-        kind: plan.kind,
-        folder: None,
-        progress: Arc::new(Lines::new()),
-        hub_flags: Vec::new(),
-        member_flags: Vec::new(),
         traffic: true,
+        ..Setup::new(plan.kind)
     };
     let world = World::start(setup).await?;
     let names: Vec<String> = (0..plan.members).map(|number| format!("m{number:04}")).collect();

@@ -133,12 +133,10 @@ impl Options {
     /// A fleet whose agents use a traffic manager.
     fn setup(&self) -> Setup {
         Setup {
-            kind: self.kind,
             folder: self.folder.clone(),
             progress: self.progress.clone(),
-            hub_flags: Vec::new(),
-            member_flags: Vec::new(),
             traffic: true,
+            ..Setup::new(self.kind)
         }
     }
 }
