@@ -21,7 +21,7 @@ pub struct Presence {
 /// A member that is silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silent {
-    /// When the last message of its session arrived.
+    /// When the member was there last: the last message of its session arrived, or its connection broke.
     pub since: Timestamp,
     /// When the last heartbeat since then arrived.
     pub heartbeat: Option<Timestamp>,
@@ -47,9 +47,10 @@ impl Presence {
         self.silent.lock().get(cluster).copied()
     }
 
-    /// The session of a member has ended without a `Bye`. Its last message arrived then.
+    /// The session of a member has ended without a `Bye`. The member was there last at `since`.
     pub fn silenced(&self, cluster: &str, since: Timestamp) {
         let silent = Silent { since, heartbeat: None };
+        tracing::debug!(cluster, %since, "A member is silent: its session has ended and it has not ended it.");
         self.silent.lock().insert(cluster.to_owned(), silent);
         self.notify(cluster);
     }
@@ -57,6 +58,7 @@ impl Presence {
     /// A member has a session, has ended it by a `Bye`, or is no member any more.
     pub fn not_silent(&self, cluster: &str) {
         if self.silent.lock().remove(cluster).is_some() {
+            tracing::debug!(cluster, "A member is not silent any more.");
             self.notify(cluster);
         }
     }
@@ -65,6 +67,7 @@ impl Presence {
     pub fn heartbeat(&self, cluster: &str, now: Timestamp) {
         let mut all = self.silent.lock();
         let Some(silent) = all.get_mut(cluster) else { return };
+        tracing::debug!(cluster, since = %silent.since, "A heartbeat of a silent member has arrived.");
         silent.heartbeat = Some(now);
         drop(all);
         self.notify(cluster);

@@ -66,9 +66,11 @@ async fn a_member_whose_connection_breaks_is_silent_and_one_that_says_goodbye_is
     assert_eq!(world.presence.silence("m1"), None);
 
     member.open().await;
+    let cut = world.clock.now();
     member.cut();
     eventually("the session is gone", gone).await;
-    assert!(world.presence.silence("m1").is_some());
+    let silent = world.presence.silence("m1").unwrap();
+    assert!(silent.since >= cut, "it was there until then: {silent:?}");
     member.open().await;
     assert_eq!(world.presence.silence("m1"), None, "it is back");
     world.stop().await;

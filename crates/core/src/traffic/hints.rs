@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use api::networking::traffic_names::EndpointName;
 use api::text::events::traffic as events;
-use jiff::Timestamp;
 
 use super::endpoints;
 use super::hinted::{Cause, Hint, LASTS};
 use super::observed::Observed;
 use super::pass::{Pass, ReportedObject};
 use super::profile::ProfileStage;
+use super::silence::Silence;
 use super::time::{later, until_then};
 use super::{MeasuredKind, wanted};
 
@@ -24,29 +24,6 @@ use super::{MeasuredKind, wanted};
 const REPEAT_AFTER: Duration = Duration::from_secs(25);
 /// Hints in one request; the traffic manager takes no more.
 const AT_ONCE: usize = 1000;
-
-/// A member without a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Silence {
-    /// When the last message of its session arrived.
-    pub since: Timestamp,
-    /// When its last heartbeat arrived, where one has come since: the member is there and has no session.
-    pub heartbeat: Option<Timestamp>,
-    /// How long it may be silent.
-    pub limit: Duration,
-    /// How long it may be silent after a heartbeat.
-    pub heartbeat_limit: Duration,
-}
-
-impl Silence {
-    /// When the member counts as lost.
-    fn limit(&self) -> Timestamp {
-        match self.heartbeat.filter(|heartbeat| *heartbeat > self.since) {
-            Some(heartbeat) => later(heartbeat, self.heartbeat_limit),
-            None => later(self.since, self.limit),
-        }
-    }
-}
 
 /// Plans the hints that are due.
 pub(super) fn run(pass: &mut Pass<'_>, stage: &ProfileStage<'_>) {
@@ -109,7 +86,7 @@ fn causes<'a>(pass: &mut Pass<'_>, observed: &'a Observed, is_wanted: bool) -> B
             let mut exporters = service.into_iter().flat_map(|service| &service.exporters);
             let exporter = exporters.find(|exporter| exporter.cluster == cluster);
             let export = exporter.and_then(|exporter| exporter.export.as_ref());
-            let lost_at = slice.silent.get(&cluster).map(Silence::limit);
+            let lost_at = slice.silent.get(&cluster).map(Silence::lost_at);
             let cause = if !is_wanted {
                 None
             } else if lost_at.is_some_and(|at| at <= pass.now) {

@@ -17,6 +17,7 @@ mod hints;
 mod observed;
 mod pass;
 mod profile;
+mod silence;
 mod time;
 mod trace;
 mod wanted;
@@ -36,8 +37,8 @@ use crate::trace::Recorder;
 pub use collecting::Collecting;
 pub use exporters::{Export, Exporter, Service};
 pub use hinted::{Cause, Hint};
-pub use hints::Silence;
 pub use observed::{Failed, Observed, Reading};
+pub use silence::Silence;
 pub use trace::Trace;
 
 /// Everything that is known about one profile. The profile itself may be missing: its backends say so.

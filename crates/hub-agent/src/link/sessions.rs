@@ -74,7 +74,7 @@ pub(super) struct SessionSlot {
     pub signals: Signals,
     /// To be held while changes are written: the stream before may still have a write on its way.
     pub turn: Arc<tokio::sync::Mutex<()>>,
-    /// When the last message arrived, once the member no longer answers.
+    /// When the member was there last, once it no longer answers.
     silent_since: Mutex<Option<Timestamp>>,
 }
 
@@ -229,9 +229,10 @@ impl Observer for Sessions {
 }
 
 impl SessionSlot {
-    /// The stream ends because the member does not answer or is gone, without a message that says so.
-    pub(super) fn fell_silent(&self, last_message: Timestamp) {
-        *self.silent_since.lock() = Some(last_message);
+    /// The stream ends because the member does not answer or is gone, without a message that says so. It was there last
+    /// at `since`.
+    pub(super) fn fell_silent(&self, since: Timestamp) {
+        *self.silent_since.lock() = Some(since);
     }
 
     /// Reads or changes what the hub remembers of the cluster. `None` when a newer stream has taken over.

@@ -19,9 +19,6 @@ use crate::presence::Presence;
 use crate::services::Services;
 use crate::store::Store;
 
-/// A member without a session that has missed so many heartbeats counts as lost.
-const HEARTBEATS: u32 = 3;
-
 /// Works on profiles and their backends.
 pub(super) struct TrafficController {
     pub(super) store: Arc<TrafficStore>,
@@ -70,7 +67,7 @@ impl TrafficController {
                 since: known.since,
                 heartbeat: known.heartbeat,
                 limit: self.silence_limit,
-                heartbeat_limit: self.fleet.heartbeat_period(cluster).saturating_mul(HEARTBEATS),
+                heartbeat_period: self.fleet.heartbeat_period(cluster),
             };
             Some((cluster.clone(), silence))
         });

@@ -78,6 +78,9 @@ impl Sender {
         self.metrics.called("hint", result, began.elapsed());
         match answer {
             Ok(refusals) => {
+                for hint in hints {
+                    tracing::debug!(endpoint = hint.endpoint, cause = ?hint.cause, "A hint about an endpoint was sent.");
+                }
                 for (hint, refusal) in bodies.iter().zip(refusals) {
                     if let Some(reason) = refusal {
                         tracing::warn!(

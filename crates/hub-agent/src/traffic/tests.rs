@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::queues::Queues;
 
+mod silence;
+
 const NAMESPACE: &str = "app";
 
 /// Holds profiles, takes its time, and counts calls.
@@ -29,6 +31,8 @@ struct Fake {
     profiles: Mutex<BTreeMap<String, Map<String, Value>>>,
     /// Calls by name, for writes of endpoints with the service and the cluster.
     calls: Mutex<BTreeMap<String, usize>>,
+    /// Hints that were taken, by the cluster of the endpoint.
+    hints: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -123,6 +127,11 @@ impl TrafficManager for Fake {
 impl EndpointHints for Fake {
     async fn hint(&self, hints: &[EndpointHint]) -> Result<Vec<Option<String>>, Error> {
         self.called("hint".to_owned()).await;
+        let short = hints.iter().map(|hint| {
+            let cluster = hint.endpoint.rsplit('#').next().unwrap_or_default();
+            format!("{cluster} {}", if hint.degraded.is_some() { "lost" } else { "there" })
+        });
+        self.hints.lock().extend(short);
         Ok(vec![None; hints.len()])
     }
 }
@@ -130,6 +139,8 @@ impl EndpointHints for Fake {
 /// A hub without a hub agent, but with the part that is tested.
 struct Hub {
     server: ApiServer,
+    clock: Clock,
+    queues: Arc<Queues>,
     user: Writer,
     port: Arc<Fake>,
     stop: CancellationToken,
@@ -153,6 +164,8 @@ impl Hub {
         }
         let mut hub = Self {
             server,
+            clock: Clock::paused_at(Timestamp::from_second(1_700_000_000).unwrap()),
+            queues: Arc::new(Queues::new(BACKOFF)),
             user,
             port: Arc::default(),
             stop: CancellationToken::new(),
@@ -165,7 +178,7 @@ impl Hub {
 
     /// Starts the records' controller and the traffic's.
     fn start(&mut self) {
-        let clock = Clock::paused_at(Timestamp::from_second(1_700_000_000).unwrap());
+        let (clock, queues) = (self.clock, &self.queues);
         let writer = Writer::new(
             kit::client::in_process(self.server.client_for(apiserver::User::admin(), "hub-agent")),
             Duration::from_secs(5),
@@ -182,11 +195,10 @@ impl Hub {
         let registry = Metrics::new().unwrap();
         let series = Reconciles::register(&registry, "test").unwrap();
         let services = Services::new(&environment, series.of("export"), true);
-        let queues = Arc::new(Queues::new(BACKOFF));
         let traffic = Traffic {
             environment,
             services: Arc::clone(&services),
-            fleet: Arc::new(Store::new(&queues, false, clock)),
+            fleet: Arc::new(Store::new(queues, false, clock)),
             membership: queues.membership.subscribe(),
             presence: Arc::clone(&queues.presence),
             silence_limit: Duration::from_secs(2),

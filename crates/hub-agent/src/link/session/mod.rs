@@ -27,6 +27,8 @@ use context::{Context, End};
 
 /// Unanswered pings after which a member counts as gone.
 const MISSED_PINGS: u32 = 3;
+/// Unanswered pings of a member that answers: the last one.
+const ANSWERING: u32 = 1;
 /// Wait before a failed check of the caller's rights is repeated.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -37,8 +39,8 @@ pub(super) struct Session {
     /// When the caller's token or certificate expires.
     expires: Option<Instant>,
     unanswered: u32,
-    /// When the last message arrived.
-    heard: Timestamp,
+    /// When the member was there last: a message arrived, or its connection broke.
+    seen: Timestamp,
     /// The member has said that it ends the session.
     said_bye: bool,
     nonce: u64,
@@ -70,7 +72,7 @@ impl Session {
     /// A session that was welcomed.
     pub(super) fn new(context: Context, channels: Vec<Box<dyn Channel>>, expires: Option<Instant>) -> Self {
         Self {
-            heard: context.clock.now(),
+            seen: context.clock.now(),
             said_bye: false,
             context,
             channels,
@@ -102,7 +104,7 @@ impl Session {
             }
         };
         if end.is_none() && !self.said_bye {
-            self.context.slot.fell_silent(self.heard);
+            self.context.slot.fell_silent(self.seen);
         }
         let end = self.end(end);
         for channel in &mut self.channels {
@@ -201,19 +203,28 @@ impl Session {
         match received {
             Ok(Some(pb::MemberMessage { body })) => {
                 self.unanswered = 0;
-                self.heard = self.context.clock.now();
+                self.seen = self.context.clock.now();
                 match body {
                     Some(body) => self.take(body).await,
                     // A message of a newer protocol.
                     None => Ok(()),
                 }
             }
-            Ok(None) => Err(None),
+            Ok(None) => Err(self.broken()),
             Err(status) => {
                 tracing::info!(cluster = self.context.cluster, %status, "A session broke.");
-                Err(None)
+                Err(self.broken())
             }
         }
+    }
+
+    /// The connection broke. A member that answered until then was there until then; its last message may be older, if
+    /// this agent was held up and the member has given it up.
+    fn broken(&mut self) -> End {
+        if self.unanswered <= ANSWERING {
+            self.seen = self.context.clock.now();
+        }
+        None
     }
 
     /// Takes one message: the session's own, or one of a topic.
