@@ -22,10 +22,12 @@ use crate::table;
 use crate::world::{Setup, World, member_cluster};
 
 /// What is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Failover {
     /// Kind of the control planes.
     pub kind: Kind,
+    /// The ways to die, one after the other.
+    pub deaths: Vec<Death>,
     /// Deaths of each way.
     pub kills: usize,
 }
@@ -47,8 +49,8 @@ const QUERY_EVERY: Duration = Duration::from_millis(1);
 const WITHIN: Duration = Duration::from_secs(90);
 
 /// How an endpoint dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Death {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Death {
     /// Its server refuses connections; only probes can notice.
     Server,
     /// No Pod behind the Service is ready, and the server still answers probes; only the member can notice.
@@ -137,7 +139,7 @@ pub async fn failover(plan: Failover) -> Result<()> {
             .map(str::to_owned)
             .to_vec(),
     ];
-    for death in [Death::Server, Death::Readiness, Death::Member] {
+    for death in plan.deaths {
         let client = bench.configure(death).await?;
         let mut waits = Vec::new();
         for number in 1..=plan.kills {

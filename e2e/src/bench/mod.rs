@@ -14,7 +14,7 @@ use crate::demo;
 use crate::manifests::apply;
 use crate::world::{Setup, World, member_cluster};
 
-pub use failover::{Failover, failover};
+pub use failover::{Death, Failover, failover};
 pub use first_placement::{Plan, first_placement};
 pub use idle::{Rest, idle, watch};
 pub use link::{Sessions, sessions};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use control_plane::Kind;
-use e2e::bench::{self, Plan};
+use e2e::bench::{self, Death, Plan};
 
 /// Measures a fleet on this machine.
 #[derive(Debug, Parser)]
@@ -48,9 +48,12 @@ enum What {
     },
     /// From the death of an endpoint behind a TrafficManagerProfile to the last DNS answer that names it.
     Failover {
-        /// Deaths of each way: found by probes, by the member agent, and by the hub agent.
+        /// Deaths of each way.
         #[arg(long, default_value_t = 50)]
         kills: usize,
+        /// The ways to die.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "server,readiness,member")]
+        deaths: Vec<Death>,
     },
     /// All exports of many members change at once: until records and endpoints of the traffic manager are right.
     TrafficExports {
@@ -75,7 +78,7 @@ enum What {
 #[tokio::main]
 async fn main() -> ExitCode {
     kit::install_crypto();
-    match run(&Args::parse()).await {
+    match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe benchmark failed: {error:#}");
@@ -84,7 +87,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> Result<()> {
+async fn run(args: Args) -> Result<()> {
     let kind = match args.control_plane {
         Plane::Embedded => Kind::Embedded,
         Plane::Real => Kind::Real,
@@ -104,7 +107,7 @@ async fn run(args: &Args) -> Result<()> {
             .await
         }
         What::Idle { seconds } => bench::idle(kind, Duration::from_secs(seconds)).await,
-        What::Failover { kills } => bench::failover(bench::Failover { kind, kills }).await,
+        What::Failover { kills, deaths } => bench::failover(bench::Failover { kind, deaths, kills }).await,
         What::TrafficExports { members, services } => {
             bench::traffic_exports(bench::TrafficExports {
                 kind,
