@@ -74,7 +74,7 @@ pub(super) struct SessionSlot {
     pub signals: Signals,
     /// To be held while changes are written: the stream before may still have a write on its way.
     pub turn: Arc<tokio::sync::Mutex<()>>,
-    /// When the member was there last, once it no longer answers.
+    /// When the member was there last, until the session has said how it ends.
     silent_since: Mutex<Option<Timestamp>>,
 }
 
@@ -141,7 +141,8 @@ impl Sessions {
             returning,
             signals,
             turn: Arc::clone(&entry.turn),
-            silent_since: Mutex::default(),
+            // A stream may be gone before it is a session.
+            silent_since: Mutex::new(Some(now)),
         };
         Some((slot, welcome))
     }
@@ -230,17 +231,31 @@ impl Observer for Sessions {
 
 impl SessionSlot {
     /// The stream ends because the member does not answer or is gone, without a message that says so. It was there last
-    /// at `since`.
+    /// at `since`. This counts at once, while a write of the stream may still be under way.
     pub(super) fn fell_silent(&self, since: Timestamp) {
-        *self.silent_since.lock() = Some(since);
+        self.ended_in_order();
+        let clusters = self.sessions.clusters.lock();
+        let entry = clusters.get(&self.cluster);
+        if entry.is_some_and(|entry| self.is_current(entry)) {
+            self.sessions.presence.silenced(&self.cluster, since);
+        }
+    }
+
+    /// The stream ends because one of both sides has said so.
+    pub(super) fn ended_in_order(&self) {
+        *self.silent_since.lock() = None;
+    }
+
+    /// Whether no newer stream has taken over.
+    fn is_current(&self, entry: &Cluster) -> bool {
+        entry.stream.as_ref().is_some_and(|stream| stream.number == self.number)
     }
 
     /// Reads or changes what the hub remembers of the cluster. `None` when a newer stream has taken over.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut TopicStates) -> T) -> Option<T> {
         let mut clusters = self.sessions.clusters.lock();
         let entry = clusters.get_mut(&self.cluster)?;
-        let current = entry.stream.as_ref().is_some_and(|stream| stream.number == self.number);
-        current.then(|| act(&mut entry.topics))
+        self.is_current(entry).then(|| act(&mut entry.topics))
     }
 }
 
@@ -248,7 +263,7 @@ impl Drop for SessionSlot {
     fn drop(&mut self) {
         let mut clusters = self.sessions.clusters.lock();
         if let Some(entry) = clusters.get_mut(&self.cluster)
-            && entry.stream.as_ref().is_some_and(|stream| stream.number == self.number)
+            && self.is_current(entry)
         {
             entry.stream = None;
             self.sessions.metrics.closed(&self.cluster);
@@ -334,14 +349,23 @@ mod tests {
         let sessions = Sessions::new(members, Box::new(|_| {}), Arc::clone(&presence), metrics);
         let enter = || sessions.enter(&hello("a"), Timestamp::UNIX_EPOCH).unwrap().0;
         let last = Timestamp::from_second(5).unwrap();
+        let in_order = enter();
+        in_order.ended_in_order();
+        drop(in_order);
+        assert_eq!(presence.silence("a"), None);
         drop(enter());
         assert_eq!(
-            presence.silence("a"),
-            None,
-            "it has said that it ends, or the hub has ended it"
+            presence.silence("a").unwrap().since,
+            Timestamp::UNIX_EPOCH,
+            "it was gone before it was welcomed"
         );
         let broken = enter();
         broken.fell_silent(last);
+        assert_eq!(
+            presence.silence("a").unwrap().since,
+            last,
+            "before its last write is done"
+        );
         drop(broken);
         assert_eq!(presence.silence("a").unwrap().since, last);
         let (old, new) = (enter(), enter());

@@ -103,9 +103,6 @@ impl Session {
                 break end;
             }
         };
-        if end.is_none() && !self.said_bye {
-            self.context.slot.fell_silent(self.seen);
-        }
         let end = self.end(end);
         for channel in &mut self.channels {
             channel.finish().await;
@@ -113,11 +110,17 @@ impl Session {
         end
     }
 
-    /// Sends the member the end of the session, as far as there is room.
+    /// Records how the session ends, and sends it to the member as far as there is room.
     fn end(&self, end: End) -> End {
-        if let Some(bye) = &end {
-            let bye = hub_message::Body::Bye(bye.clone());
-            let _ = self.context.outbound.try_send(Ok(message(bye)));
+        let context = &self.context;
+        match &end {
+            Some(bye) => {
+                context.slot.ended_in_order();
+                let bye = hub_message::Body::Bye(bye.clone());
+                let _ = context.outbound.try_send(Ok(message(bye)));
+            }
+            None if self.said_bye => context.slot.ended_in_order(),
+            None => context.slot.fell_silent(self.seen),
         }
         end
     }
