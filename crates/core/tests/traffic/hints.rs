@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fairway_core::traffic::{Cause, Silence};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::world::World;
