@@ -352,7 +352,7 @@ pub fn source_tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The hub's definitions: all but AppliedWork, which exists on members, and the group that has no controllers.
+/// The hub's definitions: all but AppliedWork and MultiCluster, which exist on members, and the group that has no controllers.
 fn hub_crds() -> Result<Vec<PathBuf>> {
     let folder = source_tree().join("deploy/crds");
     let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
@@ -363,6 +363,7 @@ fn hub_crds() -> Result<Vec<PathBuf>> {
         if name.ends_with(".yaml")
             && !name.ends_with("_appliedworks.yaml")
             && !name.starts_with("placement.kubefleet.dev_")
+            && !name.starts_with("kube-vip.io_")
         {
             files.push(path);
         }

@@ -67,6 +67,9 @@ pub const TRAFFIC_MANAGER_BACKEND: Resource = Resource::namespaced(
     "TrafficManagerBackend",
     "trafficmanagerbackends",
 );
+/// MultiCluster.
+pub const MULTI_CLUSTER: Resource =
+    Resource::namespaced(groups::MULTICLUSTER, "v1alpha1", "MultiCluster", "multiclusters");
 /// Namespace.
 pub const NAMESPACE: Resource = Resource::cluster("", "v1", "Namespace", "namespaces");
 /// Role.

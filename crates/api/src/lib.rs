@@ -1,6 +1,6 @@
 //! The fleet's API: types, defaults, texts, names, quantities, selectors and hashes. No IO.
 //!
-//! - [`placement`], [`cluster`], [`networking`], [`inventory`], [`kubefleet`]: the kinds, one module per version;
+//! - [`placement`], [`cluster`], [`networking`], [`inventory`], [`kubefleet`], [`multicluster`]: the kinds, one module per version;
 //!   agents read and write `v1beta1` (`v1alpha1` where a kind has nothing newer).
 //! - [`resource`], [`kinds`]: how objects are addressed, and the kinds that agents write.
 //! - [`text`]: condition types, reasons, labels, annotations, finalizers, messages. [`names`]: generated names.
@@ -19,6 +19,7 @@ pub mod intstr;
 pub mod inventory;
 pub mod kinds;
 pub mod kubefleet;
+pub mod multicluster;
 pub mod names;
 pub mod networking;
 pub mod placement;

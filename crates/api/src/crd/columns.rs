@@ -1,4 +1,4 @@
-//! Columns that `kubectl get` prints (placement-api 1.2, networking 3.1).
+//! Columns that `kubectl get` prints (placement-api 1.2, networking 3.1, multicluster-failover B.2).
 
 use serde_json::{Value, json};
 
@@ -26,6 +26,22 @@ impl Column {
     pub fn date(name: &str, path: &str) -> Self {
         Self {
             kind: "date",
+            ..Self::text(name, path)
+        }
+    }
+
+    /// A column of integers.
+    pub fn integer(name: &str, path: &str) -> Self {
+        Self {
+            kind: "integer",
+            ..Self::text(name, path)
+        }
+    }
+
+    /// A column of booleans.
+    pub fn boolean(name: &str, path: &str) -> Self {
+        Self {
+            kind: "boolean",
             ..Self::text(name, path)
         }
     }

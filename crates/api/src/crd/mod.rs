@@ -6,6 +6,7 @@
 mod columns;
 mod inventory;
 mod kubefleet;
+mod multicluster;
 mod networking;
 mod placement;
 mod structural;
@@ -175,6 +176,7 @@ pub fn all() -> Vec<Crd> {
     crds.extend(networking::kinds());
     crds.extend(inventory::kinds());
     crds.extend(kubefleet::kinds());
+    crds.extend(multicluster::kinds());
     crds.sort_by_key(Crd::file_name);
     crds
 }

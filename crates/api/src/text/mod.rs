@@ -6,6 +6,7 @@ pub mod events;
 pub mod finalizers;
 pub mod labels;
 pub mod messages;
+pub mod multicluster;
 pub mod reasons;
 
 /// Prefix of labels, annotations and finalizers.
@@ -23,6 +24,8 @@ pub mod groups {
     pub const INVENTORY: &str = "multicluster.x-k8s.io";
     /// The declared successor group, without controllers.
     pub const KUBEFLEET: &str = "placement.kubefleet.dev";
+    /// Payloads of which one cluster of a fleet runs one copy.
+    pub const MULTICLUSTER: &str = "kube-vip.io";
 }
 
 /// Field managers. They must not change, because conflicts are computed per manager.

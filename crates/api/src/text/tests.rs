@@ -3,8 +3,6 @@
 use super::conditions::{PlacementCondition, PlacementKind};
 use super::*;
 
-mod traffic;
-
 /// Compares constants with texts, and their number with the constants of the file, so that none is left out.
 macro_rules! pins {
     ($test:ident, $file:literal, [$($constant:path = $text:literal,)*]) => {
@@ -21,6 +19,9 @@ macro_rules! pins {
     };
 }
 
+mod multicluster;
+mod traffic;
+
 pins!(
     groups_managers_and_properties_are_pinned,
     "mod.rs",
@@ -31,6 +32,7 @@ pins!(
         groups::NETWORKING = "networking.fleet.azure.com",
         groups::INVENTORY = "multicluster.x-k8s.io",
         groups::KUBEFLEET = "placement.kubefleet.dev",
+        groups::MULTICLUSTER = "kube-vip.io",
         managers::WORK_AGENT = "work-api-agent",
         managers::MEMBER_CLUSTER = "member-cluster-controller",
         managers::OVERRIDE = "override-controller",

@@ -1,4 +1,5 @@
-//! The inventory of kinds and columns, written out once more from the contract (placement-api 1.1, 1.2; networking 3).
+//! The inventory of kinds and columns, written out once more from the contract (placement-api 1.1, 1.2; networking 3;
+//! multicluster-failover A.1, B.2).
 
 use super::*;
 
@@ -329,6 +330,7 @@ const KINDS: &[(&str, &str, &str, &str, char, &str, bool)] = &[
         "v1beta1 v1alpha1",
         true,
     ),
+    ("M", "MultiCluster", "multiclusters", "", 'N', "v1alpha1", true),
 ];
 
 fn group(short: &str, kind: &str) -> (&'static str, Value) {
@@ -338,6 +340,7 @@ fn group(short: &str, kind: &str) -> (&'static str, Value) {
         "K" => ("placement.kubefleet.dev", json!(["kubefleet", "kubefleet-placement"])),
         "N" => ("networking.fleet.azure.com", json!(["fleet-networking"])),
         "I" => ("multicluster.x-k8s.io", Value::Null),
+        "M" => ("kube-vip.io", Value::Null),
         other => panic!("{kind}: unknown group {other}"),
     }
 }
@@ -559,4 +562,16 @@ fn columns_of_networking_kinds() {
         assert_eq!(columns(kind, "v1alpha1"), expected);
     }
     assert!(columns("ClusterResourceOverride", "v1beta1").is_empty());
+}
+
+#[test]
+fn columns_of_multiclusters() {
+    let expected = [
+        "Rank=.spec.rank",
+        "Leading=.status.leading",
+        "Leader=.status.leaderAddress",
+        "Term=.status.term",
+        AGE,
+    ];
+    assert_eq!(columns("MultiCluster", "v1alpha1"), expected);
 }
