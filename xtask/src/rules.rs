@@ -55,6 +55,11 @@ const RULES: &[Rule] = &[
         never: NO_IO,
     },
     Rule {
+        package: "failover-transport",
+        ours: &["failover"],
+        never: &["kube-client", "kube-runtime", "hyper", "tonic", "reqwest"],
+    },
+    Rule {
         package: "wire",
         ours: &["api", "fairway-core"],
         never: NO_CLIENT,
@@ -122,6 +127,7 @@ const EVERYTHING: &[&str] = &[
     "schema",
     "fairway-core",
     "failover",
+    "failover-transport",
     "wire",
     "kit",
     "azure",

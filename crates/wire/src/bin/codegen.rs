@@ -1,23 +1,32 @@
-//! Generates `src/generated` from `proto/`; with `--check` only compares and fails on a difference.
+//! Generates the code of every protocol in `proto/`, each into the crate that speaks it; with `--check` only compares
+//! and fails on a difference.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+/// Protocol definitions, and the crate whose `src/generated` holds their code.
+const PROTOCOLS: [(&str, &str); 2] = [
+    ("fleet/member/v1/member.proto", "wire"),
+    ("kvmc/v1/kvmc.proto", "failover-transport"),
+];
+
 fn main() -> Result<()> {
     let check = std::env::args().any(|a| a == "--check");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let target = root.join("crates/wire/src/generated");
     let scratch = std::env::temp_dir().join(format!("fairway-wire-{}", std::process::id()));
-    std::fs::create_dir_all(&scratch).context("cannot create the scratch folder for generated code")?;
-    let outcome = generate(&root, &scratch).and_then(|()| settle(&scratch, &target, check));
-    std::fs::remove_dir_all(&scratch).context("cannot remove the scratch folder")?;
-    outcome
+    PROTOCOLS.iter().try_for_each(|(proto, package)| {
+        let target = root.join("crates").join(package).join("src/generated");
+        std::fs::create_dir_all(&scratch).context("cannot create the scratch folder for generated code")?;
+        let outcome = generate(&root, proto, &scratch).and_then(|()| settle(&scratch, &target, check));
+        std::fs::remove_dir_all(&scratch).context("cannot remove the scratch folder")?;
+        outcome
+    })
 }
 
-fn generate(root: &Path, out: &Path) -> Result<()> {
-    let descriptors = protox::compile(["fleet/member/v1/member.proto"], [root.join("proto")])
-        .context("the protocol definition does not compile")?;
+fn generate(root: &Path, proto: &str, out: &Path) -> Result<()> {
+    let descriptors =
+        protox::compile([proto], [root.join("proto")]).context("the protocol definition does not compile")?;
     tonic_prost_build::configure()
         .out_dir(out)
         .compile_fds(descriptors)
