@@ -44,6 +44,8 @@ impl Handle {
 /// Limits of one connection.
 pub(crate) struct Bounds {
     pub write: Duration,
+    /// Who has dialled replaces a connection of this age; one that is twice as old is ended.
+    pub age: Duration,
     /// Three renew intervals: a live peer sends something in each.
     pub idle: watch::Receiver<Duration>,
 }
@@ -86,6 +88,7 @@ pub(crate) async fn run<F: Future<Output = ()>>(
         biased;
         () = handle.stop.cancelled() => Ended::Closed,
         () = retired => Ended::Closed,
+        () = sleep(bounds.age * 2) => Ended::Closed,
         ended = write(&mut writer, queue, bounds.write) => ended,
         ended = read(reader, decoder, peer.member.as_str(), bounds.idle, receive) => ended,
     };

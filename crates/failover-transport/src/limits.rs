@@ -21,7 +21,7 @@ pub struct Limits {
     pub queue: usize,
     /// Messages that wait for the member; connections are not read meanwhile.
     pub events: usize,
-    /// A connection older than this is replaced.
+    /// Who has dialled replaces a connection that is older than this; one that is twice as old is ended.
     pub age: Duration,
     /// Handshakes per second and source address, on average.
     pub handshakes_per_second: u32,

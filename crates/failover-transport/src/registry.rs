@@ -43,6 +43,8 @@ impl Registry {
             .iter()
             .filter(|((address, _), _)| *address == bind)
             .filter_map(|(_, member)| member.upgrade())
+            // What was returned by `listen` may be held longer than the endpoint.
+            .filter(|member| !member.stop.is_cancelled())
             .filter(|member| member.local().credentials.callsign() == name.callsign)
             .collect();
         let meant = of_callsign.iter().find(|member| name.calls(&member.own));

@@ -137,6 +137,7 @@ impl Shared {
         let task = tokio::spawn(async move {
             let bounds = Bounds {
                 write: shared.limits.write,
+                age: shared.limits.age,
                 idle: shared.idle.subscribe(),
             };
             let receive = |message| {

@@ -75,7 +75,6 @@ pub struct Credentials {
     member: MemberId,
     identities: Vec<Identity>,
     authorities: Vec<Authority>,
-    expired: Option<Duration>,
 }
 
 impl Credentials {
@@ -89,32 +88,44 @@ impl Credentials {
         now: UnixTime,
     ) -> Result<Self, CertificateError> {
         identities.sort_by_key(|identity| std::cmp::Reverse(identity.source));
+        if identities.is_empty() || authorities.is_empty() {
+            return Err(CertificateError::Nothing);
+        }
+        let credentials = Self {
+            callsign,
+            member,
+            identities,
+            authorities,
+        };
+        credentials.expired(now)?;
+        Ok(credentials)
+    }
+
+    /// How long ago a certificate of this member expired at the time `now` of the wall clock, if one has; others accept
+    /// it for [`ACCEPTED_AFTER_EXPIRY`](super::ACCEPTED_AFTER_EXPIRY). Fails once they no longer do.
+    pub fn expired(&self, now: UnixTime) -> Result<Option<Duration>, CertificateError> {
         let mut expired = None;
-        for (identity, role) in identities.iter().flat_map(|i| [(i, Role::Server), (i, Role::Client)]) {
+        let in_roles = self
+            .identities
+            .iter()
+            .flat_map(|identity| [(identity, Role::Server), (identity, Role::Client)]);
+        for (identity, role) in in_roles {
             let (head, rest) = identity
                 .key
                 .cert
                 .split_first()
                 .ok_or(CertificateError::Empty("tls.crt"))?;
-            let peer = check(&authorities, callsign, (head, rest), role, now).map_err(CertificateError::Refused)?;
-            if peer.member != member {
+            let peer =
+                check(&self.authorities, self.callsign, (head, rest), role, now).map_err(CertificateError::Refused)?;
+            if peer.member != self.member {
                 return Err(CertificateError::OtherMember {
                     found: peer.member.to_string(),
-                    own: member.to_string(),
+                    own: self.member.to_string(),
                 });
             }
             expired = expired.max(peer.expired);
         }
-        if identities.is_empty() || authorities.is_empty() {
-            return Err(CertificateError::Nothing);
-        }
-        Ok(Self {
-            callsign,
-            member,
-            identities,
-            authorities,
-            expired,
-        })
+        Ok(expired)
     }
 
     /// The callsign that they are for.
@@ -130,12 +141,6 @@ impl Credentials {
     /// The source of the best certificate.
     pub fn source(&self) -> Source {
         self.identities.first().map_or(Source::Derived, Identity::source)
-    }
-
-    /// How long ago a certificate of this member expired, if one has; others accept it for
-    /// [`ACCEPTED_AFTER_EXPIRY`](super::ACCEPTED_AFTER_EXPIRY).
-    pub fn expired(&self) -> Option<Duration> {
-        self.expired
     }
 
     /// The authorities that are accepted.

@@ -227,8 +227,11 @@ fn key_material_that_peers_would_refuse_is_refused_at_once() {
         let (identity, authority) = read(ca, &crt, &key).unwrap();
         Credentials::new(keys().id(), member, vec![identity], vec![authority], unix(now))
     };
-    assert_eq!(put(&ca, newyork(), NOW).unwrap().expired(), None);
-    assert_eq!(put(&ca, newyork(), NOW + 3 * DAY).unwrap().expired(), Some(2 * DAY));
+    let credentials = put(&ca, newyork(), NOW).unwrap();
+    assert_eq!(credentials.expired(unix(NOW)).unwrap(), None);
+    assert_eq!(credentials.expired(unix(NOW + 3 * DAY)).unwrap(), Some(2 * DAY));
+    assert!(credentials.expired(unix(NOW + 9 * DAY)).is_err());
+    assert!(put(&ca, newyork(), NOW + 3 * DAY).is_ok(), "it is accepted for a week");
     assert!(matches!(
         put(&ca, newyork(), NOW + 9 * DAY),
         Err(CertificateError::Refused(Refusal::Expired(_)))
@@ -296,7 +299,10 @@ fn the_hub_issues_what_other_members_accept() {
     .unwrap();
     let now = unix(NOW + 58 * DAY);
     let credentials = Credentials::new(keys().id(), newyork(), vec![identity], vec![authority], now).unwrap();
-    assert_eq!((credentials.source(), credentials.expired()), (Source::HubIssued, None));
+    assert_eq!(
+        (credentials.source(), credentials.expired(now).unwrap()),
+        (Source::HubIssued, None)
+    );
 }
 
 #[test]

@@ -101,6 +101,45 @@ async fn a_connection_that_is_old_is_replaced_without_a_gap() {
     assert_eq!(disconnected, 0);
 }
 
+/// A side that dials no more does not keep a connection for ever.
+#[tokio::test]
+async fn a_connection_that_nobody_replaces_ends() {
+    let young = Transport::new(Limits {
+        age: Duration::from_millis(500),
+        ..Limits::default()
+    });
+    let mut a = Member::new(&young, derived_credentials(keys(), "a"));
+    a.listen("127.0.0.1:0".parse().unwrap()).await;
+    let mut b = Member::new(&transport(), derived_credentials(keys(), "b"));
+    let to_a = b.message(Body::GetState);
+    b.endpoint.send_to_address(&a.address().to_string(), &to_a).unwrap();
+    a.receive(&to_a).await;
+    a.disconnected(&id("b")).await;
+    b.disconnected(&id("a")).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_dropped_ends_its_connections_and_is_no_longer_found() {
+    let mut newyork = Member::listening("newyork").await;
+    let mut sheffield = Member::new(&transport(), derived_credentials(keys(), "sheffield"));
+    sheffield.reach(&newyork);
+    sheffield.connected(&id("newyork")).await;
+    newyork.connected(&id("sheffield")).await;
+    let Member {
+        endpoint, listening, ..
+    } = newyork;
+    drop(endpoint);
+    sheffield.disconnected(&id("newyork")).await;
+    let failure = sheffield
+        .expect(|event| match event {
+            Event::PeerFailed { failure, .. } => Some(failure.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(failure, DialFailure::CallsignMismatch, "the listener is still there");
+    drop(listening);
+}
+
 #[tokio::test]
 async fn a_connection_without_messages_for_three_renew_intervals_is_ended() {
     let mut a = Member::listening("a").await;
