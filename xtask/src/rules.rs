@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "failover",
-        ours: &["api", "merge"],
+        ours: &["api", "fairway-core"],
         never: NO_IO,
     },
     Rule {

@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod lease;
 pub mod member;
 pub mod message;
+pub mod payload;
 pub mod record;
 pub mod time;
 pub mod voter;

@@ -38,20 +38,33 @@ pub fn parse(text: &str) -> Result<Value, Error> {
 
 /// Reads all documents of a text, leaving out empty ones.
 pub fn parse_all(text: &str) -> Result<Vec<Value>, Error> {
-    // Texts that look like JSON are tried as JSON first, as Kubernetes does; JSON's tabs are no YAML.
-    if text.trim_start().starts_with(['{', '['])
-        && let Ok(value) = serde_json::from_str(text)
-    {
-        return Ok(vec![value]);
+    let mut documents = Vec::new();
+    for document in self::documents(text) {
+        documents.extend(Some(document?).filter(|value| !value.is_null()));
+    }
+    Ok(documents)
+}
+
+/// Reads the documents of a text in their order, null for empty ones, up to the first that cannot be read.
+pub fn documents(text: &str) -> Vec<Result<Value, Error>> {
+    // Texts that look like JSON are tried as JSON first, as Kubernetes does; JSON's tabs are no YAML. Values of JSON may
+    // follow each other without a separator.
+    if text.trim_start().starts_with(['{', '[']) {
+        let values = serde_json::Deserializer::from_str(text).into_iter();
+        if let Ok(values) = values.collect::<Result<Vec<Value>, _>>() {
+            return values.into_iter().map(Ok).collect();
+        }
     }
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let value = read::document(text, document)?;
-        if !value.is_null() {
-            documents.push(value);
+        let value = read::document(text, document).map_err(Error::from);
+        let failed = value.is_err();
+        documents.push(value);
+        if failed {
+            break;
         }
     }
-    Ok(documents)
+    documents
 }
 
 /// Reads a text with one document into a type.

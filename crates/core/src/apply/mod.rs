@@ -50,7 +50,7 @@ pub use identity::{Identity, Record, Refusal, Resource, refuse_nameless_and_dupl
 pub use outcome::{Live, ManifestResult, ResultType};
 pub use owners::{Owner, WorkClaim, has_owner};
 pub use pipeline::{Pipeline, Terms};
-pub use prepare::ANNOTATION_BUDGET;
+pub use prepare::{ANNOTATION_BUDGET, sanitize};
 pub use print::Print;
 pub use report::{Entry, Report, Subject, report};
 pub use request::{Answer, Failure, FailureKind, Next, PatchFormat, Request};
