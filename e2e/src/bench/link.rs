@@ -167,7 +167,7 @@ async fn time_change(world: &World, one: &SimulatedMember, port: usize) -> Resul
     }
 }
 
-pub(super) async fn get(world: &World, path: &str) -> Result<Value> {
+async fn get(world: &World, path: &str) -> Result<Value> {
     let request = http::Request::get(path).body(Vec::new())?;
     Ok(world.hub_client().request(request).await?)
 }
@@ -180,7 +180,7 @@ async fn metric(world: &World, series: &str) -> Result<f64> {
     Ok(value.parse()?)
 }
 
-pub(super) async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) -> Result<()> {
+async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) -> Result<()> {
     let began = Instant::now();
     while !check().await {
         ensure!(began.elapsed() < WITHIN, "not within {WITHIN:?}: {what}");

@@ -1,16 +1,21 @@
 //! A thousand exports that change at once: until records and endpoints are right, and what it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use control_plane::Kind;
 use futures::future::try_join_all;
+use futures::{StreamExt as _, pin_mut};
+use kube::Api;
+use kube::api::DynamicObject;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{Config, watcher};
 use serde_json::{Value, json};
 
-use super::link::{JOINS, get, join, until};
+use super::link::{JOINS, join};
 use crate::bare::{Bare, NAMESPACE};
-use crate::manifests::apply;
+use crate::manifests::{apply, known};
 use crate::requests::Requests;
 use crate::simulated_members::{SimulatedMember, SimulatedMembers};
 use crate::table;
@@ -27,6 +32,9 @@ pub struct TrafficExports {
     pub services: usize,
 }
 
+const GROUP: &str = "networking.fleet.azure.com";
+/// How long any step may take.
+const WITHIN: Duration = Duration::from_secs(600);
 /// Weight of each backend, the largest there is: endpoints of many members still differ by their weights.
 const WEIGHT: u64 = 1000;
 
@@ -103,7 +111,7 @@ fn service(number: usize) -> String {
 
 /// A profile and a backend for a Service that all members export.
 async fn expose(world: &World, name: &str) -> Result<()> {
-    let group = "networking.fleet.azure.com/v1beta1";
+    let group = format!("{GROUP}/v1beta1");
     let metadata = json!({"name": name, "namespace": NAMESPACE});
     let profile = json!({"apiVersion": group, "kind": "TrafficManagerProfile", "metadata": metadata,
         "spec": {"resourceGroup": "fleet"}});
@@ -126,48 +134,74 @@ async fn wait(world: &World, plan: TrafficExports, weight: impl Fn(usize) -> u64
             (format!("m{number:04}"), (own, (WEIGHT * own).div_ceil(total)))
         })
         .collect();
-    let records = "/apis/networking.fleet.azure.com/v1alpha1/internalserviceexports";
-    until("all records have the weights of their exports", async || {
-        let listed = get(world, records).await.unwrap_or_default();
-        let right = items(&listed).filter(|record| {
-            let cluster = record
-                .pointer("/spec/serviceReference/clusterId")
-                .and_then(Value::as_str);
-            let found = record.pointer("/spec/weight").and_then(Value::as_u64);
-            found.is_some() && cluster.and_then(|cluster| wanted.get(cluster)).map(|(own, _)| *own) == found
-        });
-        right.count() == plan.members * plan.services
+    let records = known(
+        &world.hub_client(),
+        GROUP,
+        "v1alpha1",
+        "InternalServiceExport",
+        "internalserviceexports",
+        None,
+    );
+    until_all(records, plan.members * plan.services, |record| {
+        let cluster = record
+            .pointer("/spec/serviceReference/clusterId")
+            .and_then(Value::as_str);
+        let found = record.pointer("/spec/weight").and_then(Value::as_u64);
+        found.is_some() && cluster.and_then(|cluster| wanted.get(cluster)).map(|(own, _)| *own) == found
     })
-    .await?;
+    .await
+    .context("not all records have the weights of their exports")?;
     let recorded = began.elapsed().as_secs_f64();
-    let backends = format!("/apis/networking.fleet.azure.com/v1beta1/namespaces/{NAMESPACE}/trafficmanagerbackends");
-    until("all backends have the endpoints that follow", async || {
-        let listed = get(world, &backends).await.unwrap_or_default();
-        let right = items(&listed).filter(|backend| {
-            let endpoints = backend.pointer("/status/endpoints").and_then(Value::as_array);
-            let found: BTreeMap<&str, u64> = endpoints
-                .into_iter()
-                .flatten()
-                .filter_map(|one| {
-                    Some((
-                        one.pointer("/from/cluster")?.as_str()?,
-                        one.pointer("/weight")?.as_u64()?,
-                    ))
-                })
-                .collect();
-            found.len() == wanted.len()
-                && found
-                    .iter()
-                    .all(|(cluster, weight)| wanted.get(*cluster).is_some_and(|(_, wanted)| wanted == weight))
-        });
-        right.count() == plan.services
+    let backends = known(
+        &world.hub_client(),
+        GROUP,
+        "v1beta1",
+        "TrafficManagerBackend",
+        "trafficmanagerbackends",
+        None,
+    );
+    until_all(backends, plan.services, |backend| {
+        let endpoints = backend.pointer("/status/endpoints").and_then(Value::as_array);
+        let found: BTreeMap<&str, u64> = endpoints
+            .into_iter()
+            .flatten()
+            .filter_map(|one| {
+                Some((
+                    one.pointer("/from/cluster")?.as_str()?,
+                    one.pointer("/weight")?.as_u64()?,
+                ))
+            })
+            .collect();
+        found.len() == wanted.len()
+            && found
+                .iter()
+                .all(|(cluster, weight)| wanted.get(*cluster).is_some_and(|(_, wanted)| wanted == weight))
     })
-    .await?;
+    .await
+    .context("not all backends have the endpoints that follow")?;
     Ok(recorded)
 }
 
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list["items"].as_array().into_iter().flatten()
+/// Follows all objects of a kind until so many are right.
+async fn until_all(api: Api<DynamicObject>, count: usize, is_right: impl Fn(&Value) -> bool) -> Result<()> {
+    let seen = watcher(api, Config::default()).default_backoff().applied_objects();
+    pin_mut!(seen);
+    let deadline = tokio::time::Instant::now() + WITHIN;
+    let mut right = BTreeSet::new();
+    while right.len() < count {
+        let object = tokio::time::timeout_at(deadline, seen.next())
+            .await
+            .with_context(|| format!("{} of {count} within {WITHIN:?}", right.len()))?
+            .context("the watch has ended")?;
+        // The watch repairs itself.
+        let Ok(object) = object else { continue };
+        let key = (object.metadata.namespace.clone(), object.metadata.name.clone());
+        match is_right(&object.data) {
+            true => right.insert(key),
+            false => right.remove(&key),
+        };
+    }
+    Ok(())
 }
 
 /// Calls to the traffic manager that the hub agent has counted.
