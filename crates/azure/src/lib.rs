@@ -22,7 +22,7 @@ pub use config::{Cloud, CloudConfig, ConfigError, DEFAULT_PATH, Endpoints, Envir
 pub use error::{Class, Error};
 pub use limit::{CallKind, Limits};
 pub use model::{Degraded, Endpoint, EndpointHint, Profile, ProfileRef, PublicIp};
-pub use port::{EndpointHints, PublicIpAddresses, TrafficManager};
+pub use port::{EndpointHints, PublicIpAddresses, TrafficManager, Turn};
 pub use secret::Secret;
 pub use transport::{DEADLINE, Transport, TransportOptions};
 

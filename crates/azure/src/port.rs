@@ -32,17 +32,40 @@ pub trait TrafficManager: Send + Sync + fmt::Debug {
     /// By class, never [`Class::NotFound`](crate::Class::NotFound).
     async fn delete_profile(&self, profile: &ProfileRef) -> Result<(), Error>;
 
+    /// Waits until an endpoint may be written, so that what is written can be decided when it is about to be sent.
+    ///
+    /// # Errors
+    /// At once while Azure wants no writes.
+    async fn turn(&self) -> Result<Turn, Error>;
+
     /// Creates or replaces an endpoint of the type `AzureEndpoints` by its name. Answers what Azure stored.
     ///
     /// # Errors
     /// By class.
-    async fn put_endpoint(&self, profile: &ProfileRef, name: &str, body: &Endpoint) -> Result<Endpoint, Error>;
+    async fn put_endpoint(
+        &self,
+        turn: Turn,
+        profile: &ProfileRef,
+        name: &str,
+        body: &Endpoint,
+    ) -> Result<Endpoint, Error>;
 
     /// Deletes an endpoint of the type `AzureEndpoints`, by the name as Azure spells it. One that does not exist is deleted already.
     ///
     /// # Errors
     /// By class, never [`Class::NotFound`](crate::Class::NotFound).
     async fn delete_endpoint(&self, profile: &ProfileRef, name: &str) -> Result<(), Error>;
+}
+
+/// The right to write one endpoint now (networking 12.1).
+#[derive(Debug)]
+pub struct Turn(());
+
+impl Turn {
+    /// The turn of a call that has waited, or that nothing limits.
+    pub fn taken() -> Self {
+        Self(())
+    }
 }
 
 /// Hints about endpoints, which Fairway's own traffic manager takes and Azure does not.

@@ -242,6 +242,8 @@ fn report_to_wire(
             error: ip.error.as_ref().map(lookup_error_to_wire),
         }),
         ready: report.is_ready,
+        endpoint_priority: report.endpoint.priority.map(i64::from),
+        endpoint_location: report.endpoint.location.clone().unwrap_or_default(),
     }
 }
 
@@ -277,6 +279,13 @@ fn report(message: pb::ExportReport) -> Result<(services::ExportKey, services::E
             error: ip.error.map(lookup_error),
         },
         is_ready: message.ready,
+        endpoint: services::EndpointSettings {
+            // What is no priority at all is refused with the report.
+            priority: message
+                .endpoint_priority
+                .map(|priority| u16::try_from(priority).unwrap_or(u16::MAX)),
+            location: Some(message.endpoint_location).filter(|location| !location.is_empty()),
+        },
     };
     Ok((key, report))
 }
@@ -418,6 +427,10 @@ mod tests {
                 ..services::PublicIp::default()
             },
             is_ready: Some(false),
+            endpoint: services::EndpointSettings {
+                priority: Some(7),
+                location: Some("West Europe".into()),
+            },
         }
     }
 
@@ -541,5 +554,6 @@ mod tests {
         };
         let (_, report) = report(older).unwrap();
         assert_eq!((report.is_ready, report.public_ip.error), (None, None));
+        assert_eq!(report.endpoint, services::EndpointSettings::default());
     }
 }

@@ -19,6 +19,8 @@ use crate::world::{
 const SLICES: Resource = Resource::namespaced("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");
 const READY: &str = "networking.fleet.azure.com/service-ready";
 const LOOKUP_ERROR: &str = "networking.fleet.azure.com/public-ip-lookup-error";
+const PRIORITY: &str = "networking.fleet.azure.com/endpoint-priority";
+const LOCATION: &str = "networking.fleet.azure.com/endpoint-location";
 const INTERNAL: &str = "service.beta.kubernetes.io/azure-load-balancer-internal";
 const GROUP: &str = "service.beta.kubernetes.io/azure-load-balancer-resource-group";
 const LABEL: &str = "service.beta.kubernetes.io/azure-dns-label-name";
@@ -310,6 +312,52 @@ async fn a_cloud_config_that_cannot_be_used_stops_addresses_only() {
     })
     .await;
     member.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_users_choose_of_an_endpoint_reaches_the_record_and_goes() {
+    let mut world = World::new().await;
+    world.start();
+    for way in BOTH {
+        let name = format!("{way:?}").to_lowercase();
+        let mut member = member(&world, &name, way, no_cloud()).await;
+        balancer(&member, "web", "203.0.113.1", json!({LABEL: "web"})).await;
+        member.start();
+        let choose = async |priority: Value, location: Value| {
+            let annotations = json!({PRIORITY: priority, LOCATION: location});
+            let body = json!({"metadata": {"annotations": annotations}});
+            member.patch(&EXPORTS, "web", body).await;
+        };
+        let recorded = async |expected: [Value; 2]| {
+            eventually(&format!("{name} is recorded with {expected:?}"), || async {
+                let all = list(&world.user, &RECORDS, &format!("fleet-member-{name}")).await;
+                let annotations = all.first().map(|record| record["metadata"]["annotations"].clone());
+                let annotations = annotations.unwrap_or_default();
+                let found = [PRIORITY, LOCATION].map(|key| annotations[key].clone());
+                equal(found, expected.clone())
+            })
+            .await;
+        };
+        member.shows("web", FINE).await;
+        choose(json!("3"), json!("West Europe")).await;
+        recorded([json!("3"), json!("West Europe")]).await;
+        choose(json!("2"), Value::Null).await;
+        recorded([json!("2"), Value::Null]).await;
+        // What cannot be used changes nothing, and its user reads why.
+        choose(json!("0"), json!("North Europe")).await;
+        member
+            .shows(
+                "web",
+                "False/ServiceExportInvalidEndpointAnnotation False/NoConflictFound",
+            )
+            .await;
+        recorded([json!("2"), Value::Null]).await;
+        choose(Value::Null, Value::Null).await;
+        member.shows("web", FINE).await;
+        recorded([Value::Null, Value::Null]).await;
+        member.stop().await;
+    }
     world.stop().await;
 }
 

@@ -76,6 +76,7 @@ pub fn report(name: &str, port: i32) -> ExportReport {
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
         is_ready: None,
+        endpoint: fairway_core::services::EndpointSettings::default(),
     }
 }
 

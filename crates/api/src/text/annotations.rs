@@ -101,6 +101,16 @@ pub const AZURE_RESOURCE_GROUP: &str = "service.beta.kubernetes.io/azure-load-ba
 /// Service: wanted DNS label of its public address.
 pub const AZURE_DNS_LABEL: &str = "service.beta.kubernetes.io/azure-dns-label-name";
 
+/// ServiceExport, and TrafficManagerBackend for all members without one of their own: rank of the endpoint where the profile
+/// routes by `Priority`, 1 to 1000, the lowest first. Ours; absent means that the traffic manager chooses one. Records
+/// carry that of their ServiceExport.
+pub const ENDPOINT_PRIORITY: &str = "networking.fleet.azure.com/endpoint-priority";
+
+/// ServiceExport, and TrafficManagerBackend for all members without one of their own: region of the endpoint where the
+/// profile routes by `Performance`, as `West Europe`. Ours; absent means that of the public address. Records carry that of
+/// their ServiceExport.
+pub const ENDPOINT_LOCATION: &str = "networking.fleet.azure.com/endpoint-location";
+
 /// TrafficManagerProfile: seconds for which resolvers may keep an answer, 0 to 2147483647. Ours; absent means 60.
 pub const TRAFFIC_TTL_SECONDS: &str = "networking.fleet.azure.com/ttl-seconds";
 

@@ -181,6 +181,11 @@ pub mod backend {
         format!("Invalid trafficManagerProfile {profile:?}, please check the trafficManagerProfile status")
     }
 
+    /// Accepted, False: an annotation of the backend cannot be used. Ours.
+    pub fn invalid(error: &str) -> String {
+        format!("Invalid backend: {error}")
+    }
+
     /// Accepted, Unknown: the profile is not programmed yet.
     pub fn profile_in_process(profile: &str) -> String {
         format!("In the processing of trafficManagerProfile {profile:?}")

@@ -458,6 +458,9 @@ pub mod networking {
     /// Service export invalid weight annotation.
     pub const SERVICE_EXPORT_INVALID_WEIGHT_ANNOTATION: &str = "ServiceExportInvalidWeightAnnotation";
 
+    /// Service export invalid endpoint annotation: priority or location. Ours.
+    pub const SERVICE_EXPORT_INVALID_ENDPOINT_ANNOTATION: &str = "ServiceExportInvalidEndpointAnnotation";
+
     /// Service pending conflict resolution.
     pub const SERVICE_PENDING_CONFLICT_RESOLUTION: &str = "ServicePendingConflictResolution";
 

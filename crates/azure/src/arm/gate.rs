@@ -2,6 +2,8 @@
 //!
 //! The token is added here, below the SDK's pipeline, because that logs requests with their authorization.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use azure_core::HttpClient;
 use azure_core::auth::{AccessToken, TokenCredential};
@@ -36,23 +38,32 @@ impl Gate {
         }
     }
 
-    async fn pass(&self, mut call: Outgoing) -> Result<Bytes, Failure> {
+    /// Waits for the turn of a write.
+    pub(super) async fn turn(&self, subscription: &str) -> Result<(), Failure> {
+        self.throttled(subscription, CallKind::Write)?;
+        self.turns.take(CallKind::Write).await;
+        Ok(())
+    }
+
+    fn throttled(&self, subscription: &str, kind: CallKind) -> Result<(), Failure> {
+        let refusal = self.throttle.refusal(subscription, kind);
+        refusal.map_or(Ok(()), |refusal| Err(Failure::Refused(refusal)))
+    }
+
+    async fn pass(&self, mut call: Outgoing, has_turn: bool) -> Result<Bytes, Failure> {
         let kind = match call.method {
             Method::GET | Method::HEAD => CallKind::Read,
             _ => CallKind::Write,
         };
         let subscription = subscription_of(call.url.path());
-        let throttled = || self.throttle.refusal(&subscription, kind).map(Failure::Refused);
-        if let Some(failure) = throttled() {
-            return Err(failure);
-        }
+        self.throttled(&subscription, kind)?;
         let token = self.tokens.token(&self.scope).await?;
         call.authorize(&token)?;
-        self.turns.take(kind).await;
-        // Others may have been refused meanwhile.
-        if let Some(failure) = throttled() {
-            return Err(failure);
+        if !has_turn {
+            self.turns.take(kind).await;
         }
+        // Others may have been refused meanwhile.
+        self.throttled(&subscription, kind)?;
         let result = self.transport.send(call).await;
         if let Err(Failure::Refused(refusal)) = &result {
             self.learn(&subscription, kind, refusal);
@@ -80,7 +91,19 @@ fn subscription_of(path: &str) -> String {
 impl HttpClient for Gate {
     async fn execute_request(&self, request: &azure_core::Request) -> azure_core::Result<azure_core::Response> {
         let call = Outgoing::of(request).map_err(failed)?;
-        self.pass(call).await.map(answer).map_err(failed)
+        self.pass(call, false).await.map(answer).map_err(failed)
+    }
+}
+
+/// The way of calls whose turn was taken before they were formed.
+#[derive(Debug)]
+pub(super) struct InTurn(pub(super) Arc<Gate>);
+
+#[async_trait]
+impl HttpClient for InTurn {
+    async fn execute_request(&self, request: &azure_core::Request) -> azure_core::Result<azure_core::Response> {
+        let call = Outgoing::of(request).map_err(failed)?;
+        self.0.pass(call, true).await.map(answer).map_err(failed)
     }
 }
 

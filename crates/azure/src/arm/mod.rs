@@ -27,7 +27,7 @@ use crate::credential::Tokens;
 use crate::error::{Class, Error, Failure, failure_of};
 use crate::port::{EndpointHints, PublicIpAddresses, TrafficManager};
 use crate::transport::{DEADLINE, Outgoing, Transport, TransportOptions};
-use gate::{Gate, NoCredential};
+use gate::{Gate, InTurn, NoCredential};
 
 /// Resource groups whose addresses are kept at the same time.
 const MAX_GROUPS: usize = 256;
@@ -58,6 +58,9 @@ pub struct Azure(Arc<Arm>);
 struct Arm {
     generated: azure_mgmt_trafficmanager::Client,
     pipeline: Pipeline,
+    /// Of calls whose turn was taken before.
+    pipeline_in_turn: Pipeline,
+    gate: Arc<Gate>,
     base: Url,
     subscription: String,
     addresses: Arc<Cache<addresses::Listed, Error>>,
@@ -96,7 +99,7 @@ impl Azure {
         );
         let scope = endpoints.scope();
         let gate = Arc::new(Gate::new(transport, tokens, scope.clone(), config.limits));
-        let sdk = SdkTransport::new(gate);
+        let sdk = SdkTransport::new(Arc::clone(&gate) as _);
         let generated = azure_mgmt_trafficmanager::Client::builder(Arc::new(NoCredential))
             .endpoint(endpoints.resource_manager.clone())
             .scopes(&[&scope])
@@ -104,16 +107,22 @@ impl Azure {
             .transport(sdk.clone())
             .build()
             .map_err(|err| ConfigError::Client(err.to_string()))?;
-        let options = ClientOptions::default().retry(RetryOptions::none()).transport(sdk);
-        Ok(Self(Arc::new(Arm {
-            generated,
-            pipeline: Pipeline::new(
+        let pipeline = |transport: SdkTransport| {
+            Pipeline::new(
                 option_env!("CARGO_PKG_NAME"),
                 option_env!("CARGO_PKG_VERSION"),
-                options,
+                ClientOptions::default()
+                    .retry(RetryOptions::none())
+                    .transport(transport),
                 Vec::new(),
                 Vec::new(),
-            ),
+            )
+        };
+        Ok(Self(Arc::new(Arm {
+            generated,
+            pipeline: pipeline(sdk),
+            pipeline_in_turn: pipeline(SdkTransport::new(Arc::new(InTurn(Arc::clone(&gate))))),
+            gate,
             base: endpoints.resource_manager,
             subscription: config.subscription_id.clone(),
             addresses: Arc::new(Cache::new(MAX_GROUPS)),

@@ -8,7 +8,7 @@ use azure_core::Method;
 use super::{Arm, body_of, call, deleted, segment, unreadable};
 use crate::error::Error;
 use crate::model::{Endpoint, Profile, ProfileRef};
-use crate::port::TrafficManager;
+use crate::port::{TrafficManager, Turn};
 
 /// Of what is written; the generated client has the same.
 const API_VERSION: &str = "2022-04-01";
@@ -48,13 +48,26 @@ impl TrafficManager for Arm {
         deleted(body_of(sent, &what).await)
     }
 
-    async fn put_endpoint(&self, profile: &ProfileRef, endpoint: &str, body: &Endpoint) -> Result<Endpoint, Error> {
+    async fn turn(&self) -> Result<Turn, Error> {
+        let taken = self.gate.turn(&self.subscription).await;
+        taken
+            .map(|()| Turn::taken())
+            .map_err(|failure| Error::of("write an endpoint", failure))
+    }
+
+    async fn put_endpoint(
+        &self,
+        _turn: Turn,
+        profile: &ProfileRef,
+        endpoint: &str,
+        body: &Endpoint,
+    ) -> Result<Endpoint, Error> {
         let what = format!("write the endpoint {endpoint:?} of {}", Shown(profile));
         let (group, name) = names(profile, &what)?;
         let own = segment(endpoint, "endpoint", &what)?;
         let url = self.url(&format!("{}/{PATH_TYPE}/{own}", path(group, name)), API_VERSION);
         let json = azure_core::to_json(body.json()).map_err(|err| unreadable(&what, &err.to_string()))?;
-        let answer = call(&self.pipeline, Method::Put, url, Some(json), &what).await?;
+        let answer = call(&self.pipeline_in_turn, Method::Put, url, Some(json), &what).await?;
         Endpoint::read(&answer).map_err(|cause| unreadable(&what, &cause))
     }
 

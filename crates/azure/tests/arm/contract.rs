@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use azure::{Class, Endpoint, Profile, ProfileRef, TrafficManager};
+use azure::{Class, Endpoint, Error, Profile, ProfileRef, TrafficManager};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Map, Value, json};
 
@@ -113,8 +113,7 @@ pub(crate) async fn full_life(target: &Target) {
 
     for number in [1, 2] {
         let (name, body) = endpoint(number, 50);
-        let stored = manager
-            .put_endpoint(&at, &name, &map(body.clone()).into())
+        let stored = put_endpoint(&manager, &at, &name, &map(body.clone()).into())
             .await
             .unwrap();
         let encoded = name.replace('#', "%23");
@@ -187,11 +186,22 @@ async fn change(manager: &Arc<dyn TrafficManager>, recorder: &Recorder, at: &Pro
     assert_eq!(monitor["expectedStatusCodeRanges"], json!([{"min": 200, "max": 204}]));
 }
 
+/// Writes an endpoint in its turn.
+async fn put_endpoint(
+    manager: &Arc<dyn TrafficManager>,
+    at: &ProfileRef,
+    name: &str,
+    body: &Endpoint,
+) -> Result<Endpoint, Error> {
+    let turn = manager.turn().await?;
+    manager.put_endpoint(turn, at, name, body).await
+}
+
 /// One write for each endpoint, several at a time, and none of the read kind.
 async fn grow(manager: &Arc<dyn TrafficManager>, recorder: &Recorder, at: &ProfileRef, path: &str) {
     let writes = (1..=60).map(|number| async move {
         let (name, body) = endpoint(number, 17);
-        manager.put_endpoint(at, &name, &map(body).into()).await
+        put_endpoint(manager, at, &name, &map(body).into()).await
     });
     let stored: Vec<Endpoint> = futures::stream::iter(writes)
         .buffer_unordered(8)
@@ -228,7 +238,7 @@ async fn throttle(target: &Target, manager: &Arc<dyn TrafficManager>, recorder: 
     let (name, body) = endpoint(3, 18);
     let body: Endpoint = map(body).into();
     (target.refuse_next)(429, Some(4));
-    let throttled = manager.put_endpoint(at, &name, &body).await.unwrap_err();
+    let throttled = put_endpoint(manager, at, &name, &body).await.unwrap_err();
     assert_eq!((throttled.class(), throttled.status()), (Class::Throttled, Some(429)));
     assert_eq!(recorder.take().len(), 1, "no call is repeated by itself");
     let kept_away = manager.delete_endpoint(at, &name).await.unwrap_err();
@@ -238,7 +248,7 @@ async fn throttle(target: &Target, manager: &Arc<dyn TrafficManager>, recorder: 
     manager.profile(at).await.unwrap();
     assert_eq!(recorder.take().len(), 1);
     tokio::time::sleep(kept_away.retry_after().unwrap()).await;
-    let stored = manager.put_endpoint(at, &name, &body).await.unwrap();
+    let stored = put_endpoint(manager, at, &name, &body).await.unwrap();
     assert_eq!((stored.weight(), recorder.take().len()), (Some(18), 1));
 }
 
@@ -259,7 +269,7 @@ pub(crate) async fn refusals(target: &Target) {
     assert_eq!(put("fleet-two", nameless).await.unwrap_err().class(), Class::Refused);
 
     let write = async |profile: &str, (name, body): (String, Value)| {
-        manager.put_endpoint(&at(profile), &name, &map(body).into()).await
+        put_endpoint(&manager, &at(profile), &name, &map(body).into()).await
     };
     assert_eq!(
         write("fleet-none", endpoint(1, 5)).await.unwrap_err().class(),

@@ -6,7 +6,7 @@ use api::text::{conditions, reasons};
 use jiff::Timestamp;
 
 use super::{ExportEvent, ExportView, ServiceView, weight};
-use crate::services::{ExportReport, PublicIp, ServiceRef, WithdrawReason, Withdrawal};
+use crate::services::{EndpointSettings, ExportReport, PublicIp, ServiceRef, WithdrawReason, Withdrawal};
 
 /// What is to be done about a ServiceExport.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,6 +65,7 @@ impl Decision {
             report.weight = None;
             report.internal_load_balancer = false;
             (report.public_ip, report.is_ready) = (PublicIp::default(), None);
+            report.endpoint = EndpointSettings::default();
         }
         self
     }
@@ -117,7 +118,20 @@ pub fn decide(
             invalid(export, Decision::default(), reason, message, reason, now)
         }
         Ok(0) => weightless(export, withdrawn(export, WithdrawReason::ZeroWeight), now),
-        Ok(weight) => exported(export, service, weight, since, now),
+        Ok(weight) => match &export.endpoint {
+            Err(why) => {
+                let message = format!("serviceExport {key} has an invalid endpoint annotation, err = {why}");
+                let reason = reasons::networking::SERVICE_EXPORT_INVALID_ENDPOINT_ANNOTATION;
+                invalid(export, Decision::default(), reason, message, reason, now)
+            }
+            Ok(endpoint) => {
+                let report = ExportReport {
+                    endpoint: endpoint.clone(),
+                    ..report(service, weight, since)
+                };
+                exported(export, report, now)
+            }
+        },
     }
 }
 
@@ -187,7 +201,7 @@ fn weightless(export: &ExportView, mut decision: Decision, now: Timestamp) -> De
     decision
 }
 
-fn exported(export: &ExportView, service: &ServiceView, weight: i64, since: Timestamp, now: Timestamp) -> Decision {
+fn exported(export: &ExportView, report: ExportReport, now: Timestamp) -> Decision {
     let key = &export.key;
     let message = format!("service {key} is valid for export");
     let mut all = export.conditions.clone();
@@ -200,7 +214,7 @@ fn exported(export: &ExportView, service: &ServiceView, weight: i64, since: Time
         changed |= put(&mut all, pending(export, now));
     }
     let mut decision = Decision {
-        link: LinkStep::Report(report(service, weight, since)),
+        link: LinkStep::Report(report),
         finalizer: if export.has_finalizer() {
             Finalizer::Keep
         } else {
@@ -244,6 +258,7 @@ fn report(service: &ServiceView, weight: i64, since: Timestamp) -> ExportReport 
         internal_load_balancer: service.internal_load_balancer,
         public_ip: PublicIp::default(),
         is_ready: None,
+        endpoint: EndpointSettings::default(),
     }
 }
 

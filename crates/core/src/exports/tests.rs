@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::services::{Conflict, PublicIp, Verdict};
+use crate::services::{Conflict, EndpointSettings, PublicIp, Verdict};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -102,6 +102,40 @@ fn each_situation_of_an_export() {
     assert_eq!(
         outcome(&weighed("0"), Some(&fine)),
         "withdraw ZeroWeight, RemoveOnceWithdrawn, Valid=True/ServiceIsValid"
+    );
+}
+
+#[test]
+fn what_users_choose_of_an_endpoint_is_reported_or_refused() {
+    let fine = service(|_| {});
+    let chosen = |priority: &str, location: &str| {
+        let annotations = json!({"networking.fleet.azure.com/endpoint-priority": priority,
+            "networking.fleet.azure.com/endpoint-location": location});
+        export(move |e| e["metadata"]["annotations"] = annotations.clone())
+    };
+    let decided = decide(&chosen("2", "West Europe"), Some(&fine), false, at(0), at(0));
+    let LinkStep::Report(report) = &decided.link else {
+        panic!("{decided:?}")
+    };
+    assert_eq!(
+        (report.endpoint.priority, report.endpoint.location.as_deref()),
+        (Some(2), Some("West Europe"))
+    );
+    let LinkStep::Report(report) = decided.without_traffic().link else {
+        panic!("it is reported")
+    };
+    assert_eq!(report.endpoint, EndpointSettings::default());
+
+    let refused = decide(&chosen("first", "West Europe"), Some(&fine), false, at(0), at(0));
+    assert_eq!(refused.link, LinkStep::Keep);
+    assert_eq!(
+        refused.events[0].note,
+        "serviceExport app/web has an invalid endpoint annotation, err = the annotation \
+         networking.fleet.azure.com/endpoint-priority is \"first\", but a whole number from 1 to 1000 is required"
+    );
+    assert_eq!(
+        outcome(&chosen("1", ""), Some(&fine)),
+        "keep, Keep, Valid=False/ServiceExportInvalidEndpointAnnotation"
     );
 }
 

@@ -5,7 +5,7 @@ use api::text::{annotations, finalizers};
 use serde_json::Value;
 
 use crate::services::read::{list, port, text};
-use crate::services::{ExportKey, ServicePort};
+use crate::services::{EndpointSettings, ExportKey, ServicePort};
 
 /// A ServiceExport on the member.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct ExportView {
     pub finalizers: Vec<String>,
     /// The weight annotation as written.
     pub weight: Option<String>,
+    /// What users choose of the endpoint, or why that cannot be used.
+    pub endpoint: Result<EndpointSettings, String>,
     /// The stored conditions.
     pub conditions: Vec<Condition>,
 }
@@ -80,6 +82,7 @@ impl ExportView {
                 .filter_map(|f| f.as_str().map(str::to_owned))
                 .collect(),
             weight: annotation(value, annotations::EXPORT_WEIGHT).map(str::to_owned),
+            endpoint: EndpointSettings::of(|name| annotation(value, name)),
             conditions: conditions
                 .map(|all| {
                     all.iter()

@@ -20,6 +20,7 @@ fn export() -> ExportReport {
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
         is_ready: None,
+        endpoint: crate::services::EndpointSettings::default(),
     }
 }
 

@@ -25,6 +25,7 @@ fn export(version: &str) -> ExportReport {
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
         is_ready: None,
+        endpoint: crate::services::EndpointSettings::default(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::EndpointSettings;
+
 /// Namespace and name of a ServiceExport, which are those of its Service as well.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExportKey {
@@ -36,6 +38,8 @@ pub struct ExportReport {
     pub public_ip: PublicIp,
     /// Whether the Service has an endpoint that is ready; `None` where that is not known.
     pub is_ready: Option<bool>,
+    /// What users choose of the endpoint.
+    pub endpoint: EndpointSettings,
 }
 
 /// Identity of the exported Service.

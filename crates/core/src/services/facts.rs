@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use api::text::annotations::{EXPORT_LOOKUP_ERROR, EXPORT_READY};
+use api::text::annotations::{ENDPOINT_LOCATION, ENDPOINT_PRIORITY, EXPORT_LOOKUP_ERROR, EXPORT_READY};
 use serde_json::{Map, Value, json};
 
-use super::{ExportReport, PublicIpState};
+use super::{EndpointSettings, ExportReport, PublicIpState};
 
 /// Longest text of an error in characters: it comes from a member, and records are bounded.
 const LONGEST: usize = 200;
@@ -17,13 +17,17 @@ pub struct Facts {
     pub is_ready: Option<bool>,
     /// Why the member could not look the public address up.
     pub lookup_error: Option<Box<str>>,
+    /// What users choose of the endpoint.
+    pub endpoint: EndpointSettings,
 }
 
 impl Facts {
     /// Reads them from a record. A value that is none is as good as absent.
     pub fn of_object(object: &Value) -> Self {
         let text = |key| object.get("metadata")?.get("annotations")?.get(key)?.as_str();
+        let one = |only| EndpointSettings::of(|key| text(key).filter(|_| key == only)).unwrap_or_default();
         Self {
+            endpoint: one(ENDPOINT_PRIORITY).or(&one(ENDPOINT_LOCATION)),
             is_ready: text(EXPORT_READY).and_then(|ready| ready.parse().ok()),
             lookup_error: text(EXPORT_LOOKUP_ERROR)
                 .filter(|error| !error.is_empty())
@@ -46,6 +50,7 @@ impl Facts {
         Self {
             is_ready: report.is_ready,
             lookup_error,
+            endpoint: report.endpoint.clone(),
         }
     }
 
@@ -57,6 +62,12 @@ impl Facts {
         }
         if let Some(error) = &self.lookup_error {
             annotations.insert(EXPORT_LOOKUP_ERROR.to_owned(), json!(error));
+        }
+        if let Some(priority) = self.endpoint.priority {
+            annotations.insert(ENDPOINT_PRIORITY.to_owned(), json!(priority.to_string()));
+        }
+        if let Some(location) = &self.endpoint.location {
+            annotations.insert(ENDPOINT_LOCATION.to_owned(), json!(location));
         }
         if !annotations.is_empty() {
             object["metadata"]["annotations"] = Value::Object(annotations);
@@ -70,7 +81,7 @@ impl Facts {
             let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
             annotations.is_some_and(|all| all.get(key).is_some())
         };
-        [EXPORT_READY, EXPORT_LOOKUP_ERROR]
+        [EXPORT_READY, EXPORT_LOOKUP_ERROR, ENDPOINT_PRIORITY, ENDPOINT_LOCATION]
             .into_iter()
             .filter(|key| has(answer, key) && !has(applied, key))
             .map(|key| (key.to_owned(), Value::Null))
@@ -84,8 +95,14 @@ impl fmt::Display for Facts {
         if let Some(is_ready) = self.is_ready {
             write!(f, " ready={is_ready}")?;
         }
-        match &self.lookup_error {
-            Some(error) => write!(f, " lookup-error={error:?}"),
+        if let Some(error) = &self.lookup_error {
+            write!(f, " lookup-error={error:?}")?;
+        }
+        if let Some(priority) = self.endpoint.priority {
+            write!(f, " priority={priority}")?;
+        }
+        match &self.endpoint.location {
+            Some(location) => write!(f, " location={location:?}"),
             None => Ok(()),
         }
     }
@@ -115,6 +132,7 @@ mod tests {
                 ..PublicIp::default()
             },
             is_ready,
+            endpoint: EndpointSettings::default(),
         }
     }
 
@@ -161,8 +179,31 @@ mod tests {
                 assert_eq!(facts.to_string().is_empty(), is_bare);
             }
         }
-        let odd = json!({"metadata": {"annotations": {EXPORT_READY: "yes", EXPORT_LOOKUP_ERROR: ""}}});
+        let odd = json!({"metadata": {"annotations": {EXPORT_READY: "yes", EXPORT_LOOKUP_ERROR: "", ENDPOINT_PRIORITY: "0"}}});
         assert_eq!(Facts::of_object(&odd), Facts::default());
+    }
+
+    #[test]
+    fn what_users_choose_of_an_endpoint_is_written_and_taken_away() {
+        let endpoint = EndpointSettings {
+            priority: Some(3),
+            location: Some("West Europe".to_owned()),
+        };
+        let chosen = ExportReport {
+            endpoint: endpoint.clone(),
+            ..report(PublicIpState::Found, None, None)
+        };
+        let facts = Facts::of_report(&chosen, None);
+        let mut object = json!({"metadata": {"name": "web"}});
+        facts.write(&mut object);
+        assert_eq!(Facts::of_object(&object).endpoint, endpoint);
+        assert_eq!(facts.to_string(), " priority=3 location=\"West Europe\"");
+        let gone = Facts::surplus(&json!({"metadata": {}}), &object);
+        assert_eq!(gone.keys().collect::<Vec<_>>(), [ENDPOINT_LOCATION, ENDPOINT_PRIORITY]);
+        // A wrong value of one does not hide the other.
+        object["metadata"]["annotations"][ENDPOINT_PRIORITY] = json!("0");
+        let read = Facts::of_object(&object).endpoint;
+        assert_eq!((read.priority, read.location.as_deref()), (None, Some("West Europe")));
     }
 
     #[test]

@@ -296,6 +296,7 @@ mod tests {
                 ..PublicIp::default()
             },
             is_ready: None,
+            endpoint: crate::services::EndpointSettings::default(),
         }
     }
 

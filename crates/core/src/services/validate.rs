@@ -40,7 +40,7 @@ pub fn validate(key: &ExportKey, report: &ExportReport) -> Result<(), String> {
         Some(weight) if !(1..=1000).contains(&weight) => Err(format!(
             "The field weight is {weight}; 1 to 1000 are allowed, and an export of weight 0 must be withdrawn."
         )),
-        _ => public_ip(report),
+        _ => report.endpoint.check().and_then(|()| public_ip(report)),
     }
 }
 
@@ -114,6 +114,7 @@ mod tests {
             internal_load_balancer: false,
             public_ip: PublicIp::default(),
             is_ready: None,
+            endpoint: crate::services::EndpointSettings::default(),
         };
         (key, report)
     }

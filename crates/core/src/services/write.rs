@@ -182,6 +182,7 @@ mod tests {
                 ..PublicIp::default()
             },
             is_ready: None,
+            endpoint: crate::services::EndpointSettings::default(),
         }
     }
 

@@ -102,6 +102,21 @@ impl Call {
     }
 }
 
+impl Action {
+    /// Whether two writes of endpoints let them point to the same address.
+    pub(super) fn has_target_of(&self, other: &Self) -> bool {
+        let (own, theirs) = (self.target(), other.target());
+        own.unwrap_or_default().eq_ignore_ascii_case(theirs.unwrap_or_default())
+    }
+
+    fn target(&self) -> Option<&str> {
+        match self {
+            Self::WriteEndpoint { body, .. } => body.get("properties")?.get("targetResourceId")?.as_str(),
+            _ => None,
+        }
+    }
+}
+
 impl Subject {
     /// The right that a call about it needs on the resource group.
     pub fn right(&self) -> &'static str {

@@ -2,6 +2,8 @@
 
 mod deletion;
 
+use std::time::Duration;
+
 use api::condition;
 use api::networking::v1beta1::{TrafficManagerBackendStatus, TrafficManagerEndpointStatus};
 use api::text::conditions::networking::{ACCEPTED, PROGRAMMED};
@@ -12,16 +14,22 @@ use api::text::reasons::networking as reasons;
 use serde_json::Value;
 
 use super::MeasuredKind;
-use super::arm::{Failure, ProfileId, Subject};
-use super::endpoints::{self, Comparison, Wanted};
+use super::arm::{Action, Call, Failure, ProfileId, Subject};
+use super::endpoints::{self, Comparison, Wanted, WantedEndpoint};
 use super::observed::{Observed, delete_endpoint_call};
 use super::pass::{ConditionValues, Pass, ReportedObject, with_right};
 use super::profile::{ProfileStage, State};
-use super::time::until_then;
+use super::time::{later, until_then};
 use super::trace::BackendTrace;
+use super::{priorities, wanted};
 use crate::objects::TrafficBackend;
+use crate::services::EndpointSettings;
 use crate::trace::Recorder;
 
+/// An endpoint whose weight alone differs is written after this time, whatever its exports do meanwhile,
+const LONGEST: Duration = Duration::from_secs(30);
+/// and one that is missing or points elsewhere after this.
+const LONGEST_UNSERVED: Duration = Duration::from_secs(3);
 /// Clusters that a message names at most.
 const MAX_NAMED: usize = 10;
 
@@ -87,22 +95,30 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>) {
             }
         }
     }
-    // The weights depend on all exports, so their changes are collected first.
-    let collecting = pass.slice.collecting_until.map(|at| until_then(at, pass.now));
-    let collecting = collecting.filter(|wait| !wait.is_zero());
-    for (_, decision, _) in &decided {
-        if let Decision::Endpoints(work) = decision
-            && work.comparison.stale.is_empty()
-        {
-            if let Some(wait) = collecting.filter(|_| !work.comparison.missing.is_empty()) {
-                pass.plan.look_again(wait);
-                continue;
-            }
-            for endpoint in &work.comparison.missing {
-                pass.call(endpoint.call(&id));
+    let works = || decided.iter().filter_map(|(_, decision, _)| decision.endpoints());
+    let mut due = Vec::new();
+    for work in works() {
+        let is_clean = work.comparison.stale.is_empty();
+        for endpoint in &work.comparison.missing {
+            pass.plan.facts.differing.push(endpoint.name.clone());
+            if is_clean && is_due(pass, endpoint) {
+                due.push(endpoint.clone());
             }
         }
     }
+    if let Some(held) = works().next().map(|work| work.held)
+        && pass.slice.profile.as_deref().is_some_and(wanted::routes_by_priority)
+    {
+        let wanted: Vec<&WantedEndpoint> = works().flat_map(|work| &work.wanted.endpoints).collect();
+        due = priorities::arrange(due, &wanted, held, |endpoint| {
+            let subject = Subject::WriteEndpoint(endpoint.name.to_ascii_lowercase());
+            pass.failure(&id, &subject).is_some()
+        });
+    }
+    for endpoint in due {
+        pass.call(endpoint.call(&id));
+    }
+    oldest_first(pass);
     for (work, decision, mut trace) in decided {
         let outcome = match decision {
             Decision::Unchanged => None,
@@ -118,6 +134,41 @@ pub(super) fn run<'a>(pass: &mut Pass<'a>, stage: &ProfileStage<'a>) {
             Some((values, endpoints)) => work.report(pass, values, endpoints),
         }
         pass.trace.record(|all| all.backends.push(trace));
+    }
+}
+
+/// Whether an endpoint is to be written now: its exports are collected first, because its weight depends on all of them.
+fn is_due(pass: &mut Pass<'_>, endpoint: &WantedEndpoint) -> bool {
+    let Some(until) = pass.slice.collected.until else {
+        return true;
+    };
+    let since = pass.slice.collected.differing.get(&endpoint.name);
+    let longest = if endpoint.is_served { LONGEST } else { LONGEST_UNSERVED };
+    let latest = later(since.copied().unwrap_or(pass.now), longest);
+    let wait = until_then(until.min(latest), pass.now);
+    if !wait.is_zero() {
+        pass.plan.look_again(wait);
+    }
+    wait.is_zero()
+}
+
+/// Endpoints that have differed for long go before others, so that none waits for ever for those that change all the time.
+fn oldest_first(pass: &mut Pass<'_>) {
+    let (differing, now) = (&pass.slice.collected.differing, pass.now);
+    let since = |call: &Call| match &call.action {
+        Action::WriteEndpoint { name, .. } => differing.get(name).copied().unwrap_or(now),
+        _ => now,
+    };
+    pass.plan.facts.calls.sort_by_key(since);
+    pass.plan.facts.revised.sort_by_key(since);
+}
+
+impl<'a> Decision<'a> {
+    fn endpoints(&self) -> Option<&Endpoints<'a>> {
+        match self {
+            Self::Endpoints(work) => Some(work),
+            Self::Unchanged | Self::Report(_) => None,
+        }
     }
 }
 
@@ -164,7 +215,11 @@ impl<'a> BackendPass<'a> {
             return unknown(messages::export_not_found(namespace, name, &missing.cluster));
         }
         pass.add_finalizer(self.object, fin::TRAFFIC_MANAGER_BACKEND);
-        let wanted = Wanted::of(self.backend, service);
+        let settings = match EndpointSettings::of(|name| self.backend.meta.annotation(name)) {
+            Ok(settings) => settings,
+            Err(why) => return no(messages::invalid(&why)),
+        };
+        let wanted = Wanted::of(self.backend, &settings, service);
         Decision::Endpoints(Endpoints {
             held,
             comparison: endpoints::compare(self.backend, &wanted, held, &mut trace),
@@ -275,7 +330,7 @@ impl<'a> BackendPass<'a> {
         let Some(service) = service.filter(|_| self.backend.weight() > 0) else {
             return;
         };
-        for (cluster, why) in Wanted::of(self.backend, service).invalid {
+        for (cluster, why) in Wanted::of(self.backend, &EndpointSettings::default(), service).invalid {
             let note = format!("The Service exported from the cluster {cluster} cannot be an endpoint: {why}");
             pass.warn(self.object, events::ENDPOINT_NOT_ACCEPTED, note);
         }

@@ -13,6 +13,7 @@ use super::held::{self, Endpoint};
 use super::observed::write_endpoint_call;
 use super::trace::ExportTrace;
 use crate::objects::TrafficBackend;
+use crate::services::EndpointSettings;
 use crate::trace::Recorder;
 
 /// An endpoint that is wanted.
@@ -28,6 +29,10 @@ pub(super) struct WantedEndpoint {
     weight: i64,
     /// Weight of the export.
     export_weight: i64,
+    /// What users choose of it: of the export, else of the backend.
+    pub(super) settings: EndpointSettings,
+    /// The traffic manager serves it, with another weight perhaps.
+    pub(super) is_served: bool,
 }
 
 /// What is wanted of a service.
@@ -52,7 +57,7 @@ pub(super) struct Comparison<'a> {
 
 impl Wanted {
     /// The endpoints of a service. A cluster without a record takes no part; see the checks before.
-    pub(super) fn of(backend: &TrafficBackend, service: &Service) -> Self {
+    pub(super) fn of(backend: &TrafficBackend, defaults: &EndpointSettings, service: &Service) -> Self {
         let mut wanted = Self::default();
         let mut valid: BTreeMap<&str, &Export> = BTreeMap::new();
         let mut invalid = BTreeMap::new();
@@ -76,6 +81,8 @@ impl Wanted {
                 target: export.public_ip.clone(),
                 weight,
                 export_weight: export.weight,
+                settings: export.endpoint.or(defaults),
+                is_served: false,
             })
             .collect();
         wanted.invalid = invalid.into_iter().collect();
@@ -86,7 +93,7 @@ impl Wanted {
 impl WantedEndpoint {
     /// The call that writes it.
     pub(super) fn call(&self, id: &ProfileId) -> Call {
-        write_endpoint_call(id, &self.name, &self.target, self.weight)
+        write_endpoint_call(id, &self.name, &self.target, self.weight, &self.settings)
     }
 }
 
@@ -103,13 +110,18 @@ pub(super) fn compare<'a>(
     comparison.stale = owned.iter().filter(|e| !is_wanted(e)).map(|e| e.name()).collect();
     for want in &wanted.endpoints {
         let known = owned.iter().find(|endpoint| endpoint.is_named(&want.name));
-        let differences = known.map_or(vec!["name"], |known| known.differences(&want.target, want.weight));
+        let differences = known.map_or(vec!["name"], |known| {
+            known.differences(&want.target, want.weight, &want.settings)
+        });
         match known.filter(|_| differences.is_empty()) {
             Some(known) => {
                 let export = Some(want.export_weight);
                 comparison.accepted.push(status(*known, &want.cluster, export));
             }
-            None => comparison.missing.push(want.clone()),
+            None => comparison.missing.push(WantedEndpoint {
+                is_served: differences == ["weight"],
+                ..want.clone()
+            }),
         }
         trace.record(|trace| {
             trace.exports.push(ExportTrace {

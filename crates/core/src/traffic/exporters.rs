@@ -9,7 +9,7 @@ use api::text::messages::backend as messages;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::services::Record;
+use crate::services::{EndpointSettings, Record};
 
 /// A service that exists in the fleet. It stands for a ServiceImport: until those are resolved on the hub it is made
 /// from the records of the exports, by [`Service::of_records`].
@@ -45,6 +45,8 @@ pub struct Export {
     pub lookup_error: Option<String>,
     /// Whether the Service has an endpoint that is ready; `None` where the member does not report it.
     pub is_ready: Option<bool>,
+    /// What users choose of the endpoint.
+    pub endpoint: EndpointSettings,
 }
 
 impl Service {
@@ -100,6 +102,7 @@ impl Export {
                 .as_deref()
                 .map(|error| messages::lookup_failed(&record.cluster, error)),
             is_ready: record.facts.is_ready,
+            endpoint: record.facts.endpoint.clone(),
         }
     }
 

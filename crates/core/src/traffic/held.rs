@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::services::EndpointSettings;
+
 /// Type of all endpoints that are written.
 pub(super) const ENDPOINT_TYPE: &str = "Microsoft.Network/trafficManagerProfiles/AzureEndpoints";
 
@@ -53,9 +55,15 @@ impl<'a> Endpoint<'a> {
         self.0.pointer("/properties/weight")?.as_i64()
     }
 
-    /// The properties in which it differs from what is wanted; what is missing differs.
-    pub(super) fn differences(self, target: &str, weight: i64) -> Vec<&'static str> {
+    /// Its rank.
+    pub(super) fn priority(self) -> Option<i64> {
+        self.0.pointer("/properties/priority")?.as_i64()
+    }
+
+    /// The properties in which it differs from what is wanted; what is missing differs, and what nobody has chosen does not.
+    pub(super) fn differences(self, target: &str, weight: i64, settings: &EndpointSettings) -> Vec<&'static str> {
         let same = |pointer, wanted: &str| text(self.0, pointer).eq_ignore_ascii_case(wanted);
+        let is_chosen = |location: &String| same_location(location, text(self.0, "/properties/endpointLocation"));
         let properties = [
             ("type", same("/type", ENDPOINT_TYPE)),
             ("targetResourceId", same("/properties/targetResourceId", target)),
@@ -64,10 +72,24 @@ impl<'a> Endpoint<'a> {
                 "endpointStatus",
                 text(self.0, "/properties/endpointStatus") == "Enabled",
             ),
+            (
+                "priority",
+                settings.priority.is_none() || settings.priority.map(i64::from) == self.priority(),
+            ),
+            ("endpointLocation", settings.location.as_ref().is_none_or(is_chosen)),
         ];
         let different = properties.into_iter().filter(|(_, same)| !same);
         different.map(|(name, _)| name).collect()
     }
+}
+
+/// Whether two names mean one region: `West Europe` is `westeurope`.
+fn same_location(one: &str, other: &str) -> bool {
+    let letters = |name: &str| {
+        let compact = name.chars().filter(|c| !c.is_whitespace());
+        compact.map(|c| c.to_ascii_lowercase()).collect::<String>()
+    };
+    letters(one) == letters(other)
 }
 
 /// A profile after it was written: what was sent, with the ids, names and endpoints of the answer.
@@ -103,6 +125,9 @@ pub(super) fn put_endpoint(profile: &mut Option<Value>, name: &str, sent: &Value
         if let Some(value) = answer.pointer(pointer).filter(|value| value.is_string()) {
             put(&mut endpoint, path, value.clone());
         }
+    }
+    if let Some(priority) = answer.pointer("/properties/priority").filter(|value| value.is_i64()) {
+        put(&mut endpoint, &["properties", "priority"], priority.clone());
     }
     match profile.pointer_mut("/properties/endpoints") {
         Some(Value::Array(list)) => list.push(endpoint),

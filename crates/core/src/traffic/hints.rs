@@ -18,6 +18,7 @@ use super::pass::{Pass, ReportedObject};
 use super::profile::ProfileStage;
 use super::silence::Silence;
 use super::time::{later, until_then};
+use super::trace::HintTrace;
 use super::{MeasuredKind, wanted};
 
 /// A hint is repeated after this time: early enough for several more attempts before it ends.
@@ -109,6 +110,18 @@ fn causes<'a>(pass: &mut Pass<'_>, observed: &'a Observed, is_wanted: bool) -> B
                     cause.text()
                 );
                 pass.warn(object, events::ENDPOINT_DEGRADED, note);
+                let taken = observed.hinted().held.get(endpoint.id());
+                let until = taken
+                    .filter(|held| held.cause == cause)
+                    .map(|held| later(held.at, LASTS));
+                pass.trace.record(|trace| {
+                    trace.hints.push(HintTrace {
+                        backend: backend.meta.name.clone(),
+                        cluster: cluster.clone(),
+                        cause: cause.text(),
+                        until,
+                    });
+                });
             }
             causes.insert(endpoint.id(), cause);
         }

@@ -8,6 +8,7 @@
 
 pub mod arm;
 mod backend;
+mod batch;
 mod collecting;
 mod endpoints;
 mod exporters;
@@ -16,6 +17,7 @@ mod hinted;
 mod hints;
 mod observed;
 mod pass;
+mod priorities;
 mod profile;
 mod silence;
 mod time;
@@ -34,7 +36,8 @@ use crate::effects;
 use crate::objects::{TrafficBackend, TrafficProfile};
 use crate::trace::Recorder;
 
-pub use collecting::Collecting;
+pub use batch::Batch;
+pub use collecting::{Collected, Collecting, Lately};
 pub use exporters::{Export, Exporter, Service};
 pub use hinted::{Cause, Hint};
 pub use observed::{Failed, Observed, Reading};
@@ -62,8 +65,8 @@ pub struct Slice {
     pub in_flight: bool,
     /// Resource group of profiles that name none.
     pub default_group: Option<String>,
-    /// Until when changes of exports are collected, if they are: no endpoint is written before.
-    pub collecting_until: Option<Timestamp>,
+    /// What holds endpoints back while exports change.
+    pub collected: Collected,
     /// Members without a session that have not said that they end theirs.
     pub silent: BTreeMap<String, Silence>,
     /// The traffic manager takes hints about endpoints.
@@ -82,6 +85,11 @@ pub struct Facts {
     /// Calls to make once all steps are done, side by side. The next plan follows as soon as all are answered. None is
     /// made when a step fails.
     pub calls: Vec<arm::Call>,
+    /// While calls are on their way: the writes of endpoints that would be planned if all were answered. They replace those
+    /// that were not sent yet (see [`Batch::revise`]).
+    pub revised: Vec<arm::Call>,
+    /// Names of the endpoints that are missing or differ from what is wanted, whether they are written now or not.
+    pub differing: Vec<String>,
     /// Hints to send once all steps are done, in one request beside the calls. The next plan follows as soon as they are
     /// answered.
     pub hints: Vec<Hint>,

@@ -14,6 +14,7 @@ use super::held;
 use super::hinted::{Hint, Hinted};
 use super::time::{later, until_then};
 use crate::digest::Digest;
+use crate::services::EndpointSettings;
 use crate::spread::spread;
 
 /// A profile is read again after this time, give or take a fifth (docs/decisions/0015).
@@ -274,12 +275,24 @@ pub(super) fn delete_endpoint_call(id: &ProfileId, name: &str) -> Call {
 }
 
 /// The call that writes an endpoint.
-pub(super) fn write_endpoint_call(id: &ProfileId, name: &str, target: &str, weight: i64) -> Call {
-    let body = json!({
+pub(super) fn write_endpoint_call(
+    id: &ProfileId,
+    name: &str,
+    target: &str,
+    weight: i64,
+    settings: &EndpointSettings,
+) -> Call {
+    let mut body = json!({
         "name": name,
         "type": held::ENDPOINT_TYPE,
         "properties": { "targetResourceId": target, "endpointStatus": "Enabled", "weight": weight },
     });
+    if let Some(priority) = settings.priority {
+        body["properties"]["priority"] = json!(priority);
+    }
+    if let Some(location) = &settings.location {
+        body["properties"]["endpointLocation"] = json!(location);
+    }
     Call {
         profile: id.clone(),
         intent: Digest::of(&body.to_string()),

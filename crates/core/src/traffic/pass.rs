@@ -97,9 +97,14 @@ impl<'a> Pass<'a> {
         if !wait.is_zero() {
             return self.plan.look_again(wait);
         }
-        let Facts { calls, .. } = &mut self.plan.facts;
-        if !self.slice.in_flight && calls.iter().all(|planned| may_meet(&planned.action, &call.action)) {
-            calls.push(call);
+        let Facts { calls, revised, .. } = &mut self.plan.facts;
+        let planned = match self.slice.in_flight {
+            false => calls,
+            true if matches!(call.action, Action::WriteEndpoint { .. }) => revised,
+            true => return,
+        };
+        if planned.iter().all(|other| may_meet(&other.action, &call.action)) {
+            planned.push(call);
         }
     }
 
@@ -230,13 +235,9 @@ fn added(holds: &[(ReportedObject<'_>, &'static str)]) -> Vec<Write> {
 
 /// Whether two calls may be on their way at the same time, the first being planned before the second.
 fn may_meet(planned: &Action, next: &Action) -> bool {
-    let target = |body: &Value| {
-        let id = body.pointer("/properties/targetResourceId").and_then(Value::as_str);
-        id.unwrap_or_default().to_ascii_lowercase()
-    };
     match (planned, next) {
         (Action::DeleteEndpoint { .. }, Action::DeleteEndpoint { .. }) => true,
-        (Action::WriteEndpoint { body: a, .. }, Action::WriteEndpoint { body: b, .. }) => target(a) != target(b),
+        (Action::WriteEndpoint { .. }, Action::WriteEndpoint { .. }) => !planned.has_target_of(next),
         _ => false,
     }
 }

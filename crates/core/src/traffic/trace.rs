@@ -1,5 +1,6 @@
 //! Why a plan is as it is.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::trace::Bounded;
@@ -14,6 +15,22 @@ pub struct Trace {
     pub differences: Vec<&'static str>,
     /// The backends, in the order in which they were created.
     pub backends: Bounded<BackendTrace>,
+    /// Endpoints that are degraded without waiting for a probe.
+    pub hints: Bounded<HintTrace>,
+}
+
+/// An endpoint that is known to serve nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HintTrace {
+    /// Name of its backend.
+    pub backend: String,
+    /// The exporting cluster.
+    pub cluster: String,
+    /// Why, as a sentence.
+    pub cause: &'static str,
+    /// Until when the traffic manager degrades it, if the hint is not repeated before; none while it has not taken the hint.
+    pub until: Option<Timestamp>,
 }
 
 /// How a backend was decided.

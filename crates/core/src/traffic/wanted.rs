@@ -15,7 +15,8 @@ use crate::objects::TrafficProfile;
 /// Seconds for which resolvers keep an answer.
 const TTL: i64 = 60;
 const WEIGHTED: &str = "Weighted";
-const ROUTING_METHODS: [&str; 3] = [WEIGHTED, "Priority", "Performance"];
+const PRIORITY: &str = "Priority";
+const ROUTING_METHODS: [&str; 3] = [WEIGHTED, PRIORITY, "Performance"];
 const INTERVAL: i64 = 30;
 const LONGEST_TIMEOUT: i64 = 10;
 
@@ -196,6 +197,11 @@ pub(super) fn fast_degradation(profile: &TrafficProfile) -> Result<bool, String>
             "the annotation {annotation} is {other:?}, but \"true\" or \"false\" is required"
         )),
     }
+}
+
+/// Whether a profile routes by ranks of its endpoints.
+pub(super) fn routes_by_priority(profile: &TrafficProfile) -> bool {
+    routing_method(profile).is_ok_and(|method| method == PRIORITY)
 }
 
 fn routing_method(profile: &TrafficProfile) -> Result<String, String> {

@@ -50,6 +50,7 @@ fn the_digest_of_exports_stays_what_other_versions_compute() {
         },
         // Older versions do not know it.
         is_ready: Some(true),
+        endpoint: fairway_core::services::EndpointSettings::default(),
     };
     let digest = digest::<Exports>(&BTreeMap::from([(key, report)]));
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

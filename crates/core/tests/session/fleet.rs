@@ -62,6 +62,7 @@ pub fn export(version: u8) -> ExportReport {
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
         is_ready: None,
+        endpoint: fairway_core::services::EndpointSettings::default(),
     }
 }
 

@@ -110,6 +110,7 @@ impl Atm {
                     .profiles
                     .get_mut(&key)
                     .ok_or_else(|| failure(404, "ResourceNotFound"))?;
+                let by_priority = profile["properties"]["trafficRoutingMethod"] == "Priority";
                 let list = profile["properties"]["endpoints"].as_array_mut().unwrap();
                 let is_same = |e: &Value| e["name"].as_str().unwrap().eq_ignore_ascii_case(name);
                 let target = &body["properties"]["targetResourceId"];
@@ -120,7 +121,17 @@ impl Atm {
                 if taken || !(1..=1000).contains(&weight) {
                     return Err(failure(400, "BadRequest"));
                 }
+                let rank = |e: &Value| e["properties"]["priority"].as_i64();
+                let before = list.iter().find(|e| is_same(e)).and_then(rank);
+                let next = list.iter().filter_map(rank).max().unwrap_or_default() + 1;
+                let priority = rank(body).or(before).unwrap_or(next);
+                if by_priority && list.iter().any(|e| !is_same(e) && rank(e) == Some(priority)) {
+                    return Err(failure(400, "BadRequest"));
+                }
                 let mut endpoint = body.clone();
+                if by_priority {
+                    endpoint["properties"]["priority"] = json!(priority);
+                }
                 let name = if upper_case { name.to_uppercase() } else { name.clone() };
                 endpoint["id"] = json!(format!("{path}/azureEndpoints/{name}"));
                 endpoint["name"] = json!(name);

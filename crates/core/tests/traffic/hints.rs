@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fairway_core::traffic::{Cause, Silence};
-use jiff::Timestamp;
+use fairway_core::traffic::{self, Cause, Silence};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::world::World;
@@ -52,6 +52,27 @@ fn a_service_without_ready_endpoints_is_degraded_at_once_and_restored_at_once() 
     assert_eq!(world.take_hints(), Vec::<String>::new());
     assert_eq!(world.writes, Vec::<String>::new(), "the statuses stay as they are");
     assert!(world.atm.take_log().iter().all(|call| call == "read"));
+}
+
+#[test]
+fn an_explanation_names_the_endpoints_that_are_degraded_why_and_until_when() {
+    let mut world = opted_in();
+    world.exporter("m1").is_ready = Some(false);
+    let hints = |world: &World| {
+        let (_, trace) = traffic::explain(&world.slice(), world.now);
+        serde_json::to_value(&trace).unwrap()["hints"]["entries"].clone()
+    };
+    let expected = |until: Option<Timestamp>| {
+        json!([{"backend": "b", "cluster": "m1", "cause": "The exported Service has no endpoint that is ready.",
+            "until": until}])
+    };
+    assert_eq!(hints(&world), expected(None));
+    world.settle();
+    let until = world.now + SignedDuration::from_secs(60);
+    world.advance(10);
+    assert_eq!(hints(&world), expected(Some(until)));
+    world.exporter("m1").is_ready = Some(true);
+    assert_eq!(hints(&world), json!([]));
 }
 
 #[test]

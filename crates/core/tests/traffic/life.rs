@@ -1,12 +1,13 @@
 //! Lives of profiles and backends without faults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fairway_core::services::Record;
+use fairway_core::traffic::arm::{Action, Call};
 use fairway_core::traffic::{self, Service};
 use serde_json::json;
 
-use super::world::{World, backend, export, profile};
+use super::world::{SECOND, World, backend, export, profile};
 
 #[test]
 fn a_profile_and_its_backend_come_to_be() {
@@ -460,7 +461,7 @@ fn equal_slices_give_equal_plans_and_explanations_decide_the_same() {
 fn endpoints_are_written_once_the_changes_of_exports_are_collected() {
     let mut world = World::settled();
     world.exporter("m1").weight = 3;
-    world.collecting_until = Some(world.now + jiff::SignedDuration::from_millis(300));
+    world.collected.until = Some(world.now + jiff::SignedDuration::from_millis(300));
     let plan = world.settle();
     assert_eq!(world.atm.take_log(), Vec::<String>::new());
     assert_eq!(plan.requeue, Some(std::time::Duration::from_millis(300)));
@@ -473,4 +474,66 @@ fn endpoints_are_written_once_the_changes_of_exports_are_collected() {
     world.settle();
     assert_eq!(world.atm.take_log(), ["put b/m1 100"]);
     assert_eq!(world.atm.shares(), ["b/m1 100"]);
+}
+
+#[test]
+fn while_calls_are_on_their_way_plans_say_what_their_writes_would_be_now() {
+    let mut world = World::settled();
+    world.exporter("m1").weight = 3;
+    world.collected.differing = BTreeMap::from([("fleet-b#service#m2".to_owned(), world.now - SECOND)]);
+    let plan = world.plan();
+    let bodies = |calls: &[Call]| calls.iter().map(|call| call.intent).collect::<Vec<_>>();
+    let begun = bodies(&plan.facts.calls);
+    assert_eq!(begun.len(), 2);
+    assert_eq!(plan.facts.revised, []);
+    assert_eq!(plan.facts.differing, ["fleet-b#service#m1", "fleet-b#service#m2"]);
+    let Action::WriteEndpoint { name, .. } = &plan.facts.calls[0].action else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(name, "fleet-b#service#m2", "what has differed for long goes first");
+
+    let mut slice = world.slice();
+    slice.in_flight = true;
+    let plan = traffic::plan(&slice, world.now);
+    assert_eq!(
+        (plan.facts.calls.len(), bodies(&plan.facts.revised)),
+        (0, begun.clone())
+    );
+    slice.services.get_mut("service").unwrap().exporters[0]
+        .export
+        .as_mut()
+        .unwrap()
+        .weight = 4;
+    let plan = traffic::plan(&slice, world.now);
+    assert!(
+        bodies(&plan.facts.revised)
+            .iter()
+            .zip(&begun)
+            .all(|(now, then)| now != then)
+    );
+    // Exports change again: nothing more is sent until they have been collected, or for too long.
+    slice.collected.until = Some(world.now + SECOND);
+    assert_eq!(traffic::plan(&slice, world.now).facts.revised, []);
+    slice
+        .collected
+        .differing
+        .insert("fleet-b#service#m2".to_owned(), world.now - SECOND * 30);
+    assert_eq!(traffic::plan(&slice, world.now).facts.revised.len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_is_missing_or_points_elsewhere_waits_less_for_other_exports() {
+    let mut world = World::settled();
+    world.export(&[("m1", 1), ("m2", 1), ("m3", 1)]);
+    world.exporter("m2").public_ip = "/elsewhere".to_owned();
+    let names = ["m1", "m2", "m3"].map(|cluster| format!("fleet-b#service#{cluster}"));
+    world.collected.differing = names.into_iter().map(|name| (name, world.now - SECOND * 3)).collect();
+    world.collected.until = Some(world.now + SECOND);
+    let mut sent = world.plan().facts.calls.into_iter().map(|call| match call.action {
+        Action::WriteEndpoint { name, .. } => name,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(sent.next().as_deref(), Some("fleet-b#service#m2"));
+    assert_eq!(sent.next().as_deref(), Some("fleet-b#service#m3"));
+    assert_eq!(sent.next(), None, "the other one has another weight and goes on");
 }

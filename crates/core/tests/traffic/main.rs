@@ -8,10 +8,12 @@
 )]
 
 mod atm;
+mod bursts;
 mod deletion;
 mod drift;
 mod hints;
 mod life;
+mod priorities;
 mod properties;
 mod tables;
 mod world;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fairway_core::effects::Write;
 use fairway_core::objects::{TrafficBackend, TrafficProfile};
 use fairway_core::traffic::arm::{Call, Failure};
-use fairway_core::traffic::{self, Export, Exporter, Hint, Observed, Plan, Service, Silence, Slice};
+use fairway_core::traffic::{self, Collected, Export, Exporter, Hint, Observed, Plan, Service, Silence, Slice};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub struct World {
     pub reversed: bool,
     /// Calls that had their effect and whose answers are not recorded yet.
     outstanding: Vec<(Call, Result<Value, Failure>)>,
-    pub collecting_until: Option<Timestamp>,
+    pub collected: Collected,
     pub silent: BTreeMap<String, Silence>,
     pub takes_hints: bool,
     /// No hints are taken.
@@ -40,6 +40,7 @@ pub struct World {
 }
 
 pub const START: i64 = 1_000_000;
+pub const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 pub fn profile(spec: Value) -> Value {
     json!({
@@ -97,7 +98,7 @@ impl World {
             warned: BTreeSet::new(),
             reversed: false,
             outstanding: Vec::new(),
-            collecting_until: None,
+            collected: Collected::default(),
             silent: BTreeMap::new(),
             takes_hints: false,
             hints_fail: false,
@@ -155,7 +156,7 @@ impl World {
             observed: Arc::new(self.observed.clone()),
             in_flight: !self.outstanding.is_empty(),
             default_group: self.default_group.clone(),
-            collecting_until: self.collecting_until,
+            collected: self.collected.clone(),
             silent: self.silent.clone(),
             takes_hints: self.takes_hints,
             hints_in_flight: false,
@@ -278,7 +279,7 @@ impl World {
         }
     }
 
-    fn write(&mut self, write: &Write) {
+    pub fn write(&mut self, write: &Write) {
         let Write::MergePatch {
             target,
             body,

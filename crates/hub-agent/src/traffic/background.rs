@@ -20,16 +20,22 @@ impl Background {
         }
     }
 
-    /// Starts requests about a profile. Once they have ended, the profile is looked at again.
-    pub(super) fn spawn(&self, key: &ProfileKey, requests: impl Future<Output = ()> + Send + 'static) {
+    /// Starts requests about a profile. Once they have ended, the profile is looked at again if they say so.
+    pub(super) fn spawn(&self, key: &ProfileKey, requests: impl Future<Output = bool> + Send + 'static) {
         let (triggers, key) = (self.triggers.clone(), key.clone());
         let mut running = self.running.lock();
         // Results of those that have ended.
         while running.try_join_next().is_some() {}
         running.spawn(async move {
-            requests.await;
-            triggers.add(key);
+            if requests.await {
+                triggers.add(key);
+            }
         });
+    }
+
+    /// Looks at a profile again.
+    pub(super) fn look_again(&self, key: &ProfileKey) {
+        self.triggers.add(key.clone());
     }
 
     /// Waits until nothing is on its way any more.

@@ -1,17 +1,18 @@
-//! Makes the calls of plans: those of one plan side by side, one plan of a profile at a time.
+//! Makes the calls of plans: those of one plan side by side, one plan of a profile at a time. Writes of endpoints wait here
+//! for their turn, so that later plans replace them until they are sent.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure::{Class, Endpoint, Error, Profile, ProfileRef, TrafficManager};
+use azure::{Class, Endpoint, Error, Profile, ProfileRef, TrafficManager, Turn};
+use fairway_core::traffic::Facts;
 use fairway_core::traffic::arm::{Action, Call, Failure};
 use futures::FutureExt as _;
-use futures::future::join_all;
 use kit::clock::Clock;
 use kit::controller::Triggers;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::TrafficMetrics;
 use super::background::Background;
@@ -30,12 +31,17 @@ pub(super) struct Calls {
     observations: Arc<Observations>,
     background: Background,
     clock: Clock,
+    /// Writes of endpoints may wait for their turn.
+    changed: Notify,
 }
+
+/// A write of an endpoint that may be sent: its place among the calls that are made, and its turn, or why there is none.
+type Admitted = (OwnedSemaphorePermit, Result<Turn, Error>);
 
 /// Makes single calls.
 struct Caller {
     port: Arc<dyn TrafficManager>,
-    turns: Semaphore,
+    places: Arc<Semaphore>,
     metrics: TrafficMetrics,
 }
 
@@ -50,27 +56,57 @@ impl Calls {
         Arc::new(Self {
             caller: Arc::new(Caller {
                 port,
-                turns: Semaphore::new(AT_ONCE),
+                places: Arc::new(Semaphore::new(AT_ONCE)),
                 metrics,
             }),
             observations,
             background: Background::new(triggers),
             clock,
+            changed: Notify::new(),
         })
     }
 
-    /// Makes the calls of a plan, unless calls about this profile are on their way. Once all are answered, the profile is
-    /// looked at again.
-    pub(super) fn start(&self, key: &ProfileKey, calls: Vec<Call>) {
-        if calls.is_empty() || !self.observations.begin(key) {
-            return;
+    /// Makes the calls of a plan. While others about this profile are on their way, it replaces those that were not sent.
+    /// Once all are answered, the profile is looked at again.
+    pub(super) fn start(&self, key: &ProfileKey, facts: &Facts) {
+        if self.observations.revise(key, &facts.revised) {
+            self.background.look_again(key);
         }
+        for call in self.observations.begin(key, facts.calls.clone()) {
+            self.spawn(key, call, None);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Sends the writes of endpoints, each in its turn.
+    pub(super) async fn send_in_turns(&self) {
+        let mut unused = None;
+        loop {
+            while !self.observations.is_waiting() {
+                self.changed.notified().await;
+            }
+            // It is never closed.
+            let Ok(place) = Arc::clone(&self.caller.places).acquire_owned().await else {
+                return;
+            };
+            let turn = match unused.take() {
+                Some(turn) => Ok(turn),
+                None => self.caller.turn().await,
+            };
+            // What is written is decided now.
+            match (self.observations.next(), turn) {
+                (Some((key, call)), turn) => self.spawn(&key, call, Some((place, turn))),
+                (None, turn) => unused = turn.ok(),
+            }
+        }
+    }
+
+    fn spawn(&self, key: &ProfileKey, call: Call, admitted: Option<Admitted>) {
         let (caller, observations) = (Arc::clone(&self.caller), Arc::clone(&self.observations));
         let (clock, about) = (self.clock, key.clone());
         self.background.spawn(key, async move {
-            // A panic becomes an answer, too.
-            let answers: Vec<Answered> = join_all(calls.into_iter().map(|call| caller.answered(call))).await;
-            observations.end(&about, answers, clock.now());
+            let answered = caller.answered(call, admitted).await;
+            observations.answered(&about, answered, clock.now())
         });
     }
 
@@ -81,8 +117,14 @@ impl Calls {
 }
 
 impl Caller {
-    async fn answered(&self, call: Call) -> Answered {
-        let answer = AssertUnwindSafe(self.make(&call)).catch_unwind().await;
+    /// The turn of a write of an endpoint.
+    async fn turn(&self) -> Result<Turn, Error> {
+        self.port.turn().await
+    }
+
+    /// Makes a call. A panic becomes an answer, too.
+    async fn answered(&self, call: Call, admitted: Option<Admitted>) -> Answered {
+        let answer = AssertUnwindSafe(self.make(&call, admitted)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|_panic| {
             tracing::error!(call = name(&call.action), "A call to the traffic manager panicked.");
             Err(Failure {
@@ -93,11 +135,14 @@ impl Caller {
         (call, answer)
     }
 
-    async fn make(&self, call: &Call) -> Result<Value, Failure> {
-        // It is never closed.
-        let _turn = self.turns.acquire().await;
+    async fn make(&self, call: &Call, admitted: Option<Admitted>) -> Result<Value, Failure> {
+        let (_place, turn) = match admitted {
+            Some((place, turn)) => (Some(place), Some(turn)),
+            // It is never closed.
+            None => (Arc::clone(&self.places).acquire_owned().await.ok(), None),
+        };
         let began = Instant::now();
-        let answer = self.send(call).await;
+        let answer = self.send(call, turn).await;
         let result = answer.as_ref().err().map_or("success", |error| error.class().label());
         self.metrics.called(name(&call.action), result, began.elapsed());
         answer.map_err(|error| {
@@ -106,7 +151,7 @@ impl Caller {
         })
     }
 
-    async fn send(&self, call: &Call) -> Result<Value, Error> {
+    async fn send(&self, call: &Call, turn: Option<Result<Turn, Error>>) -> Result<Value, Error> {
         let at = ProfileRef {
             resource_group: call.profile.resource_group.clone(),
             name: call.profile.name.clone(),
@@ -119,8 +164,12 @@ impl Caller {
             }
             Action::DeleteProfile => self.port.delete_profile(&at).await.map(|()| Value::Null),
             Action::WriteEndpoint { name, body } => {
+                let turn = match turn {
+                    Some(turn) => turn?,
+                    None => self.turn().await?,
+                };
                 let body = Endpoint::from(object(body));
-                let answer = self.port.put_endpoint(&at, name, &body).await?;
+                let answer = self.port.put_endpoint(turn, &at, name, &body).await?;
                 Ok(Value::Object(answer.into_json()))
             }
             Action::DeleteEndpoint { name } => self.port.delete_endpoint(&at, name).await.map(|()| Value::Null),

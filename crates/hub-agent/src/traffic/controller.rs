@@ -108,7 +108,7 @@ impl Controller for TrafficController {
             observed: known.observed,
             in_flight: known.in_flight,
             default_group: Some(self.default_group.clone()),
-            collecting_until: known.collecting_until,
+            collected: known.collected,
             takes_hints: self.hints.are_taken(),
             hints_in_flight: known.hints_in_flight,
         })
@@ -123,16 +123,17 @@ impl Controller for TrafficController {
     }
 
     fn executed(&self, key: &ProfileKey, done: &Executed<'_, Facts>) {
+        let facts = &done.plan.facts;
+        self.observations.differ(key, &facts.differing, done.now);
         if !done.steps_done {
             return;
         }
-        let facts = &done.plan.facts;
         facts
             .reported
             .iter()
             .for_each(|series| self.metrics.reported(series, done.now));
         facts.dropped.iter().for_each(|object| self.metrics.forget(object));
         self.hints.start(key, facts.hints.clone());
-        self.calls.start(key, facts.calls.clone());
+        self.calls.start(key, facts);
     }
 }

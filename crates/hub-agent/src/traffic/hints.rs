@@ -64,6 +64,7 @@ impl Hints {
         self.background.spawn(key, async move {
             let taken = sender.send(&hints).await;
             observations.end_hints(&about, &hints, taken, clock.now());
+            true
         });
     }
 }

@@ -196,7 +196,8 @@ impl Traffic {
             let known = async { tokio::join!(store.synced(), services.synced()) };
             if stop.run_until_cancelled(known).await.is_some() {
                 tracing::info!("Working on TrafficManagerProfiles.");
-                runner.run(WORKERS, stop.clone()).await;
+                let sent = stop.run_until_cancelled(calls.send_in_turns());
+                tokio::join!(runner.run(WORKERS, stop.clone()), sent);
                 calls.finish().await;
             }
         };

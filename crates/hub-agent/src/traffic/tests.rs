@@ -6,9 +6,9 @@ use std::path::Path;
 use api::networking::traffic_names::EndpointName;
 use apiserver::ApiServer;
 use async_trait::async_trait;
-use azure::{Endpoint, EndpointHint, EndpointHints, Error, Profile, ProfileRef, TrafficManager};
+use azure::{Endpoint, EndpointHint, EndpointHints, Error, Profile, ProfileRef, TrafficManager, Turn};
 use jiff::Timestamp;
-use kit::client::RateLimit;
+use kit::client::{Bucket, RateLimit};
 use kit::clock::Clock;
 use kit::controller::{Indexes, Reconciles};
 use kit::events;
@@ -33,6 +33,8 @@ struct Fake {
     calls: Mutex<BTreeMap<String, usize>>,
     /// Hints that were taken, by the cluster of the endpoint.
     hints: Mutex<Vec<String>>,
+    /// Limits writes of endpoints.
+    bucket: Option<Bucket>,
 }
 
 impl Fake {
@@ -104,7 +106,20 @@ impl TrafficManager for Fake {
         Ok(())
     }
 
-    async fn put_endpoint(&self, profile: &ProfileRef, name: &str, body: &Endpoint) -> Result<Endpoint, Error> {
+    async fn turn(&self) -> Result<Turn, Error> {
+        if let Some(bucket) = &self.bucket {
+            bucket.take().await;
+        }
+        Ok(Turn::taken())
+    }
+
+    async fn put_endpoint(
+        &self,
+        _turn: Turn,
+        profile: &ProfileRef,
+        name: &str,
+        body: &Endpoint,
+    ) -> Result<Endpoint, Error> {
         self.called(format!("put {}", short(name))).await;
         let mut endpoint = body.json().clone();
         endpoint.insert("id".to_owned(), json!(format!("/{}/{name}", profile.name)));
@@ -149,6 +164,11 @@ struct Hub {
 
 impl Hub {
     async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    /// With a limit of writes of endpoints.
+    async fn with(limit: Option<RateLimit>) -> Self {
         let server = ApiServer::builder().build().unwrap();
         let user = Writer::new(kit::client::in_process(server.client()), Duration::from_secs(5));
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds");
@@ -167,7 +187,10 @@ impl Hub {
             clock: Clock::paused_at(Timestamp::from_second(1_700_000_000).unwrap()),
             queues: Arc::new(Queues::new(BACKOFF)),
             user,
-            port: Arc::default(),
+            port: Arc::new(Fake {
+                bucket: limit.map(Bucket::new),
+                ..Fake::default()
+            }),
             stop: CancellationToken::new(),
             tasks: Vec::new(),
         };
@@ -282,6 +305,41 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// A profile with a backend for each service, which as many members export with weight 1.
+    async fn exported(&self, services: usize, members: usize) -> Vec<Vec<i64>> {
+        let profile = json!({"resourceGroup": "rg"});
+        self.create(&kinds::TRAFFIC_MANAGER_PROFILE, NAMESPACE, "web", profile)
+            .await;
+        for member in 0..members {
+            self.namespace(&format!("fleet-member-m{member}")).await;
+        }
+        for service in 0..services {
+            let spec = json!({"profile": {"name": "web"}, "backend": {"name": format!("s{service}")}, "weight": 100});
+            self.create(&kinds::TRAFFIC_MANAGER_BACKEND, NAMESPACE, &format!("b{service}"), spec)
+                .await;
+            for member in 0..members {
+                self.export(&format!("m{member}"), &format!("s{service}"), 1).await;
+            }
+        }
+        let exports = vec![vec![1; members]; services];
+        self.until(&shares(&exports)).await;
+        exports
+    }
+
+    /// Changes the weights of all exports.
+    async fn weigh_all(&self, exports: &mut [Vec<i64>], weight: impl Fn(usize, usize) -> i64) {
+        for (service, weights) in exports.iter_mut().enumerate() {
+            for (member, stored) in weights.iter_mut().enumerate() {
+                *stored = weight(service, member);
+                self.weigh(&format!("m{member}"), &format!("s{service}"), *stored).await;
+                // One after the other, as members report them.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}
+
 /// The weights of endpoints whose exports have these weights, with backends of weight 100.
 fn shares(exports: &[Vec<i64>]) -> BTreeMap<String, i64> {
     let mut all = BTreeMap::new();
@@ -297,33 +355,11 @@ fn shares(exports: &[Vec<i64>]) -> BTreeMap<String, i64> {
 async fn exports_that_change_together_cost_one_write_for_each_endpoint_and_rest_costs_reads_alone() {
     let (services, members) = (8, 20);
     let hub = Hub::new().await;
-    let profile = json!({"resourceGroup": "rg"});
-    hub.create(&kinds::TRAFFIC_MANAGER_PROFILE, NAMESPACE, "web", profile)
-        .await;
-    for member in 0..members {
-        hub.namespace(&format!("fleet-member-m{member}")).await;
-    }
-    let mut exports = Vec::new();
-    for service in 0..services {
-        let spec = json!({"profile": {"name": "web"}, "backend": {"name": format!("s{service}")}, "weight": 100});
-        hub.create(&kinds::TRAFFIC_MANAGER_BACKEND, NAMESPACE, &format!("b{service}"), spec)
-            .await;
-        for member in 0..members {
-            hub.export(&format!("m{member}"), &format!("s{service}"), 1).await;
-        }
-        exports.push(vec![1; members]);
-    }
-    hub.until(&shares(&exports)).await;
+    let mut exports = hub.exported(services, members).await;
 
     hub.port.take();
-    for (service, weights) in exports.iter_mut().enumerate() {
-        for (member, weight) in weights.iter_mut().enumerate() {
-            *weight = 1 + i64::try_from((service * 7 + member * 13) % 50).unwrap();
-            hub.weigh(&format!("m{member}"), &format!("s{service}"), *weight).await;
-            // One after the other, as members report them.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
+    let weight = |service, member| 1 + i64::try_from((service * 7 + member * 13) % 50).unwrap();
+    hub.weigh_all(&mut exports, weight).await;
     hub.until(&shares(&exports)).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let mut calls = hub.port.take();
@@ -340,5 +376,34 @@ async fn exports_that_change_together_cost_one_write_for_each_endpoint_and_rest_
     assert_eq!(calls.keys().collect::<Vec<_>>(), ["read"]);
     assert!((10..=17).contains(&calls["read"]), "{calls:?}");
     assert_eq!(hub.written(), written);
+    hub.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_turn_is_written_as_it_is_wanted_last() {
+    let hub = Hub::with(Some(RateLimit { qps: 5.0, burst: 1 })).await;
+    let mut exports = hub.exported(2, 10).await;
+    hub.port.take();
+    hub.weigh_all(&mut exports, |_, member| 1 + i64::try_from(member).unwrap())
+        .await;
+    let mut early = BTreeMap::new();
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        early.append(&mut hub.port.take());
+        if early.len() >= 5 {
+            break;
+        }
+    }
+    assert!((5..8).contains(&early.len()), "{early:?}");
+    hub.weigh_all(&mut exports, |_, member| 10 - i64::try_from(member).unwrap())
+        .await;
+    hub.until(&shares(&exports)).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let mut late = hub.port.take();
+    late.remove("read");
+    assert!(
+        late.iter().all(|(call, n)| call.starts_with("put ") && *n == 1),
+        "what waited when exports changed again was not written before: {late:?}"
+    );
     hub.stop().await;
 }

@@ -131,6 +131,12 @@ pub struct ExportReport {
     /// Whether the Service has an endpoint that is ready. Absent means that it is not known.
     #[prost(bool, optional, tag = "11")]
     pub ready: ::core::option::Option<bool>,
+    /// Rank of the endpoint where traffic is routed by priority, 1 to 1000. Absent means that nobody has chosen one.
+    #[prost(int64, optional, tag = "12")]
+    pub endpoint_priority: ::core::option::Option<i64>,
+    /// Region of the endpoint where traffic is routed by performance. Empty means that nobody has chosen one.
+    #[prost(string, tag = "13")]
+    pub endpoint_location: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceRef {

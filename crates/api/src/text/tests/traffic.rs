@@ -48,6 +48,7 @@ fn messages_of_backends_are_pinned() {
             backend::profile_not_found("p"),
             "TrafficManagerProfile \"p\" is not found",
         ),
+        (backend::invalid("because"), "Invalid backend: because"),
         (
             backend::invalid_profile("p"),
             "Invalid trafficManagerProfile \"p\", please check the trafficManagerProfile status",

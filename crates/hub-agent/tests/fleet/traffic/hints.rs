@@ -20,15 +20,18 @@ impl Traffic {
         self.world.patch(&RECORD, &record_key(cluster, "web"), body).await;
     }
 
-    /// Clusters whose endpoints a hint degrades.
+    /// Clusters whose endpoints a hint degrades, by name: endpoints are written side by side.
     fn degraded(&self) -> Vec<String> {
         let profiles = self.all_held();
         let all = profiles.iter().flat_map(|profile| &profile.endpoints);
-        all.filter_map(|endpoint| {
-            let cluster = endpoint.name.rsplit('#').next().unwrap_or_default();
-            endpoint.hint.as_ref().map(|_| cluster.to_owned())
-        })
-        .collect()
+        let mut degraded: Vec<String> = all
+            .filter_map(|endpoint| {
+                let cluster = endpoint.name.rsplit('#').next().unwrap_or_default();
+                endpoint.hint.as_ref().map(|_| cluster.to_owned())
+            })
+            .collect();
+        degraded.sort();
+        degraded
     }
 }
 

@@ -3,6 +3,7 @@
 mod faults;
 mod hints;
 mod life;
+mod ranks;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

@@ -228,6 +228,7 @@ fn export(shared: &Shared, version: &str) {
         internal_load_balancer: false,
         public_ip: PublicIp::default(),
         is_ready: None,
+        endpoint: fairway_core::services::EndpointSettings::default(),
     };
     shared.outbox.lock().set(key, report);
     shared.wake.notify_one();
