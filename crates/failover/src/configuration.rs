@@ -117,6 +117,8 @@ impl Configuration {
     pub fn mode(&self) -> Mode {
         match (self.voters.len(), self.availability) {
             (0 | 1, _) => Mode::Solo,
+            // Nobody is left that may lead: should that change, both voters have to agree.
+            (2, Availability::Consistent) if self.holder.is_none() => Mode::Quorum,
             (2, Availability::Consistent) => Mode::Pinned,
             (2, Availability::PreferAvailability) => Mode::Optimistic,
             _ => Mode::Quorum,
@@ -153,13 +155,14 @@ impl Configuration {
         }
     }
 
-    /// Whether those for whom `agrees` holds may commit a change away from, or to, these voters, when `leader` is one
-    /// of them. In Solo, Pinned and Optimistic mode the leader alone may, because nobody else can be elected.
-    pub fn is_carried_by(&self, leader: &MemberId, agrees: impl Fn(&MemberId) -> bool) -> bool {
+    /// Whether those for whom `agrees` holds may commit a change away from, or to, these voters. Where one voter leads
+    /// by what the configuration says, that one alone may, because nobody else can be elected.
+    pub fn is_carried_by(&self, agrees: impl Fn(&MemberId) -> bool) -> bool {
         match self.mode() {
             Mode::Quorum => self.voters.iter().filter(|voter| agrees(&voter.id)).count() >= self.majority(),
-            Mode::Solo | Mode::Optimistic => true,
-            Mode::Pinned => self.holder.as_ref() == Some(leader),
+            Mode::Solo => self.voters.iter().all(|voter| agrees(&voter.id)),
+            Mode::Optimistic => true,
+            Mode::Pinned => self.holder.as_ref().is_some_and(agrees),
         }
     }
 

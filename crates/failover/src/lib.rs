@@ -5,10 +5,13 @@
 //! callers hand in the time of a monotonic clock that counts suspend, and carry out the actions that come back.
 
 pub mod configuration;
+pub mod defect;
 pub mod lease;
+pub mod machine;
 pub mod member;
 pub mod message;
 pub mod payload;
 pub mod record;
 pub mod time;
 pub mod voter;
+pub mod witness;

@@ -92,7 +92,11 @@ pub struct State {
     /// The current leader and its address, as far as the sender knows.
     pub leader: Option<MemberId>,
     pub leader_address: Option<String>,
+    /// The newest configuration that the sender has accepted, and the committed one while that is not committed.
     pub configuration: Option<Configuration>,
+    pub previous: Option<Configuration>,
+    /// The sender takes part in that fleet; otherwise it has left it.
+    pub is_member: bool,
     pub about: About,
     /// The highest count of writes that the sender has seen of the receiver.
     pub your_writes: u64,

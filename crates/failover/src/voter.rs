@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::configuration::{Configuration, Version};
+use crate::defect::{Defect, Defects};
 use crate::lease;
 use crate::member::{FleetId, MemberId};
 use crate::message::{Release, Renew};
@@ -25,9 +26,12 @@ pub struct Voter {
     pub quarantine: Time,
     /// The state of a majority is not known although the record is missing or old: no votes at all.
     pub is_learner: bool,
+    /// It stays part of the fleet also while it does not vote: the hub.
+    pub(crate) observes: bool,
     vacancy: Vacancy,
     /// Term and number of the newest renewal, so that one that was overtaken changes nothing.
     newest: (u64, u64),
+    pub(crate) defects: Defects,
 }
 
 /// Support for one candidate or leader.
@@ -87,9 +91,19 @@ impl Voter {
             promise: None,
             quarantine,
             is_learner: false,
+            observes: false,
             vacancy: Vacancy::default(),
             newest: (0, 0),
+            defects: Defects::default(),
         }
+    }
+
+    /// Forgets another fleet, its terms and the numbers of its renewals.
+    pub fn begin_anew(&mut self) {
+        self.record.begin_anew();
+        self.promise = None;
+        self.vacancy = Vacancy::default();
+        self.newest = (0, 0);
     }
 
     /// The configuration's version; the oldest without one.
@@ -147,7 +161,8 @@ impl Voter {
         if candidate.version < self.version() {
             return Err(Refusal::OldConfiguration);
         }
-        if self.supports(now).is_some_and(|promise| promise.to != *candidate.id) {
+        let is_bound = self.supports(now).is_some_and(|promise| promise.to != *candidate.id);
+        if is_bound && !self.defects.has(Defect::VoteDespitePromise) {
             return Err(Refusal::PromisedToAnother);
         }
         if now < self.quarantine && record.promised_to() != Some(candidate.id) {
@@ -187,14 +202,19 @@ impl Voter {
         renew: &Renew,
         now: Time,
     ) -> Result<bool, Refusal> {
-        let record = &self.record;
-        if record
-            .configuration
-            .as_ref()
-            .is_some_and(|own| own.fleet != renew.configuration.fleet)
-        {
+        let is_other = |own: &FleetId| *own != renew.configuration.fleet;
+        if self.fleet().is_some_and(is_other) {
             return Err(Refusal::OtherFleet);
         }
+        if self
+            .record
+            .configuration
+            .as_ref()
+            .is_none_or(|own| is_other(&own.fleet))
+        {
+            self.begin_anew();
+        }
+        let record = &self.record;
         if term < record.term {
             return Err(Refusal::OldTerm);
         }
@@ -230,6 +250,7 @@ impl Voter {
         });
         self.record.configuration = Some(renew.configuration.clone());
         self.record.previous = renew.previous.clone();
+        self.record.has_left = false;
         Ok(self.record != before)
     }
 
@@ -287,11 +308,11 @@ impl Voter {
         self.promise = None;
     }
 
-    /// The fleet of the configuration.
+    /// The fleet that this voter is part of. A committed configuration without it is that of a fleet which it has
+    /// left, or has not been admitted to.
     pub fn fleet(&self) -> Option<&FleetId> {
-        self.record
-            .configuration
-            .as_ref()
-            .map(|configuration| &configuration.fleet)
+        let configuration = self.record.configuration.as_ref()?;
+        let votes = self.record.votes(&self.id);
+        (self.observes || votes).then_some(&configuration.fleet)
     }
 }

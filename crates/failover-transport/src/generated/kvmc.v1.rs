@@ -114,6 +114,12 @@ pub struct State {
     /// The highest count of writes that the sender has seen of the receiver.
     #[prost(uint64, tag = "5")]
     pub your_writes: u64,
+    /// The committed configuration while `configuration` is not committed.
+    #[prost(message, optional, tag = "6")]
+    pub previous: ::core::option::Option<Configuration>,
+    /// The sender takes part in that fleet; otherwise it has left it.
+    #[prost(bool, tag = "7")]
+    pub is_member: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Candidacy {

@@ -20,6 +20,8 @@ pub(super) fn to_wire(body: &Body) -> Wire {
             configuration: state.configuration.as_ref().map(configuration::to_wire),
             about: Some(about_to_wire(&state.about)),
             your_writes: state.your_writes,
+            previous: state.previous.as_ref().map(configuration::to_wire),
+            is_member: state.is_member,
         }),
         Body::Join(candidacy) => Wire::Join(pb::Candidacy {
             rank: candidacy.rank,
@@ -72,6 +74,8 @@ pub(super) fn from_wire(body: Wire) -> Result<Body, Malformed> {
                 .checked("state.configuration", configuration::checked)?,
             about: about("state.about", state.about)?,
             your_writes: state.your_writes,
+            previous: state.previous.checked("state.previous", configuration::checked)?,
+            is_member: state.is_member,
         })),
         Wire::Join(candidacy) => Body::Join(Candidacy {
             rank: candidacy.rank,

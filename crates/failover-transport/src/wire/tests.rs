@@ -96,20 +96,23 @@ fn last_leaders() -> impl Strategy<Value = LastLeader> {
 }
 
 fn states() -> impl Strategy<Value = State> {
-    (
+    let known = (
         of(member_ids()),
         of(addresses()),
         of(configurations()),
-        abouts(),
-        any::<u64>(),
-    )
-        .prop_map(|(leader, leader_address, configuration, about, your_writes)| State {
+        of(configurations()),
+    );
+    (known, any::<bool>(), abouts(), any::<u64>()).prop_map(
+        |((leader, leader_address, configuration, previous), is_member, about, your_writes)| State {
             leader,
             leader_address,
             configuration,
+            previous,
+            is_member,
             about,
             your_writes,
-        })
+        },
+    )
 }
 
 fn renews() -> impl Strategy<Value = Renew> {
