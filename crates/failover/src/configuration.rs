@@ -181,13 +181,13 @@ impl Configuration {
         let mut next = self.clone();
         next.voters.retain(|voter| voter.id != *id);
         if next.holder.as_ref() == Some(id) {
-            next.holder = next.first_in_line().cloned();
+            next.holder = next.first_candidate().cloned();
         }
         next
     }
 
     /// The voter that comes first among those that may lead.
-    pub fn first_in_line(&self) -> Option<&MemberId> {
+    pub fn first_candidate(&self) -> Option<&MemberId> {
         self.voters
             .iter()
             .filter(|voter| voter.role == Role::Candidate)

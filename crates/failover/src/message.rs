@@ -1,4 +1,4 @@
-//! What members say to each other.
+//! The messages between members.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct Message {
     pub body: Body,
 }
 
-/// What every message says about its sender.
+/// What every message carries about its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The fleet that the sender belongs to; none while it looks for one.
@@ -86,7 +86,7 @@ pub struct Ballot {
     pub term: u64,
 }
 
-/// What a member says about itself when asked.
+/// The state of a member, in answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The current leader and its address, as far as the sender knows.

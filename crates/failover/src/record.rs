@@ -108,6 +108,11 @@ impl Record {
         self.last_leader.as_ref().map_or(0, |last| last.term)
     }
 
+    /// How long the last leader's cluster needs to remove the payload; zero before the first one.
+    pub fn last_fence(&self) -> Duration {
+        self.last_leader.as_ref().map_or(Duration::ZERO, |last| last.fence)
+    }
+
     /// To whom this voter was bound when the record was stored.
     pub fn promised_to(&self) -> Option<&MemberId> {
         match (&self.last_leader, &self.voted_for) {

@@ -24,7 +24,7 @@ impl Ballots {
 
 impl Machine {
     /// Asks whether the others would support this member.
-    pub(super) fn stand(&mut self, now: Time) -> bool {
+    pub(super) fn ask_for_pre_votes(&mut self, now: Time) -> bool {
         let failures = match &self.phase {
             Phase::Follower(follower) => follower.failures,
             _ => 0,
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     /// Asks for votes at once: the last leader has released towards this member.
-    pub(super) fn stand_as_successor(&mut self, now: Time) {
+    pub(super) fn ask_for_votes_as_successor(&mut self, now: Time) {
         let term = self.voter.record.term + 1;
         self.vote_for_self(term, now);
         self.ask_for_votes(Round::Vote, term, 0, now);
@@ -171,7 +171,7 @@ impl Machine {
     }
 
     /// Leads because the configuration says so: alone, or as the holder of two.
-    pub(super) fn assume(&mut self, now: Time) -> bool {
+    pub(super) fn lead_by_configuration(&mut self, now: Time) -> bool {
         let own = self.voter.record.last_leader.clone();
         let debt = self.debt(own.iter());
         let term = self.voter.record.term + 1;

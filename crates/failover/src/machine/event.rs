@@ -1,4 +1,4 @@
-//! What a machine is given, and what it wants done.
+//! The events that a machine takes, and the actions that it returns.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ impl Machine {
         if !self.voter.record.votes(self.me()) {
             return self.search_for_fleet(now);
         }
-        if self.is_fleet_dead() {
+        if self.can_have_no_leader() {
             self.voter.record.has_left = true;
             self.touch();
             return self.search_for_fleet(now);
@@ -48,9 +48,9 @@ impl Machine {
             return false;
         }
         if self.leads_by_configuration() {
-            return self.assume(now);
+            return self.lead_by_configuration(now);
         }
-        self.stand(now)
+        self.ask_for_pre_votes(now)
     }
 
     pub(super) fn follower_deadline(&self, now: Time) -> Time {
@@ -81,12 +81,7 @@ impl Machine {
         match electorate.mode() {
             Mode::Solo | Mode::Pinned => return Time::NEVER,
             Mode::Optimistic => {
-                let fence = self
-                    .voter
-                    .record
-                    .last_leader
-                    .as_ref()
-                    .map_or(Duration::ZERO, |last| last.fence);
+                let fence = self.voter.record.last_fence();
                 vacant = vacant + lease::fence_wait(fence);
             }
             Mode::Quorum if !self.is_record_confirmed() => return Time::NEVER,
@@ -96,17 +91,17 @@ impl Machine {
             0 => 0,
             n => (1 << (n - 1).min(6)).min(PAUSE),
         };
-        let position = self.line(now).iter().position(|id| id == self.me()).unwrap_or(0);
+        let position = self.candidates(now).iter().position(|id| id == self.me()).unwrap_or(0);
         vacant + Duration::from_secs(pause) + STAGGER * u32::try_from(position).unwrap_or(u32::MAX)
     }
 
     /// Whether so many voters have left the fleet for good that it can never have a leader again: this one was removed,
     /// or left alone, while it was away.
-    fn is_fleet_dead(&self) -> bool {
+    fn can_have_no_leader(&self) -> bool {
         let Some(configuration) = self.voter.record.basis() else {
             return false;
         };
-        let has_left = |id: &MemberId| self.strangers.contains(id);
+        let has_left = |id: &MemberId| self.non_members.contains(id);
         match configuration.mode() {
             Mode::Solo | Mode::Optimistic => false,
             Mode::Pinned => configuration.holder.as_ref().is_some_and(has_left),
@@ -180,7 +175,7 @@ impl Machine {
             return;
         }
         if self.voter.record.last_term() == term && self.voter.supports(now).is_none() {
-            self.stand_as_successor(now);
+            self.ask_for_votes_as_successor(now);
         }
     }
 }

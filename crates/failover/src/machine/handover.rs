@@ -20,7 +20,7 @@ const RESEND: Duration = Duration::from_secs(1);
 
 impl Machine {
     /// Notices that the own cluster cannot run, or cannot stop, the payload.
-    pub(super) fn watch_own_cluster(&mut self, lead: &mut Lead, now: Time) {
+    pub(super) fn note_own_cluster(&mut self, lead: &mut Lead, now: Time) {
         let limit = self.voter.lease() * 2;
         lead.api_lost = if self.health.api {
             None
@@ -172,7 +172,7 @@ impl Machine {
         true
     }
 
-    /// Tells the voters that the payload is gone.
+    /// Confirms to the voters that the payload is gone.
     pub(super) fn begin_release(&mut self, lead: &Lead, successor: Option<MemberId>, now: Time) {
         let Some(configuration) = self.configuration().cloned() else {
             return;

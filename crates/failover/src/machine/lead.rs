@@ -21,7 +21,7 @@ const HOOK: Duration = Duration::from_secs(30);
 /// The longest that a failed leader has to wait for its place, as a multiple of the usual wait.
 const PENALTY: u32 = 16;
 /// After which time without a failure the wait is the usual one again.
-const FORGIVEN: Duration = Duration::from_secs(3600);
+const PENALTY_ENDS: Duration = Duration::from_secs(3600);
 
 impl Machine {
     /// Begins to lead in the record's term, whose votes were asked for at `sent`, and waits for the last leader's
@@ -37,7 +37,7 @@ impl Machine {
             return;
         };
         let term = self.voter.record.term;
-        self.punish_failed_leader(now);
+        self.note_failed_leader(now);
         if let Some(value) = self.settings.requests.promote.clone() {
             self.handle(PROMOTE, &value);
         }
@@ -91,12 +91,7 @@ impl Machine {
             return self.phase.clone();
         }
         let until = now + self.voter.lease() / 3;
-        let fence = self
-            .voter
-            .record
-            .last_leader
-            .as_ref()
-            .map_or(Duration::ZERO, |last| last.fence);
+        let fence = self.voter.record.last_fence();
         Phase::Lead(Box::new(Lead {
             stage: Stage::Recovering { until },
             applied_fence: fence,
@@ -104,7 +99,7 @@ impl Machine {
         }))
     }
 
-    fn punish_failed_leader(&mut self, now: Time) {
+    fn note_failed_leader(&mut self, now: Time) {
         let Some(last) = &self.voter.record.last_leader else {
             return;
         };
@@ -112,15 +107,15 @@ impl Machine {
             return;
         }
         let (factor, since) = self.penalties.entry(last.id.clone()).or_insert((1, now));
-        let is_forgiven = now.since(*since) >= FORGIVEN;
-        *factor = if is_forgiven { 2 } else { (*factor * 2).min(PENALTY) };
+        let has_ended = now.since(*since) >= PENALTY_ENDS;
+        *factor = if has_ended { 2 } else { (*factor * 2).min(PENALTY) };
         *since = now;
     }
 
     /// How long `id` has to be stable before it takes over.
     pub(super) fn stability(&self, id: &MemberId, now: Time) -> Duration {
         match self.penalties.get(id) {
-            Some((factor, since)) if now.since(*since) < FORGIVEN => self.settings.stable * *factor,
+            Some((factor, since)) if now.since(*since) < PENALTY_ENDS => self.settings.stable * *factor,
             _ => self.settings.stable,
         }
     }
@@ -206,7 +201,7 @@ impl Machine {
             self.demote(&lead, now);
             return true;
         }
-        self.watch_own_cluster(&mut lead, now);
+        self.note_own_cluster(&mut lead, now);
         self.advance_configuration(&mut lead, now);
         let changed = self.advance_stage(&mut lead, now);
         if matches!(self.phase, Phase::Rejected { .. }) {

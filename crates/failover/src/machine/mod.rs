@@ -47,9 +47,9 @@ pub struct Machine {
     is_available: bool,
     peers: BTreeMap<MemberId, Peer>,
     /// Which of the other voters have said what they know of this one, since the start.
-    witnesses: BTreeSet<MemberId>,
+    confirmed_by: BTreeSet<MemberId>,
     /// Voters that have said that they are not, or no longer, in this fleet.
-    strangers: BTreeSet<MemberId>,
+    non_members: BTreeSet<MemberId>,
     /// The highest count of own writes that others have seen.
     seen_writes: u64,
     /// Another fleet of the same callsign, and where it answers.
@@ -114,8 +114,8 @@ impl Machine {
             has_payload: start.has_payload,
             is_available: false,
             peers: BTreeMap::new(),
-            witnesses: BTreeSet::new(),
-            strangers: BTreeSet::new(),
+            confirmed_by: BTreeSet::new(),
+            non_members: BTreeSet::new(),
             seen_writes: 0,
             conflict: None,
             penalties: BTreeMap::new(),
@@ -164,7 +164,7 @@ impl Machine {
                 break;
             }
         }
-        self.keep_in_touch(now);
+        self.send_keepalives(now);
         let flushed = self.outbox.flush(&self.voter.record, now);
         self.actions.extend(flushed);
         let deadline = self.deadline(now);
@@ -272,7 +272,7 @@ impl Machine {
             .collect()
     }
 
-    /// What others are told of this member.
+    /// What messages carry about this member.
     fn about(&self) -> About {
         About {
             rank: self.settings.rank,
@@ -296,11 +296,11 @@ impl Machine {
     }
 
     /// The voters that may become leader now, those that come first before the others.
-    fn line(&self, now: Time) -> Vec<MemberId> {
+    fn candidates(&self, now: Time) -> Vec<MemberId> {
         let Some(configuration) = self.configuration() else {
             return Vec::new();
         };
-        let mut line: Vec<_> = configuration
+        let mut candidates: Vec<_> = configuration
             .voters
             .iter()
             .filter(|voter| voter.role == Role::Candidate)
@@ -309,8 +309,8 @@ impl Machine {
                 false => self.is_ready_peer(&voter.id, now),
             })
             .collect();
-        line.sort_by_key(|voter| precedence(voter.rank, &voter.id));
-        line.into_iter().map(|voter| voter.id.clone()).collect()
+        candidates.sort_by_key(|voter| precedence(voter.rank, &voter.id));
+        candidates.into_iter().map(|voter| voter.id.clone()).collect()
     }
 
     /// Until when this member leads; the start of time when it does not.

@@ -1,4 +1,4 @@
-//! What other members say.
+//! Messages of other members.
 
 use crate::configuration::{Configuration, Mode, Version};
 use crate::machine::event::Address;
@@ -17,17 +17,17 @@ impl Machine {
         }
         match self.voter.fleet() {
             Some(own) if header.fleet.as_ref() != Some(own) => {
-                self.voter.record.names(&header.sender) && self.strangers.insert(header.sender.clone())
+                self.voter.record.names(&header.sender) && self.non_members.insert(header.sender.clone())
             }
-            _ => self.strangers.remove(&header.sender),
+            _ => self.non_members.remove(&header.sender),
         };
         if let (Some(own), Some(theirs)) = (self.voter.fleet(), &header.fleet)
             && own != theirs
         {
-            self.meet_another_fleet(&header, &body, now);
+            self.on_other_fleet(&header, &body, now);
             return;
         }
-        self.see(&header, now);
+        self.note_peer(&header, now);
         // A pre-vote shows the sender's own term, so a member that is cut off raises nobody's.
         if header.fleet.is_some() && self.voter.fleet() == header.fleet.as_ref() && self.voter.adopt(header.term) {
             self.touch();
@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// Notes that the sender is alive and how often it has stored.
-    fn see(&mut self, header: &Header, now: Time) {
+    fn note_peer(&mut self, header: &Header, now: Time) {
         let peer = self.peers.entry(header.sender.clone()).or_insert_with(|| Peer {
             last_seen: now,
             writes: 0,
@@ -82,7 +82,7 @@ impl Machine {
         peer.writes = peer.writes.max(header.writes);
     }
 
-    fn learn(&mut self, from: &MemberId, about: &About) {
+    fn note_about(&mut self, from: &MemberId, about: &About) {
         if let Some(peer) = self.peers.get_mut(from) {
             peer.about = about.clone();
         }
@@ -126,8 +126,8 @@ impl Machine {
 
     fn on_state(&mut self, header: &Header, state: State, now: Time) {
         let from = &header.sender;
-        self.learn(from, &state.about);
-        self.hear_of_own_writes(from, state.your_writes, now);
+        self.note_about(from, &state.about);
+        self.compare_own_writes(from, state.your_writes, now);
         if matches!(self.phase, Phase::Bootstrapping(_) | Phase::Joining(_)) {
             self.on_state_while_searching(header, &state, now);
         } else {
@@ -158,11 +158,11 @@ impl Machine {
 
     /// Another voter says how often it has seen this one store. More than the record counts means that the record is
     /// an old one, restored from a backup: what was promised since is unknown (multicluster-failover B.3).
-    fn hear_of_own_writes(&mut self, from: &MemberId, writes: u64, now: Time) {
+    fn compare_own_writes(&mut self, from: &MemberId, writes: u64, now: Time) {
         if !self.configuration().is_some_and(|all| all.has(from)) {
             return;
         }
-        self.witnesses.insert(from.clone());
+        self.confirmed_by.insert(from.clone());
         self.seen_writes = self.seen_writes.max(writes);
         if self.seen_writes > self.voter.record.writes {
             self.voter.is_learner = true;
@@ -170,7 +170,7 @@ impl Machine {
             self.touch();
         }
         let others = self.others();
-        let known = others.iter().filter(|id| self.witnesses.contains(id)).count();
+        let known = others.iter().filter(|id| self.confirmed_by.contains(id)).count();
         let majority = self.configuration().map_or(0, Configuration::majority);
         if self.voter.is_learner && known >= majority.min(others.len()) {
             self.voter.is_learner = false;
@@ -184,7 +184,7 @@ impl Machine {
             return true;
         };
         let others = configuration.others(self.me());
-        others.filter(|voter| self.witnesses.contains(&voter.id)).count() >= configuration.majority() - 1
+        others.filter(|voter| self.confirmed_by.contains(&voter.id)).count() >= configuration.majority() - 1
     }
 
     fn judge(&mut self, header: &Header, rank: i64, term: u64, now: Time) -> Result<(), Refusal> {
@@ -213,7 +213,7 @@ impl Machine {
 
     fn on_renew(&mut self, header: &Header, renew: &Renew, now: Time) {
         let leader = header.sender.clone();
-        self.learn(&leader, &renew.about);
+        self.note_about(&leader, &renew.about);
         let joins = matches!(self.phase, Phase::Joining(_) | Phase::Bootstrapping(_));
         let was_unknown = self
             .configuration()
@@ -233,14 +233,14 @@ impl Machine {
                 if changed {
                     self.touch();
                 }
-                self.strangers.clear();
+                self.non_members.clear();
                 // A voter that knows nothing of its own votes has lost its record.
                 let votes = renew.configuration.has(self.me());
                 if was_unknown && votes && renew.configuration.mode() == Mode::Quorum {
                     self.voter.is_learner = true;
-                    self.witnesses.clear();
+                    self.confirmed_by.clear();
                 }
-                self.hear_of_own_writes(&leader, renew.your_writes, now);
+                self.compare_own_writes(&leader, renew.your_writes, now);
                 let limit = self.admission_limit();
                 match &mut self.phase {
                     Phase::Candidate(_) => self.follow(now),
@@ -282,7 +282,7 @@ impl Machine {
     }
 
     /// A member of another fleet with the same callsign (multicluster-failover B.3).
-    fn meet_another_fleet(&mut self, header: &Header, body: &Body, now: Time) {
+    fn on_other_fleet(&mut self, header: &Header, body: &Body, now: Time) {
         match body {
             Body::GetState => self.reply_state(header, now),
             Body::State(state) => {
@@ -305,14 +305,14 @@ impl Machine {
                 );
                 if own_order < their_order {
                     let fleet = theirs.fleet.clone();
-                    self.give_up_for(fleet, state.leader_address.clone(), now);
+                    self.leave_for_other_fleet(fleet, state.leader_address.clone(), now);
                 }
             }
             _ => self.conflict.clone_from(&header.fleet),
         }
     }
 
-    fn give_up_for(&mut self, fleet: crate::member::FleetId, address: Option<String>, now: Time) {
+    fn leave_for_other_fleet(&mut self, fleet: crate::member::FleetId, address: Option<String>, now: Time) {
         let term = self.voter.record.term;
         match (&self.phase, self.has_payload) {
             (Phase::Demoting(_), _) => {}
@@ -324,7 +324,7 @@ impl Machine {
     }
 
     /// Asks voters that were silent for a renewal how they are, and now and then whether there is another fleet.
-    pub(super) fn keep_in_touch(&mut self, now: Time) {
+    pub(super) fn send_keepalives(&mut self, now: Time) {
         if now >= self.next_keepalive {
             self.next_keepalive = now + self.settings.renew;
             let leads = matches!(self.phase, Phase::Lead(_));
@@ -338,7 +338,7 @@ impl Machine {
                     .peers
                     .get(&id)
                     .is_none_or(|peer| now.since(peer.last_seen) >= self.settings.renew);
-                let is_unconfirmed = !self.witnesses.contains(&id);
+                let is_unconfirmed = !self.confirmed_by.contains(&id);
                 let is_ahead = self
                     .peers
                     .get(&id)
@@ -357,11 +357,11 @@ impl Machine {
             let voters: Vec<String> = self.configuration().map_or_else(Vec::new, |all| {
                 all.voters.iter().filter_map(|voter| voter.address.clone()).collect()
             });
-            let strangers: Vec<String> = known
+            let non_members: Vec<String> = known
                 .filter(|address| Some(address) != own.as_ref() && !voters.contains(address))
                 .collect();
-            if is_solo || !strangers.is_empty() {
-                for address in strangers {
+            if is_solo || !non_members.is_empty() {
+                for address in non_members {
                     let seq = self.next_seq();
                     self.send(Address::Seed(address), seq, Body::GetState);
                 }

@@ -106,7 +106,7 @@ impl Machine {
         }
         if self.configuration().is_some_and(|all| all.has(self.me())) && self.voter.fleet().is_some() {
             self.notify(Notice::Joined);
-            self.strangers.clear();
+            self.non_members.clear();
             self.follow(now);
             return true;
         }
@@ -271,7 +271,7 @@ impl Machine {
         record.configuration = Some(first);
         self.voter.quarantine = now;
         self.touch();
-        self.strangers.clear();
+        self.non_members.clear();
         self.notify(Notice::Bootstrapped);
         self.follow(now);
     }

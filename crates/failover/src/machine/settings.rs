@@ -1,4 +1,4 @@
-//! What the MultiCluster object and its surroundings say.
+//! The settings of a member, and the health of its cluster.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What users are told about a member (multicluster-failover B.13).
+//! What the status shows of a member (multicluster-failover B.13).
 
 use crate::configuration::{Configuration, Mode};
 use crate::machine::Machine;

@@ -198,7 +198,7 @@ fn draw_fault(world: &mut World, size: usize, has_hub: bool, lease: Duration) ->
 
 impl World {
     /// Lets a fault happen.
-    pub fn strike(&mut self, fault: Fault) {
+    pub fn inject(&mut self, fault: Fault) {
         self.note(format!("fault: {fault:?}"));
         let now = self.now;
         match fault {

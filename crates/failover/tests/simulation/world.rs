@@ -404,7 +404,7 @@ impl World {
                 self.step(node, Event::Health(Health { api, payload: true }));
             }
             What::Edited { node } => self.edit(node, |_| {}),
-            What::Fault(fault) => self.strike(fault),
+            What::Fault(fault) => self.inject(fault),
             _ => {}
         }
     }
