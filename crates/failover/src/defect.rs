@@ -9,6 +9,14 @@ pub enum Defect {
     VoteDespitePromise,
     /// A winner does not wait for the last leader's cluster.
     NoFenceWait,
+    /// A winner that fails during its wait passes on only its own fence.
+    DebtNotInherited,
+    /// Messages leave before the record is stored.
+    SendBeforeStored,
+    /// A winner applies the payload before a majority has acknowledged a renewal of its term.
+    PromotedUnrenewed,
+    /// A restarted voter supports others at once.
+    NoQuarantine,
     /// A lease lasts as long at the leader as at the voters.
     NoLeaseMargin,
     /// A lease is counted from the answer.

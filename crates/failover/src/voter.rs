@@ -165,7 +165,8 @@ impl Voter {
         if is_bound && !self.defects.has(Defect::VoteDespitePromise) {
             return Err(Refusal::PromisedToAnother);
         }
-        if now < self.quarantine && record.promised_to() != Some(candidate.id) {
+        let is_unknown = now < self.quarantine && record.promised_to() != Some(candidate.id);
+        if is_unknown && !self.defects.has(Defect::NoQuarantine) {
             return Err(Refusal::Quarantine);
         }
         let is_successor = self.vacancy.successor.as_ref() == Some(candidate.id);

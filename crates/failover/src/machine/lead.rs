@@ -52,6 +52,11 @@ impl Machine {
             true => Duration::ZERO,
             false => lease::fence_wait(owed) + delay,
         };
+        let owed = if self.defects.has(Defect::DebtNotInherited) {
+            Duration::ZERO
+        } else {
+            owed
+        };
         let window = lease::window(sent, configuration.lease);
         let follow = |id: &MemberId| {
             (
@@ -258,7 +263,8 @@ impl Machine {
         }
         lead.stage = Stage::FenceWait { until, of, hook };
         let is_over = now >= until && hook == Hook::Done && self.is_stored();
-        if !is_over || !self.has_majority(lead, |follow| follow.has_renewed) {
+        let is_renewed = self.has_majority(lead, |follow| follow.has_renewed);
+        if !is_over || !(is_renewed || self.defects.has(Defect::PromotedUnrenewed)) {
             return false;
         }
         lead.stage = Stage::Promoting;
@@ -332,7 +338,8 @@ impl Machine {
             return;
         }
         let fence = self.settings.fence;
-        if !self.has_majority(lead, |follow| follow.has_renewed && follow.fence >= fence) {
+        let is_known = self.has_majority(lead, |follow| follow.has_renewed && follow.fence >= fence);
+        if !(is_known || self.defects.has(Defect::PromotedUnrenewed)) {
             return;
         }
         lead.asked = Some(wanted);

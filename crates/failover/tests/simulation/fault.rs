@@ -132,7 +132,7 @@ fn draw_fault(world: &mut World, size: usize, has_hub: bool, lease: Duration) ->
             .max(Duration::from_millis(50))
     };
     loop {
-        return match world.rng.random_range(0..17) {
+        return match world.rng.random_range(0..19) {
             0..=2 => {
                 let mut all: Vec<usize> = (0..size + usize::from(has_hub)).collect();
                 all.shuffle(&mut world.rng);
@@ -191,6 +191,10 @@ fn draw_fault(world: &mut World, size: usize, has_hub: bool, lease: Duration) ->
             },
             14 => Fault::Delete(node),
             15 if has_hub => Fault::SwitchHub,
+            16 | 17 if world.watchdog => Fault::Crash {
+                node,
+                back: span(world, 0.005, 0.03),
+            },
             _ => continue,
         };
     }

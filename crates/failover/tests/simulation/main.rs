@@ -110,6 +110,10 @@ fn seeds_hold_every_invariant_and_settle() {
 #[test]
 fn a_rule_that_is_left_out_is_noticed() {
     let defects = [
+        Defect::DebtNotInherited,
+        Defect::SendBeforeStored,
+        Defect::PromotedUnrenewed,
+        Defect::NoQuarantine,
         Defect::VoteDespitePromise,
         Defect::NoFenceWait,
         Defect::NoLeaseMargin,

@@ -18,7 +18,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::check::Checks;
-use crate::fault::Fault;
+use crate::fault::{CALM, Fault};
 
 /// How many lines of what happened are kept for a failing seed.
 const TRACE: usize = 400;
@@ -497,6 +497,10 @@ impl World {
         let incarnation = self.nodes[node].incarnation;
         match action {
             Action::Persist(record) => {
+                if self.watchdog && self.is_faulty() && self.rng.random_bool(0.004) {
+                    // Just before, or just after, the record is stored.
+                    self.crash_soon(node, 60);
+                }
                 let most = if self.nodes[node].api { 40 } else { 1000 };
                 self.soon(
                     1,
@@ -509,7 +513,9 @@ impl World {
                 );
             }
             Action::Send { to, message } => {
-                self.checks.sent(&message, self.nodes[node].stored.as_ref());
+                if self.defect != Some(Defect::SendBeforeStored) {
+                    self.checks.sent(&message, self.nodes[node].stored.as_ref());
+                }
                 self.checks.vote(&message);
                 self.transmit(node, to, *message);
             }
@@ -582,7 +588,24 @@ impl World {
                 .and_then(|machine| machine.status(Time::START).fleet);
             let id = self.nodes[node].id.clone();
             self.checks.elected(fleet, *term, &id, self.now);
+            if self.watchdog && self.is_faulty() && self.rng.random_bool(0.2) {
+                let most = if self.rng.random_bool(0.5) { 200 } else { 10_000 };
+                self.crash_soon(node, most);
+            }
         }
+    }
+
+    /// Faults that follow from what a member does have not ended yet.
+    fn is_faulty(&self) -> bool {
+        self.now + Duration::from_secs(5) < CALM
+    }
+
+    fn crash_soon(&mut self, node: usize, most: u64) {
+        let lease = self.nodes[node].settings.lease;
+        let share = if self.rng.random_bool(0.5) { 0.02 } else { 3.0 };
+        let back = lease.mul_f64(self.rng.random_range(0.005..=share));
+        let after = Duration::from_millis(self.rng.random_range(0..=most));
+        self.at(self.now + after, Fault::Crash { node, back });
     }
 
     fn is_cut(&self, from: usize, to: usize) -> bool {
