@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, Shutdown, SockaddrStorage, recvmmsg, sendmmsg, shutdown};
+use nix::sys::socket::{
+    MsgFlags, MultiHeaders, Shutdown, SockaddrStorage, recvfrom, recvmmsg, sendmmsg, sendto, shutdown,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
@@ -21,8 +23,13 @@ use crate::respond::{Context, Transport};
 
 /// Datagrams per system call.
 const BATCH: usize = 32;
+/// After a batch of one, so many datagrams are received one by one before a batch is received again: for a single
+/// datagram `recvfrom` and `sendto` cost less than calls for several, and under load the next batch comes soon.
+const SINGLES: usize = 8;
 /// Longer queries than this are not read; those of common clients have less than 100 octets.
 const MAX_QUERY: usize = 4096;
+/// One more octet than a query may have shows which datagrams are longer.
+const BUFFER: usize = MAX_QUERY + 1;
 /// How long answers wait for a socket that takes no more, before they are given up.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -114,40 +121,53 @@ fn serve(shared: &Shared, socket: &UdpSocket, stopping: &AtomicBool) {
 
 /// The buffers of one socket. Queries and answers of a batch have the same index.
 struct Batch {
-    queries: Box<[[u8; MAX_QUERY]; BATCH]>,
+    queries: Box<[[u8; BUFFER]; BATCH]>,
     received: MultiHeaders<SockaddrStorage>,
+    /// How many datagrams are received one by one before the next batch.
+    singles: usize,
     /// Length and sender of each query.
     senders: Vec<(usize, SockaddrStorage)>,
     answers: Vec<Vec<u8>>,
     /// Index of the answer and its receiver.
     to_send: Vec<usize>,
     receivers: Vec<Option<SockaddrStorage>>,
+    sent: MultiHeaders<SockaddrStorage>,
 }
 
 impl Batch {
     fn new() -> Self {
         Self {
-            queries: vec![[0; MAX_QUERY]; BATCH]
+            queries: vec![[0; BUFFER]; BATCH]
                 .try_into()
-                .unwrap_or_else(|_| Box::new([[0; MAX_QUERY]; BATCH])),
+                .unwrap_or_else(|_| Box::new([[0; BUFFER]; BATCH])),
             received: MultiHeaders::preallocate(BATCH, None),
+            singles: 0,
             senders: Vec::with_capacity(BATCH),
             answers: (0..BATCH).map(|_| Vec::with_capacity(512)).collect(),
             to_send: Vec::with_capacity(BATCH),
             receivers: Vec::with_capacity(BATCH),
+            sent: MultiHeaders::preallocate(BATCH, None),
         }
     }
 
-    /// Waits for a datagram and takes it, with those that have arrived behind it.
+    /// Waits for a datagram and takes it, mostly with those that have arrived behind it.
     fn receive(&mut self, socket: &UdpSocket) -> nix::Result<()> {
         self.senders.clear();
+        if let Some(left) = self.singles.checked_sub(1) {
+            self.singles = left;
+            let [query, ..] = self.queries.as_mut();
+            let (length, sender) = recvfrom(socket.as_raw_fd(), query)?;
+            self.senders.extend(sender.map(|sender| (length, sender)));
+            return Ok(());
+        }
         let mut slices = self.queries.each_mut().map(|query| [IoSliceMut::new(query)]);
         let flags = MsgFlags::MSG_WAITFORONE;
         for message in recvmmsg(socket.as_raw_fd(), &mut self.received, &mut slices, flags, None)? {
-            // Datagrams that did not fit get a length that no query has.
-            let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-            let length = if cut { usize::MAX } else { message.bytes };
-            self.senders.extend(message.address.map(|address| (length, address)));
+            self.senders
+                .extend(message.address.map(|sender| (message.bytes, sender)));
+        }
+        if self.senders.len() == 1 {
+            self.singles = SINGLES;
         }
         Ok(())
     }
@@ -168,7 +188,7 @@ impl Batch {
             .zip(&mut self.answers)
             .enumerate();
         for (index, (((length, sender), query), answer)) in slots {
-            let Some(packet) = query.get(..*length) else {
+            let Some(packet) = query.get(..*length).filter(|packet| packet.len() <= MAX_QUERY) else {
                 shared.metrics.dropped_long.add(1);
                 continue;
             };
@@ -193,7 +213,7 @@ impl Batch {
     }
 
     /// Sends all answers of the batch. What the system refuses is counted and given up: the client asks again.
-    fn send(&self, shared: &Shared, socket: &UdpSocket) {
+    fn send(&mut self, shared: &Shared, socket: &UdpSocket) {
         let mut done = 0;
         while done < self.to_send.len() {
             match self.send_from(socket, done) {
@@ -214,21 +234,20 @@ impl Batch {
         }
     }
 
-    fn send_from(&self, socket: &UdpSocket, begin: usize) -> nix::Result<usize> {
+    /// Sends answers from this one on, at least one. Returns how many.
+    fn send_from(&mut self, socket: &UdpSocket, begin: usize) -> nix::Result<usize> {
         let waiting = self.to_send.get(begin..).unwrap_or_default();
-        let answers = waiting.iter().filter_map(|index| self.answers.get(*index));
-        let slices: Vec<[IoSlice<'_>; 1]> = answers.map(|answer| [IoSlice::new(answer)]).collect();
         let receivers = self.receivers.get(begin..).unwrap_or_default();
-        let mut headers = MultiHeaders::preallocate(slices.len(), None);
-        Ok(sendmmsg(
-            socket.as_raw_fd(),
-            &mut headers,
-            &slices,
-            receivers,
-            [],
-            MsgFlags::empty(),
-        )?
-        .count())
+        let answers = waiting.iter().filter_map(|index| self.answers.get(*index));
+        if let [Some(receiver)] = receivers {
+            for answer in answers {
+                sendto(socket.as_raw_fd(), answer, receiver, MsgFlags::empty())?;
+            }
+            return Ok(1);
+        }
+        let slices: Vec<[IoSlice<'_>; 1]> = answers.map(|answer| [IoSlice::new(answer)]).collect();
+        let flags = MsgFlags::empty();
+        Ok(sendmmsg(socket.as_raw_fd(), &mut self.sent, &slices, receivers, [], flags)?.count())
     }
 }
 
